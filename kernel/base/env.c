@@ -1,0 +1,137 @@
+/* env.c - the real environment. */
+#include "base/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t clock_ns(clockid_t id)
+{
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+static int64_t real_mono(void *ctx)
+{
+    (void)ctx;
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+static int64_t real_wall(void *ctx)
+{
+    (void)ctx;
+    return clock_ns(CLOCK_REALTIME);
+}
+
+static void real_random(void *ctx, void *at, size_t n)
+{
+    (void)ctx;
+    for (char *p = at; n;) {
+        ssize_t got = getrandom(p, n, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            abort();                    /* no randomness, no keys: nothing sane can follow */
+        p += got;
+        n -= (size_t)got;
+    }
+}
+
+static int real_open(void *ctx, const char *path, int flags, int mode)
+{
+    (void)ctx;
+    int fd = open(path, flags | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+static ssize_t real_pwrite_all(void *ctx, int fd, const void *at, size_t n, int64_t offset)
+{
+    (void)ctx;
+    const char *p = at;
+    for (size_t left = n; left;) {
+        ssize_t put = pwrite(fd, p, left, offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return put < 0 ? -errno : -ENOSPC;
+        p += put;
+        offset += put;
+        left -= (size_t)put;
+    }
+    return (ssize_t)n;
+}
+
+static ssize_t real_pread(void *ctx, int fd, void *at, size_t n, int64_t offset)
+{
+    (void)ctx;
+    ssize_t got;
+    do
+        got = pread(fd, at, n, offset);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+#define REAL(name, call, ...) \
+    static int real_##name(void *ctx, __VA_ARGS__) \
+    { \
+        (void)ctx; \
+        return (call) < 0 ? -errno : 0; \
+    }
+REAL(fdatasync, fdatasync(fd), int fd)
+REAL(fsync, fsync(fd), int fd)
+REAL(ftruncate, ftruncate(fd, size), int fd, int64_t size)
+REAL(rename, rename(from, to), const char *from, const char *to)
+REAL(unlink, unlink(path), const char *path)
+REAL(close, close(fd), int fd)
+
+static const struct env_ops real = {
+    .mono_ns = real_mono,
+    .wall_ns = real_wall,
+    .random = real_random,
+    .open = real_open,
+    .pwrite_all = real_pwrite_all,
+    .pread = real_pread,
+    .fdatasync = real_fdatasync,
+    .fsync = real_fsync,
+    .ftruncate = real_ftruncate,
+    .rename = real_rename,
+    .unlink = real_unlink,
+    .close = real_close,
+};
+
+static const struct env_ops *present = &real;
+
+const struct env_ops *env_ops(void)
+{
+    return present;
+}
+
+const struct env_ops *env_real(void)
+{
+    return &real;
+}
+
+void env_set(const struct env_ops *ops)
+{
+    present = ops ? ops : &real;
+}
+
+int64_t env_mono_ns(void)
+{
+    return present->mono_ns(present->ctx);
+}
+
+int64_t env_wall_ns(void)
+{
+    return present->wall_ns(present->ctx);
+}
+
+void env_random(void *at, size_t n)
+{
+    present->random(present->ctx, at, n);
+}

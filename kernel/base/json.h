@@ -1,0 +1,91 @@
+/* json.h - JSON text to a tree in an arena and back; the only JSON code on hot paths.
+ *
+ * A tree is made of struct val nodes; members of objects and items of arrays are singly linked in order. Strings without
+ * escapes point into the input, which must live as long as the tree. Integers that fit int64 are kept as such, every
+ * other number as its text. Duplicate member names are kept in order: json_get returns the last, as decoders do. Invalid
+ * UTF-8 becomes U+FFFD (as upstream's decoder does). Input limits: depth JSON_DEPTH, nodes JSON_NODES.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <keelson/error.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#define JSON_DEPTH 128
+#define JSON_NODES 1000000
+
+enum val_type { VAL_NULL = 1, VAL_BOOL, VAL_INT, VAL_NUM, VAL_STR, VAL_ARR, VAL_OBJ };
+
+struct val {
+    struct val *next;                   /* next member or item */
+    const char *key;                    /* member name; NULL in arrays and at the root */
+    uint32_t key_len;
+    uint8_t type;                       /* enum val_type */
+    uint8_t flags;                      /* VAL_*: free for interpreters */
+    uint32_t n;                         /* items or members; bytes of STR and NUM */
+    union {
+        int64_t i;                      /* INT; BOOL 0/1 */
+        const char *s;                  /* STR decoded, NUM as written */
+        struct {
+            struct val *first, *last;   /* ARR, OBJ */
+        };
+    };
+};
+
+#define val_each(v, parent) for (struct val *v = (parent)->first; v; v = v->next)
+
+/* Whole text is one value. NULL: err says what and at which byte offset, in the style of Go's decoder ("invalid
+ * character 'x' ..."). KL_BAD_REQUEST, or KL_TOO_LARGE past a limit, or KL_NO_MEMORY. */
+struct val *json_parse(struct arena *a, struct str text, struct kl_err *err);
+/* One value from the front of *text; *text is what follows. At the end of text (only white space): NULL and err->code 0. */
+struct val *json_next(struct arena *a, struct str *text, struct kl_err *err);
+
+/* Compact, with Go's escapes (<, >, & as \u003c ...). */
+void json_write(struct buf *b, const struct val *v);
+/* Two spaces of indent, as upstream's pretty printer. */
+void json_write_pretty(struct buf *b, const struct val *v);
+void json_write_str(struct buf *b, struct str s);               /* with quotes */
+
+/* Reading. All accept v == NULL (as "not there"). */
+struct val *json_get(const struct val *obj, struct str key);            /* NULL: not there or not an object */
+/* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. */
+struct val *json_path(const struct val *v, const char *path);
+struct str val_str(const struct val *v);                                /* STR, else STR_NONE */
+struct str json_str(const struct val *v, const char *path);             /* path "" : v itself */
+int64_t json_int(const struct val *v, const char *path, int64_t fallback);
+bool json_bool(const struct val *v, const char *path, bool fallback);
+static inline struct str val_key(const struct val *v)
+{
+    return str_n(v->key, v->key_len);
+}
+static inline bool val_is(const struct val *v, enum val_type t)
+{
+    return v && v->type == t;
+}
+/* Deep equality; the order of members does not count, numbers compare by value for INT and by text for NUM. */
+bool val_equal(const struct val *a, const struct val *b);
+
+/* Building. Texts are borrowed (arena_str copies). NULL when out of memory; a NULL parent gives NULL, so calls nest and the
+ * caller checks arena_exhausted once at the end. */
+struct val *val_new(struct arena *a, enum val_type t);
+struct val *val_of_str(struct arena *a, struct str s);
+struct val *val_of_int(struct arena *a, int64_t i);
+struct val *val_of_bool(struct arena *a, bool b);
+struct val *val_copy(struct arena *a, const struct val *v);             /* deep; texts shared */
+/* Replaces the member or adds it at the end; takes v (whose key and next change). Returns v. */
+struct val *json_set(struct arena *a, struct val *obj, struct str key, struct val *v);
+struct val *json_set_str(struct arena *a, struct val *obj, struct str key, struct str s);
+struct val *json_set_int(struct arena *a, struct val *obj, struct str key, int64_t i);
+struct val *json_set_bool(struct arena *a, struct val *obj, struct str key, bool b);
+/* The member as an object (array), made when it is not there or is null. */
+struct val *json_obj(struct arena *a, struct val *obj, struct str key);
+struct val *json_arr(struct arena *a, struct val *obj, struct str key);
+bool json_del(struct val *obj, struct str key);                         /* was it there? */
+struct val *val_push(struct val *arr, struct val *v);                   /* at the end; returns v */
+void val_unlink(struct val *parent, struct val *v);
+/* Turns v into a (shallow) copy of src, keeping its place and name. */
+void val_replace(struct val *v, const struct val *src);
+
+#endif

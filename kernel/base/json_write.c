@@ -1,0 +1,105 @@
+/* json_write.c - tree to text, compact and pretty. */
+#include "base/json.h"
+
+/* 0 plain; else needs an escape. The escapes are those of Go's encoder, so that texts equal upstream's. */
+static const uint8_t escaped[256] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,         1,          1,         1,         1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, [0xe2] = 2,
+};
+
+static void write_escape(struct buf *b, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    switch (c) {
+    case '"': buf_lit(b, "\\\""); return;
+    case '\\': buf_lit(b, "\\\\"); return;
+    case '\n': buf_lit(b, "\\n"); return;
+    case '\r': buf_lit(b, "\\r"); return;
+    case '\t': buf_lit(b, "\\t"); return;
+    case '\b': buf_lit(b, "\\b"); return;
+    case '\f': buf_lit(b, "\\f"); return;
+    default: buf_add(b, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+    }
+}
+
+void json_write_str(struct buf *b, struct str s)
+{
+    buf_add_c(b, '"');
+    size_t from = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (!escaped[c])
+            continue;
+        if (escaped[c] == 2) {          /* U+2028 and U+2029 */
+            if (i + 2 >= s.len || (unsigned char)s.at[i + 1] != 0x80 || ((unsigned char)s.at[i + 2] & 0xfe) != 0xa8)
+                continue;
+            buf_add(b, s.at + from, i - from);
+            buf_add_z(b, (unsigned char)s.at[i + 2] == 0xa8 ? "\\u2028" : "\\u2029");
+            i += 2;
+        } else {
+            buf_add(b, s.at + from, i - from);
+            write_escape(b, c);
+        }
+        from = i + 1;
+    }
+    buf_add(b, s.at + from, s.len - from);
+    buf_add_c(b, '"');
+}
+
+static void write_scalar(struct buf *b, const struct val *v)
+{
+    switch (v->type) {
+    case VAL_NULL: buf_lit(b, "null"); break;
+    case VAL_BOOL: buf_add_z(b, v->i ? "true" : "false"); break;
+    case VAL_INT: buf_add_int(b, v->i); break;
+    case VAL_NUM: buf_add(b, v->s, v->n); break;
+    default: json_write_str(b, str_n(v->s, v->n)); break;
+    }
+}
+
+static void line(struct buf *b, int indent)
+{
+    if (indent < 0)
+        return;
+    buf_add_c(b, '\n');
+    for (int i = 0; i < indent; i++)
+        buf_lit(b, "  ");
+}
+
+/* indent < 0: compact. Depth is bounded by JSON_DEPTH for parsed trees and small for built ones. */
+static void write_val(struct buf *b, const struct val *v, int indent)
+{
+    if (v->type < VAL_ARR) {
+        write_scalar(b, v);
+        return;
+    }
+    bool obj = v->type == VAL_OBJ;
+    int inner = indent < 0 ? -1 : indent + 1;
+    buf_add_c(b, obj ? '{' : '[');
+    val_each(kid, v)
+    {
+        if (kid != v->first)
+            buf_add_c(b, ',');
+        line(b, inner);
+        if (obj) {
+            json_write_str(b, val_key(kid));
+            buf_add_c(b, ':');
+            if (inner >= 0)
+                buf_add_c(b, ' ');
+        }
+        write_val(b, kid, inner);
+    }
+    if (v->first)
+        line(b, indent);
+    buf_add_c(b, obj ? '}' : ']');
+}
+
+void json_write(struct buf *b, const struct val *v)
+{
+    write_val(b, v, -1);
+}
+
+void json_write_pretty(struct buf *b, const struct val *v)
+{
+    write_val(b, v, 0);
+}

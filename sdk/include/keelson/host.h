@@ -1,0 +1,128 @@
+/* host.h - what the host gives to a plugin: a log and services by id.
+ *
+ * Each instance gets its own struct kl_host: log lines carry the instance's name, calls are counted per instance, and a
+ * service that the plugin did not list among its needs is not handed out.
+ */
+#ifndef KEELSON_HOST_H
+#define KEELSON_HOST_H
+
+#include "call.h"
+
+enum kl_level { KL_ERROR = 1, KL_WARN, KL_INFO, KL_DEBUG };
+
+struct kl_host {
+    KL_STRUCT_HEAD;
+    uint32_t abi_major;
+    const char *name, *version;         /* of the host */
+    const char *instance;               /* name of this instance */
+    void *ctx;                          /* the host's */
+    void (*log)(const struct kl_host *h, int32_t level, const char *line);      /* [any] one line, no newline */
+    const void *(*service)(const struct kl_host *h, const char *id);            /* [any] NULL: not here, or not among the needs */
+};
+
+__attribute__((format(printf, 3, 4))) static inline void kl_log(const struct kl_host *h, int32_t level, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    h->log(h, level, line);
+}
+
+/* Time, randomness and wake-ups. */
+#define KL_HOST_ENV_0 "keelson.host.env/0"
+struct kl_host_env {
+    KL_STRUCT_HEAD;
+    int64_t (*mono_ns)(const struct kl_host *h);                     /* [any] virtual in simulations */
+    int64_t (*wall_ns)(const struct kl_host *h);                     /* [any] since 1970; for display and certificates only */
+    void (*random)(const struct kl_host *h, void *at, size_t n);     /* [any] cryptographic; seeded in simulations */
+};
+
+/* Objects of the cluster. In a server's process this is the store, in a node's process a mirror of the API: the
+ * answers are the same. Objects are compact JSON as the API would give them, apiVersion and kind included.
+ * All functions are [any]; on the loop they never block; elsewhere they wait for the host (a write: until durable).
+ * Resources are named "group/plural" ("/pods", "apps/deployments"); ns is "" for cluster scope.
+ *
+ * Own writes are seen by own reads at once. A write is validated, defaulted and admitted like one over the API.
+ * Errors: those of the API (KL_NOT_FOUND, KL_CONFLICT, KL_INVALID, KL_ALREADY_EXISTS, ...) with its message. */
+#define KL_HOST_OBJECTS_0 "keelson.host.objects/0"
+
+#define KL_PATCH_MERGE     1
+#define KL_PATCH_STRATEGIC 2
+#define KL_PATCH_JSON      3
+
+struct kl_object_key {
+    KL_STRUCT_HEAD;
+    const char *resource, *ns, *name;
+    const char *subresource;            /* NULL or "status", "scale", "binding", "finalize", "eviction" */
+};
+
+struct kl_list_options {
+    KL_STRUCT_HEAD;
+    const char *resource, *ns;          /* ns NULL: all namespaces */
+    const char *label_selector, *field_selector;     /* NULL: all */
+    const char *owner_uid;              /* NULL: all; else objects that name this uid among their ownerReferences (indexed) */
+};
+
+struct kl_delete_options {
+    KL_STRUCT_HEAD;
+    const char *uid;                    /* precondition, NULL: none */
+    const char *propagation;            /* "Background", "Foreground", "Orphan", NULL: the kind's default */
+    int64_t grace_seconds;              /* < 0: the object's own */
+    uint64_t revision;                  /* precondition on resourceVersion, 0: none */
+};
+
+struct kl_object_list {                 /* objects in key order */
+    KL_STRUCT_HEAD;
+    uint64_t revision;
+    uint32_t n;
+    const struct kl_bytes *at;          /* n objects, in the call's arena or kept alive by it */
+};
+
+struct kl_host_objects {
+    KL_STRUCT_HEAD;
+    /* *ret stays valid until the call ends. */
+    int (*get)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret);
+    int (*list)(const struct kl_host *h, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret);
+    /* ret may be NULL. k->name may be NULL: the object's metadata.name or generateName. */
+    int (*create)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj,
+                  struct kl_bytes *ret);
+    int (*update)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj,
+                  struct kl_bytes *ret);
+    int (*patch)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, int32_t type,
+                 struct kl_bytes patch, struct kl_bytes *ret);
+    int (*remove)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k,
+                  const struct kl_delete_options *o);
+    /* Records an Event about an object ({"apiVersion","kind","namespace","name","uid"[,"fieldPath"]}), with upstream's
+     * counting of repeated ones. type "Normal" or "Warning". Lossy under load; never fails the caller. */
+    void (*event)(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message);
+    /* Resource names of every kind served, "group/plural", NULL-terminated, in the call's arena; bit 0 of scope: namespaced. */
+    int (*resources)(const struct kl_host *h, struct kl_call *c, const char *const **ret);
+};
+
+/* Work queues of a controller instance (iface/controller.h). */
+#define KL_HOST_QUEUE_0 "keelson.host.queue/0"
+struct kl_host_queue {
+    KL_STRUCT_HEAD;
+    /* [any] Puts key into this instance's queue after delay_ns (0: now). A key waiting already keeps the earlier time. */
+    void (*add)(const struct kl_host *h, const char *key, int64_t delay_ns);
+};
+
+/* Other plugins' instances, for plugins that drive others (a node agent drives a runtime and a network). */
+#define KL_HOST_PLUGINS_0 "keelson.host.plugins/0"
+struct kl_instance {
+    KL_STRUCT_HEAD;
+    const char *name;
+    const void *table;                  /* the interface's struct */
+    void *self;
+};
+struct kl_host_plugins {
+    KL_STRUCT_HEAD;
+    /* [any] The instance of that interface with that name, or (name NULL) the default one: a configured instance before
+     * an automatic one, the highest rank first. KL_NOT_FOUND when there is none, KL_UNAVAILABLE when it is not READY.
+     * The instance stays usable until the asking instance is closed. */
+    int (*find)(const struct kl_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret);
+};
+
+#endif

@@ -1,0 +1,85 @@
+#include "base/json.h"
+
+#include <criterion/criterion.h>
+
+static const char *round_trip(struct arena *a, const char *text)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(a, str_of(text), &err);
+    if (!v)
+        return arena_dup(a, str_of(err.msg));
+    struct buf b = BUF_INIT(0);
+    json_write(&b, v);
+    const char *out = arena_dup(a, buf_str(&b));
+    buf_free(&b);
+    return out;
+}
+
+Test(json, round_trips)
+{
+    struct arena *a = arena_new(0);
+    static const char *const same[] = {
+        "{}", "[]", "null", "true", "-1", "9223372036854775807", "9223372036854775808", "1.50", "1e9", "-0",
+        "{\"a\":[1,{\"b\":\"x\\ny\"},[]],\"c\":null}", "\"\\u003ca\\u0026\\u003e\"", "\"\xc3\xa9\"", "\"\\u2028\"",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        cr_assert_str_eq(round_trip(a, same[i]), same[i]);
+    cr_assert_str_eq(round_trip(a, " { \"a\" : \"\\u00e9\\ud83d\\ude00\" } "), "{\"a\":\"\xc3\xa9\xf0\x9f\x98\x80\"}");
+    cr_assert_str_eq(round_trip(a, "\"a\xff\""), "\"a\xef\xbf\xbd\"");
+    cr_assert_str_eq(round_trip(a, "\"\\ud800x\""), "\"\xef\xbf\xbdx\"");
+    arena_free(a);
+}
+
+Test(json, refuses_what_is_not_json)
+{
+    struct arena *a = arena_new(0);
+    static const char *const bad[] = { "", "{", "[1,]", "{\"a\"}", "{\"a\":}", "01", "1.", "1e", "-", "tru", "\"a", "\"\\x\"",
+                                       "\"\\u12\"", "[1 2]", "{a:1}", "1 1", "\"\n\"", "{\"a\":1,}", "[", "]" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct kl_err err;
+        kl_err_init(&err);
+        cr_assert_null(json_parse(a, str_of(bad[i]), &err), "%s", bad[i]);
+        cr_assert_eq(err.code, KL_BAD_REQUEST, "%s", bad[i]);
+        cr_assert_neq(err.msg[0], '\0');
+    }
+    arena_free(a);
+}
+
+Test(json, limits_depth_and_memory)
+{
+    struct arena *a = arena_new(1 << 20);
+    char deep[400];
+    memset(deep, '[', sizeof deep);
+    struct kl_err err;
+    kl_err_init(&err);
+    cr_assert_null(json_parse(a, str_n(deep, sizeof deep), &err));
+    cr_assert_eq(err.code, KL_TOO_LARGE);
+    struct buf b = BUF_INIT(0);
+    for (int i = 0; i < 100000; i++)
+        buf_add_z(&b, i ? ",1" : "[1");
+    buf_add_c(&b, ']');
+    cr_assert_null(json_parse(a, buf_str(&b), &err));
+    cr_assert_eq(err.code, KL_NO_MEMORY);
+    buf_free(&b);
+    arena_free(a);
+}
+
+Test(json, tree_edits)
+{
+    struct arena *a = arena_new(0);
+    struct val *v = json_parse(a, STR("{\"a\":1,\"b\":2,\"c\":3}"), NULL);
+    json_set_str(a, v, STR("b"), STR("x"));
+    json_set_int(a, json_obj(a, v, STR("d")), STR("e"), 5);
+    cr_assert(json_del(v, STR("a")));
+    cr_assert(json_del(v, STR("c")));
+    cr_assert_not(json_del(v, STR("c")));
+    val_push(json_arr(a, v, STR("f")), val_of_bool(a, true));
+    struct buf b = BUF_INIT(0);
+    json_write(&b, v);
+    cr_assert_str_eq(b.at, "{\"b\":\"x\",\"d\":{\"e\":5},\"f\":[true]}");
+    cr_assert_eq(json_int(v, "d.e", 0), 5);
+    cr_assert(val_equal(v, val_copy(a, v)));
+    buf_free(&b);
+    arena_free(a);
+}
