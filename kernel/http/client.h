@@ -1,0 +1,40 @@
+/* client.h - HTTP client on the loop: HTTP/1.1 and HTTP/2 over TCP, TLS or a unix socket. Used by nodes (the API), probes and the
+ * server (a node's port, webhooks). One connection pool per client. Never follows redirects. All [loop].
+ */
+#ifndef HTTP_CLIENT_H
+#define HTTP_CLIENT_H
+
+#include "http/http.h"
+
+struct http_client;
+struct http_call;
+
+struct http_client_conf {
+    const char *url;                    /* "https://127.0.0.1:6443", "http://10.244.0.3:8080", "unix:/run/keelson/api.sock" */
+    const char *server_name;            /* TLS name; NULL: the host of url */
+    const char *ca_file, *cert_file, *key_file;
+    bool insecure;                      /* do not verify (https probes) */
+    bool http1;                         /* do not offer HTTP/2 */
+};
+
+struct http_result_events {
+    /* Status and headers are there. */
+    void (*head)(void *ctx, int status, const struct http_header *headers, unsigned n);
+    void (*data)(void *ctx, struct str bytes);
+    /* The end; err NULL: clean. Last call of all. */
+    void (*end)(void *ctx, const struct kl_err *err);
+};
+
+int http_client_new(struct loop *l, const struct http_client_conf *c, struct http_client **ret, struct kl_err *err);
+void http_client_free(struct http_client *c);
+/* Headers and body are copied. timeout_ns 0: none. */
+struct http_call *http_call_new(struct http_client *c, const char *method, const char *path_and_query,
+                                const struct http_header *headers, unsigned n, struct str body, int64_t timeout_ns,
+                                const struct http_result_events *ev, void *ctx);
+void http_call_cancel(struct http_call *c);                 /* end is not called after it */
+
+/* Sends r (an upgrade request) on to url's host as it came, with that client's credentials and `path`, and ties both connections together until
+ * one ends. Only a 101 (SPDY, WebSocket) or, for plain requests, the answer's bytes go back; never a redirect. */
+void http_proxy(struct http_req *r, struct http_client *c, const char *path_and_query);
+
+#endif

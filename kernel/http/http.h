@@ -1,0 +1,89 @@
+/* http.h - HTTP server: TLS with ALPN, HTTP/2 (nghttp2) and HTTP/1.1, one request type for both. All [loop].
+ *
+ * The handler is called once per request, when its headers and whole body (at most http_conf.body_max) are there. It answers at
+ * once or later with http_reply, or streams, or upgrades. Until it has answered the request lives; after the end (or when the
+ * client goes away, see http_on_close) it is gone with its arena.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <keelson/error.h>
+
+#include "base/arena.h"
+#include "loop/loop.h"
+
+struct http_server;
+struct http_req;
+
+struct http_header {
+    struct str name, value;             /* names in lower case */
+};
+
+/* Who is at the other end; valid as long as the request. */
+struct http_peer {
+    struct str address;                 /* "127.0.0.1:3456" */
+    bool tls;
+    struct str cert_der;                /* verified client certificate; empty: none */
+    struct str cert_cn;
+    const struct str *cert_orgs;
+    unsigned n_cert_orgs;
+};
+
+typedef void (*http_handler)(void *ctx, struct http_req *r);
+
+struct http_conf {
+    const char *address;                /* "127.0.0.1" or "0.0.0.0"; a path with a leading '/': unix socket, no TLS */
+    uint16_t port;                      /* 0: any (see http_server_port) */
+    const char *cert_file, *key_file;   /* PEM chain and key; NULL: no TLS (tests, h2 by prior knowledge and h1) */
+    const char *client_ca_file;         /* PEM; NULL: client certificates are not asked for */
+    size_t body_max;                    /* 0: 3 MiB */
+    unsigned connections_max;           /* 0: 4096 */
+};
+
+int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, void *ctx, struct http_server **ret,
+                    struct kl_err *err);
+uint16_t http_server_port(const struct http_server *s);
+/* No new connections; GOAWAY; free when the last request is over or after grace_ns. done may be NULL. */
+void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx);
+
+/* --- the request --- */
+struct str http_method(const struct http_req *r);
+struct str http_path(const struct http_req *r);                         /* as sent, still %-encoded, without query */
+struct str http_query(const struct http_req *r);                        /* behind '?', as sent */
+struct str http_header(const struct http_req *r, struct str name);      /* several: joined with ", "; at NULL: none */
+struct str http_body(const struct http_req *r);
+struct arena *http_arena(struct http_req *r);
+const struct http_peer *http_peer(const struct http_req *r);
+int http_version(const struct http_req *r);                             /* 1 or 2 */
+/* The client went away before the answer was over. Called at most once; the request is gone when it returns. */
+void http_on_close(struct http_req *r, loop_fn fn, void *ctx);
+
+/* --- the answer --- */
+/* Bytes that someone else owns: sent without a copy; release(owner) once they are no longer needed (also on failure). */
+struct http_slice {
+    struct str data;
+    void (*release)(void *owner);       /* NULL: the bytes live as long as the request */
+    void *owner;
+};
+
+/* Whole answer. Headers are copied. content-length, date are added. */
+void http_reply(struct http_req *r, int status, const struct http_header *headers, unsigned n, struct http_slice body);
+
+/* Streamed answer (chunked in HTTP/1.1). Headers go out at once. */
+void http_stream_begin(struct http_req *r, int status, const struct http_header *headers, unsigned n);
+void http_stream_write(struct http_req *r, struct http_slice s);        /* queued; sent at the end of the turn */
+size_t http_stream_queued(const struct http_req *r);                    /* bytes not sent yet: stop writing past 256 KiB */
+/* Called when what was queued has been sent down to less than 64 KiB. fn NULL: no more. */
+void http_stream_on_drain(struct http_req *r, loop_fn fn, void *ctx);
+void http_stream_end(struct http_req *r);                               /* clean end; the request is gone when it returns */
+void http_stream_abort(struct http_req *r);                             /* reset: the client sees a broken stream */
+
+/* --- streaming protocols: exec, attach, port-forward, logs and watch over WebSocket or SPDY/3.1 --- see remote.h */
+
+/* --- helpers --- */
+/* Percent-decoding; '+' is a blank only in queries. STR_NONE with bad escapes. In the arena when it changes anything. */
+struct str http_decode(struct arena *a, struct str s, bool query);
+/* Next "k=v" of a query, decoded. False: the end. */
+bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, struct str *ret_value);
+
+#endif

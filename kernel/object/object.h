@@ -1,0 +1,96 @@
+/* object.h - interpreters over the rows of kernel/schema. Pure functions of their arguments, [any].
+ *
+ * An object in work is a struct val tree in an arena whose members are exactly those that its rows know, in declaration order, of
+ * the right types: what object_decode_* returns. At rest it is compact JSON text (object_encode_json).
+ */
+#ifndef OBJECT_OBJECT_H
+#define OBJECT_OBJECT_H
+
+#include <keelson/error.h>
+
+#include "base/json.h"
+#include "schema/schema.h"
+
+/* --- codec.c, protobuf.c, yaml.c --- */
+
+/* Fields that strict decoding refuses: texts such as `unknown field "spec.foo"`, `duplicate field "spec.x"`, in order. */
+struct object_strict {
+    struct arena *arena;
+    const char **at;
+    unsigned n, cap;
+};
+
+/* text -> tree. type NULL: found by apiVersion and kind within. strict NULL: not wanted. Drops unknown members, turns base64, quantities,
+ * times into their canonical form, null of non-pointers away. KL_BAD_REQUEST with upstream's words ("json: cannot unmarshal string into Go struct field
+ * PodSpec.spec.terminationGracePeriodSeconds of type int64"). */
+struct val *object_decode_json(struct arena *a, const struct schema_type *type, struct str text, struct object_strict *strict,
+                               struct kl_err *err);
+/* The same for a tree that was parsed or patched already; changes it in place. */
+int object_conform(struct arena *a, const struct schema_type *type, struct val *v, struct object_strict *strict,
+                   struct kl_err *err);
+/* YAML (one document; no aliases) to tree, untyped. */
+struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *err);
+void object_write_yaml(struct buf *b, const struct val *v);     /* as sigs.k8s.io/yaml: keys sorted */
+
+/* Compact JSON with upstream's omissions: what is stored and sent. Includes apiVersion and kind when they are members of v. */
+void object_encode_json(struct buf *b, const struct schema_type *type, const struct val *v);
+
+/* With the k8s\0 envelope; type NULL: found by the envelope. *ret_type may be NULL. */
+struct val *object_decode_protobuf(struct arena *a, const struct schema_type *type, struct str bytes,
+                                   const struct schema_type **ret_type, struct kl_err *err);
+/* With the envelope (apiVersion and kind from v). */
+int object_encode_protobuf(struct buf *b, const struct schema_type *type, const struct val *v, struct kl_err *err);
+/* Without: a bare message (lists are built from these). */
+int object_encode_message(struct buf *b, const struct schema_type *type, const struct val *v, struct kl_err *err);
+
+/* --- default.c: fills declared and computed defaults, as upstream's defaults.go. In place. */
+int object_default(struct arena *a, const struct schema_kind *k, struct val *v);
+
+/* --- validate.c --- */
+struct object_cause {
+    const char *reason;                 /* "FieldValueRequired", ... */
+    const char *field;                  /* "spec.containers[0].name" */
+    const char *message;                /* `Required value`, `Invalid value: "x": must be ...` */
+};
+struct object_causes {
+    struct arena *arena;
+    struct object_cause *at;
+    unsigned n, cap;
+};
+/* old NULL: create. subresource NULL or "status", ... Empty causes: valid. */
+void object_validate(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old,
+                     struct object_causes *ret);
+__attribute__((format(printf, 4, 5))) void object_cause_add(struct object_causes *c, const char *reason, const char *field,
+                                                            const char *fmt, ...);
+
+/* --- patch.c, strategic.c: each returns a new tree (old is not changed) or NULL. Codes: KL_BAD_REQUEST malformed, KL_INVALID does not apply. */
+struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err);
+struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err);
+struct val *object_patch_strategic(struct arena *a, const struct schema_type *type, const struct val *old,
+                                   const struct val *patch, struct kl_err *err);
+
+/* --- selector.c --- */
+struct selector;
+/* Label selector text ("a=b,c in (d,e),!f"), KL_BAD_REQUEST with upstream's words. */
+struct selector *selector_parse_labels(struct arena *a, struct str text, struct kl_err *err);
+/* Field selector text; kind says which fields it may name ("field label not supported: x"). */
+struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err);
+/* metav1.LabelSelector tree; NULL selects nothing, empty selects all. */
+struct selector *selector_of_tree(struct arena *a, const struct val *label_selector, struct kl_err *err);
+bool selector_empty(const struct selector *s);                          /* selects all */
+bool selector_matches_labels(const struct selector *s, const struct val *labels);       /* labels may be NULL */
+/* For field selectors over a whole object. */
+bool selector_matches_fields(const struct selector *s, const struct val *object);
+/* Straight over stored bytes, without a tree: labels or fields. The fast way for LIST and WATCH. */
+bool selector_matches_text(const struct selector *s, struct str json);
+void selector_write(struct buf *b, const struct selector *s);           /* canonical text, for scale.status.selector */
+/* The value of a "metadata.name=x" requirement, else STR_NONE. */
+struct str selector_exact(const struct selector *s, const char *field);
+
+/* --- quantity.c: kernel/base/quantity.h --- */
+
+/* --- table.c: rows for kubectl get --- */
+struct val *object_table_columns(struct arena *a, const struct schema_kind *k);         /* columnDefinitions */
+struct val *object_table_cells(struct arena *a, const struct schema_kind *k, const struct val *v, int64_t now_wall_ns);
+
+#endif

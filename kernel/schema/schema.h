@@ -1,0 +1,110 @@
+/* schema.h - the API as rows: one per field of every built-in type, one per kind. Read by the interpreters in kernel/object; generated at
+ * build time from the rows files in kernel/schema by kernel/schema/gen.c. Static, constant, [any].
+ */
+#ifndef SCHEMA_SCHEMA_H
+#define SCHEMA_SCHEMA_H
+
+#include "base/str.h"
+
+enum schema_type_kind {
+    T_STRUCT = 1,
+    T_STRING, T_BOOL, T_INT32, T_INT64, T_DOUBLE,
+    T_BYTES,                /* base64 in JSON */
+    T_TIME, T_MICROTIME,    /* RFC 3339; protobuf message {1 seconds, 2 nanos} */
+    T_DURATION,             /* metav1.Duration: Go text "1m0s" in JSON */
+    T_QUANTITY,             /* canonical text; protobuf message {1 string} */
+    T_INT_OR_STRING,
+    T_RAW,                  /* runtime.RawExtension: any JSON object */
+    T_JSON,                 /* apiextensions JSON, FieldsV1: any JSON value */
+    T_JSON_SCHEMA_OR_BOOL, T_JSON_SCHEMA_OR_ARRAY, T_JSON_SCHEMA_OR_STRINGS   /* unions of JSONSchemaProps */
+};
+
+enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are strings */
+
+#define F_OMITEMPTY   0x0001u
+#define F_POINTER     0x0002u           /* *T upstream: absent differs from zero */
+#define F_REQUIRED    0x0004u
+#define F_PACKED      0x0008u
+#define F_LIST_SET    0x0010u           /* +listType=set */
+#define F_LIST_MAP    0x0020u           /* +listType=map; keys in list_keys */
+#define F_LIST_ATOMIC 0x0040u
+#define F_PATCH_MERGE 0x0080u           /* patchStrategy merge; key in patch_key (NULL: list of primitives) */
+#define F_PATCH_RETAINKEYS 0x0100u
+#define F_PATCH_REPLACE    0x0200u
+#define F_STRUCT_ATOMIC    0x0400u
+#define F_OMITZERO    0x0800u
+#define F_INLINE_STRUCT 0x1000u         /* protobuf nests it (tag), JSON has its members in place */
+
+struct schema_type;
+
+struct schema_field {
+    const char *json;                   /* member name */
+    const struct schema_type *type;
+    const char *patch_key;              /* strategic merge key, or NULL */
+    const char *const *list_keys;       /* NULL-terminated, or NULL */
+    const char *fallback;               /* default as JSON text, or NULL */
+    const char *const *choices;         /* enum values, NULL-terminated, or NULL */
+    const char *doc;                    /* one line of our own, or NULL */
+    uint16_t tag;                       /* protobuf number; 0: not in protobuf */
+    uint8_t json_len, shape;
+    uint16_t flags;
+};
+
+struct schema_type {
+    const char *name;                   /* "io.k8s.api.core.v1.PodSpec", or the scalar's name */
+    const char *go;                     /* "PodSpec" */
+    const char *doc;
+    const struct schema_field *fields;  /* declaration order; TypeMeta is not among them: apiVersion and kind come first */
+    uint16_t n_fields;
+    uint8_t kind;                       /* enum schema_type_kind */
+    uint8_t has_typemeta;
+};
+
+#define K_NAMESPACED 0x01u
+#define K_STORED     0x02u              /* else a review or an option kind: never stored */
+#define K_LIST       0x04u              /* XxxList exists */
+#define K_STATUS     0x08u              /* has the status subresource */
+#define K_SCALE      0x10u
+#define K_UNCONDITIONAL_UPDATE 0x20u    /* PUT without resourceVersion */
+#define K_CREATE_ON_UPDATE     0x40u
+#define K_GENERATION 0x80u              /* metadata.generation is kept */
+#define K_GRACEFUL   0x100u             /* Pod */
+#define K_ORPHAN_DEFAULT 0x200u         /* Job, ReplicationController: delete orphans when nothing is said */
+#define K_NO_DELETECOLLECTION 0x400u
+#define K_RETURNS_OBJECT_ON_DELETE 0x800u
+
+struct schema_subresource {
+    const char *name;                   /* "status", "scale", "exec" */
+    const char *group, *version, *kind; /* of the body */
+    const char *verbs;                  /* "get,patch,update" */
+};
+
+struct schema_kind {
+    const char *group, *version, *kind, *plural, *singular;
+    const char *resource;               /* "group/plural": the name in store and plugins; of the storage version */
+    const char *short_names, *categories;       /* comma-separated, or NULL */
+    const char *selectable;             /* field selector paths beside metadata.name and .namespace, comma-separated, or NULL */
+    const struct schema_type *type, *list_type;
+    const struct schema_subresource *sub;
+    uint32_t flags;
+    uint16_t n_sub;
+    uint16_t index;                     /* dense, 0..schema_n_kinds()-1 */
+    const struct schema_kind *storage;  /* the kind it is stored as (itself, mostly; autoscaling/v1 HPA -> v2) */
+};
+
+size_t schema_n_kinds(void);
+const struct schema_kind *schema_kind_at(size_t i);                     /* grouped: all kinds of one group/version together, in upstream's order of groups */
+const struct schema_kind *schema_kind_find(struct str group, struct str version, struct str kind);
+/* By URL: version empty = preferred. */
+const struct schema_kind *schema_resource_find(struct str group, struct str version, struct str plural);
+const struct schema_kind *schema_resource_by_name(struct str resource);         /* "group/plural" */
+/* Any type that has apiVersion and kind, also options and lists ("DeleteOptions", "PodList"); group "" version "v1" for meta too. */
+const struct schema_type *schema_type_find(struct str group, struct str version, struct str kind);
+const struct schema_type *schema_type_by_name(struct str name);                 /* "io.k8s.api.core.v1.PodSpec" */
+size_t schema_n_types(void);
+const struct schema_type *schema_type_at(size_t i);
+/* O(1) by perfect order or binary search. */
+const struct schema_field *schema_field_find(const struct schema_type *t, struct str json);
+const struct schema_field *schema_field_by_tag(const struct schema_type *t, uint32_t tag);
+
+#endif

@@ -1,0 +1,111 @@
+/* store.h - all objects of the cluster in memory, ordered, with revisions; commits made durable by a provider of keelson.store/0.
+ *
+ * [loop] except where said. An object is its bytes: immutable, counted, shared by the index, the history and whoever sends it.
+ * Readers and watchers see a commit once it is durable; the write path sees it at once (store_head), so that commits are checked
+ * against what will be. store_commit answers when the batch it went into lasts.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <keelson/iface/store.h>
+
+#include "base/str.h"
+#include "loop/loop.h"
+
+struct store;
+struct store_object;                    /* counted */
+
+/* --- objects; [any] for ref, unref and the getters --- */
+struct store_object *store_object_ref(struct store_object *o);
+void store_object_unref(struct store_object *o);                        /* NULL is fine */
+void store_object_release(void *o);                                     /* unref, as an http_slice release */
+struct str store_object_json(const struct store_object *o);
+uint64_t store_object_revision(const struct store_object *o);
+struct str store_object_ns(const struct store_object *o);
+struct str store_object_name(const struct store_object *o);
+struct str store_object_uid(const struct store_object *o);
+/* Another form of the same bytes, made once and kept (protobuf): NULL until set; set takes bytes from mem_*. */
+struct str store_object_form(const struct store_object *o, unsigned form);
+void store_object_set_form(struct store_object *o, unsigned form, char *at, size_t len);
+#define STORE_FORM_PROTOBUF 0
+
+/* --- life --- */
+struct store_conf {
+    const struct kl_store *provider;
+    void *self;                         /* an open instance */
+    unsigned history;                   /* events kept for watches, 0: 100,000 */
+    size_t history_bytes;               /* 0: 64 MiB */
+};
+int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err);
+/* Waits for what was committed, then frees. */
+void store_close(struct store *s);
+uint64_t store_revision(const struct store *s);                         /* newest durable */
+uint64_t store_oldest(const struct store *s);                           /* watches may start at this revision or later */
+const struct kl_store *store_provider(const struct store *s, void **self);
+/* NULL while writes work; else the reason (disk full, failed log): reads go on. */
+const char *store_trouble(const struct store *s);
+
+/* --- reading --- */
+/* Borrowed until the loop's next turn. NULL: not there. ns empty for cluster scope. */
+struct store_object *store_get(struct store *s, struct str resource, struct str ns, struct str name);
+/* The same including commits that are not durable yet: only for the write path. */
+struct store_object *store_head(struct store *s, struct str resource, struct str ns, struct str name);
+/* In key order (ns, name). ns.at NULL: all. Starts behind (after_ns, after_name) when after_name.at is set. each returns false to stop. Head view when head. */
+struct store_range {
+    struct str resource, ns;
+    struct str after_ns, after_name;
+    bool head;
+};
+void store_list(struct store *s, const struct store_range *r, bool (*each)(void *ctx, struct store_object *o), void *ctx);
+size_t store_count(struct store *s, struct str resource);
+/* Objects of any resource whose ownerReferences name that uid (head view). resource: as committed. */
+void store_owned(struct store *s, struct str uid, bool (*each)(void *ctx, struct str resource, struct store_object *o), void *ctx);
+/* By metadata.uid (head view), any resource; NULL: none. */
+struct store_object *store_by_uid(struct store *s, struct str uid, struct str *ret_resource);
+
+/* --- writing --- */
+enum store_op_type { STORE_CREATE = 1, STORE_UPDATE, STORE_DELETE };
+struct store_op {
+    enum store_op_type type;
+    struct str resource, ns, name;
+    struct str json;                    /* copied. DELETE: the last state, with the revision of the deletion */
+    struct str uid;                     /* of the object */
+    const struct str *owners;           /* uids of its ownerReferences */
+    unsigned n_owners;
+    uint64_t expected;                  /* revision that head must have (UPDATE, DELETE); 0: any */
+};
+/* The revision that the next store_commit will get: put it into the bytes, then commit in the same turn. */
+uint64_t store_next_revision(const struct store *s);
+/* All or nothing. 0: accepted, and done(ctx, 0, NULL) follows once it lasts (or done(ctx, -code, err)); done may be NULL.
+ * KL_CONFLICT, KL_NOT_FOUND, KL_ALREADY_EXISTS at once against head; KL_STORAGE_FULL / KL_UNAVAILABLE while the log is in trouble.
+ * ret (may be NULL; one per op): the new objects, borrowed until the loop's next turn. */
+int store_commit(struct store *s, const struct store_op *ops, unsigned n,
+                 void (*done)(void *ctx, int rc, const struct kl_err *err), void *ctx, struct store_object **ret,
+                 struct kl_err *err);
+
+/* --- watching --- */
+enum store_event_type { STORE_ADDED = 1, STORE_MODIFIED, STORE_DELETED };
+struct store_event {
+    enum store_event_type type;
+    struct store_object *object;        /* DELETED: the last state, revision of the deletion */
+    struct store_object *old;           /* NULL for ADDED */
+    uint64_t revision;
+    /* `{"type":"ADDED","object":...}\n` made once, shared by all watchers that want it as it is; borrowed with the event. */
+    struct store_object *owner;         /* opaque */
+};
+struct store_watch;
+/* Events of resource (ns.at NULL: all) after `revision`. wake(ctx) says that store_watch_next has something (at most once until it is
+ * called and drained). KL_EXPIRED: the history does not reach back that far. */
+int store_watch_new(struct store *s, struct str resource, struct str ns, uint64_t revision, loop_fn wake, void *ctx,
+                    struct store_watch **ret, struct kl_err *err);
+/* The next event, borrowed until the next call on this watch. false: none now. *expired: the watcher was too slow, close it with 410. */
+bool store_watch_next(struct store_watch *w, struct store_event *ret, bool *expired);
+/* The shared frame of the event just returned: `{"type":"MODIFIED","object":{...}}\n`. Owned by a counted holder: *ret_owner, ref'ed; release with
+ * store_frame_release. */
+struct str store_watch_frame(struct store_watch *w, void **ret_owner);
+void store_frame_release(void *owner);
+/* Everything up to here has been returned (for bookmarks). */
+uint64_t store_watch_revision(const struct store_watch *w);
+void store_watch_free(struct store_watch *w);
+
+#endif

@@ -1,0 +1,60 @@
+/* store.h - keelson.store/0: where the objects of a cluster last.
+ *
+ * The kernel keeps all objects in memory and answers reads and watches itself; a provider makes commits durable and
+ * gives everything back at the next start. One caller at a time ([worker]: the kernel's log thread), except where said.
+ * Keys are "group/plural/ns/name" with an empty ns for cluster scope ("/pods/default/web", "/nodes//n1").
+ * Revisions grow by commit and never go back, whatever fails.
+ */
+#ifndef KEELSON_IFACE_STORE_H
+#define KEELSON_IFACE_STORE_H
+
+#include "../plugin.h"
+
+#define KL_STORE_0 "keelson.store/0"
+
+enum kl_store_op_type { KL_STORE_PUT = 1, KL_STORE_DELETE = 2 };
+
+struct kl_store_op {
+    KL_STRUCT_HEAD;
+    int32_t type;                       /* enum kl_store_op_type */
+    struct kl_bytes key, value;         /* value empty for DELETE */
+    uint64_t expected;                  /* revision the key must have now; 0: must not exist; UINT64_MAX: any */
+};
+
+/* All operations of a commit happen, or none. */
+struct kl_store_commit {
+    KL_STRUCT_HEAD;
+    uint64_t revision;                  /* of this commit, one above the commit before (or more, never less) */
+    uint32_t n;
+    const struct kl_store_op *ops;
+};
+
+struct kl_store_record {
+    KL_STRUCT_HEAD;
+    struct kl_bytes key, value;
+    uint64_t revision;                  /* of the commit that wrote it */
+};
+
+struct kl_store {
+    KL_STRUCT_HEAD;
+    struct kl_life life;                /* open recovers: refuses (KL_CORRUPT, naming file, offset and record) what is damaged */
+    /* The newest revision that lasts. */
+    uint64_t (*revision)(void *self);
+    /* Records in key order, from the first key greater than `after` (empty: from the start), at most max, in the call's arena.
+     * *n 0: the end. Only before the first append (start-up). */
+    int (*range)(void *self, struct kl_call *c, struct kl_bytes after, uint32_t max, const struct kl_store_record **ret,
+                 uint32_t *ret_n);
+    /* Commits, in order, as one durable batch: returns 0 when all of them last (fdatasync), else none is acknowledged.
+     * KL_CONFLICT: an expected revision did not hold (only engines that others write to). KL_STORAGE_FULL: nothing was
+     * written, a later append may work. After a failed fsync the provider goes on in a new file. */
+    int (*append)(void *self, struct kl_call *c, const struct kl_store_commit *commits, uint32_t n);
+    /* Checkpoint: the kernel hands over the whole state at `revision`, in key order, in parts; `last` ends it. Appends may come
+     * between parts. NULL: the engine does not need it. Between checkpoints `wants_checkpoint` says if one is worth it. */
+    int (*checkpoint)(void *self, struct kl_call *c, uint64_t revision, const struct kl_store_record *records, uint32_t n,
+                      uint32_t last);
+    int (*wants_checkpoint)(void *self);                         /* [any] 1 yes, 0 no */
+    /* {"files":[...],"bytes":n,"fsyncs":n,"appends":n,"commits":n,...} for metrics and `keelson store`. [any] */
+    int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
+};
+
+#endif
