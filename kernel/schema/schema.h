@@ -16,7 +16,8 @@ enum schema_type_kind {
     T_INT_OR_STRING,
     T_RAW,                  /* runtime.RawExtension: any JSON object */
     T_JSON,                 /* apiextensions JSON, FieldsV1: any JSON value */
-    T_JSON_SCHEMA_OR_BOOL, T_JSON_SCHEMA_OR_ARRAY, T_JSON_SCHEMA_OR_STRINGS   /* unions of JSONSchemaProps */
+    T_JSON_SCHEMA_OR_BOOL, T_JSON_SCHEMA_OR_ARRAY, T_JSON_SCHEMA_OR_STRINGS,  /* unions of JSONSchemaProps */
+    T_STRINGS               /* a list of strings that is a message of its own in protobuf (ExtraValue, Verbs) */
 };
 
 enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are strings */
@@ -34,6 +35,7 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 #define F_STRUCT_ATOMIC    0x0400u
 #define F_OMITZERO    0x0800u
 #define F_INLINE_STRUCT 0x1000u         /* protobuf nests it (tag), JSON has its members in place */
+#define F_OPTIONAL 0x2000u              /* marked +optional upstream */
 
 struct schema_type;
 
@@ -54,10 +56,13 @@ struct schema_type {
     const char *name;                   /* "io.k8s.api.core.v1.PodSpec", or the scalar's name */
     const char *go;                     /* "PodSpec" */
     const char *doc;
-    const struct schema_field *fields;  /* declaration order; TypeMeta is not among them: apiVersion and kind come first */
-    uint16_t n_fields;
+    const struct schema_field *fields;  /* declaration order, as in protobuf: F_INLINE_STRUCT fields nest */
+    const struct schema_field *const *flat;      /* the same as JSON sees it: members of inline structs in their place */
+    const uint8_t *sorted;              /* indexes into flat, by name */
+    uint16_t n_fields, n_flat;
     uint8_t kind;                       /* enum schema_type_kind */
-    uint8_t has_typemeta;
+    uint8_t has_typemeta;               /* apiVersion and kind are members too, before the others; not among the fields */
+    uint16_t flags;                     /* F_STRUCT_ATOMIC */
 };
 
 #define K_NAMESPACED 0x01u
@@ -104,6 +109,8 @@ const struct schema_type *schema_type_by_name(struct str name);                 
 size_t schema_n_types(void);
 const struct schema_type *schema_type_at(size_t i);
 /* O(1) by perfect order or binary search. */
+/* Index into t->flat, or -1. guess: where to look first (the index after the last hit: members mostly come in order). */
+int schema_flat_find(const struct schema_type *t, struct str json, unsigned guess);
 const struct schema_field *schema_field_find(const struct schema_type *t, struct str json);
 const struct schema_field *schema_field_by_tag(const struct schema_type *t, uint32_t tag);
 
