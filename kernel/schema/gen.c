@@ -15,7 +15,7 @@
 struct field {
     char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices;
     const char *shape;
-    unsigned tag, flags;
+    unsigned tag, flags, declared;      /* declared: place in the row order, which is JSON's */
     int type_at;                        /* index in types, or -1 - index of a scalar */
 };
 
@@ -149,7 +149,8 @@ static void read_field(struct type *t, char *at)
 {
     if (t->n == MOST_FIELDS)
         die("more than %d fields", MOST_FIELDS);
-    struct field *f = &t->f[t->n++];
+    struct field *f = &t->f[t->n];
+    f->declared = t->n++;
     f->json = need(&at, "name");
     char *type = need(&at, "type");
     f->tag = (unsigned)atol(need(&at, "number"));
@@ -267,8 +268,16 @@ static void read_file(const char *path)
     fclose(f);
 }
 
+static int by_tag(const void *a, const void *b)
+{
+    const struct field *x = a, *y = b;
+    return x->tag != y->tag ? (x->tag > y->tag) - (x->tag < y->tag) : (x->declared > y->declared) - (x->declared < y->declared);
+}
+
 static void resolve(void)
 {
+    for (unsigned i = 0; i < n_types; i++)
+        qsort(types[i].f, types[i].n, sizeof *types[i].f, by_tag);
     for (unsigned i = 0; i < n_types; i++)
         for (unsigned k = 0; k < types[i].n; k++) {
             struct field *f = &types[i].f[k];
@@ -366,7 +375,10 @@ struct flat {
 
 static unsigned flatten(unsigned i, struct flat *ret, unsigned n)
 {
-    for (unsigned k = 0; k < types[i].n; k++) {
+    for (unsigned want = 0; want < types[i].n; want++) {
+        unsigned k = 0;
+        while (types[i].f[k].declared != want)
+            k++;
         if (types[i].f[k].flags & 0x1000)
             n = flatten((unsigned)types[i].f[k].type_at, ret, n);
         else

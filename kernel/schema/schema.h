@@ -56,8 +56,8 @@ struct schema_type {
     const char *name;                   /* "io.k8s.api.core.v1.PodSpec", or the scalar's name */
     const char *go;                     /* "PodSpec" */
     const char *doc;
-    const struct schema_field *fields;  /* declaration order, as in protobuf: F_INLINE_STRUCT fields nest */
-    const struct schema_field *const *flat;      /* the same as JSON sees it: members of inline structs in their place */
+    const struct schema_field *fields;  /* by protobuf number: F_INLINE_STRUCT fields nest */
+    const struct schema_field *const *flat;      /* in declaration order, as JSON sees them: members of inline structs in their place */
     const uint8_t *sorted;              /* indexes into flat, by name */
     uint16_t n_fields, n_flat;
     uint8_t kind;                       /* enum schema_type_kind */

@@ -1,0 +1,286 @@
+/* conform.c - makes an untyped tree an object of its type: known members only, in the order of the rows, scalars canonical. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/quantity.h"
+#include "object-internal.h"
+
+struct walk {
+    struct arena *arena;
+    struct object_strict *strict;
+    struct kl_err *err;
+};
+
+static int conform_type(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner);
+
+static const char *const type_words[] = { "", "null", "bool", "number", "number", "string", "array", "object" };
+
+static int wrong(struct walk *w, const struct val *v, const struct path *p, const char *owner, const char *go)
+{
+    const char *num = "";
+    if (v->type == VAL_NUM)
+        num = arena_printf(w->arena, " %.*s", (int)v->n, v->s);
+    if (v->type == VAL_INT && (strcmp(go, "int32") == 0 || strcmp(go, "int64") == 0))
+        num = arena_printf(w->arena, " %lld", (long long)v->i);
+    return kl_err_set(w->err, KL_BAD_REQUEST, "json: cannot unmarshal %s%s into Go struct field %s.%s of type %s",
+                      type_words[v->type], num, owner, path_text(w->arena, p), go);
+}
+
+static int no_memory(struct walk *w)
+{
+    return kl_err_set(w->err, KL_NO_MEMORY, "out of memory");
+}
+
+static int conform_quantity(struct walk *w, struct val *v, const struct path *p)
+{
+    struct quantity q;
+    char text[QUANTITY_TEXT];
+    struct str s = v->type == VAL_STR || v->type == VAL_NUM ? str_n(v->s, v->n) : STR_NONE;
+    if (v->type == VAL_INT) {
+        q = quantity_of(v->i, QUANTITY_DECIMAL);
+    } else if (!quantity_parse(s, &q)) {
+        return kl_err_set(w->err, KL_BAD_REQUEST, "quantities must match the regular expression "
+                          "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' (%s)", path_text(w->arena, p));
+    }
+    size_t n = quantity_format(q, text);
+    if (v->type == VAL_STR && str_eq(s, str_n(text, n)))
+        return 0;
+    char *copy = arena_dup(w->arena, str_n(text, n));
+    if (!copy)
+        return no_memory(w);
+    v->type = VAL_STR;
+    v->s = copy;
+    v->n = (uint32_t)n;
+    return 0;
+}
+
+static int conform_time(struct walk *w, struct val *v, const struct path *p, bool micro, const char *owner)
+{
+    int64_t ns;
+    char text[CLOCK_TEXT];
+    if (v->type != VAL_STR)
+        return wrong(w, v, p, owner, micro ? "v1.MicroTime" : "v1.Time");
+    struct str s = str_n(v->s, v->n);
+    if (!clock_parse(s, &ns))
+        return kl_err_set(w->err, KL_BAD_REQUEST, "parsing time \"" STR_FMT "\" as RFC 3339 failed (%s)", STR_ARG(s),
+                          path_text(w->arena, p));
+    (micro ? clock_format_micro : clock_format)(ns, text);
+    if (str_is(s, text))
+        return 0;
+    v->s = arena_dup(w->arena, str_of(text));
+    if (!v->s)
+        return no_memory(w);
+    v->n = (uint32_t)strlen(text);
+    return 0;
+}
+
+static int conform_int(struct walk *w, struct val *v, const struct path *p, bool small, const char *owner)
+{
+    const char *go = small ? "int32" : "int64";
+    if (v->type != VAL_INT || (small && (v->i > INT32_MAX || v->i < INT32_MIN)))
+        return wrong(w, v, p, owner, go);
+    return 0;
+}
+
+static int conform_bytes(struct walk *w, struct val *v, const struct path *p, const char *owner)
+{
+    if (v->type != VAL_STR)
+        return wrong(w, v, p, owner, "[]uint8");
+    if (!base64_valid(str_n(v->s, v->n)))
+        return kl_err_set(w->err, KL_BAD_REQUEST, "illegal base64 data at %s", path_text(w->arena, p));
+    return 0;
+}
+
+static int conform_strings(struct walk *w, struct val *v, const struct path *p, const char *owner)
+{
+    if (v->type != VAL_ARR)
+        return wrong(w, v, p, owner, "[]string");
+    val_each(item, v)
+        if (item->type != VAL_STR)
+            return wrong(w, item, p, owner, "string");
+    return 0;
+}
+
+static const struct schema_type *schema_props(void)
+{
+    static const struct schema_type *t;
+    if (!t)
+        t = schema_type_by_name(STR("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"));
+    return t;
+}
+
+static int conform_union(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
+{
+    if (t->kind == T_JSON_SCHEMA_OR_BOOL && v->type == VAL_BOOL)
+        return 0;
+    if (t->kind == T_JSON_SCHEMA_OR_STRINGS && v->type == VAL_ARR)
+        return conform_strings(w, v, p, owner);
+    if (t->kind == T_JSON_SCHEMA_OR_ARRAY && v->type == VAL_ARR) {
+        val_each(item, v)
+            if (conform_type(w, schema_props(), item, p, owner) < 0)
+                return -1;
+        return 0;
+    }
+    return conform_type(w, schema_props(), v, p, owner);
+}
+
+static int conform_scalar(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
+{
+    switch (t->kind) {
+    case T_STRING: return v->type == VAL_STR ? 0 : wrong(w, v, p, owner, "string");
+    case T_BOOL: return v->type == VAL_BOOL ? 0 : wrong(w, v, p, owner, "bool");
+    case T_INT32: return conform_int(w, v, p, true, owner);
+    case T_INT64: return conform_int(w, v, p, false, owner);
+    case T_DOUBLE: return v->type == VAL_INT || v->type == VAL_NUM ? 0 : wrong(w, v, p, owner, "float64");
+    case T_BYTES: return conform_bytes(w, v, p, owner);
+    case T_TIME: return conform_time(w, v, p, false, owner);
+    case T_MICROTIME: return conform_time(w, v, p, true, owner);
+    case T_DURATION: return v->type == VAL_STR ? 0 : wrong(w, v, p, owner, "v1.Duration");
+    case T_QUANTITY: return conform_quantity(w, v, p);
+    case T_INT_OR_STRING:
+        if (v->type == VAL_STR)
+            return 0;
+        return conform_int(w, v, p, true, owner);
+    case T_RAW: return v->type == VAL_OBJ ? 0 : wrong(w, v, p, owner, "runtime.RawExtension");
+    case T_JSON: return 0;
+    case T_STRINGS: return conform_strings(w, v, p, owner);
+    default: return conform_union(w, t, v, p, owner);
+    }
+}
+
+/* Duplicate keys of a map: the last one counts. Quadratic only up to 32 keys; beyond, by sorting pointers. */
+static int by_key(const void *a, const void *b)
+{
+    const struct val *const *x = a, *const *y = b;
+    return str_cmp(val_key(*x), val_key(*y));
+}
+
+static int drop_duplicates(struct walk *w, struct val *v, const struct path *p)
+{
+    if (v->n < 2)
+        return 0;
+    struct val *few[32], **at = v->n <= 32 ? few : arena_alloc(w->arena, v->n * sizeof *at);
+    unsigned n = 0;
+    if (!at)
+        return no_memory(w);
+    val_each(m, v)
+        at[n++] = m;
+    qsort(at, n, sizeof *at, by_key);
+    for (unsigned i = 1; i < n; i++)
+        if (str_eq(val_key(at[i - 1]), val_key(at[i]))) {
+            struct val *last = json_get(v, val_key(at[i]));
+            struct path here = { p, val_key(last), 0 };
+            strict_add(w->strict, "duplicate field", &here);
+            for (struct val *m = v->first, *next; m; m = next) {
+                next = m->next;
+                if (m != last && str_eq(val_key(m), val_key(last)))
+                    val_unlink(v, m);
+            }
+            return drop_duplicates(w, v, p);
+        }
+    return 0;
+}
+
+static int conform_field(struct walk *w, const struct schema_field *f, struct val *v, const struct path *p, const char *owner)
+{
+    long i = 0;
+    if (f->shape == SHAPE_ONE)
+        return conform_type(w, f->type, v, p, owner);
+    if (v->type != (f->shape == SHAPE_LIST ? VAL_ARR : VAL_OBJ))
+        return wrong(w, v, p, owner, arena_printf(w->arena, "%s%s", f->shape == SHAPE_LIST ? "[]" : "map[string]", f->type->go));
+    if (f->shape == SHAPE_MAP && drop_duplicates(w, v, p) < 0)
+        return -1;
+    val_each(kid, v)
+    {
+        struct path here = { p, f->shape == SHAPE_MAP ? val_key(kid) : STR_NONE, i++ };
+        if (kid->type == VAL_NULL && f->type->kind != T_JSON) {
+            kid->type = f->type->kind == T_STRUCT ? VAL_OBJ : f->type->kind == T_STRING ? VAL_STR : VAL_NULL;
+            kid->first = kid->last = NULL;
+            kid->n = 0;
+        }
+        if (conform_type(w, f->type, kid, &here, owner) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool is_type_meta(struct str key)
+{
+    return str_is(key, "kind") || str_is(key, "apiVersion");
+}
+
+static void relink(struct val *v, struct val **slots, unsigned n)
+{
+    v->first = v->last = NULL;
+    v->n = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (slots[i])
+            val_push(v, slots[i]);
+}
+
+static int conform_struct(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
+{
+    struct val *slots[256 + 2] = { NULL };
+    unsigned guess = 0;
+    if (v->type != VAL_OBJ)
+        return wrong(w, v, p, owner, arena_printf(w->arena, "%s", t->go));
+    for (struct val *m = v->first, *next; m; m = next) {
+        next = m->next;
+        struct path here = { p, val_key(m), 0 };
+        int at = schema_flat_find(t, val_key(m), guess);
+        bool meta = at < 0 && t->has_typemeta && is_type_meta(val_key(m));
+        if (at < 0 && !meta) {
+            strict_add(w->strict, "unknown field", &here);
+            continue;
+        }
+        unsigned slot = meta ? (m->key[0] == 'k' ? 0 : 1) : (unsigned)at + 2;
+        guess = meta ? 0 : (unsigned)at + 1;
+        if (slots[slot])
+            strict_add(w->strict, "duplicate field", &here);
+        slots[slot] = NULL;
+        if (m->type == VAL_NULL && (meta || t->flat[at]->type->kind != T_JSON || t->flat[at]->flags & F_POINTER))
+            continue;
+        if (meta ? m->type != VAL_STR : conform_field(w, t->flat[at], m, &here, t->go) < 0)
+            return meta ? wrong(w, m, &here, t->go, "string") : -1;
+        slots[slot] = m;
+    }
+    relink(v, slots, t->n_flat + 2u);
+    return 0;
+}
+
+static int conform_type(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
+{
+    return t->kind == T_STRUCT ? conform_struct(w, t, v, p, owner) : conform_scalar(w, t, v, p, owner);
+}
+
+int object_conform(struct arena *a, const struct schema_type *t, struct val *v, struct object_strict *strict,
+                   struct kl_err *err)
+{
+    struct walk w = { a, strict, err };
+    return conform_type(&w, t, v, NULL, t->go) < 0 ? -(err && err->code ? err->code : KL_BAD_REQUEST) : 0;
+}
+
+static const struct schema_type *type_of(const struct val *v, struct kl_err *err)
+{
+    struct str gv = json_str(v, "apiVersion"), kind = json_str(v, "kind"), group = STR("");
+    if (!kind.len) {
+        kl_err_set(err, KL_BAD_REQUEST, "Object 'Kind' is missing");
+        return NULL;
+    }
+    if (str_find(gv, '/') >= 0)
+        group = str_cut(&gv, '/');
+    const struct schema_type *t = schema_type_find(group, gv, kind);
+    if (!t)
+        kl_err_set(err, KL_BAD_REQUEST, "no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "%s" STR_FMT "\"", STR_ARG(kind),
+                   STR_ARG(group), group.len ? "/" : "", STR_ARG(gv));
+    return t;
+}
+
+struct val *object_decode_json(struct arena *a, const struct schema_type *type, struct str text, struct object_strict *strict,
+                               struct kl_err *err)
+{
+    struct val *v = json_parse(a, text, err);
+    if (v && !type)
+        type = type_of(v, err);
+    return v && type && object_conform(a, type, v, strict, err) == 0 ? v : NULL;
+}

@@ -1,0 +1,137 @@
+/* encode.c - typed tree to compact JSON with the omissions that upstream's encoder makes. */
+#include "object-internal.h"
+
+static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v);
+
+/* Is a present value one that omitempty leaves out? */
+static bool is_empty(const struct schema_field *f, const struct val *v)
+{
+    if (f->shape != SHAPE_ONE || f->type->kind == T_BYTES || f->type->kind == T_STRINGS)
+        return v->n == 0;
+    if (f->flags & F_POINTER)
+        return false;
+    switch (f->type->kind) {
+    case T_STRING: return v->n == 0;
+    case T_BOOL:
+    case T_INT32:
+    case T_INT64: return v->i == 0;
+    case T_DOUBLE: return v->type == VAL_INT && v->i == 0;
+    default: return false;
+    }
+}
+
+bool object_shows_empty(const struct schema_field *f)
+{
+    if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER))
+        return !(f->flags & F_OMITZERO);
+    if (f->shape == SHAPE_ONE && !(f->flags & F_POINTER)) {
+        switch (f->type->kind) {        /* structs upstream: never empty for Go's encoder */
+        case T_TIME: case T_MICROTIME: case T_DURATION: case T_QUANTITY: case T_INT_OR_STRING: case T_RAW: case T_JSON:
+            return !(f->flags & F_OMITZERO);
+        default: break;
+        }
+    }
+    return !(f->flags & F_OMITEMPTY);
+}
+
+static void encode_zero(struct buf *b, const struct schema_field *f)
+{
+    if (f->shape != SHAPE_ONE || f->flags & F_POINTER) {
+        buf_lit(b, "null");
+        return;
+    }
+    switch (f->type->kind) {
+    case T_STRUCT: encode_struct(b, f->type, NULL); break;
+    case T_STRING: buf_lit(b, "\"\""); break;
+    case T_BOOL: buf_lit(b, "false"); break;
+    case T_INT32: case T_INT64: case T_DOUBLE: case T_INT_OR_STRING: buf_lit(b, "0"); break;
+    case T_QUANTITY: buf_lit(b, "\"0\""); break;
+    case T_DURATION: buf_lit(b, "\"0s\""); break;
+    default: buf_lit(b, "null");
+    }
+}
+
+static void encode_one(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    if (t->kind == T_STRUCT)
+        encode_struct(b, t, v);
+    else
+        json_write(b, v);
+}
+
+static void encode_field(struct buf *b, const struct schema_field *f, const struct val *v)
+{
+    if (f->shape == SHAPE_ONE) {
+        encode_one(b, f->type, v);
+        return;
+    }
+    bool map = f->shape == SHAPE_MAP;
+    buf_add_c(b, map ? '{' : '[');
+    val_each(kid, v)
+    {
+        if (kid != v->first)
+            buf_add_c(b, ',');
+        if (map) {
+            json_write_str(b, val_key(kid));
+            buf_add_c(b, ':');
+        }
+        encode_one(b, f->type, kid);
+    }
+    buf_add_c(b, map ? '}' : ']');
+}
+
+static void put_name(struct buf *b, bool *first, struct str name)
+{
+    if (!*first)
+        buf_add_c(b, ',');
+    *first = false;
+    buf_add_c(b, '"');
+    buf_add_str(b, name);
+    buf_lit(b, "\":");
+}
+
+static void put_type_meta(struct buf *b, bool *first, const struct val *v)
+{
+    static const char *const names[] = { "kind", "apiVersion" };
+    for (int i = 0; i < 2; i++) {
+        struct val *m = json_get(v, str_of(names[i]));
+        if (!m || !m->n)
+            continue;
+        put_name(b, first, str_of(names[i]));
+        json_write(b, m);
+    }
+}
+
+/* v NULL: the zero struct. Members are in the order of the rows (object_conform), so one pass over both. */
+static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    bool first = true;
+    const struct val *next = v ? v->first : NULL;
+    buf_add_c(b, '{');
+    if (v && t->has_typemeta)
+        put_type_meta(b, &first, v);
+    for (unsigned i = 0; i < t->n_flat; i++) {
+        const struct schema_field *f = t->flat[i];
+        struct str name = str_n(f->json, f->json_len);
+        const struct val *m = next && str_eq(val_key(next), name) ? next : v ? json_get(v, name) : NULL;
+        if (m)
+            next = m->next;
+        if (m && m->type == VAL_NULL && f->type->kind != T_JSON)
+            m = NULL;
+        if (m && f->flags & F_OMITEMPTY && is_empty(f, m))
+            continue;
+        if (!m && !object_shows_empty(f))
+            continue;
+        put_name(b, &first, name);
+        if (m)
+            encode_field(b, f, m);
+        else
+            encode_zero(b, f);
+    }
+    buf_add_c(b, '}');
+}
+
+void object_encode_json(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    encode_one(b, t, v);
+}
