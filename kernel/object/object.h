@@ -43,6 +43,9 @@ int object_encode_protobuf(struct buf *b, const struct schema_type *type, const 
 /* Without: a bare message (lists are built from these). */
 int object_encode_message(struct buf *b, const struct schema_type *type, const struct val *v, struct kl_err *err);
 
+/* --- convert.c: text of one form ("json", "yaml", "protobuf") to another, appended to ret. Kinds that are not built in pass between json and yaml. */
+int object_convert(const char *from, const char *to, struct str text, struct buf *ret, struct kl_err *err);
+
 /* --- default.c: fills declared and computed defaults, as upstream's defaults.go. In place. */
 int object_default(struct arena *a, const struct schema_kind *k, struct val *v);
 

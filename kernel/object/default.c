@@ -1,0 +1,294 @@
+/* default.c - defaults: those of the rows first, then the ones that look at more than one field. Upstream's are in
+ * pkg/apis/<group>/<version>/defaults.go. */
+#include <pthread.h>
+
+#include "object-internal.h"
+
+struct defaulting {
+    struct arena *arena;
+};
+
+typedef void (*default_fn)(struct defaulting *d, struct val *v);
+static default_fn default_of(const struct schema_type *t);
+
+static void set_text(struct defaulting *d, struct val *v, const char *key, const char *text)
+{
+    if (!json_get(v, str_of(key)))
+        json_set_str(d->arena, v, str_of(key), str_of(text));
+}
+
+static void set_int(struct defaulting *d, struct val *v, const char *key, int64_t i)
+{
+    if (!json_get(v, str_of(key)))
+        json_set_int(d->arena, v, str_of(key), i);
+}
+
+/* Declared default of an absent field; empty text counts as absent, as a zero value does upstream. */
+static void declared(struct defaulting *d, const struct schema_field *f, struct val *v)
+{
+    struct str name = str_n(f->json, f->json_len);
+    struct val *there = json_get(v, name);
+    bool zero = there && !(f->flags & F_POINTER) && f->shape == SHAPE_ONE &&
+                ((there->type == VAL_STR && !there->n) || (there->type == VAL_INT && !there->i));
+    if (there && !zero)
+        return;
+    struct val *value = json_parse(d->arena, str_of(f->fallback), NULL);
+    if (value && !(zero && val_equal(value, there)))
+        json_set(d->arena, v, name, value);
+}
+
+static void walk(struct defaulting *d, const struct schema_type *t, struct val *v);
+
+static void walk_field(struct defaulting *d, const struct schema_field *f, struct val *v)
+{
+    if (f->type->kind != T_STRUCT)
+        return;
+    if (f->shape == SHAPE_ONE) {
+        if (v->type == VAL_OBJ)
+            walk(d, f->type, v);
+        return;
+    }
+    if (v->type >= VAL_ARR)
+        val_each(kid, v)
+            if (kid->type == VAL_OBJ)
+                walk(d, f->type, kid);
+}
+
+static void walk(struct defaulting *d, const struct schema_type *t, struct val *v)
+{
+    for (unsigned i = 0; i < t->n_flat; i++) {
+        const struct schema_field *f = t->flat[i];
+        struct str name = str_n(f->json, f->json_len);
+        if (f->fallback)
+            declared(d, f, v);
+        /* A struct by value is always there: its own defaults count even when nothing was said. */
+        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && default_of(f->type))
+            json_obj(d->arena, v, name);
+        struct val *m = json_get(v, name);
+        if (m)
+            walk_field(d, f, m);
+    }
+    default_fn fn = default_of(t);
+    if (fn)
+        fn(d, v);
+}
+
+/* --- computed --- */
+
+static void container(struct defaulting *d, struct val *v)
+{
+    struct str image = json_str(v, "image");
+    if (!json_get(v, STR("imagePullPolicy"))) {
+        bool digest = image.len && memchr(image.at, '@', image.len);
+        struct str tail = image;
+        while (str_find(tail, '/') >= 0)
+            str_cut(&tail, '/');
+        struct str tag = tail;
+        str_cut(&tag, ':');
+        bool latest = !digest && (!tag.at || str_is(tag, "latest"));
+        set_text(d, v, "imagePullPolicy", latest ? "Always" : "IfNotPresent");
+    }
+}
+
+/* Requests that were not given are the limits. */
+static void container_requests(struct defaulting *d, struct val *v)
+{
+    struct val *limits = json_path(v, "resources.limits");
+    if (!val_is(limits, VAL_OBJ))
+        return;
+    struct val *requests = json_obj(d->arena, json_get(v, STR("resources")), STR("requests"));
+    val_each(l, limits)
+        if (!json_get(requests, val_key(l)))
+            json_set(d->arena, requests, val_key(l), val_copy(d->arena, l));
+}
+
+static void each_container(struct defaulting *d, struct val *spec, default_fn fn)
+{
+    static const char *const lists[] = { "containers", "initContainers", "ephemeralContainers" };
+    for (size_t i = 0; i < 3; i++) {
+        struct val *list = json_get(spec, str_of(lists[i]));
+        if (val_is(list, VAL_ARR))
+            val_each(c, list)
+                fn(d, c);
+    }
+}
+
+static void pod_spec(struct defaulting *d, struct val *v)
+{
+    struct val *volumes = json_get(v, STR("volumes"));
+    each_container(d, v, container);
+    if (val_is(volumes, VAL_ARR))
+        val_each(vol, volumes)
+            if (vol->n == 1)            /* a name alone */
+                json_obj(d->arena, vol, STR("emptyDir"));
+    if (json_bool(v, "hostNetwork", false)) {
+        struct val *list = json_get(v, STR("containers"));
+        if (val_is(list, VAL_ARR))
+            val_each(c, list) {
+                struct val *ports = json_get(c, STR("ports"));
+                if (val_is(ports, VAL_ARR))
+                    val_each(p, ports)
+                        if (json_int(p, "hostPort", 0) == 0 && json_int(p, "containerPort", 0))
+                            json_set_int(d->arena, p, STR("hostPort"), json_int(p, "containerPort", 0));
+            }
+    }
+    struct str account = json_str(v, "serviceAccountName"), old = json_str(v, "serviceAccount");
+    if (account.len && !old.len)
+        json_set_str(d->arena, v, STR("serviceAccount"), account);
+    if (old.len && !account.len)
+        json_set_str(d->arena, v, STR("serviceAccountName"), old);
+}
+
+/* Only pods, not templates, get requests from limits. */
+static void pod(struct defaulting *d, struct val *v)
+{
+    struct val *spec = json_get(v, STR("spec"));
+    if (spec)
+        each_container(d, spec, container_requests);
+}
+
+static void service(struct defaulting *d, struct val *v)
+{
+    struct val *spec = json_obj(d->arena, v, STR("spec")), *ports = json_get(spec, STR("ports"));
+    struct str type = json_str(spec, "type");
+    if (str_is(json_str(spec, "sessionAffinity"), "ClientIP"))
+        set_int(d, json_obj(d->arena, json_obj(d->arena, spec, STR("sessionAffinityConfig")), STR("clientIP")), "timeoutSeconds", 10800);
+    if (val_is(ports, VAL_ARR))
+        val_each(p, ports) {
+            struct val *target = json_get(p, STR("targetPort"));
+            if (!target || (target->type == VAL_INT && !target->i) || (target->type == VAL_STR && !target->n))
+                json_set_int(d->arena, p, STR("targetPort"), json_int(p, "port", 0));
+        }
+    bool external = str_is(type, "NodePort") || str_is(type, "LoadBalancer");
+    if (external)
+        set_text(d, spec, "externalTrafficPolicy", "Cluster");
+    if (!str_is(type, "ExternalName"))
+        set_text(d, spec, "internalTrafficPolicy", "Cluster");
+    if (str_is(type, "LoadBalancer") && !json_get(spec, STR("allocateLoadBalancerNodePorts")))
+        json_set_bool(d->arena, spec, STR("allocateLoadBalancerNodePorts"), true);
+}
+
+static void deployment_spec(struct defaulting *d, struct val *v)
+{
+    struct val *strategy = json_obj(d->arena, v, STR("strategy"));
+    if (str_is(json_str(strategy, "type"), "RollingUpdate")) {
+        struct val *r = json_obj(d->arena, strategy, STR("rollingUpdate"));
+        set_text(d, r, "maxUnavailable", "25%");
+        set_text(d, r, "maxSurge", "25%");
+    }
+}
+
+static void stateful_set_spec(struct defaulting *d, struct val *v)
+{
+    struct val *s = json_obj(d->arena, v, STR("updateStrategy"));
+    if (str_is(json_str(s, "type"), "RollingUpdate"))
+        set_int(d, json_obj(d->arena, s, STR("rollingUpdate")), "partition", 0);
+}
+
+static void daemon_set_spec(struct defaulting *d, struct val *v)
+{
+    struct val *s = json_obj(d->arena, v, STR("updateStrategy"));
+    if (str_is(json_str(s, "type"), "RollingUpdate")) {
+        struct val *r = json_obj(d->arena, s, STR("rollingUpdate"));
+        set_int(d, r, "maxUnavailable", 1);
+        set_int(d, r, "maxSurge", 0);
+    }
+}
+
+static void job_spec(struct defaulting *d, struct val *v)
+{
+    if (!json_get(v, STR("completions")) && !json_get(v, STR("parallelism")))
+        set_int(d, v, "completions", 1);
+    set_int(d, v, "parallelism", 1);
+    if (json_get(v, STR("backoffLimitPerIndex")))
+        set_int(d, v, "backoffLimit", INT32_MAX);
+    if (json_get(v, STR("podFailurePolicy")) && str_is(json_str(v, "podReplacementPolicy"), "TerminatingOrFailed"))
+        json_set_str(d->arena, v, STR("podReplacementPolicy"), STR("Failed"));
+}
+
+/* Labels and selector of the older workloads come from the template; a Job's labels too. */
+static void labels_from_template(struct defaulting *d, struct val *v)
+{
+    struct val *labels = json_path(v, "spec.template.metadata.labels"), *own = json_path(v, "metadata.labels");
+    if (val_is(labels, VAL_OBJ) && labels->n && !(val_is(own, VAL_OBJ) && own->n))
+        json_set(d->arena, json_obj(d->arena, v, STR("metadata")), STR("labels"), val_copy(d->arena, labels));
+}
+
+static void replication_controller(struct defaulting *d, struct val *v)
+{
+    struct val *labels = json_path(v, "spec.template.metadata.labels"), *spec = json_get(v, STR("spec"));
+    struct val *selector = json_path(v, "spec.selector");
+    labels_from_template(d, v);
+    if (val_is(labels, VAL_OBJ) && labels->n && !(val_is(selector, VAL_OBJ) && selector->n))
+        json_set(d->arena, spec, STR("selector"), val_copy(d->arena, labels));
+}
+
+static void network_policy_spec(struct defaulting *d, struct val *v)
+{
+    if (json_get(v, STR("policyTypes")))
+        return;
+    struct val *types = json_arr(d->arena, v, STR("policyTypes")), *egress = json_get(v, STR("egress"));
+    val_push(types, val_of_str(d->arena, STR("Ingress")));
+    if (val_is(egress, VAL_ARR) && egress->n)
+        val_push(types, val_of_str(d->arena, STR("Egress")));
+}
+
+static void subject(struct defaulting *d, struct val *v)
+{
+    struct str kind = json_str(v, "kind");
+    if (str_is(kind, "User") || str_is(kind, "Group"))
+        set_text(d, v, "apiGroup", "rbac.authorization.k8s.io");
+}
+
+static void namespace_(struct defaulting *d, struct val *v)
+{
+    struct str name = json_str(v, "metadata.name");
+    struct val *labels = json_obj(d->arena, json_obj(d->arena, v, STR("metadata")), STR("labels"));
+    if (name.len)
+        json_set_str(d->arena, labels, STR("kubernetes.io/metadata.name"), name);
+}
+
+static const struct {
+    const char *type;
+    default_fn fn;
+} rows[] = {
+    { "io.k8s.api.core.v1.PodSpec", pod_spec },
+    { "io.k8s.api.core.v1.Pod", pod },
+    { "io.k8s.api.core.v1.Service", service },
+    { "io.k8s.api.core.v1.Namespace", namespace_ },
+    { "io.k8s.api.core.v1.ReplicationController", replication_controller },
+    { "io.k8s.api.apps.v1.DeploymentSpec", deployment_spec },
+    { "io.k8s.api.apps.v1.StatefulSetSpec", stateful_set_spec },
+    { "io.k8s.api.apps.v1.DaemonSetSpec", daemon_set_spec },
+    { "io.k8s.api.batch.v1.JobSpec", job_spec },
+    { "io.k8s.api.batch.v1.Job", labels_from_template },
+    { "io.k8s.api.networking.v1.NetworkPolicySpec", network_policy_spec },
+    { "io.k8s.api.rbac.v1.Subject", subject },
+};
+
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+static const struct schema_type *row_types[N_ROWS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void find_types(void)
+{
+    for (size_t i = 0; i < N_ROWS; i++)
+        row_types[i] = schema_type_by_name(str_of(rows[i].type));
+}
+
+static default_fn default_of(const struct schema_type *t)
+{
+    pthread_once(&once, find_types);
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (row_types[i] == t)
+            return rows[i].fn;
+    return NULL;
+}
+
+int object_default(struct arena *a, const struct schema_kind *k, struct val *v)
+{
+    struct defaulting d = { .arena = a };
+    walk(&d, k->type, v);
+    return arena_exhausted(a) ? -KL_NO_MEMORY : 0;
+}

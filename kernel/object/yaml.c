@@ -1,0 +1,359 @@
+/* yaml.c - YAML to tree and back. Reads one document of YAML 1.1 as Kubernetes' tools do; aliases are refused, so that no document
+ * grows when it is read. Writes with sorted keys, two spaces of indent, as sigs.k8s.io/yaml does. */
+#include <stdlib.h>
+#include <yaml.h>
+
+#include "object-internal.h"
+
+struct reader {
+    yaml_parser_t parser;
+    struct arena *arena;
+    struct kl_err *err;
+    unsigned depth, nodes;
+};
+
+static int fail(struct reader *r, const yaml_event_t *e, const char *what)
+{
+    return kl_err_set(r->err, KL_BAD_REQUEST, "error converting YAML to JSON: yaml: line %zu: %s", e->start_mark.line + 1, what);
+}
+
+static int next(struct reader *r, yaml_event_t *e)
+{
+    if (yaml_parser_parse(&r->parser, e))
+        return 0;
+    return kl_err_set(r->err, KL_BAD_REQUEST, "error converting YAML to JSON: yaml: line %zu: %s", r->parser.problem_mark.line + 1,
+                      r->parser.problem ? r->parser.problem : "not YAML");
+}
+
+static bool is_one_of(struct str s, const char *list)
+{
+    struct str rest = str_of(list);
+    while (rest.at)
+        if (str_eq(str_cut(&rest, '|'), s))
+            return true;
+    return false;
+}
+
+static bool is_float(struct str s)
+{
+    bool digits = false, point = false;
+    size_t i = s.len && (s.at[0] == '-' || s.at[0] == '+');
+    for (; i < s.len; i++) {
+        char c = s.at[i];
+        if (c >= '0' && c <= '9')
+            digits = true;
+        else if (c == '.' && !point)
+            point = true;
+        else if ((c == 'e' || c == 'E') && digits && i + 1 < s.len) {
+            size_t k = i + 1 + (s.at[i + 1] == '-' || s.at[i + 1] == '+');
+            if (k >= s.len)
+                return false;
+            for (; k < s.len; k++)
+                if (s.at[k] < '0' || s.at[k] > '9')
+                    return false;
+            return true;
+        } else
+            return false;
+    }
+    return digits && point;
+}
+
+/* Octal (0o17, 017), hexadecimal and decimal integers of YAML 1.1. */
+static bool parse_int(struct str s, int64_t *ret)
+{
+    bool minus = s.len && s.at[0] == '-';
+    struct str d = s.len && (minus || s.at[0] == '+') ? str_skip(s, 1) : s;
+    int base = 10;
+    char text[40], *end;
+    if (d.len > 2 && d.at[0] == '0' && (d.at[1] == 'x' || d.at[1] == 'o' || d.at[1] == 'b')) {
+        base = d.at[1] == 'x' ? 16 : d.at[1] == 'o' ? 8 : 2;
+        d = str_skip(d, 2);
+    } else if (d.len > 1 && d.at[0] == '0') {
+        base = 8;
+    }
+    if (!d.len || d.len > 30 || d.at[0] == '-' || d.at[0] == '+' || d.at[0] == ' ')
+        return false;
+    if (base == 10)
+        return str_int(minus ? s : d, ret);
+    snprintf(text, sizeof text, "%s" STR_FMT, minus ? "-" : "", STR_ARG(d));
+    *ret = strtoll(text, &end, base);
+    return *end == '\0';
+}
+
+static struct val *plain_scalar(struct reader *r, struct str s)
+{
+    int64_t i;
+    if (is_one_of(s, "|~|null|Null|NULL"))
+        return val_new(r->arena, VAL_NULL);
+    if (is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
+        return val_of_bool(r->arena, true);
+    if (is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
+        return val_of_bool(r->arena, false);
+    if (parse_int(s, &i))
+        return val_of_int(r->arena, i);
+    struct val *v = val_of_str(r->arena, arena_str(r->arena, s));
+    if (v && is_float(s) && s.at[0] != '.' && s.at[0] != '+' && s.at[s.len - 1] != '.')
+        v->type = VAL_NUM;
+    return v;
+}
+
+static struct val *scalar(struct reader *r, const yaml_event_t *e)
+{
+    struct str s = str_n((const char *)e->data.scalar.value, e->data.scalar.length);
+    if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !e->data.scalar.tag)
+        return plain_scalar(r, s);
+    return val_of_str(r->arena, arena_str(r->arena, s));
+}
+
+static struct val *value(struct reader *r, yaml_event_t *e);
+
+static int add_member(struct reader *r, struct val *map, yaml_event_t *key)
+{
+    yaml_event_t e;
+    if (key->type != YAML_SCALAR_EVENT)
+        return fail(r, key, "a key is not text");
+    struct str name = arena_str(r->arena, str_n((const char *)key->data.scalar.value, key->data.scalar.length));
+    if (map->n < 64 && json_get(map, name))
+        return fail(r, key, arena_printf(r->arena, "key \"" STR_FMT "\" already set in map", STR_ARG(name)));
+    if (next(r, &e) < 0)
+        return -1;
+    struct val *v = value(r, &e);
+    yaml_event_delete(&e);
+    if (!v || !name.at)
+        return -1;
+    v->key = name.at;
+    v->key_len = (uint32_t)name.len;
+    val_push(map, v);
+    return 0;
+}
+
+static struct val *collection(struct reader *r, enum val_type t, yaml_event_type_t end)
+{
+    struct val *v = val_new(r->arena, t);
+    while (v) {
+        yaml_event_t e;
+        if (next(r, &e) < 0)
+            return NULL;
+        bool done = e.type == end;
+        int rc = 0;
+        if (!done && t == VAL_ARR) {
+            struct val *item = value(r, &e);
+            rc = item && val_push(v, item) ? 0 : -1;
+        } else if (!done) {
+            rc = add_member(r, v, &e);
+        }
+        yaml_event_delete(&e);
+        if (rc < 0)
+            return NULL;
+        if (done)
+            return v;
+    }
+    return NULL;
+}
+
+static struct val *value(struct reader *r, yaml_event_t *e)
+{
+    struct val *v = NULL;
+    if (++r->nodes > JSON_NODES || r->depth >= JSON_DEPTH) {
+        kl_err_set(r->err, KL_TOO_LARGE, "a YAML document may hold at most %d values, %d levels deep", JSON_NODES, JSON_DEPTH);
+        return NULL;
+    }
+    r->depth++;
+    switch (e->type) {
+    case YAML_SCALAR_EVENT: v = scalar(r, e); break;
+    case YAML_SEQUENCE_START_EVENT: v = collection(r, VAL_ARR, YAML_SEQUENCE_END_EVENT); break;
+    case YAML_MAPPING_START_EVENT: v = collection(r, VAL_OBJ, YAML_MAPPING_END_EVENT); break;
+    case YAML_ALIAS_EVENT: fail(r, e, "aliases are not allowed"); break;
+    default: fail(r, e, "unexpected end of the document");
+    }
+    r->depth--;
+    return v;
+}
+
+static struct val *document(struct reader *r)
+{
+    struct val *v = NULL;
+    for (bool more = true; more;) {
+        yaml_event_t e;
+        if (next(r, &e) < 0)
+            return NULL;
+        bool structure = e.type == YAML_STREAM_START_EVENT || e.type == YAML_DOCUMENT_START_EVENT;
+        if (!structure) {
+            more = false;
+            if (e.type == YAML_STREAM_END_EVENT)
+                kl_err_set(r->err, KL_BAD_REQUEST, "error converting YAML to JSON: the document is empty");
+            else
+                v = value(r, &e);
+        }
+        yaml_event_delete(&e);
+    }
+    return v;
+}
+
+struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *err)
+{
+    struct reader r = { .arena = a, .err = err };
+    if (!yaml_parser_initialize(&r.parser)) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.at ? text.at : ""), text.len);
+    struct val *v = document(&r);
+    yaml_parser_delete(&r.parser);
+    return v;
+}
+
+/* --- writing --- */
+
+static bool reads_back_as_text(struct str s)
+{
+    struct arena *a = arena_new(4096);
+    struct reader r = { .arena = a };
+    struct val *v = a && s.len < 200 ? plain_scalar(&r, s) : NULL;
+    bool text = s.len >= 200 || val_is(v, VAL_STR);
+    arena_free(a);
+    return text;
+}
+
+static bool plain_ok(struct str s)
+{
+    if (!s.len || s.at[0] == ' ' || s.at[s.len - 1] == ' ' || s.at[s.len - 1] == ':')
+        return false;
+    if (strchr("-?:,[]{}#&*!|>'\"%@`=.+~0123456789", s.at[0]) && !(s.at[0] == '-' && s.len > 1 && s.at[1] != ' '))
+        if (!(s.at[0] >= '0' && s.at[0] <= '9') && s.at[0] != '.' && s.at[0] != '+')
+            return false;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c < 0x20 || c == 0x7f || (c == '#' && i && s.at[i - 1] == ' ') || (c == ':' && i + 1 < s.len && s.at[i + 1] == ' '))
+            return false;
+    }
+    if (memchr(s.at, ':', s.len) && s.at[0] >= '0' && s.at[0] <= '9')
+        return false;                   /* sexagesimals and times of YAML 1.1 */
+    return reads_back_as_text(s);
+}
+
+static void write_text(struct buf *b, struct str s, int indent)
+{
+    bool lines = s.len && memchr(s.at, '\n', s.len);
+    bool block = lines && s.at[0] != ' ' && s.at[0] != '\n';
+    for (size_t i = 0; i < s.len && block; i++)
+        block = (unsigned char)s.at[i] >= 0x20 || s.at[i] == '\n' || s.at[i] == '\t';
+    if (plain_ok(s)) {
+        buf_add_str(b, s);
+    } else if (block) {
+        bool end = s.at[s.len - 1] == '\n', keep = end && s.len > 1 && s.at[s.len - 2] == '\n';
+        buf_add_z(b, keep ? "|+" : end ? "|" : "|-");
+        if (end)
+            s.len--;
+        while (s.at) {
+            struct str line = str_cut(&s, '\n');
+            buf_add_c(b, '\n');
+            for (int i = 0; line.len && i < indent; i++)
+                buf_lit(b, "  ");
+            buf_add_str(b, line);
+        }
+    } else if (!lines && memchr(s.at ? s.at : "", '\'', s.len) == NULL && s.len && !memchr(s.at, '\t', s.len)) {
+        bool control = false;
+        for (size_t i = 0; i < s.len; i++)
+            control |= (unsigned char)s.at[i] < 0x20 || s.at[i] == 0x7f;
+        if (control) {
+            json_write_str(b, s);
+        } else {
+            bool ambiguous = !reads_back_as_text(s);
+            buf_add_c(b, ambiguous ? '"' : '\'');
+            buf_add_str(b, s);
+            buf_add_c(b, ambiguous ? '"' : '\'');
+        }
+    } else {
+        json_write_str(b, s);
+    }
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct val *const *x = a, *const *y = b;
+    return str_cmp(val_key(*x), val_key(*y));
+}
+
+static void write_value(struct buf *b, const struct val *v, int indent, bool in_list);
+
+static void line_start(struct buf *b, int indent)
+{
+    for (int i = 0; i < indent; i++)
+        buf_lit(b, "  ");
+}
+
+static void write_map(struct buf *b, const struct val *v, int indent, bool in_list)
+{
+    const struct val **at = mem_alloc(v->n * sizeof *at);
+    unsigned n = 0;
+    if (!at) {
+        b->failed = true;
+        return;
+    }
+    val_each(m, v)
+        at[n++] = m;
+    qsort(at, n, sizeof *at, by_key);
+    for (unsigned i = 0; i < n; i++) {
+        if (i || !in_list)
+            line_start(b, indent);
+        write_text(b, val_key(at[i]), 0);
+        buf_add_c(b, ':');
+        write_value(b, at[i], indent, false);
+    }
+    mem_free(at);
+}
+
+static void write_value(struct buf *b, const struct val *v, int indent, bool in_list)
+{
+    if (v->type >= VAL_ARR && v->n == 0) {
+        buf_add_z(b, v->type == VAL_ARR ? " []\n" : " {}\n");
+        return;
+    }
+    if (v->type == VAL_OBJ) {
+        buf_add_c(b, in_list ? ' ' : '\n');
+        write_map(b, v, indent + 1, in_list);
+        return;
+    }
+    if (v->type == VAL_ARR) {
+        if (!in_list)
+            buf_add_c(b, '\n');
+        bool first = in_list;
+        val_each(item, v)
+        {
+            if (first)
+                buf_add_c(b, ' ');
+            else
+                line_start(b, in_list ? indent + 1 : indent);
+            first = false;
+            buf_add_c(b, '-');
+            write_value(b, item, in_list ? indent + 1 : indent, true);
+        }
+        return;
+    }
+    buf_add_c(b, ' ');
+    if (v->type == VAL_STR)
+        write_text(b, str_n(v->s, v->n), indent + 1);
+    else
+        json_write(b, v);
+    buf_add_c(b, '\n');
+}
+
+void object_write_yaml(struct buf *b, const struct val *v)
+{
+    if (v->type == VAL_OBJ && v->n) {
+        write_map(b, v, 0, false);
+    } else if (v->type == VAL_ARR && v->n) {
+        val_each(item, v)
+        {
+            buf_add_c(b, '-');
+            write_value(b, item, 0, true);
+        }
+    } else if (v->type == VAL_STR) {
+        write_text(b, val_str(v), 1);
+        buf_add_c(b, '\n');
+    } else {
+        json_write(b, v);
+        buf_add_c(b, '\n');
+    }
+}
