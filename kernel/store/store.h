@@ -24,7 +24,8 @@ uint64_t store_object_revision(const struct store_object *o);
 struct str store_object_ns(const struct store_object *o);
 struct str store_object_name(const struct store_object *o);
 struct str store_object_uid(const struct store_object *o);
-/* Another form of the same bytes, made once and kept (protobuf): NULL until set; set takes bytes from mem_*. */
+/* Another form of the same bytes, made once and kept (protobuf): at NULL until set. set takes bytes from mem_* (and frees them when
+ * it cannot keep them: ask again). [loop] */
 struct str store_object_form(const struct store_object *o, unsigned form);
 void store_object_set_form(struct store_object *o, unsigned form, char *at, size_t len);
 #define STORE_FORM_PROTOBUF 0
@@ -69,9 +70,6 @@ struct store_op {
     enum store_op_type type;
     struct str resource, ns, name;
     struct str json;                    /* copied. DELETE: the last state, with the revision of the deletion */
-    struct str uid;                     /* of the object */
-    const struct str *owners;           /* uids of its ownerReferences */
-    unsigned n_owners;
     uint64_t expected;                  /* revision that head must have (UPDATE, DELETE); 0: any */
 };
 /* The revision that the next store_commit will get: put it into the bytes, then commit in the same turn. */
@@ -90,8 +88,6 @@ struct store_event {
     struct store_object *object;        /* DELETED: the last state, revision of the deletion */
     struct store_object *old;           /* NULL for ADDED */
     uint64_t revision;
-    /* `{"type":"ADDED","object":...}\n` made once, shared by all watchers that want it as it is; borrowed with the event. */
-    struct store_object *owner;         /* opaque */
 };
 struct store_watch;
 /* Events of resource (ns.at NULL: all) after `revision`. wake(ctx) says that store_watch_next has something (at most once until it is

@@ -1,0 +1,20 @@
+/* json_scan.h - looks into JSON text without making a tree: no allocation, one pass. For well-formed text only (what the store
+ * holds); on anything else the answer is "not there", never a read past the end.
+ */
+#ifndef BASE_JSON_SCAN_H
+#define BASE_JSON_SCAN_H
+
+#include "base/str.h"
+
+/* Text of the member's value ("\"x\"", "{...}", "12"); STR_NONE: not there. Keys with escapes are compared as written. */
+struct str json_scan_member(struct str object, struct str key);
+/* By names with dots. */
+struct str json_scan_path(struct str object, const char *path);
+/* Next member of an object's text. *at starts as the text itself. False: the end. */
+bool json_scan_next(struct str *at, struct str *ret_key, struct str *ret_value);
+/* Next item of an array's text; the same way. */
+bool json_scan_item(struct str *at, struct str *ret_value);
+/* Content of a string value's text, between the quotes; escapes stay. STR_NONE: not a string. */
+struct str json_scan_text(struct str value);
+
+#endif

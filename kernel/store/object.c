@@ -1,0 +1,110 @@
+/* object.c - the counted, immutable object. */
+#include "base/json_scan.h"
+#include "store-internal.h"
+
+#define MOST_OWNERS 1000
+
+static struct str text_of(const struct store_object *o, uint32_t at, uint32_t len)
+{
+    return str_n((const char *)o + at, len);
+}
+
+static unsigned scan_owners(struct str json, struct str metadata, struct owner_ref *ret)
+{
+    struct str refs = json_scan_member(metadata, STR("ownerReferences")), ref;
+    unsigned n = 0;
+    while (refs.at && n < MOST_OWNERS && json_scan_item(&refs, &ref)) {
+        struct str uid = json_scan_text(json_scan_member(ref, STR("uid")));
+        if (uid.len && ret)
+            ret[n] = (struct owner_ref){ (uint32_t)(uid.at - json.at), (uint32_t)uid.len };
+        n += uid.len != 0;
+    }
+    return n;
+}
+
+struct store_object *object_new(const struct store_op *op, uint64_t revision)
+{
+    struct str metadata = json_scan_member(op->json, STR("metadata"));
+    struct str uid = metadata.at ? json_scan_text(json_scan_member(metadata, STR("uid"))) : STR_NONE;
+    unsigned n_owners = metadata.at ? scan_owners(op->json, metadata, NULL) : 0;
+    if (op->ns.len > UINT16_MAX || op->name.len > UINT16_MAX || op->json.len > UINT32_MAX / 2 || uid.len > UINT16_MAX)
+        return NULL;
+    size_t head = sizeof(struct store_object) + n_owners * sizeof(struct owner_ref);
+    struct store_object *o = mem_resize(NULL, head + op->ns.len + op->name.len + op->json.len);
+    if (!o)
+        return NULL;
+    char *text = (char *)o + head;
+    *o = (struct store_object){ .refs = 1, .json_len = (uint32_t)op->json.len, .ns_len = (uint16_t)op->ns.len,
+                                .name_len = (uint16_t)op->name.len, .n_owners = (uint16_t)n_owners, .revision = revision,
+                                .json_at = (uint32_t)(head + op->ns.len + op->name.len), .uid_len = (uint16_t)uid.len,
+                                .uid_at = uid.len ? (uint32_t)(uid.at - op->json.at) : 0 };
+    if (n_owners)
+        scan_owners(op->json, metadata, o->owners);
+    memcpy(text, op->ns.at ? op->ns.at : "", op->ns.len);
+    memcpy(text + op->ns.len, op->name.at, op->name.len);
+    memcpy(text + op->ns.len + op->name.len, op->json.at, op->json.len);
+    return o;
+}
+
+struct store_object *store_object_ref(struct store_object *o)
+{
+    __atomic_add_fetch(&o->refs, 1, __ATOMIC_RELAXED);
+    return o;
+}
+
+void store_object_unref(struct store_object *o)
+{
+    if (!o || __atomic_sub_fetch(&o->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    if (o->form) {
+        mem_free(o->form->at);
+        mem_free(o->form);
+    }
+    mem_free(o);
+}
+
+void store_object_release(void *o)
+{
+    store_object_unref(o);
+}
+
+struct str store_object_json(const struct store_object *o)
+{
+    return text_of(o, o->json_at, o->json_len);
+}
+
+uint64_t store_object_revision(const struct store_object *o)
+{
+    return o->revision;
+}
+
+struct str store_object_ns(const struct store_object *o)
+{
+    return text_of(o, o->json_at - o->name_len - o->ns_len, o->ns_len);
+}
+
+struct str store_object_name(const struct store_object *o)
+{
+    return text_of(o, o->json_at - o->name_len, o->name_len);
+}
+
+struct str store_object_uid(const struct store_object *o)
+{
+    return text_of(o, o->json_at + o->uid_at, o->uid_len);
+}
+
+struct str store_object_form(const struct store_object *o, unsigned form)
+{
+    return form == STORE_FORM_PROTOBUF && o->form ? str_n(o->form->at, o->form->len) : STR_NONE;
+}
+
+void store_object_set_form(struct store_object *o, unsigned form, char *at, size_t len)
+{
+    struct form *f = form == STORE_FORM_PROTOBUF && !o->form && len <= UINT32_MAX ? mem_alloc(sizeof *f) : NULL;
+    if (!f) {
+        mem_free(at);
+        return;
+    }
+    *f = (struct form){ (uint32_t)len, at };
+    o->form = f;
+}

@@ -1,0 +1,149 @@
+/* store-internal.h - what the files of kernel/store share. */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+struct owner_ref {
+    uint32_t at, len;                   /* within the JSON */
+};
+
+/* One allocation: this, the owner references, ns, name, JSON. */
+struct store_object {
+    uint32_t refs;                      /* atomic */
+    uint32_t json_len, json_at;         /* from the start of the struct */
+    uint16_t ns_len, name_len, n_owners, uid_len;
+    uint32_t uid_at;                    /* within the JSON */
+    uint64_t revision;
+    struct form *form;                  /* other encodings; set on the loop, read there */
+    struct owner_ref owners[];
+};
+
+struct form {
+    uint32_t len;
+    char *at;
+};
+
+struct store_object *object_new(const struct store_op *op, uint64_t revision);
+
+/* --- index.c: objects of one resource in (ns, name) order. cur: durable, head: what will be. --- */
+struct entry {
+    struct store_object *cur, *head;
+};
+#define BLOCK 256
+struct block {
+    unsigned n;
+    struct entry e[BLOCK];
+};
+struct index {
+    struct block **blocks;
+    unsigned n, cap;
+    size_t count;                       /* objects with cur */
+};
+struct place {
+    unsigned block, at;
+};
+int key_cmp(const struct store_object *o, struct str ns, struct str name);
+struct store_object *entry_object(const struct entry *e);       /* any of both: for the key */
+/* First entry not before the key. True: it has that key. */
+bool index_find(const struct index *x, struct str ns, struct str name, struct place *ret);
+struct entry *index_at(const struct index *x, struct place p);  /* NULL: behind the last */
+void index_next(const struct index *x, struct place *p);
+/* An empty entry there; NULL: out of memory. */
+struct entry *index_insert(struct index *x, struct place p);
+void index_remove(struct index *x, struct place p);
+void index_free(struct index *x);
+
+/* --- history.c --- */
+struct frame {
+    uint32_t refs, len;                 /* atomic */
+    char at[];
+};
+struct event {
+    struct store_object *object, *old;
+    struct frame *frame;
+    uint64_t revision;
+    uint8_t type;
+};
+struct resource {
+    char *name;
+    struct index index;
+    struct event *ring;                 /* events base .. base + n - 1 */
+    size_t cap, n;
+    uint64_t base;                      /* sequence number of the oldest kept */
+    uint64_t forgotten;                 /* revision of the newest event that is not kept */
+    struct list watches;
+    bool touched;                       /* wake its watches after this batch */
+};
+struct event *history_at(const struct resource *r, uint64_t seq);
+int history_add(struct store *s, struct resource *r, const struct event *e);
+void history_free(struct store *s);
+
+struct store_watch {
+    struct list link;
+    struct store *store;
+    struct resource *resource;
+    char *ns;                           /* NULL: all */
+    uint64_t seq, revision;             /* next event; newest that was returned or skipped */
+    uint64_t shown;                     /* sequence number of the event just returned */
+    loop_fn wake;
+    void *ctx;
+    bool woken;
+};
+void watches_wake(struct store *s);
+
+/* --- commit.c --- */
+struct pending_op {
+    struct resource *resource;
+    struct store_object *object, *old;  /* object NULL: deleted, then tomb is the last state */
+    struct store_object *tomb;
+    uint64_t expected;
+};
+struct commit {
+    struct list link;
+    uint64_t revision;
+    void (*done)(void *ctx, int rc, const struct kl_err *err);
+    void *ctx;
+    unsigned n;
+    struct pending_op ops[];
+};
+void commit_hook(void *store);
+void commit_drain(struct store *s);
+
+/* --- links.c: by uid and by owner, head view --- */
+int links_replace(struct store *s, struct resource *r, struct store_object *old, struct store_object *now);
+void links_free(struct store *s);
+
+struct store {
+    struct loop *loop;
+    const struct kl_store *provider;
+    void *self;
+    struct map resources;               /* name -> struct resource */
+    struct map by_uid;                  /* uid -> struct link_target */
+    struct map by_owner;                /* owner uid -> struct link_set */
+    uint64_t revision, next;            /* durable; of the next commit */
+    uint64_t oldest;
+    struct resource **fifo;             /* whose event is the n-th oldest */
+    size_t fifo_at, fifo_n, fifo_cap;
+    size_t history_max, history_bytes_max, history_bytes;
+    struct list queued, flying;         /* struct commit */
+    bool busy;                          /* the provider is at work */
+    struct loop_hook hook;
+    char trouble[256];
+    int64_t trouble_ns;                 /* when it last failed */
+    struct batch *batch;
+    struct checkpoint *checkpoint;
+};
+
+struct resource *resource_of(struct store *s, struct str name, bool make);
+
+/* --- checkpoint.c --- */
+bool checkpoint_start(struct store *s);         /* one is wanted and could begin */
+void checkpoint_step(struct store *s);          /* hands over the next part; on the worker */
+bool checkpoint_done(struct store *s);
+void checkpoint_free(struct store *s);
+
+#endif

@@ -1,0 +1,209 @@
+/* store.c - opening (everything comes back from the provider), reading, closing. */
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "store-internal.h"
+
+#define RANGE_PART 1000
+
+struct resource *resource_of(struct store *s, struct str name, bool make)
+{
+    struct resource *r = map_get(&s->resources, name);
+    if (r || !make)
+        return r;
+    r = mem_alloc(sizeof *r);
+    if (!r || !(r->name = mem_dup(name.at, name.len)) || !map_put(&s->resources, str_of(r->name), r)) {
+        if (r)
+            mem_free(r->name);
+        mem_free(r);
+        return NULL;
+    }
+    list_init(&r->watches);
+    r->base = 1;
+    r->forgotten = s->oldest;
+    return r;
+}
+
+/* "group/plural/ns/name" */
+static bool split_key(struct str key, struct store_op *op)
+{
+    long first = str_find(key, '/');
+    long second = first < 0 ? -1 : str_find(str_skip(key, (size_t)first + 1), '/');
+    if (second < 0)
+        return false;
+    op->resource = str_n(key.at, (size_t)(first + 1 + second));
+    struct str rest = str_skip(key, op->resource.len + 1);
+    op->ns = str_cut(&rest, '/');
+    op->name = rest;
+    return rest.len > 0;
+}
+
+static int load_record(struct store *s, const struct kl_store_record *rec, struct kl_err *err)
+{
+    struct store_op op = { .json = str_n(rec->value.at, rec->value.len) };
+    struct place at;
+    if (!split_key(str_n(rec->key.at, rec->key.len), &op))
+        return kl_err_set(err, KL_CORRUPT, "the store holds a key that is not 'group/plural/ns/name': '%.*s'", (int)rec->key.len,
+                          rec->key.at);
+    struct resource *r = resource_of(s, op.resource, true);
+    struct store_object *o = r ? object_new(&op, rec->revision) : NULL;
+    if (!o)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (index_find(&r->index, op.ns, op.name, &at)) {
+        store_object_unref(o);
+        return kl_err_set(err, KL_CORRUPT, "the store holds '%.*s' twice", (int)rec->key.len, rec->key.at);
+    }
+    struct entry *e = index_insert(&r->index, at);
+    if (!e || links_replace(s, r, NULL, o) < 0)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    e->cur = e->head = o;
+    r->index.count++;
+    return 0;
+}
+
+static int load(struct store *s, struct kl_err *err)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0), *keys = arena_new(0);
+    struct kl_bytes after = { NULL, 0 };
+    if (!a || !keys)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    s->revision = s->provider->revision(s->self);
+    s->oldest = s->revision;
+    for (;;) {
+        struct kl_call c = { .size = sizeof c, .arena = a, .alloc = (void *(*)(void *, size_t))arena_alloc };
+        const struct kl_store_record *rec;
+        uint32_t n;
+        kl_err_init(&c.err);
+        int rc = s->provider->range(s->self, &c, after, RANGE_PART, &rec, &n);
+        if (rc < 0) {
+            *err = c.err;
+            return rc;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            if ((rc = load_record(s, &rec[i], err)) < 0)
+                return rc;
+        if (!n)
+            return 0;
+        arena_reset(keys);
+        struct str last = arena_str(keys, str_n(rec[n - 1].key.at, rec[n - 1].key.len));
+        after = (struct kl_bytes){ last.at, last.len };
+        arena_reset(a);
+    }
+}
+
+int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err)
+{
+    struct store *s = mem_alloc(sizeof *s);
+    if (!s)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    s->loop = l;
+    s->provider = c->provider;
+    s->self = c->self;
+    s->history_max = c->history ? c->history : 100000;
+    s->history_bytes_max = c->history_bytes ? c->history_bytes : (size_t)64 << 20;
+    list_init(&s->queued);
+    list_init(&s->flying);
+    list_init(&s->hook.link);
+    int rc = load(s, err);
+    if (rc < 0) {
+        store_close(s);
+        return rc;
+    }
+    s->next = s->revision + 1;
+    loop_hook_add(l, &s->hook, commit_hook, s);
+    *ret = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    list_remove(&s->hook.link);
+    commit_drain(s);
+    links_free(s);
+    history_free(s);
+    size_t at = 0;
+    void *v;
+    while (map_next(&s->resources, &at, NULL, &v)) {
+        struct resource *r = v;
+        index_free(&r->index);
+        mem_free(r->ring);
+        mem_free(r->name);
+        mem_free(r);
+    }
+    map_free(&s->resources);
+    mem_free(s);
+}
+
+uint64_t store_revision(const struct store *s)
+{
+    return s->revision;
+}
+
+uint64_t store_oldest(const struct store *s)
+{
+    return s->oldest;
+}
+
+const struct kl_store *store_provider(const struct store *s, void **self)
+{
+    *self = s->self;
+    return s->provider;
+}
+
+const char *store_trouble(const struct store *s)
+{
+    return s->trouble[0] ? s->trouble : NULL;
+}
+
+size_t store_count(struct store *s, struct str resource)
+{
+    struct resource *r = resource_of(s, resource, false);
+    return r ? r->index.count : 0;
+}
+
+static struct entry *find(struct store *s, struct str resource, struct str ns, struct str name)
+{
+    struct resource *r = resource_of(s, resource, false);
+    struct place at;
+    return r && index_find(&r->index, ns, name, &at) ? index_at(&r->index, at) : NULL;
+}
+
+struct store_object *store_get(struct store *s, struct str resource, struct str ns, struct str name)
+{
+    struct entry *e = find(s, resource, ns, name);
+    return e ? e->cur : NULL;
+}
+
+struct store_object *store_head(struct store *s, struct str resource, struct str ns, struct str name)
+{
+    struct entry *e = find(s, resource, ns, name);
+    return e ? e->head : NULL;
+}
+
+static void list_from(struct index *x, struct place at, const struct store_range *r,
+                      bool (*each)(void *ctx, struct store_object *o), void *ctx)
+{
+    for (struct entry *e; (e = index_at(x, at)); index_next(x, &at)) {
+        struct store_object *o = r->head ? e->head : e->cur;
+        if (r->ns.at && !str_eq(store_object_ns(entry_object(e)), r->ns))
+            return;
+        if (o && !each(ctx, o))
+            return;
+    }
+}
+
+void store_list(struct store *s, const struct store_range *r, bool (*each)(void *ctx, struct store_object *o), void *ctx)
+{
+    struct resource *res = resource_of(s, r->resource, false);
+    struct place at;
+    if (!res)
+        return;
+    if (r->after_name.at) {
+        if (index_find(&res->index, r->after_ns, r->after_name, &at))
+            index_next(&res->index, &at);
+    } else {
+        index_find(&res->index, r->ns.at ? r->ns : STR(""), STR(""), &at);
+    }
+    list_from(&res->index, at, r, each, ctx);
+}
