@@ -16,6 +16,9 @@ typedef void (*loop_fn)(void *ctx);
 
 struct loop *loop_new(void);
 struct loop *loop_new_sim(int64_t start_mono_ns, int64_t start_wall_ns);
+/* A copy of the environment at that time with the loop's clocks and with the loop as ctx, for env_set by simulations. */
+struct env_ops;
+const struct env_ops *loop_sim_env(struct loop *l);
 void loop_free(struct loop *l);
 void loop_run(struct loop *l);                          /* until loop_stop, or (sim) until nothing is left to do */
 /* Sim: runs what is due up to that virtual time. */
@@ -35,6 +38,7 @@ struct loop_timer {
     loop_fn fn;
     void *ctx;
     int64_t due_ns;
+    uint64_t started;                   /* orders equal times */
     uint32_t heap_at;                   /* 1 + index in the heap; 0: not waiting */
 };
 void loop_timer_start(struct loop *l, struct loop_timer *t, int64_t delay_ns, loop_fn fn, void *ctx);   /* again: moves it */
