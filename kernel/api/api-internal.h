@@ -1,0 +1,215 @@
+/* api-internal.h - what the files of kernel/api share. */
+#ifndef API_INTERNAL_H
+#define API_INTERNAL_H
+
+#include "api/api.h"
+#include "base/cleanup.h"
+#include "base/map.h"
+#include "object/object.h"
+
+#define API_ARENA_MAX (64u << 20)
+#define API_LIST_CHUNK (1u << 20)
+
+/* --- error.c: a failure as the API tells it --- */
+struct api_error {
+    int code;                           /* KL_* */
+    int http;
+    const char *reason, *message;
+    const char *name, *group, *kind, *uid;       /* details; NULL: not there */
+    const struct object_cause *causes;
+    unsigned n_causes;
+    int retry_after;                    /* seconds; 0: not said */
+    const char *continue_token;         /* Expired lists */
+};
+/* Each returns -code. e->... texts are in the arena. */
+__attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
+int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err);
+int api_fail_not_found(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);
+int api_fail_exists(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);
+int api_fail_conflict(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name, const char *why);
+int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name,
+                     const struct object_causes *c);
+struct val *api_error_tree(struct arena *a, const struct api_error *e);         /* the Status object */
+const char *api_resource_text(struct arena *a, const struct schema_kind *k);    /* "deployments.apps" */
+
+/* --- request.c: the URL as one tuple --- */
+struct api_query {
+    struct str label_selector, field_selector, resource_version, version_match, continue_token;
+    struct str field_manager, field_validation, propagation, dry_run;
+    int64_t limit, timeout_s, grace_s;  /* -1: not given */
+    int send_initial;                   /* -1 not given */
+    bool watch, bookmarks, pretty, force, orphan, has_orphan;
+};
+struct api_info {
+    struct kl_request tuple;            /* what authorization, storage and audit use */
+    const struct schema_kind *kind;     /* NULL: not a known resource */
+    const struct schema_subresource *sub;
+    struct str rest;                    /* path behind a proxy subresource */
+    struct api_query q;
+};
+int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
+                      struct api_error *e);
+int api_parse_query(struct arena *a, struct str query, struct api_query *ret, struct api_error *e);
+
+/* --- negotiate.c --- */
+enum api_media { MEDIA_JSON = 1, MEDIA_YAML, MEDIA_PROTOBUF };
+enum api_as { AS_OBJECT = 0, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
+struct api_accept {
+    enum api_media media;
+    enum api_as as;
+    struct str as_version;              /* "v1" */
+    bool stream_watch;
+    bool discovery;                     /* aggregated discovery was asked for first */
+};
+/* False: nothing acceptable (406). */
+bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, struct api_accept *ret);
+/* 0: unknown (415). */
+enum api_media api_media_of(struct str content_type);
+
+/* --- rq.c: one HTTP request in work --- */
+struct api_rq {
+    struct api *api;
+    struct http_req *http;              /* NULL: the client has gone */
+    struct arena *arena;
+    struct api_info info;
+    struct api_accept accept;
+    struct kl_user user;
+    struct api_error err;
+    const char **warnings;
+    unsigned n_warnings, cap_warnings;
+    char audit_id[40];
+    bool pretty;
+};
+void api_warn(struct api_rq *rq, const char *text);
+/* Headers that every answer has; returns how many. */
+#define API_HEADERS 24
+unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type);
+void api_send_error(struct api_rq *rq);                                         /* rq->err */
+void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, struct val *v);
+void api_send_object(struct api_rq *rq, int status, struct store_object *o);   /* of info.kind */
+void api_send_text(struct api_rq *rq, int status, const char *content_type, struct str text);
+/* An object of info.kind as JSON bytes that is not in the store (dry run, conversion). */
+void api_send_json(struct api_rq *rq, int status, const struct schema_kind *k, struct str json);
+
+/* --- forms.c: an object in the form that was asked for --- */
+/* JSON, YAML, protobuf (enveloped), Table or PartialObjectMetadata of one object. */
+int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str json, struct store_object *o, struct buf *b);
+struct val *api_partial(struct arena *a, const struct val *object, bool list_item, struct str version);
+/* A Table with these rows; columns only when wanted. */
+struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns, struct str version);
+int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include);
+void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);
+struct str api_protobuf_raw(struct store_object *o, const struct schema_kind *k, struct kl_err *err);   /* cached */
+const char *api_group_version(struct arena *a, const struct schema_kind *k);
+/* Where the object's members begin behind `{"kind":...,"apiVersion":...,`: lists leave those out. */
+struct str api_strip_type(struct str json);
+
+/* --- op.c: one operation on stored objects, over HTTP or from a plugin --- */
+struct api_op {
+    struct api *api;
+    struct arena *arena;
+    const struct kl_user *user;
+    const struct schema_kind *kind;     /* as addressed */
+    const char *subresource;            /* NULL: the object itself */
+    struct str ns, name;
+    bool dry_run;
+    int64_t grace_s;                    /* delete; -1: the object's own */
+    struct str propagation;
+    struct str want_uid;                /* precondition */
+    uint64_t want_revision;             /* precondition, 0: none */
+    int field_validation;               /* enum api_validation */
+    /* Called when the result lasts; NULL: nobody waits. Not called when no commit was needed (see waits). */
+    void (*durable)(void *ctx, int rc, const struct kl_err *err);
+    void *durable_ctx;
+    /* results */
+    struct api_error err;
+    struct store_object *object;        /* borrowed until the next turn; NULL: see json */
+    struct str json;                    /* the resulting object's bytes, always set on success */
+    const struct schema_kind *result_kind;       /* of json */
+    bool waits;                         /* a commit is under way: durable will be called */
+    bool created, deleted;              /* deleted: it is gone now */
+    void (*warn)(void *ctx, const char *text);
+    void *warn_ctx;
+};
+enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
+
+int api_op_create(struct api_op *op, struct val *body);
+int api_op_update(struct api_op *op, struct val *body);
+/* patch_type: KL_PATCH_*. */
+int api_op_patch(struct api_op *op, int patch_type, const struct val *patch);
+int api_op_delete(struct api_op *op);
+/* Body text to the tree of kind's type; strict findings become warnings or an error. */
+int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret);
+
+/* parts of op used by several files */
+struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
+int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
+int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
+int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
+int api_validate(struct api_op *op, struct val *v, const struct val *old);
+/* update.c: everything behind "the new tree is there". */
+int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
+
+/* --- strategy.c: what upstream's per-kind strategies do --- */
+int api_prepare_create(struct api_op *op, struct val *v);
+int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
+/* Releases what a Service held. */
+void api_after_delete(struct api_op *op, const struct val *old);
+void api_new_uid(char ret[37]);
+
+/* --- alloc.c: cluster IPs and node ports --- */
+struct api_alloc;
+int api_alloc_new(const char *service_cidr, int first_port, int last_port, struct api_alloc **ret, struct kl_err *err);
+void api_alloc_free(struct api_alloc *x);
+int api_service_allocate(struct api_op *op, struct val *v, const struct val *old);
+void api_service_release(struct api *api, const struct val *old, const struct val *kept);
+void api_service_claim(struct api *api, const struct val *service);             /* start-up */
+
+/* --- subresource.c --- */
+/* True: handled (also when it failed). */
+int api_op_subresource(struct api_op *op, const char *verb, int patch_type, struct val *body, bool *ret_handled);
+int api_scale_get(struct api_op *op, struct val **ret);
+
+/* --- verbs over HTTP --- */
+void api_read_get(struct api_rq *rq);
+void api_read_list(struct api_rq *rq);
+void api_watch(struct api_rq *rq);
+void api_write(struct api_rq *rq);                                              /* create, update, patch, delete, deletecollection */
+void api_review(struct api_rq *rq);                                             /* review.c */
+bool api_is_review(const struct schema_kind *k);
+void api_streams(struct api_rq *rq);                                            /* streams.c: log, exec, attach, portforward, proxy */
+bool api_is_stream(const char *subresource);
+bool api_documents(struct api_rq *rq);                                          /* health.c, discovery.c, openapi.c: true when answered */
+bool api_discovery(struct api_rq *rq);
+bool api_openapi(struct api_rq *rq);
+int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struct selector **ret_fields);
+
+/* --- convert.c: kinds stored in another version or group --- */
+struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
+bool api_converts(const struct schema_kind *k);                                 /* k->storage != k */
+
+struct api_check {
+    const char *name;
+    const char *(*reason)(void *ctx);
+    void *ctx;
+};
+
+struct api {
+    struct loop *loop;
+    struct store *store;
+    struct api_conf conf;
+    struct api_hooks hooks;
+    struct api_alloc *alloc;
+    struct api_check checks[16];
+    unsigned n_checks;
+    bool ready;
+    int64_t started_wall_ns;
+    struct map events;                  /* events.c */
+    struct api_docs *docs;              /* discovery and openapi documents, made on first use */
+    uint64_t requests;
+};
+
+/* call.c: a kl_call over an arena */
+void api_call_init(struct kl_call *c, struct arena *a, const char *user);
+
+#endif

@@ -1,0 +1,217 @@
+/* api.c - the gate: who asks, may they, and which verb it is. */
+#include "api-internal.h"
+#include "base/env.h"
+#include "base/log.h"
+
+int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
+            struct kl_err *err)
+{
+    struct api *a = mem_alloc(sizeof *a);
+    if (!a)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    a->loop = l;
+    a->store = s;
+    a->conf = *c;
+    a->hooks = *h;
+    a->started_wall_ns = env_wall_ns();
+    int rc = api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err);
+    if (rc < 0) {
+        mem_free(a);
+        return rc;
+    }
+    *ret = a;
+    return 0;
+}
+
+void api_set_ready(struct api *a, bool ready)
+{
+    a->ready = ready;
+}
+
+void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx)
+{
+    if (a->n_checks < sizeof a->checks / sizeof *a->checks)
+        a->checks[a->n_checks++] = (struct api_check){ name, reason, ctx };
+}
+
+static void set_audit_id(struct api_rq *rq)
+{
+    struct str given = http_header(rq->http, STR("audit-id"));
+    if (given.len && given.len < sizeof rq->audit_id) {
+        memcpy(rq->audit_id, given.at, given.len);
+        for (size_t i = 0; i < given.len; i++)
+            if ((unsigned char)rq->audit_id[i] < 0x21 || (unsigned char)rq->audit_id[i] > 0x7e)
+                rq->audit_id[i] = '_';
+        return;
+    }
+    api_new_uid(rq->audit_id);
+}
+
+static const char *bearer(struct api_rq *rq)
+{
+    struct str h = http_header(rq->http, STR("authorization"));
+    if (h.len > 7 && str_eq_nocase(str_n(h.at, 7), STR("bearer ")))
+        return arena_dup(rq->arena, str_trim(str_skip(h, 7)));
+    return NULL;
+}
+
+static int authenticate(struct api_rq *rq)
+{
+    static const char *const anonymous[] = { "system:unauthenticated", NULL };
+    const struct http_peer *peer = http_peer(rq->http);
+    const char **orgs = arena_alloc(rq->arena, (peer->n_cert_orgs + 1) * sizeof *orgs);
+    struct kl_call c;
+    if (!orgs)
+        return api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    for (unsigned i = 0; i < peer->n_cert_orgs; i++)
+        orgs[i] = arena_dup(rq->arena, peer->cert_orgs[i]);
+    struct kl_credentials cred = { .size = sizeof cred, .cert_der = { peer->cert_der.at, peer->cert_der.len },
+                                   .cert_cn = peer->cert_cn.len ? arena_dup(rq->arena, peer->cert_cn) : NULL, .cert_orgs = orgs,
+                                   .bearer = bearer(rq), .peer = arena_dup(rq->arena, peer->address) };
+    api_call_init(&c, rq->arena, NULL);
+    rq->user = (struct kl_user){ .size = sizeof rq->user };
+    int rc = rq->api->hooks.authenticate ? rq->api->hooks.authenticate(rq->api->hooks.ctx, &c, &cred, &rq->user) : 0;
+    if (rc < 0 || (rc == 0 && cred.bearer))
+        return api_fail(&rq->err, rq->arena, KL_UNAUTHORIZED, "Unauthorized");
+    if (rc == 0)
+        rq->user = (struct kl_user){ .size = sizeof rq->user, .name = "system:anonymous", .uid = "", .groups = anonymous };
+    return 0;
+}
+
+static int forbidden(struct api_rq *rq, const char *why)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    struct arena *a = rq->arena;
+    if (!t->is_resource)
+        return api_fail(&rq->err, a, KL_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", rq->user.name, t->verb, t->path,
+                        why[0] ? ": " : "", why);
+    const char *res = arena_printf(a, "%s%s%s", t->resource, t->subresource[0] ? "/" : "", t->subresource);
+    const char *qualified = t->group[0] ? arena_printf(a, "%s.%s", t->resource, t->group) : t->resource;
+    api_fail(&rq->err, a, KL_FORBIDDEN, "%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s%s%s%s", qualified,
+             t->name[0] ? " \"" : "", t->name, t->name[0] ? "\"" : "", rq->user.name, t->verb, res, t->group,
+             t->ns[0] ? "in the namespace \"" : "at the cluster scope", t->ns, t->ns[0] ? "\"" : "", why[0] ? ": " : "", why);
+    rq->err.name = t->name;
+    rq->err.group = t->group;
+    rq->err.kind = t->resource;
+    return -KL_FORBIDDEN;
+}
+
+static int authorize(struct api_rq *rq)
+{
+    struct kl_call c;
+    api_call_init(&c, rq->arena, rq->user.name);
+    int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, &rq->user, &rq->info.tuple) : 0;
+    return rc == 1 ? 0 : forbidden(rq, c.err.msg);
+}
+
+static int not_found(struct api_rq *rq)
+{
+    return api_fail(&rq->err, rq->arena, KL_NOT_FOUND, "the server could not find the requested resource");
+}
+
+static int not_allowed(struct api_rq *rq)
+{
+    return api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+}
+
+/* Does the kind (or its subresource) have the verb? */
+static int check_verb(struct api_rq *rq)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    const struct schema_kind *k = rq->info.kind;
+    bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
+    if (!t->verb[0])
+        return not_allowed(rq);
+    if (t->subresource[0]) {
+        if (!rq->info.sub || !t->name[0])
+            return not_found(rq);
+        return strstr(rq->info.sub->verbs, t->verb) ? 0 : not_allowed(rq);
+    }
+    if (!(k->flags & K_STORED))
+        return strcmp(t->verb, "create") == 0 || (collection && strcmp(k->kind, "ComponentStatus") == 0) ? 0 : not_allowed(rq);
+    if (strcmp(t->verb, "deletecollection") == 0 && k->flags & K_NO_DELETECOLLECTION)
+        return not_allowed(rq);
+    if (k->flags & K_NAMESPACED && !t->ns[0] && !collection && strcmp(t->verb, "watch") != 0)
+        return strcmp(t->verb, "create") == 0 ? not_allowed(rq) : not_found(rq);
+    return 0;
+}
+
+static void read_scale(struct api_rq *rq)
+{
+    struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns),
+                         .name = str_of(rq->info.tuple.name) };
+    struct val *v;
+    if (api_scale_get(&op, &v) < 0) {
+        rq->err = op.err;
+        api_send_error(rq);
+        return;
+    }
+    api_send_tree(rq, 200, schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale")), v);
+}
+
+static void dispatch(struct api_rq *rq)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    if (t->subresource[0] && api_is_stream(t->subresource))
+        api_streams(rq);
+    else if (api_is_review(rq->info.kind))
+        api_review(rq);
+    else if (strcmp(t->verb, "get") == 0 && strcmp(t->subresource, "scale") == 0)
+        read_scale(rq);
+    else if (strcmp(t->verb, "get") == 0)
+        api_read_get(rq);
+    else if (strcmp(t->verb, "list") == 0)
+        api_read_list(rq);
+    else if (strcmp(t->verb, "watch") == 0)
+        api_watch(rq);
+    else
+        api_write(rq);
+}
+
+static int enter(struct api_rq *rq, struct http_req *r)
+{
+    bool wants_stream;
+    set_audit_id(rq);
+    rq->accept.media = MEDIA_JSON;
+    if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0)
+        return -1;
+    rq->pretty = rq->info.q.pretty;
+    bool documents = !rq->info.tuple.is_resource;
+    if (authenticate(rq) < 0 || authorize(rq) < 0)
+        return -1;
+    wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
+    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, &rq->accept) && !documents)
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
+                        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+    if (!rq->accept.media)
+        rq->accept.media = MEDIA_JSON;
+    if (!documents && !rq->info.kind)
+        return not_found(rq);
+    return documents ? 0 : check_verb(rq);
+}
+
+void api_handle(void *ctx, struct http_req *r)
+{
+    struct api *api = ctx;
+    struct arena *a = http_arena(r);
+    struct api_rq *rq = arena_alloc(a, sizeof *rq);
+    if (!rq) {
+        http_reply(r, 500, NULL, 0, (struct http_slice){ .data = STR("out of memory\n") });
+        return;
+    }
+    api->requests++;
+    rq->api = api;
+    rq->http = r;
+    rq->arena = a;
+    if (enter(rq, r) < 0) {
+        rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
+        api_send_error(rq);
+        return;
+    }
+    if (rq->info.tuple.is_resource) {
+        dispatch(rq);
+    } else if (!api_documents(rq)) {
+        not_found(rq);
+        api_send_error(rq);
+    }
+}

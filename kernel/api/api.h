@@ -1,0 +1,64 @@
+/* api.h - the Kubernetes API over the store. All [loop].
+ *
+ * Life of a request: http -> api_handle (request.c parses the URL into one tuple) -> authentication -> authorization ->
+ * a verb (read.c, watch.c, create.c, update.c, delete.c, subresource.c, streams.c) or a document (discovery.c, openapi.c,
+ * health.c) -> respond.c in the form that was asked for. The same verbs serve plugins through keelson.host.objects/0
+ * (objects.c), which enter behind authorization.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <keelson/iface/auth.h>
+#include <keelson/iface/node.h>
+
+#include "http/http.h"
+#include "loop/loop.h"
+#include "store/store.h"
+
+struct api;
+
+/* What swappable parts answer; filled by the wiring in kernel/cli. ctx goes to each. Unset functions: nobody is known, nothing is
+ * allowed, everything is admitted, no node is reachable. */
+struct api_hooks {
+    void *ctx;
+    /* 1 known, 0 anonymous, < 0 refused. */
+    int (*authenticate)(void *ctx, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret);
+    /* 1 yes, else no (reason in c->err, may be empty). */
+    int (*authorize)(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
+    /* Walks one half of the admission chain. 0 or < 0. *ret_patch: JSON patch or empty (mutating half only, may be called again). */
+    int (*admit)(void *ctx, struct kl_call *c, bool mutating, const struct kl_admission_review *r,
+                 struct kl_admission_verdict *ret);
+    /* The table that serves the node of that name in this process, or NULL: it is elsewhere. */
+    const struct kl_node *(*node)(void *ctx, struct str node, void **ret_self);
+    /* Debug documents below /debug/ ("plugins", "queues"); NULL tree: not found. */
+    struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+};
+
+struct api_conf {
+    const char *version;                /* "v1.36.0+keelson-0.1.0" */
+    const char *service_cidr;           /* "10.96.0.0/12" */
+    int node_port_first, node_port_last;
+    const char *advertise_address;      /* of the kubernetes Service's endpoint; NULL: none is written */
+    int advertise_port;
+    const char *cluster_dns_domain;     /* "cluster.local" */
+    /* The server's own client certificate towards nodes in other processes. */
+    const char *node_ca_file, *node_cert_file, *node_key_file;
+};
+
+int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
+            struct kl_err *err);
+void api_free(struct api *a);
+/* The http_handler; ctx is the api. */
+void api_handle(void *ctx, struct http_req *r);
+/* Namespaces, the kubernetes Service, priority classes: what every cluster starts with. Idempotent. */
+int api_bootstrap(struct api *a, struct kl_err *err);
+/* From here on /readyz says ok. */
+void api_set_ready(struct api *a, bool ready);
+/* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
+void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
+
+/* keelson.host.objects/0 of this process. The table's functions find the api through api_of (set once). */
+struct kl_host_objects;
+const struct kl_host_objects *api_objects(struct api *a);
+
+#endif

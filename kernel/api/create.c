@@ -1,0 +1,144 @@
+/* create.c - a new object: name, metadata, admission, validation, commit. */
+#include "api-internal.h"
+
+#include "base/clock.h"
+#include "base/env.h"
+
+static int check_namespace(struct api_op *op, struct val *v)
+{
+    struct str ns = json_str(v, "metadata.namespace");
+    bool namespaced = op->kind->flags & K_NAMESPACED;
+    if (!namespaced) {
+        if (ns.len)
+            return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "namespace may not be set on a cluster-scoped resource");
+        return 0;
+    }
+    if (ns.len && !str_eq(ns, op->ns))
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
+                        "the namespace of the provided object does not match the namespace sent on the request");
+    json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("namespace"), op->ns);
+    return 0;
+}
+
+/* Creation needs a namespace that is there and not going. */
+static int namespace_open(struct api_op *op)
+{
+    if (!(op->kind->flags & K_NAMESPACED))
+        return 0;
+    const struct schema_kind *nk = schema_resource_find(STR(""), STR("v1"), STR("namespaces"));
+    struct store_object *o = store_head(op->api->store, str_of(nk->resource), STR(""), op->ns);
+    if (!o)
+        return api_fail_not_found(&op->err, op->arena, nk, op->ns);
+    struct val *v = api_tree(op->arena, o, &op->err);
+    if (!v)
+        return -op->err.code;
+    if (!json_path(v, "metadata.deletionTimestamp"))
+        return 0;
+    struct object_cause *cause = arena_alloc(op->arena, sizeof *cause);
+    api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s \"" STR_FMT "\" is forbidden: unable to create new content in namespace "
+             STR_FMT " because it is being terminated", api_resource_text(op->arena, op->kind), STR_ARG(op->name), STR_ARG(op->ns));
+    op->err.name = arena_dup(op->arena, op->name);
+    op->err.group = op->kind->group;
+    op->err.kind = op->kind->plural;
+    if (cause) {
+        *cause = (struct object_cause){ "NamespaceTerminating", "metadata.namespace",
+                                        arena_printf(op->arena, "namespace " STR_FMT " is being terminated", STR_ARG(op->ns)) };
+        op->err.causes = cause;
+        op->err.n_causes = 1;
+    }
+    return -KL_FORBIDDEN;
+}
+
+static void random_suffix(char ret[6])
+{
+    static const char safe[] = "bcdfghjklmnpqrstvwxz2456789";
+    unsigned char r[5];
+    env_random(r, sizeof r);
+    for (int i = 0; i < 5; i++)
+        ret[i] = safe[r[i] % (sizeof safe - 1)];
+    ret[5] = '\0';
+}
+
+static int generate_name(struct api_op *op, struct val *v)
+{
+    struct str base = json_str(v, "metadata.generateName"), name = json_str(v, "metadata.name");
+    char suffix[6];
+    if (name.len || !base.len) {
+        op->name = name;
+        return 0;
+    }
+    if (base.len > 58)
+        base.len = 58;
+    for (int i = 0; i < 8; i++) {
+        random_suffix(suffix);
+        op->name = str_of(arena_printf(op->arena, STR_FMT "%s", STR_ARG(base), suffix));
+        if (!store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name)) {
+            json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("name"), op->name);
+            return 0;
+        }
+    }
+    api_fail_exists(&op->err, op->arena, op->kind, op->name);
+    op->err.retry_after = 1;
+    return -KL_ALREADY_EXISTS;
+}
+
+static int fill_metadata(struct api_op *op, struct val *v)
+{
+    struct arena *a = op->arena;
+    struct val *m = json_obj(a, v, STR("metadata"));
+    char uid[37], when[CLOCK_TEXT];
+    if (json_str(v, "metadata.resourceVersion").len)
+        return api_fail(&op->err, a, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
+    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation" };
+    for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
+        json_del(m, str_of(wiped[i]));
+    api_new_uid(uid);
+    clock_format(env_wall_ns(), when);
+    json_set_str(a, m, STR("uid"), arena_str(a, str_of(uid)));
+    json_set_str(a, m, STR("creationTimestamp"), arena_str(a, str_of(when)));
+    if (op->kind->flags & K_GENERATION)
+        json_set_int(a, m, STR("generation"), 1);
+    if (op->kind->flags & K_STATUS)
+        json_del(v, STR("status"));
+    return 0;
+}
+
+static int check_absent(struct api_op *op)
+{
+    struct store_object *there = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!there)
+        return 0;
+    struct val *v = api_tree(op->arena, there, &op->err);
+    api_fail_exists(&op->err, op->arena, op->kind, op->name);
+    if (json_path(v, "metadata.deletionTimestamp"))
+        op->err.message = arena_printf(op->arena, "object is being deleted: %s", op->err.message);
+    return -KL_ALREADY_EXISTS;
+}
+
+int api_op_create(struct api_op *op, struct val *v)
+{
+    bool handled = false;
+    if (op->subresource) {
+        int rc = api_op_subresource(op, "create", 0, v, &handled);
+        return handled ? rc : api_fail(&op->err, op->arena, KL_METHOD_NOT_ALLOWED,
+                                       "the server does not allow this method on the requested resource");
+    }
+    if (!(op->kind->flags & K_NAMESPACED))
+        op->ns = STR("");
+    if (check_namespace(op, v) < 0 || generate_name(op, v) < 0)
+        return -op->err.code;
+    if (namespace_open(op) < 0)
+        return -op->err.code;
+    if (object_default(op->arena, op->kind, v) < 0)
+        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    if (fill_metadata(op, v) < 0 || api_admit(op, true, "create", &v, NULL) < 0)
+        return -op->err.code;
+    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || check_absent(op) < 0)
+        return -op->err.code;
+    if (api_admit(op, false, "create", &v, NULL) < 0)
+        return -op->err.code;
+    if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, NULL) < 0)
+        return -op->err.code;
+    op->created = true;
+    return api_commit_put(op, v, NULL);
+}

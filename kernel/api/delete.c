@@ -1,0 +1,139 @@
+/* delete.c - DELETE: preconditions, propagation, finalizers, grace. */
+#include "api-internal.h"
+#include "base/clock.h"
+#include "base/env.h"
+
+static bool has_finalizer(const struct val *v, const char *name)
+{
+    struct val *list = json_path(v, "metadata.finalizers");
+    if (val_is(list, VAL_ARR))
+        val_each(f, list)
+            if (str_is(val_str(f), name))
+                return true;
+    return false;
+}
+
+static void set_finalizer(struct arena *a, struct val *v, const char *name, bool on)
+{
+    struct val *meta = json_obj(a, v, STR("metadata"));
+    if (on && !has_finalizer(v, name))
+        val_push(json_arr(a, meta, STR("finalizers")), val_of_str(a, str_of(name)));
+    struct val *list = json_get(meta, STR("finalizers"));
+    if (on || !val_is(list, VAL_ARR))
+        return;
+    for (struct val *f = list->first, *next; f; f = next) {
+        next = f->next;
+        if (str_is(val_str(f), name))
+            val_unlink(list, f);
+    }
+    if (!list->n)
+        json_del(meta, STR("finalizers"));
+}
+
+static int check_preconditions(struct api_op *op, struct store_object *o)
+{
+    if (op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
+                                              STR_ARG(op->want_uid), STR_ARG(store_object_uid(o))));
+    if (op->want_revision && op->want_revision != store_object_revision(o))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 arena_printf(op->arena, "Precondition failed: ResourceVersion in precondition: %llu, ResourceVersion in object meta: %llu",
+                                              (unsigned long long)op->want_revision, (unsigned long long)store_object_revision(o)));
+    return 0;
+}
+
+/* Which of upstream's two finalizers the deletion asks for: explicit option, then what is set already, then the kind's default. */
+static void set_propagation(struct api_op *op, struct val *v)
+{
+    bool orphan = has_finalizer(v, "orphan"), foreground = has_finalizer(v, "foregroundDeletion");
+    if (op->propagation.len) {
+        orphan = str_is(op->propagation, "Orphan");
+        foreground = str_is(op->propagation, "Foreground");
+    } else if (!orphan && !foreground) {
+        orphan = op->kind->flags & K_ORPHAN_DEFAULT;
+        if (orphan && strcmp(op->kind->kind, "Job") == 0 && op->warn)
+            op->warn(op->warn_ctx, "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
+                                   "to remove them or set propagationPolicy=Orphan to suppress this warning");
+    }
+    set_finalizer(op->arena, v, "orphan", orphan);
+    set_finalizer(op->arena, v, "foregroundDeletion", foreground);
+}
+
+static int64_t pod_grace(struct api_op *op, const struct val *v)
+{
+    struct str phase = json_str(v, "status.phase");
+    int64_t grace = op->grace_s >= 0 ? op->grace_s : json_int(v, "spec.terminationGracePeriodSeconds", 30);
+    if (!json_str(v, "spec.nodeName").len || str_is(phase, "Failed") || str_is(phase, "Succeeded"))
+        grace = 0;
+    return grace < 0 ? 1 : grace;
+}
+
+static void mark_deleting(struct api_op *op, struct val *v, int64_t grace)
+{
+    char when[CLOCK_TEXT];
+    struct val *m = json_obj(op->arena, v, STR("metadata"));
+    clock_format(env_wall_ns() + grace * NS_PER_S, when);
+    if (!json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
+        json_set_int(op->arena, m, STR("generation"), json_int(m, "generation", 0) + 1);
+    json_set_str(op->arena, m, STR("deletionTimestamp"), arena_str(op->arena, str_of(when)));
+    json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), grace);
+}
+
+static bool finalizers_left(const struct api_op *op, const struct val *v)
+{
+    struct val *list = json_path(v, "metadata.finalizers"), *spec = json_path(v, "spec.finalizers");
+    if (val_is(list, VAL_ARR) && list->n)
+        return true;
+    return strcmp(op->kind->kind, "Namespace") == 0 && val_is(spec, VAL_ARR) && spec->n;
+}
+
+/* Members were added at the end: put them where the rows have them. */
+static int reorder(struct api_op *op, struct val *v)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    if (object_conform(op->arena, op->kind->storage->type, v, NULL, &err) < 0)
+        return api_fail_err(&op->err, op->arena, &err);
+    return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+static int nothing_changed(struct api_op *op, struct store_object *o)
+{
+    op->object = o;
+    op->json = store_object_json(o);
+    op->result_kind = op->kind->storage;
+    return 0;
+}
+
+int api_op_delete(struct api_op *op)
+{
+    if (!(op->kind->flags & K_NAMESPACED))
+        op->ns = STR("");
+    struct store_object *o = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!o)
+        return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
+    struct val *none = NULL, *v = api_tree(op->arena, o, &op->err);
+    if (!v || check_preconditions(op, o) < 0 || api_admit(op, false, "delete", &none, o) < 0)
+        return -op->err.code;
+    bool deleting = json_path(v, "metadata.deletionTimestamp") != NULL;
+    int64_t grace = op->kind->flags & K_GRACEFUL ? pod_grace(op, v) : 0;
+    int64_t old_grace = json_int(v, "metadata.deletionGracePeriodSeconds", 0);
+    set_propagation(op, v);
+    if (strcmp(op->kind->kind, "Namespace") == 0 && !op->kind->group[0])
+        json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Terminating"));
+    if (!finalizers_left(op, v) && grace == 0) {
+        if (reorder(op, v) < 0)
+            return -op->err.code;
+        return api_commit_delete(op, v, o);
+    }
+    if (deleting && grace >= old_grace) {
+        if (!op->propagation.len)
+            return nothing_changed(op, o);
+    } else {
+        mark_deleting(op, v, grace);
+    }
+    if (reorder(op, v) < 0)
+        return -op->err.code;
+    return api_commit_put(op, v, o);
+}

@@ -1,0 +1,125 @@
+/* error.c - failures as the API tells them: Status objects with upstream's words. */
+#include <stdarg.h>
+
+#include "api-internal.h"
+
+static void set_code(struct api_error *e, int code)
+{
+    const struct kl_code_row *row = kl_code_row(code);
+    *e = (struct api_error){ .code = code, .http = row->http, .reason = row->reason };
+    if (code == KL_TOO_MANY_REQUESTS || code == KL_UNAVAILABLE || code == KL_TIMEOUT)
+        e->retry_after = 1;
+}
+
+int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...)
+{
+    set_code(e, code);
+    char text[2048];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    e->message = arena_dup(a, str_of(text));
+    if (!e->message)
+        e->message = "out of memory";
+    return -code;
+}
+
+int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err)
+{
+    return api_fail(e, a, err->code ? err->code : KL_INTERNAL, "%s", err->msg);
+}
+
+const char *api_resource_text(struct arena *a, const struct schema_kind *k)
+{
+    return k->group[0] ? arena_printf(a, "%s.%s", k->plural, k->group) : k->plural;
+}
+
+static void set_details(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name, const char *kind)
+{
+    e->name = arena_dup(a, name);
+    e->group = k->group;
+    e->kind = kind;
+}
+
+int api_fail_not_found(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name)
+{
+    api_fail(e, a, KL_NOT_FOUND, "%s \"" STR_FMT "\" not found", api_resource_text(a, k), STR_ARG(name));
+    set_details(e, a, k, name, k->plural);
+    return -KL_NOT_FOUND;
+}
+
+int api_fail_exists(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name)
+{
+    api_fail(e, a, KL_ALREADY_EXISTS, "%s \"" STR_FMT "\" already exists", api_resource_text(a, k), STR_ARG(name));
+    set_details(e, a, k, name, k->plural);
+    return -KL_ALREADY_EXISTS;
+}
+
+int api_fail_conflict(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name, const char *why)
+{
+    api_fail(e, a, KL_CONFLICT, "Operation cannot be fulfilled on %s \"" STR_FMT "\": %s", api_resource_text(a, k),
+             STR_ARG(name), why);
+    set_details(e, a, k, name, k->plural);
+    return -KL_CONFLICT;
+}
+
+int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name,
+                     const struct object_causes *c)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    buf_printf(&b, "%s%s%s \"" STR_FMT "\" is invalid: ", k->kind, k->group[0] ? "." : "", k->group, STR_ARG(name));
+    if (c->n > 1)
+        buf_add_c(&b, '[');
+    for (unsigned i = 0; i < c->n; i++)
+        buf_printf(&b, "%s%s: %s", i ? ", " : "", c->at[i].field, c->at[i].message);
+    if (c->n > 1)
+        buf_add_c(&b, ']');
+    set_code(e, KL_INVALID);
+    e->message = arena_dup(a, buf_str(&b));
+    set_details(e, a, k, name, k->kind);
+    e->causes = c->at;
+    e->n_causes = c->n;
+    return -KL_INVALID;
+}
+
+static void put(struct arena *a, struct val *obj, const char *key, const char *text)
+{
+    if (text && text[0])
+        json_set_str(a, obj, str_of(key), str_of(text));
+}
+
+static struct val *details_tree(struct arena *a, const struct api_error *e)
+{
+    struct val *d = val_new(a, VAL_OBJ);
+    put(a, d, "name", e->name);
+    put(a, d, "group", e->group);
+    put(a, d, "kind", e->kind);
+    put(a, d, "uid", e->uid);
+    for (unsigned i = 0; i < e->n_causes; i++) {
+        struct val *c = val_push(json_arr(a, d, STR("causes")), val_new(a, VAL_OBJ));
+        put(a, c, "reason", e->causes[i].reason);
+        put(a, c, "message", e->causes[i].message);
+        put(a, c, "field", e->causes[i].field);
+    }
+    if (e->retry_after)
+        json_set_int(a, d, STR("retryAfterSeconds"), e->retry_after);
+    return d;
+}
+
+struct val *api_error_tree(struct arena *a, const struct api_error *e)
+{
+    struct val *v = val_new(a, VAL_OBJ);
+    put(a, v, "kind", "Status");
+    put(a, v, "apiVersion", "v1");
+    struct val *meta = json_obj(a, v, STR("metadata"));
+    put(a, meta, "continue", e->continue_token);
+    put(a, v, "status", "Failure");
+    put(a, v, "message", e->message);
+    put(a, v, "reason", e->reason);
+    struct val *d = details_tree(a, e);
+    if (d && d->first)
+        json_set(a, v, STR("details"), d);
+    json_set_int(a, v, STR("code"), e->http);
+    return v;
+}

@@ -1,0 +1,423 @@
+/* read.c - GET of one object, LIST of many. JSON lists are made of the stored bytes; nothing is parsed unless a Table, YAML or
+ * another version is asked for. */
+#include "api-internal.h"
+
+#include "base/env.h"
+
+void api_read_get(struct api_rq *rq)
+{
+    const struct schema_kind *k = rq->info.kind;
+    struct str ns = k->flags & K_NAMESPACED ? str_of(rq->info.tuple.ns) : STR("");
+    struct str name = str_of(rq->info.tuple.name);
+    struct store_object *o = store_get(rq->api->store, str_of(k->storage->resource), ns, name);
+    if (!o) {
+        api_fail_not_found(&rq->err, rq->arena, k, name);
+        api_send_error(rq);
+        return;
+    }
+    api_send_object(rq, 200, o);
+}
+
+int api_compile_selectors(struct api_rq *rq, struct selector **labels, struct selector **fields)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    *labels = *fields = NULL;
+    if (rq->info.q.label_selector.len) {
+        *labels = selector_parse_labels(rq->arena, rq->info.q.label_selector, &err);
+        if (!*labels)
+            return api_fail_err(&rq->err, rq->arena, &err);
+    }
+    if (rq->info.q.field_selector.len) {
+        *fields = selector_parse_fields(rq->arena, rq->info.kind, rq->info.q.field_selector, &err);
+        if (!*fields)
+            return api_fail_err(&rq->err, rq->arena, &err);
+    }
+    return 0;
+}
+
+/* --- continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":"ns/name"} --- */
+
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static const char *token_make(struct arena *a, uint64_t rv, struct str ns, struct str name)
+{
+    char *json = arena_printf(a, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"start\":\"" STR_FMT "/" STR_FMT "\"}",
+                              (unsigned long long)rv, STR_ARG(ns), STR_ARG(name));
+    size_t n = json ? strlen(json) : 0;
+    char *out = arena_alloc(a, n * 4 / 3 + 4), *o = out;
+    if (!json || !out)
+        return NULL;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)(unsigned char)json[i] << 16;
+        v |= i + 1 < n ? (uint32_t)(unsigned char)json[i + 1] << 8 : 0;
+        v |= i + 2 < n ? (uint32_t)(unsigned char)json[i + 2] : 0;
+        *o++ = digits64[v >> 18];
+        *o++ = digits64[v >> 12 & 63];
+        if (i + 1 < n)
+            *o++ = digits64[v >> 6 & 63];
+        if (i + 2 < n)
+            *o++ = digits64[v & 63];
+    }
+    return out;
+}
+
+static struct val *token_parse(struct arena *a, struct str token)
+{
+    char *out = arena_alloc(a, token.len + 4), *o = out;
+    uint32_t v = 0;
+    int bits = 0;
+    for (size_t i = 0; out && i < token.len; i++) {
+        const char *p = token.at[i] ? strchr(digits64, token.at[i]) : NULL;
+        if (!p)
+            return NULL;
+        v = v << 6 | (uint32_t)(p - digits64);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            *o++ = (char)(v >> bits);
+        }
+    }
+    return out ? json_parse(a, str_n(out, (size_t)(o - out)), NULL) : NULL;
+}
+
+struct lister {
+    struct api_rq *rq;
+    const struct schema_kind *k;
+    struct selector *labels, *fields;
+    int64_t limit, n;
+    uint64_t not_after;                 /* pages show nothing newer than their first page did, as far as is kept */
+    struct store_object *last;
+    bool more;
+    int64_t remaining;
+    int (*add)(struct lister *l, struct store_object *o);
+    struct buf body;
+    struct val *table;
+    struct str include;
+    int rc;
+};
+
+static bool wanted(const struct lister *l, struct store_object *o)
+{
+    return (!l->labels || selector_matches_text(l->labels, store_object_json(o))) &&
+           (!l->fields || selector_matches_text(l->fields, store_object_json(o)));
+}
+
+static bool each_object(void *ctx, struct store_object *o)
+{
+    struct lister *l = ctx;
+    if (!wanted(l, o))
+        return true;
+    if (l->limit > 0 && l->n == l->limit) {
+        l->more = true;
+        l->remaining++;
+        return !(l->labels || l->fields);       /* count the rest only when it can be told */
+    }
+    l->n++;
+    l->last = o;
+    l->rc = l->add(l, o);
+    return l->rc == 0;
+}
+
+static struct val *parse_for(struct lister *l, struct store_object *o)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(l->rq->arena, store_object_json(o), &err);
+    if (v && api_converts(l->k))
+        v = api_convert(l->rq->arena, l->k->storage, l->k, v);
+    if (!v)
+        api_fail_err(&l->rq->err, l->rq->arena, &err);
+    return v;
+}
+
+static int add_json(struct lister *l, struct store_object *o)
+{
+    if (l->n > 1)
+        buf_add_c(&l->body, ',');
+    buf_add_c(&l->body, '{');
+    if (api_converts(l->k)) {
+        struct val *v = parse_for(l, o);
+        if (!v)
+            return -1;
+        json_del(v, STR("kind"));
+        json_del(v, STR("apiVersion"));
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        json_write(&b, v);
+        buf_add_str(&l->body, str_skip(buf_str(&b), 1));
+    } else {
+        buf_add_str(&l->body, api_strip_type(store_object_json(o)));
+    }
+    return l->body.failed ? -KL_NO_MEMORY : 0;
+}
+
+static void put_varint(struct buf *b, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        buf_add_c(b, (char)(v | 0x80));
+    buf_add_c(b, (char)v);
+}
+
+static int add_protobuf(struct lister *l, struct store_object *o)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct str raw;
+    _cleanup_buf_ struct buf own = BUF_INIT(0);
+    if (api_converts(l->k)) {
+        struct val *v = parse_for(l, o);
+        if (!v || object_encode_message(&own, l->k->type, v, &err) < 0)
+            return -1;
+        raw = buf_str(&own);
+    } else {
+        raw = api_protobuf_raw(o, l->k, &err);
+        if (!raw.at)
+            return api_fail_err(&l->rq->err, l->rq->arena, &err);
+    }
+    put_varint(&l->body, 2 << 3 | 2);
+    put_varint(&l->body, raw.len);
+    buf_add_str(&l->body, raw);
+    return l->body.failed ? -KL_NO_MEMORY : 0;
+}
+
+/* Table, partial list and YAML go through a tree. */
+static int add_tree(struct lister *l, struct store_object *o)
+{
+    struct arena *a = l->rq->arena;
+    struct val *v = parse_for(l, o);
+    if (!v)
+        return -1;
+    if (l->rq->accept.as == AS_TABLE)
+        return api_table_row(a, l->table, l->k, v, l->include);
+    if (l->rq->accept.as)
+        v = api_partial(a, v, l->rq->accept.media == MEDIA_PROTOBUF, l->rq->accept.as_version);
+    else {
+        json_del(v, STR("kind"));
+        json_del(v, STR("apiVersion"));
+    }
+    return val_push(json_arr(a, l->table, STR("items")), v) ? 0 : -KL_NO_MEMORY;
+}
+
+/* --- resourceVersion rules --- */
+
+static int too_large(struct api_rq *rq, uint64_t want)
+{
+    static const struct object_cause cause = { "ResourceVersionTooLarge", "", "Too large resource version" };
+    api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %llu, current: %llu", (unsigned long long)want,
+             (unsigned long long)store_revision(rq->api->store));
+    rq->err.causes = &cause;
+    rq->err.n_causes = 1;
+    rq->err.retry_after = 1;
+    return -KL_TIMEOUT;
+}
+
+static int check_version(struct api_rq *rq)
+{
+    const struct api_query *q = &rq->info.q;
+    int64_t rv = 0;
+    if (q->resource_version.len && (!str_int(q->resource_version, &rv) || rv < 0))
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
+                        STR_ARG(q->resource_version));
+    if (q->continue_token.len && q->resource_version.len && rv != 0)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST,
+                        "specifying resource version is not allowed when using continue");
+    if (q->version_match.len) {
+        bool exact = str_is(q->version_match, "Exact");
+        const char *why = NULL;
+        if (!q->resource_version.len)
+            why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+        else if (q->continue_token.len)
+            why = "resourceVersionMatch is forbidden when continue is provided";
+        else if (!exact && !str_is(q->version_match, "NotOlderThan"))
+            why = "resourceVersionMatch: supported values: \"Exact\", \"NotOlderThan\"";
+        else if (exact && rv == 0)
+            why = "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
+        if (why)
+            return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s", why);
+    }
+    if ((uint64_t)rv > store_revision(rq->api->store))
+        return too_large(rq, (uint64_t)rv);
+    bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
+    if (exact && (uint64_t)rv != store_revision(rq->api->store)) {
+        api_fail(&rq->err, rq->arena, KL_EXPIRED, "The resourceVersion for the provided list is too old.");
+        return -KL_EXPIRED;
+    }
+    return 0;
+}
+
+static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *ret_rv)
+{
+    struct val *t = token_parse(rq->arena, rq->info.q.continue_token);
+    struct str start = json_str(t, "start");
+    if (!t || !start.at || !str_is(json_str(t, "v"), "meta.k8s.io/v1") || str_find(start, '/') < 0)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "continue key is not valid: the token cannot be decoded");
+    range->after_ns = str_cut(&start, '/');
+    range->after_name = start;
+    int64_t rv = json_int(t, "rv", 0);
+    if (rv > 0 && (uint64_t)rv < store_oldest(rq->api->store)) {
+        api_fail(&rq->err, rq->arena, KL_EXPIRED, "The provided continue parameter is too old to display a consistent list result. "
+                 "You can start a new list without the continue parameter, or use the continue token in this response to "
+                 "retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - "
+                 "objects that were created, modified, or deleted between the time the first chunk was returned and now may "
+                 "show up in the list.");
+        rq->err.continue_token = token_make(rq->arena, 0, range->after_ns, range->after_name);
+        return -KL_EXPIRED;
+    }
+    *ret_rv = rv > 0 ? (uint64_t)rv : store_revision(rq->api->store);
+    return 0;
+}
+
+static struct str include_object(struct api_rq *rq)
+{
+    struct str include = STR_NONE, key, value, query = http_query(rq->http);
+    while (http_query_next(rq->arena, &query, &key, &value))
+        if (str_is(key, "includeObject"))
+            include = value;
+    return include;
+}
+
+static struct val *list_meta(struct lister *l, uint64_t rv)
+{
+    struct arena *a = l->rq->arena;
+    struct val *m = val_new(a, VAL_OBJ);
+    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)rv)));
+    if (l->more) {
+        const char *t = token_make(a, rv, store_object_ns(l->last), store_object_name(l->last));
+        json_set_str(a, m, STR("continue"), str_of(t));
+        if (!l->labels && !l->fields)
+            json_set_int(a, m, STR("remainingItemCount"), l->remaining);
+    }
+    return m;
+}
+
+static void send_raw(struct api_rq *rq, const char *content_type, struct buf *b)
+{
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, content_type);
+    size_t len;
+    char *at = buf_take(b, &len);
+    if (!at) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory for a list");
+        api_send_error(rq);
+        return;
+    }
+    http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(at, len), mem_free, at });
+}
+
+static void finish_json(struct lister *l, uint64_t rv)
+{
+    struct buf b = BUF_INIT(0);
+    struct arena *a = l->rq->arena;
+    buf_printf(&b, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":", l->k->kind, api_group_version(a, l->k));
+    struct val *meta = list_meta(l, rv);
+    if (meta)
+        json_write(&b, meta);
+    buf_lit(&b, ",\"items\":[");
+    buf_add_str(&b, buf_str(&l->body));
+    buf_lit(&b, "]}\n");
+    b.failed |= !meta;
+    send_raw(l->rq, "application/json", &b);
+}
+
+static void finish_protobuf(struct lister *l, uint64_t rv)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct arena *a = l->rq->arena;
+    _cleanup_buf_ struct buf list = BUF_INIT(0), meta = BUF_INIT(0);
+    struct buf b = BUF_INIT(0);
+    const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"));
+    struct val *m = list_meta(l, rv);
+    if (!m || object_encode_message(&meta, t, m, &err) < 0)
+        list.failed = true;
+    put_varint(&list, 1 << 3 | 2);
+    put_varint(&list, meta.len);
+    buf_add_str(&list, buf_str(&meta));
+    buf_add_str(&list, buf_str(&l->body));
+    const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : arena_printf(a, "%sList", l->k->kind);
+    const char *gv = l->rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k);
+    api_protobuf_wrap(&b, str_of(gv), str_of(kind), buf_str(&list));
+    b.failed |= list.failed;
+    send_raw(l->rq, "application/vnd.kubernetes.protobuf", &b);
+}
+
+static int add_partial_protobuf(struct lister *l, struct store_object *o)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = parse_for(l, o);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
+    if (!v || object_encode_message(&b, t, api_partial(l->rq->arena, v, true, STR("v1")), &err) < 0)
+        return -1;
+    put_varint(&l->body, 2 << 3 | 2);
+    put_varint(&l->body, b.len);
+    buf_add_str(&l->body, buf_str(&b));
+    return 0;
+}
+
+static void prepare(struct lister *l)
+{
+    struct api_rq *rq = l->rq;
+    struct arena *a = rq->arena;
+    if (rq->accept.media == MEDIA_PROTOBUF) {
+        l->add = rq->accept.as ? add_partial_protobuf : add_protobuf;
+        return;
+    }
+    if (rq->accept.as == AS_OBJECT && rq->accept.media == MEDIA_JSON && !rq->pretty) {
+        l->add = add_json;
+        return;
+    }
+    l->add = add_tree;
+    if (rq->accept.as == AS_TABLE) {
+        l->include = include_object(rq);
+        l->table = api_table(a, l->k, true, rq->accept.as_version);
+        return;
+    }
+    l->table = val_new(a, VAL_OBJ);
+    json_set_str(a, l->table, STR("kind"), str_of(rq->accept.as ? "PartialObjectMetadataList" : arena_printf(a, "%sList", l->k->kind)));
+    json_set_str(a, l->table, STR("apiVersion"), str_of(rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k)));
+    json_obj(a, l->table, STR("metadata"));
+    json_arr(a, l->table, STR("items"));
+}
+
+static int start(struct lister *l, struct store_range *range, uint64_t *ret_rv)
+{
+    struct api_rq *rq = l->rq;
+    *ret_rv = store_revision(rq->api->store);
+    if (check_version(rq) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0)
+        return -1;
+    if (rq->info.q.continue_token.len && apply_token(rq, range, ret_rv) < 0)
+        return -1;
+    l->limit = str_is(rq->info.q.resource_version, "0") ? 0 : rq->info.q.limit;
+    return 0;
+}
+
+void api_read_list(struct api_rq *rq)
+{
+    const struct schema_kind *k = rq->info.kind;
+    struct lister l = { .rq = rq, .k = k, .body = BUF_INIT(0) };
+    struct store_range range = { .resource = str_of(k->storage->resource) };
+    uint64_t rv;
+    if (k->flags & K_NAMESPACED && rq->info.tuple.ns[0])
+        range.ns = str_of(rq->info.tuple.ns);
+    if (start(&l, &range, &rv) < 0) {
+        api_send_error(rq);
+        return;
+    }
+    prepare(&l);
+    store_list(rq->api->store, &range, each_object, &l);
+    if (l.rc < 0) {
+        if (!rq->err.code)
+            api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory for a list");
+        api_send_error(rq);
+    } else if (l.add == add_json) {
+        finish_json(&l, rv);
+    } else if (rq->accept.media == MEDIA_PROTOBUF) {
+        finish_protobuf(&l, rv);
+    } else {
+        json_set(rq->arena, l.table, STR("metadata"), list_meta(&l, rv));
+        api_send_tree(rq, 200, NULL, l.table);
+    }
+    buf_free(&l.body);
+}

@@ -1,0 +1,196 @@
+/* request.c - a URL becomes one tuple, which authorization, storage and audit share. */
+#include "api-internal.h"
+
+#define SEGMENTS 64
+
+static int bad_path(struct api_error *e, struct arena *a)
+{
+    return api_fail(e, a, KL_NOT_FOUND, "the server could not find the requested resource");
+}
+
+/* Decoded segments of the path. A segment never holds '/', NUL, '.' or '..': no key can be made to mean another. */
+static int split(struct arena *a, struct str path, const char **seg, unsigned *n, struct str *rest_at, struct api_error *e)
+{
+    *n = 0;
+    struct str left = str_skip(path, 1);
+    while (left.at && *n < SEGMENTS) {
+        rest_at[*n] = left;
+        struct str part = str_cut(&left, '/');
+        if (part.len == 0)
+            continue;
+        struct str s = http_decode(a, part, false);
+        if (!s.at || memchr(s.at, '\0', s.len) || str_is(s, ".") || str_is(s, ".."))
+            return bad_path(e, a);
+        if (memchr(s.at, '/', s.len) || memchr(s.at, '%', s.len))
+            return bad_path(e, a);
+        seg[*n] = arena_dup(a, s);
+        if (!seg[*n])
+            return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+        ++*n;
+    }
+    return 0;
+}
+
+static const char *verb_of(struct str method, bool named, bool watch)
+{
+    static const struct {
+        const char *method, *named, *all;
+    } rows[] = { { "GET", "get", "list" },   { "HEAD", "get", "list" },      { "POST", "create", "create" },
+                 { "PUT", "update", "update" }, { "PATCH", "patch", "patch" }, { "DELETE", "delete", "deletecollection" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (str_is(method, rows[i].method)) {
+            if (i < 2 && watch)
+                return "watch";
+            return named ? rows[i].named : rows[i].all;
+        }
+    return "";
+}
+
+static const char *lower_method(struct arena *a, struct str method)
+{
+    char *m = arena_dup(a, method);
+    for (char *p = m; p && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    return m ? m : "";
+}
+
+static bool flag(struct str v)
+{
+    return !str_is(v, "false") && !str_is(v, "0");
+}
+
+struct param {
+    const char *name;
+    enum { P_STR, P_INT, P_BOOL, P_TRI } type;
+    size_t offset;
+};
+#define Q(name, type, member) { name, type, offsetof(struct api_query, member) }
+static const struct param params[] = {
+    Q("labelSelector", P_STR, label_selector), Q("fieldSelector", P_STR, field_selector),
+    Q("resourceVersion", P_STR, resource_version), Q("resourceVersionMatch", P_STR, version_match),
+    Q("continue", P_STR, continue_token), Q("fieldManager", P_STR, field_manager),
+    Q("fieldValidation", P_STR, field_validation), Q("propagationPolicy", P_STR, propagation),
+    Q("dryRun", P_STR, dry_run), Q("limit", P_INT, limit), Q("timeoutSeconds", P_INT, timeout_s),
+    Q("gracePeriodSeconds", P_INT, grace_s), Q("watch", P_BOOL, watch), Q("allowWatchBookmarks", P_BOOL, bookmarks),
+    Q("pretty", P_BOOL, pretty), Q("force", P_BOOL, force), Q("orphanDependents", P_BOOL, orphan),
+    Q("sendInitialEvents", P_TRI, send_initial),
+};
+
+static int set_param(struct arena *a, const struct param *p, struct str v, struct api_query *q, struct api_error *e)
+{
+    char *at = (char *)q + p->offset;
+    switch (p->type) {
+    case P_STR: *(struct str *)(void *)at = v; break;
+    case P_BOOL: *(bool *)at = flag(v); break;
+    case P_TRI: *(int *)(void *)at = flag(v); break;
+    case P_INT:
+        if (v.len && !str_int(v, (int64_t *)(void *)at))
+            return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": invalid syntax (parameter %s)",
+                            STR_ARG(v), p->name);
+        break;
+    }
+    return 0;
+}
+
+int api_parse_query(struct arena *a, struct str query, struct api_query *q, struct api_error *e)
+{
+    *q = (struct api_query){ .limit = -1, .timeout_s = -1, .grace_s = -1, .send_initial = -1 };
+    struct str key, value;
+    while (http_query_next(a, &query, &key, &value)) {
+        if (str_is(key, "orphanDependents"))
+            q->has_orphan = true;
+        for (size_t i = 0; i < sizeof params / sizeof *params; i++)
+            if (str_is(key, params[i].name) && set_param(a, &params[i], value, q, e) < 0)
+                return -KL_BAD_REQUEST;
+    }
+    if (q->dry_run.len && !str_is(q->dry_run, "All"))
+        return api_fail(e, a, KL_BAD_REQUEST, "dryRun: Unsupported value: \"" STR_FMT "\": supported values: \"All\"",
+                        STR_ARG(q->dry_run));
+    return 0;
+}
+
+/* A "metadata.name=x" field selector of a collection request names the object, for authorization. */
+static const char *name_from_selector(struct arena *a, struct str selector)
+{
+    while (selector.at) {
+        struct str term = str_trim(str_cut(&selector, ','));
+        struct str key = str_cut(&term, '=');
+        if (!str_is(key, "metadata.name") || !term.at)
+            continue;
+        if (term.len && term.at[0] == '=')
+            term = str_skip(term, 1);
+        return arena_dup(a, term);
+    }
+    return "";
+}
+
+static const struct schema_subresource *find_sub(const struct schema_kind *k, const char *name)
+{
+    for (unsigned i = 0; k && i < k->n_sub; i++)
+        if (strcmp(k->sub[i].name, name) == 0)
+            return &k->sub[i];
+    return NULL;
+}
+
+static bool is_namespace_sub(const char *s)
+{
+    return strcmp(s, "status") == 0 || strcmp(s, "finalize") == 0;
+}
+
+/* seg: what follows /api/v1 or /apis/G/V, n >= 1. */
+static void parse_resource(const char **seg, unsigned n, struct str *rest, struct api_info *ret)
+{
+    struct kl_request *t = &ret->tuple;
+    if (strcmp(seg[0], "watch") == 0 && n > 1) {
+        ret->q.watch = true;
+        seg++, rest++, n--;
+    }
+    if (strcmp(seg[0], "namespaces") == 0 && n > 1) {
+        t->ns = seg[1];
+        if (n > 2 && !is_namespace_sub(seg[2]))
+            seg += 2, rest += 2, n -= 2;
+    }
+    t->resource = seg[0];
+    t->name = n > 1 ? seg[1] : "";
+    t->subresource = n > 2 ? seg[2] : "";
+    if (n > 3)
+        ret->rest = rest[3];
+}
+
+int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
+                      struct api_error *e)
+{
+    const char *seg[SEGMENTS];
+    struct str rest[SEGMENTS];
+    unsigned n;
+    *ret = (struct api_info){ .tuple = { .size = sizeof(struct kl_request), .group = "", .version = "", .resource = "",
+                                         .subresource = "", .ns = "", .name = "" } };
+    struct kl_request *t = &ret->tuple;
+    t->path = arena_dup(a, path);
+    if (!t->path)
+        return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+    t->verb = lower_method(a, method);
+    if (api_parse_query(a, query, &ret->q, e) < 0)
+        return -KL_BAD_REQUEST;
+    if (split(a, path, seg, &n, rest, e) < 0)
+        return -KL_NOT_FOUND;
+    unsigned head = n && strcmp(seg[0], "api") == 0 ? 2 : n && strcmp(seg[0], "apis") == 0 ? 3 : 0;
+    if (!head || n <= head)
+        return 0;                       /* documents */
+    t->is_resource = 1;
+    t->group = head == 3 ? seg[1] : "";
+    t->version = seg[head - 1];
+    parse_resource(seg + head, n - head, rest + head, ret);
+    ret->kind = schema_resource_find(str_of(t->group), str_of(t->version), str_of(t->resource));
+    if (t->subresource[0])
+        ret->sub = find_sub(ret->kind, t->subresource);
+    if (ret->kind && !(ret->kind->flags & K_NAMESPACED) && strcmp(t->resource, "namespaces") != 0 && t->ns[0])
+        return bad_path(e, a);
+    t->verb = verb_of(method, t->name[0] != '\0', ret->q.watch);
+    if (strcmp(t->resource, "namespaces") == 0 && !t->name[0])
+        t->ns = "";
+    if (!t->name[0] && ret->q.field_selector.len)
+        t->name = name_from_selector(a, ret->q.field_selector);
+    return 0;
+}

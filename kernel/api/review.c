@@ -1,0 +1,150 @@
+/* review.c - kinds that are questions: access reviews, who am I. Nothing is stored. */
+#include "api-internal.h"
+
+bool api_is_review(const struct schema_kind *k)
+{
+    return k && !(k->flags & K_STORED) && strstr(k->kind, "Review");
+}
+
+static int read_body(struct api_rq *rq, struct val **ret)
+{
+    struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind };
+    enum api_media media = api_media_of(http_header(rq->http, STR("content-type")));
+    if (!media)
+        return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "the body of the request was in an unknown format");
+    if (api_op_decode(&op, rq->info.kind->type, media, http_body(rq->http), ret) < 0) {
+        rq->err = op.err;
+        return -1;
+    }
+    return 0;
+}
+
+static const char *text(struct arena *a, const struct val *v, const char *path)
+{
+    struct str s = json_str(v, path);
+    return s.len ? arena_dup(a, s) : "";
+}
+
+static const char *const *text_list(struct arena *a, const struct val *list)
+{
+    unsigned n = 0;
+    const char **out = arena_alloc(a, ((val_is(list, VAL_ARR) ? list->n : 0) + 1) * sizeof *out);
+    if (out && val_is(list, VAL_ARR))
+        val_each(i, list)
+            out[n++] = arena_dup(a, val_str(i));
+    return out;
+}
+
+static bool allowed(struct api_rq *rq, const struct val *spec, const struct kl_user *user, const char **ret_reason)
+{
+    struct val *res = json_get(spec, STR("resourceAttributes")), *non = json_get(spec, STR("nonResourceAttributes"));
+    struct arena *a = rq->arena;
+    struct kl_request r = { .size = sizeof r, .is_resource = res != NULL, .group = text(a, res, "group"), .version = text(a, res, "version"),
+                            .resource = text(a, res, "resource"), .subresource = text(a, res, "subresource"), .ns = text(a, res, "namespace"),
+                            .name = text(a, res, "name"), .verb = text(a, res ? res : non, "verb"), .path = text(a, non, "path") };
+    struct kl_call c;
+    api_call_init(&c, a, user->name);
+    int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, &r) : 0;
+    *ret_reason = c.err.msg[0] ? arena_dup(a, str_of(c.err.msg)) : NULL;
+    return rc == 1;
+}
+
+static void access_review(struct api_rq *rq, struct val *v, bool self)
+{
+    struct arena *a = rq->arena;
+    struct val *spec = json_get(v, STR("spec"));
+    struct kl_user user = rq->user;
+    const char *reason;
+    if (!self)
+        user = (struct kl_user){ .size = sizeof user, .name = text(a, spec, "user"), .uid = text(a, spec, "uid"),
+                                 .groups = text_list(a, json_get(spec, STR("groups"))) };
+    if (!json_get(spec, STR("resourceAttributes")) == !json_get(spec, STR("nonResourceAttributes"))) {
+        api_fail(&rq->err, a, KL_INVALID, "%s.authorization.k8s.io \"\" is invalid: spec: Invalid value: exactly one of "
+                 "nonResourceAttributes or resourceAttributes must be specified", rq->info.kind->kind);
+        api_send_error(rq);
+        return;
+    }
+    struct val *st = val_new(a, VAL_OBJ);
+    json_set_bool(a, st, STR("allowed"), allowed(rq, spec, &user, &reason));
+    if (reason)
+        json_set_str(a, st, STR("reason"), str_of(reason));
+    json_set(a, v, STR("status"), st);
+    api_send_tree(rq, 201, rq->info.kind->type, v);
+}
+
+static void self_subject(struct api_rq *rq, struct val *v)
+{
+    struct arena *a = rq->arena;
+    struct val *info = json_obj(a, json_obj(a, v, STR("status")), STR("userInfo"));
+    json_set_str(a, info, STR("username"), str_of(rq->user.name));
+    if (rq->user.uid && rq->user.uid[0])
+        json_set_str(a, info, STR("uid"), str_of(rq->user.uid));
+    for (const char *const *g = rq->user.groups; g && *g; g++)
+        val_push(json_arr(a, info, STR("groups")), val_of_str(a, str_of(*g)));
+    api_send_tree(rq, 201, rq->info.kind->type, v);
+}
+
+static void token_review(struct api_rq *rq, struct val *v)
+{
+    struct arena *a = rq->arena;
+    struct kl_credentials cred = { .size = sizeof cred, .bearer = text(a, v, "spec.token") };
+    struct kl_user user = { .size = sizeof user };
+    struct kl_call c;
+    api_call_init(&c, a, NULL);
+    int rc = rq->api->hooks.authenticate ? rq->api->hooks.authenticate(rq->api->hooks.ctx, &c, &cred, &user) : 0;
+    struct val *st = val_new(a, VAL_OBJ);
+    json_set_bool(a, st, STR("authenticated"), rc == 1);
+    if (rc == 1) {
+        struct val *info = json_obj(a, st, STR("user"));
+        json_set_str(a, info, STR("username"), str_of(user.name));
+        for (const char *const *g = user.groups; g && *g; g++)
+            val_push(json_arr(a, info, STR("groups")), val_of_str(a, str_of(*g)));
+    } else if (rc < 0) {
+        json_set_str(a, st, STR("error"), arena_str(a, str_of(c.err.msg)));
+    }
+    json_set(a, v, STR("status"), st);
+    api_send_tree(rq, 201, rq->info.kind->type, v);
+}
+
+/* Without rules to list, the answer is what can be found out by asking: everything, or nothing that could be told. */
+static void rules_review(struct api_rq *rq, struct val *v)
+{
+    struct arena *a = rq->arena;
+    struct kl_request any = { .size = sizeof any, .is_resource = 1, .verb = "*", .group = "*", .version = "*", .resource = "*",
+                              .subresource = "", .ns = text(a, v, "spec.namespace"), .name = "", .path = "" };
+    struct kl_call c;
+    api_call_init(&c, a, rq->user.name);
+    bool all = rq->api->hooks.authorize && rq->api->hooks.authorize(rq->api->hooks.ctx, &c, &rq->user, &any) == 1;
+    struct val *st = val_new(a, VAL_OBJ), *rules = json_arr(a, st, STR("resourceRules"));
+    json_arr(a, st, STR("nonResourceRules"));
+    if (all) {
+        static const char *const members[] = { "verbs", "apiGroups", "resources" };
+        struct val *r = val_push(rules, val_new(a, VAL_OBJ));
+        for (int i = 0; i < 3; i++)
+            val_push(json_arr(a, r, str_of(members[i])), val_of_str(a, STR("*")));
+    }
+    json_set_bool(a, st, STR("incomplete"), !all);
+    json_set(a, v, STR("status"), st);
+    api_send_tree(rq, 201, rq->info.kind->type, v);
+}
+
+void api_review(struct api_rq *rq)
+{
+    struct val *v;
+    const char *kind = rq->info.kind->kind;
+    if (strcmp(rq->info.tuple.verb, "create") != 0) {
+        api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+        api_send_error(rq);
+        return;
+    }
+    if (read_body(rq, &v) < 0)
+        api_send_error(rq);
+    else if (strstr(kind, "AccessReview"))
+        access_review(rq, v, strstr(kind, "Self") != NULL);
+    else if (strcmp(kind, "SelfSubjectReview") == 0)
+        self_subject(rq, v);
+    else if (strcmp(kind, "TokenReview") == 0)
+        token_review(rq, v);
+    else
+        rules_review(rq, v);
+}

@@ -1,0 +1,172 @@
+/* rq.c - what goes back over HTTP: headers, errors, trees, objects. */
+#include "api-internal.h"
+
+#include "base/env.h"
+
+void api_call_init(struct kl_call *c, struct arena *a, const char *user)
+{
+    *c = (struct kl_call){ .size = sizeof *c, .arena = a, .user = user };
+    kl_err_init(&c->err);
+    c->alloc = (void *(*)(void *, size_t))arena_alloc;
+}
+
+void api_warn(struct api_rq *rq, const char *text)
+{
+    if (rq->n_warnings == 20)
+        return;
+    if (rq->n_warnings == rq->cap_warnings) {
+        unsigned cap = rq->cap_warnings ? rq->cap_warnings * 2 : 4;
+        const char **at = arena_alloc(rq->arena, cap * sizeof *at);
+        if (!at)
+            return;
+        if (rq->n_warnings)
+            memcpy(at, rq->warnings, rq->n_warnings * sizeof *at);
+        rq->warnings = at;
+        rq->cap_warnings = cap;
+    }
+    for (unsigned i = 0; i < rq->n_warnings; i++)
+        if (strcmp(rq->warnings[i], text) == 0)
+            return;
+    rq->warnings[rq->n_warnings++] = text;
+}
+
+static struct str warning_value(struct arena *a, const char *text)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1024);
+    buf_lit(&b, "299 - \"");
+    for (const char *p = text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            buf_add_c(&b, '\\');
+        buf_add_c(&b, (unsigned char)*p < 0x20 ? ' ' : *p);
+    }
+    buf_add_c(&b, '"');
+    return b.failed ? STR("299 - \"warning too long\"") : arena_str(a, buf_str(&b));
+}
+
+unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type)
+{
+    unsigned n = 0;
+    h[n++] = (struct http_header){ STR("audit-id"), str_of(rq->audit_id) };
+    h[n++] = (struct http_header){ STR("cache-control"), STR("no-cache, private") };
+    h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
+    if (rq->err.retry_after)
+        h[n++] = (struct http_header){ STR("retry-after"), str_of(arena_printf(rq->arena, "%d", rq->err.retry_after)) };
+    for (unsigned i = 0; i < rq->n_warnings && n < API_HEADERS; i++)
+        h[n++] = (struct http_header){ STR("warning"), warning_value(rq->arena, rq->warnings[i]) };
+    return n;
+}
+
+static void release_mem(void *at)
+{
+    mem_free(at);
+}
+
+static const char *media_text(enum api_media m)
+{
+    return m == MEDIA_YAML ? "application/yaml" : m == MEDIA_PROTOBUF ? "application/vnd.kubernetes.protobuf" : "application/json";
+}
+
+static void send_buf(struct api_rq *rq, int status, const char *content_type, struct buf *b)
+{
+    if (!rq->http)
+        return;
+    struct http_header h[API_HEADERS];
+    size_t len;
+    char *at = buf_take(b, &len);
+    if (!at) {
+        rq->err = (struct api_error){ 0 };
+        unsigned n = api_headers(rq, h, "text/plain");
+        http_reply(rq->http, 500, h, n, (struct http_slice){ .data = STR("out of memory\n") });
+        return;
+    }
+    unsigned n = api_headers(rq, h, content_type);
+    http_reply(rq->http, status, h, n, (struct http_slice){ str_n(at, len), release_mem, at });
+}
+
+void api_send_text(struct api_rq *rq, int status, const char *content_type, struct str text)
+{
+    struct buf b = BUF_INIT(0);
+    buf_add_str(&b, text);
+    send_buf(rq, status, content_type, &b);
+}
+
+static bool write_tree(struct api_rq *rq, const struct schema_type *t, struct val *v, struct buf *b)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    switch (rq->accept.media) {
+    case MEDIA_PROTOBUF:
+        return t && object_encode_protobuf(b, t, v, &err) == 0;
+    case MEDIA_YAML:
+        object_write_yaml(b, v);
+        return !b->failed;
+    default:
+        if (rq->pretty)
+            json_write_pretty(b, v);
+        else
+            json_write(b, v);
+        if (!rq->pretty)
+            buf_add_c(b, '\n');
+        return !b->failed;
+    }
+}
+
+void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, struct val *v)
+{
+    struct buf b = BUF_INIT(0);
+    enum api_media media = rq->accept.media;
+    if (!v || !write_tree(rq, t, v, &b)) {
+        buf_clear(&b);
+        rq->accept.media = media = MEDIA_JSON;
+        if (v)
+            write_tree(rq, t, v, &b);
+        else
+            b.failed = true;
+    }
+    send_buf(rq, status, media_text(media), &b);
+}
+
+void api_send_error(struct api_rq *rq)
+{
+    if (!rq->http)
+        return;
+    rq->accept.as = AS_OBJECT;
+    struct val *v = api_error_tree(rq->arena, &rq->err);
+    api_send_tree(rq, rq->err.http, schema_type_find(STR(""), STR("v1"), STR("Status")), v);
+}
+
+/* The common case: JSON, as it is stored, straight from the store's bytes. */
+static void send_shared(struct api_rq *rq, int status, struct store_object *o)
+{
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, "application/json");
+    http_reply(rq->http, status, h, n,
+               (struct http_slice){ store_object_json(o), store_object_release, store_object_ref(o) });
+}
+
+static void send_form(struct api_rq *rq, int status, const struct schema_kind *k, struct str json, struct store_object *o)
+{
+    struct buf b = BUF_INIT(0);
+    if (api_form_object(rq, k, json, o, &b) < 0) {
+        buf_free(&b);
+        api_send_error(rq);
+        return;
+    }
+    send_buf(rq, status, media_text(rq->accept.media), &b);
+}
+
+void api_send_object(struct api_rq *rq, int status, struct store_object *o)
+{
+    if (!rq->http)
+        return;
+    if (rq->accept.media == MEDIA_JSON && rq->accept.as == AS_OBJECT && !rq->pretty && !api_converts(rq->info.kind))
+        send_shared(rq, status, o);
+    else
+        send_form(rq, status, rq->info.kind, store_object_json(o), o);
+}
+
+void api_send_json(struct api_rq *rq, int status, const struct schema_kind *k, struct str json)
+{
+    if (rq->http)
+        send_form(rq, status, k, json, NULL);
+}

@@ -1,0 +1,268 @@
+/* strategy.c - what upstream's per-kind strategies do around a write: which parts an endpoint may change, generation, and a few
+ * kinds' own preparations. */
+#include "api-internal.h"
+#include "base/env.h"
+
+void api_new_uid(char ret[37])
+{
+    unsigned char r[16];
+    env_random(r, sizeof r);
+    r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
+    r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
+    snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2], r[3], r[4], r[5],
+             r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+static bool is_core(const struct schema_kind *k, const char *kind)
+{
+    return !k->group[0] && strcmp(k->kind, kind) == 0;
+}
+
+/* --- kinds --- */
+
+static void secret_data(struct api_op *op, struct val *v)
+{
+    struct val *text = json_get(v, STR("stringData"));
+    if (!val_is(text, VAL_OBJ))
+        return;
+    struct val *data = json_obj(op->arena, v, STR("data"));
+    val_each(m, text) {
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        struct str s = val_str(m);
+        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for (size_t i = 0; i < s.len; i += 3) {
+            uint32_t w = (uint32_t)(unsigned char)s.at[i] << 16;
+            w |= i + 1 < s.len ? (uint32_t)(unsigned char)s.at[i + 1] << 8 : 0;
+            w |= i + 2 < s.len ? (unsigned char)s.at[i + 2] : 0u;
+            buf_add_c(&b, digits[w >> 18]);
+            buf_add_c(&b, digits[w >> 12 & 63]);
+            buf_add_c(&b, i + 1 < s.len ? digits[w >> 6 & 63] : '=');
+            buf_add_c(&b, i + 2 < s.len ? digits[w & 63] : '=');
+        }
+        json_set_str(op->arena, data, val_key(m), arena_str(op->arena, buf_str(&b)));
+    }
+    json_del(v, STR("stringData"));
+}
+
+static const char *qos_of(const struct val *spec)
+{
+    static const char *const lists[] = { "containers", "initContainers" }, *const names[] = { "cpu", "memory" };
+    bool any = false, all = true;
+    for (int l = 0; l < 2; l++) {
+        struct val *list = json_get(spec, str_of(lists[l]));
+        if (!val_is(list, VAL_ARR))
+            continue;
+        val_each(c, list)
+            for (int i = 0; i < 2; i++) {
+                struct val *req = json_get(json_path(c, "resources.requests"), str_of(names[i]));
+                struct val *lim = json_get(json_path(c, "resources.limits"), str_of(names[i]));
+                any |= req || lim;
+                all &= lim && (!req || val_equal(req, lim));
+            }
+    }
+    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+static void pod_create(struct api_op *op, struct val *v)
+{
+    struct val *spec = json_get(v, STR("spec"));
+    struct val *st = json_obj(op->arena, v, STR("status"));
+    json_set_str(op->arena, st, STR("phase"), STR("Pending"));
+    json_set_str(op->arena, st, STR("qosClass"), str_of(qos_of(spec)));
+}
+
+static void namespace_create(struct api_op *op, struct val *v)
+{
+    struct val *list = json_arr(op->arena, json_obj(op->arena, v, STR("spec")), STR("finalizers"));
+    bool there = false;
+    val_each(f, list)
+        there |= str_is(val_str(f), "kubernetes");
+    if (!there)
+        val_push(list, val_of_str(op->arena, STR("kubernetes")));
+    json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Active"));
+}
+
+static void phase_create(struct api_op *op, struct val *v)
+{
+    json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Pending"));
+}
+
+static void csr_create(struct api_op *op, struct val *v)
+{
+    struct val *spec = json_obj(op->arena, v, STR("spec"));
+    if (!op->user)
+        return;
+    json_set_str(op->arena, spec, STR("username"), str_of(op->user->name));
+    json_del(spec, STR("groups"));
+    for (const char *const *g = op->user->groups; g && *g; g++)
+        val_push(json_arr(op->arena, spec, STR("groups")), val_of_str(op->arena, str_of(*g)));
+}
+
+static void job_labels(struct api_op *op, struct val *labels, struct val *v, bool old_names)
+{
+    struct str uid = json_str(v, "metadata.uid"), name = json_str(v, "metadata.name");
+    json_set_str(op->arena, labels, STR("batch.kubernetes.io/controller-uid"), uid);
+    json_set_str(op->arena, labels, STR("batch.kubernetes.io/job-name"), name);
+    if (old_names) {
+        json_set_str(op->arena, labels, STR("controller-uid"), uid);
+        json_set_str(op->arena, labels, STR("job-name"), name);
+    }
+}
+
+static void job_create(struct api_op *op, struct val *v)
+{
+    struct val *spec = json_obj(op->arena, v, STR("spec"));
+    if (json_bool(spec, "manualSelector", false))
+        return;
+    struct val *meta = json_obj(op->arena, json_obj(op->arena, spec, STR("template")), STR("metadata"));
+    job_labels(op, json_obj(op->arena, meta, STR("labels")), v, true);
+    if (!json_get(spec, STR("selector"))) {
+        struct val *match = json_obj(op->arena, json_obj(op->arena, spec, STR("selector")), STR("matchLabels"));
+        json_set_str(op->arena, match, STR("batch.kubernetes.io/controller-uid"), json_str(v, "metadata.uid"));
+    }
+}
+
+static const struct {
+    const char *group, *kind;
+    void (*create)(struct api_op *op, struct val *v);
+    void (*both)(struct api_op *op, struct val *v);
+} rows[] = {
+    { "", "Secret", NULL, secret_data },
+    { "", "Pod", pod_create, NULL },
+    { "", "Namespace", namespace_create, NULL },
+    { "", "PersistentVolume", phase_create, NULL },
+    { "", "PersistentVolumeClaim", phase_create, NULL },
+    { "batch", "Job", job_create, NULL },
+    { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },
+};
+
+static void run_rows(struct api_op *op, struct val *v, bool create)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].kind, op->kind->kind) != 0 || strcmp(rows[i].group, op->kind->group) != 0)
+            continue;
+        if (create && rows[i].create)
+            rows[i].create(op, v);
+        if (rows[i].both)
+            rows[i].both(op, v);
+    }
+}
+
+static int reorder(struct api_op *op, struct val *v)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    if (object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
+        return api_fail_err(&op->err, op->arena, &err);
+    return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+int api_prepare_create(struct api_op *op, struct val *v)
+{
+    run_rows(op, v, true);
+    return reorder(op, v);
+}
+
+/* --- updates --- */
+
+static void keep(struct arena *a, struct val *v, const struct val *old, const char *member)
+{
+    struct val *was = json_get(old, str_of(member));
+    json_del(v, str_of(member));
+    if (was)
+        json_set(a, v, str_of(member), val_copy(a, was));
+}
+
+/* What no client may change. */
+static void keep_metadata(struct api_op *op, struct val *v, const struct val *old)
+{
+    static const char *const members[] = { "uid", "creationTimestamp", "selfLink", "generation", "deletionTimestamp",
+                                           "deletionGracePeriodSeconds", "generateName", "name", "namespace" };
+    struct val *m = json_obj(op->arena, v, STR("metadata")), *om = json_get(old, STR("metadata"));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        keep(op->arena, m, om, members[i]);
+}
+
+static int check_finalizers(struct api_op *op, const struct val *v, const struct val *old)
+{
+    struct val *now = json_path(v, "metadata.finalizers"), *was = json_path(old, "metadata.finalizers");
+    if (!json_path(old, "metadata.deletionTimestamp") || !val_is(now, VAL_ARR))
+        return 0;
+    val_each(f, now) {
+        bool found = false;
+        if (val_is(was, VAL_ARR))
+            val_each(g, was)
+                found |= val_equal(f, g);
+        if (!found) {
+            struct object_causes c = { .arena = op->arena };
+            object_cause_add(&c, "FieldValueForbidden", "metadata.finalizers",
+                             "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+                             "[]string{\"" STR_FMT "\"}", STR_ARG(val_str(f)));
+            return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
+        }
+    }
+    return 0;
+}
+
+/* A status write changes the status only (and, for pods and nodes as upstream, nothing of the metadata but what kubelets own). */
+static void only_status(struct api_op *op, struct val *v, const struct val *old)
+{
+    for (unsigned i = 0; i < op->kind->type->n_flat; i++) {
+        const char *name = op->kind->type->flat[i]->json;
+        if (strcmp(name, "status") != 0 && strcmp(name, "metadata") != 0)
+            keep(op->arena, v, old, name);
+    }
+    struct val *m = json_obj(op->arena, v, STR("metadata")), *om = json_get(old, STR("metadata"));
+    keep(op->arena, m, om, "ownerReferences");
+    keep(op->arena, m, om, "finalizers");
+}
+
+static bool spec_changed(const struct api_op *op, const struct val *v, const struct val *old)
+{
+    for (unsigned i = 0; i < op->kind->type->n_flat; i++) {
+        const struct schema_field *f = op->kind->type->flat[i];
+        struct str name = str_n(f->json, f->json_len);
+        if (str_is(name, "status") || str_is(name, "metadata"))
+            continue;
+        _cleanup_buf_ struct buf a = BUF_INIT(0), b = BUF_INIT(0);
+        struct val *x = json_get(v, name), *y = json_get(old, name);
+        if (f->type->kind != T_STRUCT || f->shape != SHAPE_ONE) {
+            if (!val_equal(x, y) && (x || y) && !((!x && y->type >= VAL_ARR && !y->n) || (!y && x->type >= VAL_ARR && !x->n)))
+                return true;
+            continue;
+        }
+        if (x)
+            object_encode_json(&a, f->type, x);
+        if (y)
+            object_encode_json(&b, f->type, y);
+        if (!str_eq(buf_str(&a), buf_str(&b)))
+            return true;
+    }
+    return false;
+}
+
+int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
+{
+    struct arena *a = op->arena;
+    keep_metadata(op, v, old);
+    if (check_finalizers(op, v, old) < 0)
+        return -op->err.code;
+    bool status = op->subresource && strcmp(op->subresource, "status") == 0;
+    if (status)
+        only_status(op, v, old);
+    else if (op->kind->flags & K_STATUS && !op->subresource)
+        keep(a, v, old, "status");
+    if (is_core(op->kind, "Namespace") && !op->subresource)
+        keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
+    if (!status)
+        run_rows(op, v, false);
+    if (op->kind->flags & K_GENERATION && !status && spec_changed(op, v, old))
+        json_set_int(a, json_obj(a, v, STR("metadata")), STR("generation"), json_int(old, "metadata.generation", 0) + 1);
+    return reorder(op, v);
+}
+
+void api_after_delete(struct api_op *op, const struct val *old)
+{
+    if (is_core(op->kind, "Service"))
+        api_service_release(op->api, old, NULL);
+}

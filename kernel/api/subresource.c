@@ -1,0 +1,300 @@
+/* subresource.c - scale, binding, eviction, finalize, ephemeralcontainers, resize, approval: writes that are not whole objects. */
+#include "api-internal.h"
+#include "base/clock.h"
+#include "base/env.h"
+
+static struct store_object *find(struct api_op *op)
+{
+    struct store_object *o = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!o)
+        api_fail_not_found(&op->err, op->arena, op->kind, op->name);
+    return o;
+}
+
+static int answer_tree(struct api_op *op, struct val *v)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    json_write(&b, v);
+    op->object = NULL;
+    op->json = arena_str(op->arena, buf_str(&b));
+    op->result_kind = NULL;
+    return b.failed || !op->json.at ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+static int answer_success(struct api_op *op)
+{
+    struct val *v = val_new(op->arena, VAL_OBJ);
+    json_set_str(op->arena, v, STR("kind"), STR("Status"));
+    json_set_str(op->arena, v, STR("apiVersion"), STR("v1"));
+    json_obj(op->arena, v, STR("metadata"));
+    json_set_str(op->arena, v, STR("status"), STR("Success"));
+    json_set_int(op->arena, v, STR("code"), 201);
+    return v ? answer_tree(op, v) : -KL_NO_MEMORY;
+}
+
+/* --- scale --- */
+
+static struct val *scale_of(struct api_op *op, const struct val *o)
+{
+    static const char *const kept[] = { "name", "namespace", "uid", "resourceVersion", "creationTimestamp" };
+    struct arena *a = op->arena;
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = val_new(a, VAL_OBJ), *m = NULL;
+    json_set_str(a, v, STR("kind"), STR("Scale"));
+    json_set_str(a, v, STR("apiVersion"), STR("autoscaling/v1"));
+    m = json_obj(a, v, STR("metadata"));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        json_set_str(a, m, str_of(kept[i]), json_str(json_get(o, STR("metadata")), kept[i]));
+    json_set_int(a, json_obj(a, v, STR("spec")), STR("replicas"), json_int(o, "spec.replicas", 0));
+    struct val *st = json_obj(a, v, STR("status"));
+    json_set_int(a, st, STR("replicas"), json_int(o, "status.replicas", 0));
+    struct val *sel = json_path(o, "spec.selector");
+    if (strcmp(op->kind->kind, "ReplicationController") == 0 && sel) {
+        struct val *wrap = val_new(a, VAL_OBJ);
+        json_set(a, wrap, STR("matchLabels"), val_copy(a, sel));
+        sel = wrap;
+    }
+    struct selector *s = sel ? selector_of_tree(a, sel, &err) : NULL;
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    if (s)
+        selector_write(&b, s);
+    if (b.len)
+        json_set_str(a, st, STR("selector"), arena_str(a, buf_str(&b)));
+    return v;
+}
+
+int api_scale_get(struct api_op *op, struct val **ret)
+{
+    struct store_object *o = store_get(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
+    if (!o)
+        return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
+    if (!v)
+        return -op->err.code;
+    *ret = scale_of(op, v);
+    return *ret ? 0 : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+}
+
+static int write_scale(struct api_op *op, const char *verb, int type, struct val *body)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct store_object *o = find(op);
+    struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL;
+    if (!old)
+        return -op->err.code;
+    struct val *scale = body;
+    if (strcmp(verb, "patch") == 0) {
+        struct val *was = scale_of(op, old);
+        const struct schema_type *t = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
+        scale = type == KL_PATCH_JSON ? object_patch_json(op->arena, was, body, &err) :
+                type == KL_PATCH_MERGE ? object_patch_merge(op->arena, was, body, &err) :
+                                         object_patch_strategic(op->arena, t, was, body, &err);
+        if (!scale || object_conform(op->arena, t, scale, NULL, &err) < 0)
+            return api_fail_err(&op->err, op->arena, &err);
+    }
+    struct str rv = json_str(scale, "metadata.resourceVersion");
+    int64_t n, replicas = json_int(scale, "spec.replicas", 0);
+    if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 "the object has been modified; please apply your changes to the latest version and try again");
+    if (replicas < 0) {
+        struct object_causes c = { .arena = op->arena };
+        object_cause_add(&c, "FieldValueInvalid", "spec.replicas", "Invalid value: %lld: must be greater than or equal to 0",
+                         (long long)replicas);
+        return api_fail_invalid(&op->err, op->arena, schema_kind_find(STR("autoscaling"), STR("v1"), STR("HorizontalPodAutoscaler")),
+                                op->name, &c);
+    }
+    struct val *v = val_copy(op->arena, old);
+    json_set_int(op->arena, json_obj(op->arena, v, STR("spec")), STR("replicas"), replicas);
+    const char *sub = op->subresource;
+    op->subresource = NULL;
+    int rc = api_update_tree(op, o, old, v);
+    op->subresource = sub;
+    if (rc < 0)
+        return rc;
+    struct val *now = json_parse(op->arena, op->json, &err);
+    return now ? answer_tree(op, scale_of(op, now)) : api_fail_err(&op->err, op->arena, &err);
+}
+
+/* --- binding --- */
+
+static void set_condition(struct api_op *op, struct val *v, const char *type, const char *status)
+{
+    struct arena *a = op->arena;
+    char now[CLOCK_TEXT];
+    struct val *list = json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), *found = NULL;
+    clock_format(env_wall_ns(), now);
+    val_each(c, list)
+        if (str_is(json_str(c, "type"), type))
+            found = c;
+    if (found && str_is(json_str(found, "status"), status))
+        return;
+    if (!found) {
+        found = val_push(list, val_new(a, VAL_OBJ));
+        json_set_str(a, found, STR("type"), str_of(type));
+    }
+    json_set_str(a, found, STR("status"), str_of(status));
+    json_set_str(a, found, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    json_del(found, STR("reason"));
+    json_del(found, STR("message"));
+}
+
+static int bind(struct api_op *op, struct val *body)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct str node = json_str(body, "target.name"), uid = json_str(body, "metadata.uid");
+    struct store_object *o = find(op);
+    struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
+    if (!v)
+        return -op->err.code;
+    if (!node.len) {
+        struct object_causes c = { .arena = op->arena };
+        object_cause_add(&c, "FieldValueRequired", "target.name", "Required value");
+        return api_fail_invalid(&op->err, op->arena, schema_kind_find(STR(""), STR("v1"), STR("Binding")), op->name, &c);
+    }
+    if (uid.len && !str_eq(uid, store_object_uid(o)))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name, "Precondition failed: UID in precondition does not match");
+    if (json_path(v, "metadata.deletionTimestamp"))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 arena_printf(op->arena, "pod " STR_FMT " is being deleted, cannot be assigned to a host", STR_ARG(op->name)));
+    struct str there = json_str(v, "spec.nodeName");
+    if (there.len)
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 arena_printf(op->arena, "pod " STR_FMT " is already assigned to node \"" STR_FMT "\"", STR_ARG(op->name), STR_ARG(there)));
+    json_set_str(op->arena, json_obj(op->arena, v, STR("spec")), STR("nodeName"), node);
+    set_condition(op, v, "PodScheduled", "True");
+    if (object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
+        return api_fail_err(&op->err, op->arena, &err);
+    int rc = api_commit_put(op, v, o);
+    op->created = true;
+    return rc < 0 ? rc : answer_success(op);
+}
+
+/* --- eviction --- */
+
+struct budgets {
+    struct api_op *op;
+    const struct val *pod;
+    struct store_object *found;
+    unsigned n;
+};
+
+static bool each_budget(void *ctx, struct store_object *o)
+{
+    struct budgets *b = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(b->op->arena, store_object_json(o), &err);
+    struct selector *s = v ? selector_of_tree(b->op->arena, json_path(v, "spec.selector"), &err) : NULL;
+    if (s && selector_matches_labels(s, json_path(b->pod, "metadata.labels"))) {
+        b->found = o;
+        b->n++;
+    }
+    return true;
+}
+
+/* Takes one disruption from the budget, or refuses. */
+static int charge_budget(struct api_op *op, struct store_object *o)
+{
+    static const struct object_cause blocked = { "DisruptionBudget", "", "The disruption budget needs more healthy pods." };
+    struct kl_err err;
+    kl_err_init(&err);
+    const struct schema_kind *k = schema_kind_find(STR("policy"), STR("v1"), STR("PodDisruptionBudget"));
+    struct val *v = api_tree(op->arena, o, &op->err);
+    if (!v)
+        return -op->err.code;
+    int64_t allowed = json_int(v, "status.disruptionsAllowed", 0);
+    if (allowed <= 0) {
+        api_fail(&op->err, op->arena, KL_TOO_MANY_REQUESTS, "Cannot evict pod as it would violate the pod's disruption budget.");
+        op->err.causes = &blocked;
+        op->err.n_causes = 1;
+        op->err.retry_after = 10;
+        return -KL_TOO_MANY_REQUESTS;
+    }
+    json_set_int(op->arena, json_obj(op->arena, v, STR("status")), STR("disruptionsAllowed"), allowed - 1);
+    if (object_conform(op->arena, k->type, v, NULL, &err) < 0)
+        return api_fail_err(&op->err, op->arena, &err);
+    struct api_op sub = *op;
+    sub.kind = k;
+    sub.name = store_object_name(o);
+    sub.durable = NULL;
+    return api_commit_put(&sub, v, o);
+}
+
+static int evict(struct api_op *op, struct val *body)
+{
+    struct store_object *o = find(op);
+    struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
+    if (!v)
+        return -op->err.code;
+    struct budgets b = { .op = op, .pod = v };
+    struct str phase = json_str(v, "status.phase");
+    struct store_range r = { .resource = STR("policy/poddisruptionbudgets"), .ns = op->ns, .head = true };
+    bool finished = str_is(phase, "Succeeded") || str_is(phase, "Failed") || str_is(phase, "Pending");
+    if (!finished && !json_path(v, "metadata.deletionTimestamp"))
+        store_list(op->api->store, &r, each_budget, &b);
+    if (b.n > 1)
+        return api_fail(&op->err, op->arena, KL_INTERNAL,
+                        "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
+    if (b.n == 1 && charge_budget(op, b.found) < 0)
+        return -op->err.code;
+    struct val *options = json_get(body, STR("deleteOptions"));
+    op->grace_s = json_int(options, "gracePeriodSeconds", -1);
+    op->propagation = json_str(options, "propagationPolicy");
+    op->want_uid = json_str(options, "preconditions.uid");
+    op->subresource = NULL;
+    int rc = api_op_delete(op);
+    op->created = true;
+    return rc < 0 ? rc : answer_success(op);
+}
+
+/* --- whole objects of which a part may change --- */
+
+static int write_part(struct api_op *op, const char *verb, int type, struct val *body, bool status_too)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct store_object *o = find(op);
+    struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL, *v = body;
+    if (!old)
+        return -op->err.code;
+    if (strcmp(verb, "patch") == 0) {
+        v = type == KL_PATCH_JSON ? object_patch_json(op->arena, old, body, &err) :
+            type == KL_PATCH_MERGE ? object_patch_merge(op->arena, old, body, &err) :
+                                     object_patch_strategic(op->arena, op->kind->type, old, body, &err);
+        if (!v || object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
+            return api_fail_err(&op->err, op->arena, &err);
+    }
+    struct str rv = json_str(v, "metadata.resourceVersion");
+    int64_t n;
+    if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                                 "the object has been modified; please apply your changes to the latest version and try again");
+    if (!status_too)
+        json_set(op->arena, v, STR("status"), val_copy(op->arena, json_get(old, STR("status"))));
+    return api_update_tree(op, o, old, v);
+}
+
+int api_op_subresource(struct api_op *op, const char *verb, int type, struct val *body, bool *handled)
+{
+    static const struct {
+        const char *sub;
+        const char *verbs;
+    } writable[] = { { "scale", "update,patch" }, { "binding", "create" }, { "eviction", "create" }, { "finalize", "update" },
+                     { "ephemeralcontainers", "update,patch" }, { "resize", "update,patch" }, { "approval", "update,patch" } };
+    *handled = false;
+    for (size_t i = 0; i < sizeof writable / sizeof *writable; i++)
+        *handled |= strcmp(writable[i].sub, op->subresource) == 0 && strstr(writable[i].verbs, verb);
+    if (!*handled)
+        return 0;
+    if (strcmp(op->subresource, "scale") == 0)
+        return write_scale(op, verb, type, body);
+    if (strcmp(op->subresource, "binding") == 0)
+        return bind(op, body);
+    if (strcmp(op->subresource, "eviction") == 0)
+        return evict(op, body);
+    return write_part(op, verb, type, body, strcmp(op->subresource, "approval") == 0);
+}

@@ -1,0 +1,170 @@
+/* update.c - PUT and PATCH: the new tree beside the old one, through the same gate. A write that changes nothing keeps the
+ * revision and makes no event. */
+#include "api-internal.h"
+
+#define MODIFIED "the object has been modified; please apply your changes to the latest version and try again"
+
+static int check_names(struct api_op *op, const struct val *v)
+{
+    struct str name = json_str(v, "metadata.name"), ns = json_str(v, "metadata.namespace");
+    if (name.len && !str_eq(name, op->name))
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the name of the object (" STR_FMT ") does not match the name on the URL ("
+                        STR_FMT ")", STR_ARG(name), STR_ARG(op->name));
+    if (ns.len && !str_eq(ns, op->ns))
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
+                        "the namespace of the provided object does not match the namespace sent on the request");
+    return 0;
+}
+
+static int check_revision(struct api_op *op, const struct val *v, struct store_object *old, bool unconditional)
+{
+    struct str rv = json_str(v, "metadata.resourceVersion");
+    int64_t n;
+    if (!rv.len && !unconditional) {
+        struct object_causes c = { .arena = op->arena };
+        object_cause_add(&c, "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update");
+        return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
+    }
+    if (rv.len && (!str_int(rv, &n) || (uint64_t)n != store_object_revision(old)) && !str_is(rv, "0"))
+        return api_fail_conflict(&op->err, op->arena, op->kind, op->name, MODIFIED);
+    return 0;
+}
+
+static int check_uid(struct api_op *op, const struct val *v, struct store_object *old)
+{
+    struct str uid = json_str(v, "metadata.uid");
+    if (!uid.len || str_eq(uid, store_object_uid(old)))
+        return 0;
+    return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
+                             arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
+                                          STR_ARG(uid), STR_ARG(store_object_uid(old))));
+}
+
+/* Same bytes but for the revision? */
+static bool unchanged(struct api_op *op, struct val *v, struct store_object *old)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct val *meta = json_obj(op->arena, v, STR("metadata"));
+    char *rv = arena_printf(op->arena, "%llu", (unsigned long long)store_object_revision(old));
+    json_set_str(op->arena, meta, STR("resourceVersion"), str_of(rv));
+    struct val *stored = api_converts(op->kind) ? api_convert(op->arena, op->kind, op->kind->storage, v) : v;
+    if (!stored)
+        return false;
+    object_encode_json(&b, op->kind->storage->type, stored);
+    return !b.failed && str_eq(buf_str(&b), store_object_json(old));
+}
+
+static bool gone_now(const struct val *v)
+{
+    struct val *finalizers = json_path(v, "metadata.finalizers"), *spec = json_path(v, "spec.finalizers");
+    if (!json_path(v, "metadata.deletionTimestamp") || (val_is(finalizers, VAL_ARR) && finalizers->n))
+        return false;
+    if (str_is(json_str(v, "kind"), "Namespace") && val_is(spec, VAL_ARR) && spec->n)
+        return false;
+    return json_int(v, "metadata.deletionGracePeriodSeconds", 0) == 0;
+}
+
+int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v)
+{
+    if (object_default(op->arena, op->kind, v) < 0)
+        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    if (api_prepare_update(op, v, old_tree) < 0 || api_admit(op, true, "update", &v, old) < 0)
+        return -op->err.code;
+    if (api_validate(op, v, old_tree) < 0 || api_admit(op, false, "update", &v, old) < 0)
+        return -op->err.code;
+    if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, old_tree) < 0)
+        return -op->err.code;
+    if (gone_now(v))
+        return api_commit_delete(op, v, old);
+    if (unchanged(op, v, old)) {
+        op->object = old;
+        op->json = store_object_json(old);
+        op->result_kind = op->kind->storage;
+        return 0;
+    }
+    return api_commit_put(op, v, old);
+}
+
+static struct val *old_tree_of(struct api_op *op, struct store_object *old)
+{
+    struct val *t = api_tree(op->arena, old, &op->err);
+    if (t && api_converts(op->kind))
+        t = api_convert(op->arena, op->kind->storage, op->kind, t);
+    return t;
+}
+
+int api_op_update(struct api_op *op, struct val *v)
+{
+    if (!(op->kind->flags & K_NAMESPACED))
+        op->ns = STR("");
+    bool handled = false;
+    if (op->subresource && strcmp(op->subresource, "status") != 0) {
+        int rc = api_op_subresource(op, "update", 0, v, &handled);
+        if (handled)
+            return rc;
+    }
+    if (check_names(op, v) < 0)
+        return -op->err.code;
+    struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
+        return api_op_create(op, v);
+    if (!old)
+        return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
+    if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
+        return -op->err.code;
+    struct val *old_tree = old_tree_of(op, old);
+    return old_tree ? api_update_tree(op, old, old_tree, v) : -op->err.code;
+}
+
+static struct val *apply(struct api_op *op, int type, const struct val *old, const struct val *patch, struct kl_err *err)
+{
+    switch (type) {
+    case KL_PATCH_JSON: return object_patch_json(op->arena, old, patch, err);
+    case KL_PATCH_MERGE: return object_patch_merge(op->arena, old, patch, err);
+    default: return object_patch_strategic(op->arena, op->kind->type, old, patch, err);
+    }
+}
+
+static int conform(struct api_op *op, struct val *v)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct object_strict strict = { .arena = op->arena };
+    if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
+        return api_fail(&op->err, op->arena, KL_INVALID, "%s \"" STR_FMT "\" is invalid: patch: Invalid value: %s", op->kind->kind,
+                        STR_ARG(op->name), err.msg);
+    for (unsigned i = 0; i < strict.n; i++) {
+        if (op->field_validation == VALIDATE_STRICT)
+            return api_fail(&op->err, op->arena, KL_INVALID, "%s \"" STR_FMT "\" is invalid: patch: Invalid value: strict decoding error: %s",
+                            op->kind->kind, STR_ARG(op->name), strict.at[i]);
+        if (op->field_validation == VALIDATE_WARN && op->warn)
+            op->warn(op->warn_ctx, strict.at[i]);
+    }
+    return 0;
+}
+
+int api_op_patch(struct api_op *op, int type, const struct val *patch)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!(op->kind->flags & K_NAMESPACED))
+        op->ns = STR("");
+    bool handled = false;
+    if (op->subresource && strcmp(op->subresource, "status") != 0) {
+        int rc = api_op_subresource(op, "patch", type, (struct val *)patch, &handled);
+        if (handled)
+            return rc;
+    }
+    struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!old)
+        return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
+    struct val *old_tree = old_tree_of(op, old);
+    struct val *v = old_tree ? apply(op, type, old_tree, patch, &err) : NULL;
+    if (!old_tree)
+        return -op->err.code;
+    if (!v)
+        return api_fail_err(&op->err, op->arena, &err);
+    if (conform(op, v) < 0 || check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, true) < 0)
+        return -op->err.code;
+    return api_update_tree(op, old, old_tree, v);
+}

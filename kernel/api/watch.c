@@ -1,0 +1,387 @@
+/* watch.c - WATCH: what is there now (when asked for), then what happens, with selectors turned into ADDED and DELETED. JSON watchers
+ * without selectors share one frame per event. */
+#include "api-internal.h"
+
+#include "base/env.h"
+
+#define QUEUE_MOST (256u << 10)
+
+struct watcher {
+    struct api_rq *rq;
+    struct api *api;
+    struct http_req *http;
+    const struct schema_kind *kind;
+    struct selector *labels, *fields;
+    struct store_watch *watch;
+    struct loop_timer timeout, bookmark;
+    bool plain;                         /* shared frames will do */
+    bool columns_sent;
+    bool waiting;                       /* for the client to read */
+    uint64_t said;                      /* revision of the last frame */
+    struct arena *scratch;              /* reset per event */
+};
+
+static void watcher_free(struct watcher *w)
+{
+    loop_timer_stop(&w->timeout);
+    loop_timer_stop(&w->bookmark);
+    store_watch_free(w->watch);
+    arena_free(w->scratch);
+    w->watch = NULL;
+    w->scratch = NULL;
+}
+
+static void on_close(void *ctx)
+{
+    watcher_free(ctx);
+}
+
+static void finish(void *ctx)
+{
+    struct watcher *w = ctx;
+    watcher_free(w);
+    http_stream_end(w->http);
+}
+
+static void send(struct watcher *w, struct buf *b)
+{
+    size_t len;
+    char *at = buf_take(b, &len);
+    if (at)
+        http_stream_write(w->http, (struct http_slice){ str_n(at, len), mem_free, at });
+}
+
+static void put_varint(struct buf *b, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        buf_add_c(b, (char)(v | 0x80));
+    buf_add_c(b, (char)v);
+}
+
+/* 4 bytes of length, then WatchEvent{1 type, 2 RawExtension{1 raw}}. */
+static void frame_protobuf(struct buf *b, const char *type, struct str enveloped)
+{
+    _cleanup_buf_ struct buf raw = BUF_INIT(0), ev = BUF_INIT(0);
+    buf_add_c(&raw, 1 << 3 | 2);
+    put_varint(&raw, enveloped.len);
+    buf_add_str(&raw, enveloped);
+    buf_add_c(&ev, 1 << 3 | 2);
+    put_varint(&ev, strlen(type));
+    buf_add_z(&ev, type);
+    buf_add_c(&ev, 2 << 3 | 2);
+    put_varint(&ev, raw.len);
+    buf_add_str(&ev, buf_str(&raw));
+    buf_add(b, (char[]){ (char)(ev.len >> 24), (char)(ev.len >> 16), (char)(ev.len >> 8), (char)ev.len }, 4);
+    buf_add_str(b, buf_str(&ev));
+    b->failed |= raw.failed || ev.failed;
+}
+
+static void frame_json(struct buf *b, const char *type, struct str object)
+{
+    buf_printf(b, "{\"type\":\"%s\",\"object\":", type);
+    buf_add_str(b, object);
+    buf_lit(b, "}\n");
+}
+
+static void send_tree(struct watcher *w, const char *type, const struct schema_type *t, struct val *v)
+{
+    struct buf b = BUF_INIT(0);
+    _cleanup_buf_ struct buf one = BUF_INIT(0);
+    struct kl_err err;
+    kl_err_init(&err);
+    if (w->rq->accept.media == MEDIA_PROTOBUF && t) {
+        object_encode_protobuf(&one, t, v, &err);
+        frame_protobuf(&b, type, buf_str(&one));
+    } else {
+        json_write(&one, v);
+        frame_json(&b, type, buf_str(&one));
+    }
+    b.failed |= one.failed;
+    send(w, &b);
+}
+
+/* Table and PartialObjectMetadata of one object. */
+static void send_as(struct watcher *w, const char *type, struct val *v)
+{
+    struct arena *a = w->scratch;
+    struct api_rq *rq = w->rq;
+    if (rq->accept.as == AS_TABLE) {
+        struct val *table = api_table(a, w->kind, !w->columns_sent, rq->accept.as_version);
+        w->columns_sent = true;
+        json_set_str(a, json_obj(a, table, STR("metadata")), STR("resourceVersion"), json_str(v, "metadata.resourceVersion"));
+        struct str include = STR_NONE, key, value, query = http_query(w->http);
+        while (http_query_next(a, &query, &key, &value))
+            if (str_is(key, "includeObject"))
+                include = value;
+        api_table_row(a, table, w->kind, v, include);
+        send_tree(w, type, NULL, table);
+        return;
+    }
+    send_tree(w, type, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")),
+              api_partial(a, v, false, rq->accept.as_version));
+}
+
+static void send_object(struct watcher *w, const char *type, struct store_object *o)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct buf b = BUF_INIT(0);
+    bool converts = api_converts(w->kind);
+    if (w->rq->accept.as || converts) {
+        struct val *v = json_parse(w->scratch, store_object_json(o), &err);
+        if (v && converts)
+            v = api_convert(w->scratch, w->kind->storage, w->kind, v);
+        if (v && w->rq->accept.as)
+            send_as(w, type, v);
+        else if (v)
+            send_tree(w, type, w->kind->type, v);
+        return;
+    }
+    if (w->rq->accept.media == MEDIA_PROTOBUF) {
+        _cleanup_buf_ struct buf one = BUF_INIT(0);
+        struct str raw = api_protobuf_raw(o, w->kind, &err);
+        api_protobuf_wrap(&one, str_of(api_group_version(w->scratch, w->kind)), str_of(w->kind->kind), raw);
+        frame_protobuf(&b, type, buf_str(&one));
+    } else {
+        frame_json(&b, type, store_object_json(o));
+    }
+    send(w, &b);
+}
+
+static bool matches(const struct watcher *w, struct store_object *o)
+{
+    return o && (!w->labels || selector_matches_text(w->labels, store_object_json(o))) &&
+           (!w->fields || selector_matches_text(w->fields, store_object_json(o)));
+}
+
+/* An object that leaves the selection is shown as it was, with the revision of the change. */
+static void send_left(struct watcher *w, const struct store_event *e)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(w->scratch, store_object_json(e->old), &err);
+    if (!v)
+        return;
+    json_set_str(w->scratch, json_obj(w->scratch, v, STR("metadata")), STR("resourceVersion"),
+                 str_of(arena_printf(w->scratch, "%llu", (unsigned long long)e->revision)));
+    if (api_converts(w->kind))
+        v = api_convert(w->scratch, w->kind->storage, w->kind, v);
+    if (w->rq->accept.as)
+        send_as(w, "DELETED", v);
+    else
+        send_tree(w, "DELETED", w->kind->type, v);
+}
+
+static void send_event(struct watcher *w, const struct store_event *e)
+{
+    static const char *const types[] = { "", "ADDED", "MODIFIED", "DELETED" };
+    w->said = e->revision;
+    if (w->plain) {
+        void *owner;
+        struct str frame = store_watch_frame(w->watch, &owner);
+        if (frame.at)
+            http_stream_write(w->http, (struct http_slice){ frame, store_frame_release, owner });
+        return;
+    }
+    if (!w->labels && !w->fields) {
+        send_object(w, types[e->type], e->object);
+        return;
+    }
+    bool was = matches(w, e->old), is = e->type != STORE_DELETED && matches(w, e->object);
+    if (e->type == STORE_DELETED && was)
+        send_object(w, "DELETED", e->object);
+    else if (is)
+        send_object(w, was ? "MODIFIED" : "ADDED", e->object);
+    else if (was)
+        send_left(w, e);
+}
+
+static void send_expired(struct watcher *w)
+{
+    struct api_error e;
+    api_fail(&e, w->scratch, KL_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)w->said,
+             (unsigned long long)store_oldest(w->api->store));
+    send_tree(w, "ERROR", schema_type_find(STR(""), STR("v1"), STR("Status")), api_error_tree(w->scratch, &e));
+    finish(w);
+}
+
+static void pump(void *ctx)
+{
+    struct watcher *w = ctx;
+    struct store_event e;
+    bool expired = false;
+    w->waiting = false;
+    while (http_stream_queued(w->http) < QUEUE_MOST) {
+        if (!store_watch_next(w->watch, &e, &expired)) {
+            if (expired)
+                send_expired(w);
+            return;
+        }
+        send_event(w, &e);
+        arena_reset(w->scratch);
+    }
+    w->waiting = true;                  /* on_drain comes back here */
+}
+
+static void on_wake(void *ctx)
+{
+    struct watcher *w = ctx;
+    if (!w->waiting)
+        pump(w);
+}
+
+static void on_drain(void *ctx)
+{
+    struct watcher *w = ctx;
+    if (w->waiting)
+        pump(w);
+}
+
+static void send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
+{
+    struct arena *a = w->scratch;
+    struct val *v = val_new(a, VAL_OBJ), *m;
+    json_set_str(a, v, STR("kind"), str_of(w->kind->kind));
+    json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, w->kind)));
+    m = json_obj(a, v, STR("metadata"));
+    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)revision)));
+    json_set(a, m, STR("creationTimestamp"), val_new(a, VAL_NULL));
+    if (initial_end)
+        json_set_str(a, json_obj(a, m, STR("annotations")), STR("k8s.io/initial-events-end"), STR("true"));
+    if (w->rq->accept.as == AS_TABLE) {
+        struct val *t = api_table(a, w->kind, false, w->rq->accept.as_version);
+        json_set(a, t, STR("metadata"), m);
+        send_tree(w, "BOOKMARK", NULL, t);
+    } else if (w->rq->accept.as) {
+        send_as(w, "BOOKMARK", v);
+    } else {
+        send_tree(w, "BOOKMARK", w->kind->type, v);
+    }
+    arena_reset(a);
+}
+
+static void on_bookmark(void *ctx)
+{
+    struct watcher *w = ctx;
+    uint64_t rev = store_watch_revision(w->watch);
+    if (!w->waiting && rev >= w->said)
+        send_bookmark(w, rev, false);
+    loop_timer_start(w->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+}
+
+static void on_timeout(void *ctx)
+{
+    struct watcher *w = ctx;
+    if (w->rq->info.q.bookmarks && !w->waiting)
+        send_bookmark(w, store_watch_revision(w->watch), false);
+    finish(w);
+}
+
+static bool each_now(void *ctx, struct store_object *o)
+{
+    struct watcher *w = ctx;
+    if (!matches(w, o))
+        return true;
+    if (w->plain) {
+        http_stream_write(w->http, (struct http_slice){ .data = STR("{\"type\":\"ADDED\",\"object\":") });
+        http_stream_write(w->http, (struct http_slice){ store_object_json(o), store_object_release, store_object_ref(o) });
+        http_stream_write(w->http, (struct http_slice){ .data = STR("}\n") });
+    } else {
+        send_object(w, "ADDED", o);
+        arena_reset(w->scratch);
+    }
+    return true;
+}
+
+static int check_query(struct api_rq *rq, uint64_t *ret_revision, bool *ret_initial)
+{
+    const struct api_query *q = &rq->info.q;
+    struct object_causes c = { .arena = rq->arena };
+    int64_t rv = 0;
+    if (q->resource_version.len && (!str_int(q->resource_version, &rv) || rv < 0))
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
+                        STR_ARG(q->resource_version));
+    if (q->version_match.len && q->send_initial < 0)
+        object_cause_add(&c, "FieldValueForbidden", "resourceVersionMatch",
+                         "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    if (q->send_initial >= 0 && !str_is(q->version_match, "NotOlderThan"))
+        object_cause_add(&c, "FieldValueForbidden", "resourceVersionMatch",
+                         "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    if (q->send_initial == 1 && !q->bookmarks)
+        object_cause_add(&c, "FieldValueForbidden", "sendInitialEvents",
+                         "Forbidden: sendInitialEvents requires setting allowWatchBookmarks to true");
+    if (c.n) {
+        api_fail(&rq->err, rq->arena, KL_INVALID, "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", c.at[0].field, c.at[0].message);
+        rq->err.causes = c.at;
+        rq->err.n_causes = c.n;
+        return -KL_INVALID;
+    }
+    *ret_initial = q->send_initial == 1 || (q->send_initial < 0 && rv == 0);
+    *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : (uint64_t)rv;
+    if ((uint64_t)rv > store_revision(rq->api->store)) {
+        if (q->send_initial == 1) {
+            api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %lld, current: %llu", (long long)rv,
+                     (unsigned long long)store_revision(rq->api->store));
+            return -KL_TIMEOUT;
+        }
+        *ret_revision = (uint64_t)rv;
+    }
+    return 0;
+}
+
+static const char *stream_type(const struct api_rq *rq)
+{
+    return rq->accept.media == MEDIA_PROTOBUF ? "application/vnd.kubernetes.protobuf;stream=watch" : "application/json";
+}
+
+void api_watch(struct api_rq *rq)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct watcher *w = arena_alloc(rq->arena, sizeof *w);
+    uint64_t revision;
+    bool initial;
+    if (!w || !(w->scratch = arena_new(API_ARENA_MAX))) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        api_send_error(rq);
+        return;
+    }
+    w->rq = rq;
+    w->api = rq->api;
+    w->http = rq->http;
+    w->kind = rq->info.kind;
+    struct str resource = str_of(w->kind->storage->resource), ns = STR_NONE;
+    if (w->kind->flags & K_NAMESPACED && rq->info.tuple.ns[0])
+        ns = str_of(rq->info.tuple.ns);
+    if (check_query(rq, &revision, &initial) < 0 || api_compile_selectors(rq, &w->labels, &w->fields) < 0) {
+        arena_free(w->scratch);
+        api_send_error(rq);
+        return;
+    }
+    if (store_watch_new(rq->api->store, resource, ns, revision, on_wake, w, &w->watch, &err) < 0) {
+        arena_free(w->scratch);
+        api_fail_err(&rq->err, rq->arena, &err);
+        api_send_error(rq);
+        return;
+    }
+    w->said = revision;
+    w->plain = rq->accept.media == MEDIA_JSON && !rq->accept.as && !w->labels && !w->fields && !api_converts(w->kind);
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, stream_type(rq));
+    http_on_close(rq->http, on_close, w);
+    http_stream_begin(rq->http, 200, h, n);
+    http_stream_on_drain(rq->http, on_drain, w);
+    if (initial) {
+        struct store_range range = { .resource = resource, .ns = ns };
+        store_list(rq->api->store, &range, each_now, w);
+        if (rq->info.q.send_initial == 1)
+            send_bookmark(w, revision, true);
+    }
+    uint32_t r;
+    env_random(&r, sizeof r);
+    int64_t seconds = rq->info.q.timeout_s > 0 ? rq->info.q.timeout_s : 1800 + r % 1800;
+    loop_timer_start(rq->api->loop, &w->timeout, seconds * NS_PER_S, on_timeout, w);
+    if (rq->info.q.bookmarks)
+        loop_timer_start(rq->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+    pump(w);
+}

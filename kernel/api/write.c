@@ -1,0 +1,363 @@
+/* write.c - POST, PUT, PATCH and DELETE over HTTP: the body becomes a tree, op.c and its siblings do the work, and the answer goes out
+ * when the commit lasts. */
+#include "api-internal.h"
+
+struct pending {
+    struct api_rq *rq;                  /* http NULL: the client has gone; the write goes on */
+    struct store_object *object;
+    struct api_op *op;
+    int status;
+};
+
+static void warn(void *ctx, const char *text)
+{
+    api_warn(ctx, text);
+}
+
+static int validation_mode(struct api_rq *rq, int *ret)
+{
+    struct str v = rq->info.q.field_validation;
+    *ret = VALIDATE_WARN;
+    if (!v.len || str_is(v, "Warn"))
+        return 0;
+    *ret = str_is(v, "Strict") ? VALIDATE_STRICT : VALIDATE_IGNORE;
+    if (*ret == VALIDATE_STRICT || str_is(v, "Ignore"))
+        return 0;
+    return api_fail(&rq->err, rq->arena, KL_INVALID, "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"" STR_FMT
+                    "\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"", STR_ARG(v));
+}
+
+static int op_init(struct api_rq *rq, struct api_op *op)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    *op = (struct api_op){ .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
+                           .name = str_of(t->name), .subresource = t->subresource[0] ? t->subresource : NULL,
+                           .dry_run = rq->info.q.dry_run.len > 0, .grace_s = rq->info.q.grace_s, .propagation = rq->info.q.propagation,
+                           .warn = warn, .warn_ctx = rq };
+    if (!(op->kind->flags & K_NAMESPACED))
+        op->ns = STR("");
+    return validation_mode(rq, &op->field_validation);
+}
+
+/* --- answers --- */
+
+static void send_result(struct api_rq *rq, const struct api_op *op, int status)
+{
+    if (op->object && op->result_kind == rq->info.kind->storage) {
+        api_send_object(rq, status, op->object);
+        return;
+    }
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(rq->arena, op->json, &err);
+    if (v && op->result_kind && api_converts(rq->info.kind))
+        v = api_convert(rq->arena, op->result_kind, rq->info.kind, v);
+    if (!v) {
+        api_fail_err(&rq->err, rq->arena, &err);
+        api_send_error(rq);
+        return;
+    }
+    struct str gv = json_str(v, "apiVersion"), group = STR("");
+    if (str_find(gv, '/') >= 0)
+        group = str_cut(&gv, '/');
+    api_send_tree(rq, status, schema_type_find(group, gv, json_str(v, "kind")), v);
+}
+
+static void send_deleted(struct api_rq *rq, const struct api_op *op)
+{
+    struct arena *a = rq->arena;
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!op->deleted || rq->info.kind->flags & K_RETURNS_OBJECT_ON_DELETE) {
+        send_result(rq, op, 200);
+        return;
+    }
+    struct val *old = json_parse(a, op->json, &err), *v = val_new(a, VAL_OBJ);
+    json_set_str(a, v, STR("kind"), STR("Status"));
+    json_set_str(a, v, STR("apiVersion"), STR("v1"));
+    json_obj(a, v, STR("metadata"));
+    json_set_str(a, v, STR("status"), STR("Success"));
+    struct val *d = json_obj(a, v, STR("details"));
+    json_set_str(a, d, STR("name"), op->name);
+    if (op->kind->group[0])
+        json_set_str(a, d, STR("group"), str_of(op->kind->group));
+    json_set_str(a, d, STR("kind"), str_of(op->kind->plural));
+    json_set_str(a, d, STR("uid"), json_str(old, "metadata.uid"));
+    api_send_tree(rq, 200, schema_type_find(STR(""), STR("v1"), STR("Status")), v);
+}
+
+static void answer(struct api_rq *rq, struct api_op *op, int status)
+{
+    if (!rq->http)
+        return;
+    if (strcmp(rq->info.tuple.verb, "delete") == 0)
+        send_deleted(rq, op);
+    else
+        send_result(rq, op, status);
+}
+
+static void on_gone(void *ctx)
+{
+    struct pending *p = ctx;
+    p->rq = NULL;                       /* and with it the arena that holds it */
+}
+
+static void on_durable(void *ctx, int rc, const struct kl_err *err)
+{
+    struct pending *p = ctx;
+    struct api_rq *rq = p->rq;
+    if (rq) {
+        http_on_close(rq->http, NULL, NULL);
+        if (rc < 0) {
+            api_fail_err(&rq->err, rq->arena, err);
+            api_send_error(rq);
+        } else {
+            p->op->object = p->object;
+            answer(rq, p->op, p->status);
+        }
+    }
+    store_object_unref(p->object);
+    mem_free(p);
+}
+
+static int64_t body_int(const struct val *v, const char *key, int64_t fallback)
+{
+    return json_int(v, key, fallback);
+}
+
+/* --- bodies --- */
+
+static int body_media(struct api_rq *rq, enum api_media *ret)
+{
+    struct str type = http_header(rq->http, STR("content-type"));
+    *ret = api_media_of(type);
+    if (*ret)
+        return 0;
+    return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA,
+                    "the body of the request was in an unknown format - accepted media types include: application/json, "
+                    "application/yaml, application/vnd.kubernetes.protobuf");
+}
+
+static const struct schema_type *body_type(struct api_rq *rq)
+{
+    const struct schema_subresource *s = rq->info.sub;
+    if (!s)
+        return rq->info.kind->type;
+    const struct schema_kind *k = schema_kind_find(str_of(s->group), str_of(s->version), str_of(s->kind));
+    return k ? k->type : schema_type_find(str_of(s->group), str_of(s->version), str_of(s->kind));
+}
+
+static int read_body(struct api_rq *rq, struct api_op *op, struct val **ret)
+{
+    enum api_media media;
+    if (body_media(rq, &media) < 0)
+        return -1;
+    struct str body = http_body(rq->http);
+    if (!body.len)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "the request needs a body");
+    if (api_op_decode(op, body_type(rq), media, body, ret) < 0) {
+        rq->err = op->err;
+        return -1;
+    }
+    return 0;
+}
+
+static int patch_type(struct api_rq *rq, int *ret)
+{
+    static const struct {
+        const char *type;
+        int value;
+    } rows[] = { { "application/json-patch+json", KL_PATCH_JSON }, { "application/merge-patch+json", KL_PATCH_MERGE },
+                 { "application/strategic-merge-patch+json", KL_PATCH_STRATEGIC } };
+    struct str type = http_header(rq->http, STR("content-type")), bare = str_trim(str_cut(&type, ';'));
+    for (size_t i = 0; i < 3; i++)
+        if (str_eq_nocase(bare, str_of(rows[i].type))) {
+            *ret = rows[i].value;
+            return 0;
+        }
+    return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA,
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
+                    "application/merge-patch+json, application/strategic-merge-patch+json");
+}
+
+/* DeleteOptions may come in the body; what the query says counts where the body is silent. */
+static int read_delete_options(struct api_rq *rq, struct api_op *op)
+{
+    struct str body = http_body(rq->http);
+    enum api_media media;
+    struct val *v = NULL;
+    struct kl_err err;
+    kl_err_init(&err);
+    if (rq->info.q.has_orphan)
+        op->propagation = rq->info.q.orphan ? STR("Orphan") : STR("Background");
+    if (!body.len)
+        return 0;
+    if (body_media(rq, &media) < 0)
+        return -1;
+    const struct schema_type *t = schema_type_find(STR(""), STR("v1"), STR("DeleteOptions"));
+    if (media == MEDIA_PROTOBUF)
+        v = object_decode_protobuf(rq->arena, t, body, NULL, &err);
+    else if (media == MEDIA_YAML)
+        v = object_parse_yaml(rq->arena, body, &err);
+    else
+        v = object_decode_json(rq->arena, t, body, NULL, &err);
+    if (!v)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "DeleteOptions: %s", err.msg);
+    int64_t n;
+    struct str rv = json_str(v, "preconditions.resourceVersion");
+    op->grace_s = body_int(v, "gracePeriodSeconds", op->grace_s);
+    if (json_str(v, "propagationPolicy").len)
+        op->propagation = json_str(v, "propagationPolicy");
+    struct val *orphan = json_get(v, STR("orphanDependents"));
+    if (orphan)
+        op->propagation = orphan->i ? STR("Orphan") : STR("Background");
+    op->want_uid = json_str(v, "preconditions.uid");
+    if (rv.len && str_int(rv, &n))
+        op->want_revision = (uint64_t)n;
+    struct val *dry = json_get(v, STR("dryRun"));
+    if (val_is(dry, VAL_ARR) && dry->n)
+        op->dry_run = true;
+    return 0;
+}
+
+static int check_propagation(struct api_rq *rq, const struct api_op *op)
+{
+    struct str p = op->propagation;
+    if (!p.len || str_is(p, "Orphan") || str_is(p, "Background") || str_is(p, "Foreground"))
+        return 0;
+    return api_fail(&rq->err, rq->arena, KL_INVALID, "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"" STR_FMT
+                    "\": DeletionPropagation need to be one of \"Foreground\", \"Background\", \"Orphan\" or nil", STR_ARG(p));
+}
+
+static int run(struct api_rq *rq, struct api_op *op)
+{
+    const char *verb = rq->info.tuple.verb;
+    struct val *body = NULL;
+    struct kl_err err;
+    kl_err_init(&err);
+    int type = 0;
+    if (strcmp(verb, "delete") == 0) {
+        if (read_delete_options(rq, op) < 0 || check_propagation(rq, op) < 0)
+            return -1;
+        return api_op_delete(op);
+    }
+    if (strcmp(verb, "patch") == 0) {
+        if (patch_type(rq, &type) < 0)
+            return -1;
+        body = json_parse(rq->arena, http_body(rq->http), &err);
+        if (!body)
+            return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding patch: %s", err.msg);
+        return api_op_patch(op, type, body);
+    }
+    if (read_body(rq, op, &body) < 0)
+        return -1;
+    return strcmp(verb, "create") == 0 ? api_op_create(op, body) : api_op_update(op, body);
+}
+
+/* --- collections --- */
+
+struct collection {
+    struct api_rq *rq;
+    struct api_op *op;
+    struct selector *labels, *fields;
+    struct store_object **at;
+    unsigned n, cap;
+};
+
+static bool gather(void *ctx, struct store_object *o)
+{
+    struct collection *c = ctx;
+    if ((c->labels && !selector_matches_text(c->labels, store_object_json(o))) ||
+        (c->fields && !selector_matches_text(c->fields, store_object_json(o))))
+        return true;
+    if (c->n == c->cap) {
+        unsigned cap = c->cap ? c->cap * 2 : 64;
+        struct store_object **at = mem_resize(c->at, cap * sizeof *at);
+        if (!at)
+            return false;
+        c->at = at;
+        c->cap = cap;
+    }
+    c->at[c->n++] = store_object_ref(o);
+    return true;
+}
+
+static void delete_collection(struct api_rq *rq)
+{
+    struct api_op op;
+    struct collection c = { .rq = rq, .op = &op };
+    if (op_init(rq, &op) < 0 || read_delete_options(rq, &op) < 0 || check_propagation(rq, &op) < 0 ||
+        api_compile_selectors(rq, &c.labels, &c.fields) < 0) {
+        api_send_error(rq);
+        return;
+    }
+    struct store_range r = { .resource = str_of(rq->info.kind->storage->resource), .head = true };
+    if (rq->info.kind->flags & K_NAMESPACED && rq->info.tuple.ns[0])
+        r.ns = str_of(rq->info.tuple.ns);
+    store_list(rq->api->store, &r, gather, &c);
+    _cleanup_buf_ struct buf items = BUF_INIT(0);
+    int rc = 0;
+    for (unsigned i = 0; i < c.n && rc == 0; i++) {
+        struct api_op one = op;
+        one.ns = store_object_ns(c.at[i]);
+        one.name = store_object_name(c.at[i]);
+        rc = api_op_delete(&one);
+        if (rc == -KL_NOT_FOUND)
+            rc = 0;
+        if (rc < 0)
+            rq->err = one.err;
+        buf_add_z(&items, i ? ",{" : "{");
+        buf_add_str(&items, api_strip_type(store_object_json(c.at[i])));
+    }
+    for (unsigned i = 0; i < c.n; i++)
+        store_object_unref(c.at[i]);
+    mem_free(c.at);
+    if (rc < 0) {
+        api_send_error(rq);
+        return;
+    }
+    char *text = arena_printf(rq->arena, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[" STR_FMT "]}",
+                              rq->info.kind->kind, api_group_version(rq->arena, rq->info.kind),
+                              (unsigned long long)store_revision(rq->api->store), STR_ARG(buf_str(&items)));
+    struct val *v = text ? json_parse(rq->arena, str_of(text), NULL) : NULL;
+    api_send_tree(rq, 200, rq->info.kind->list_type, v);
+}
+
+void api_write(struct api_rq *rq)
+{
+    if (strcmp(rq->info.tuple.verb, "deletecollection") == 0) {
+        delete_collection(rq);
+        return;
+    }
+    struct api_op *op = arena_alloc(rq->arena, sizeof *op);
+    struct pending *p = op ? mem_alloc(sizeof *p) : NULL;
+    if (!p) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        api_send_error(rq);
+        return;
+    }
+    if (op_init(rq, op) < 0) {
+        mem_free(p);
+        api_send_error(rq);
+        return;
+    }
+    p->rq = rq;
+    p->op = op;
+    op->durable = on_durable;
+    op->durable_ctx = p;
+    if (run(rq, op) < 0) {
+        if (op->err.code)
+            rq->err = op->err;
+        mem_free(p);
+        api_send_error(rq);
+        return;
+    }
+    p->status = op->created ? 201 : 200;
+    if (op->waits) {
+        p->object = op->object ? store_object_ref(op->object) : NULL;
+        http_on_close(rq->http, on_gone, p);
+        return;
+    }
+    mem_free(p);
+    answer(rq, op, op->created ? 201 : 200);
+}

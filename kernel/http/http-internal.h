@@ -1,0 +1,173 @@
+/* http-internal.h - what the files of kernel/http share. All [loop].
+ *
+ * A connection reads bytes (through TLS or not) into its protocol, h1.c or h2.c, which make requests; answers are queued per
+ * request as slices and drained into the connection's output at the end of the turn, one write per connection.
+ */
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include <gnutls/gnutls.h>
+#include <nghttp2/nghttp2.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "base/mem.h"
+#include "http/http.h"
+
+#define HEADERS_MOST       100
+#define HEADER_BYTES_MOST  (64u << 10)
+#define STREAMS_MOST       250
+#define OUT_MOST           (256u << 10)        /* bytes of output made ahead of the socket */
+#define DRAIN_BELOW        (64u << 10)
+#define HANDSHAKE_NS       (10 * NS_PER_S)
+#define HEADER_NS          (10 * NS_PER_S)
+#define BODY_NS            (60 * NS_PER_S)
+#define IDLE_NS            (300 * NS_PER_S)
+#define STUCK_NS           (30 * NS_PER_S)
+
+struct tls_server;
+
+struct http_server {
+    struct loop *loop;
+    http_handler handler;
+    void *ctx;
+    int fd;
+    uint16_t port;
+    char *unix_path;
+    struct loop_fd *watch;
+    struct tls_server *tls;             /* NULL: clear text */
+    size_t body_max;
+    unsigned n_conns, conns_max;
+    struct list conns, dirty;
+    struct loop_hook hook;
+    struct loop_timer grace;
+    bool closing;
+    loop_fn done;
+    void *done_ctx;
+};
+
+struct queued {
+    struct queued *next;
+    struct http_slice slice;
+    size_t at;
+};
+
+enum conn_state { CONN_HANDSHAKE = 1, CONN_OPEN, CONN_RAW, CONN_DEAD };
+
+struct conn {
+    struct list link, dirty_link;
+    struct http_server *server;
+    int fd;
+    struct loop_fd *watch;
+    enum conn_state state;
+    gnutls_session_t tls;
+    nghttp2_session *h2;                /* NULL: HTTP/1.1 */
+    struct http_peer peer;
+    char address[64];
+    char *peer_text;                    /* memory behind peer's strings */
+    struct str *orgs;
+    struct buf in;                      /* HTTP/1.1: bytes not parsed yet */
+    struct buf out;                     /* plain bytes not handed to the socket or TLS yet */
+    size_t out_at;
+    struct buf wire;                    /* TLS: records not written yet */
+    size_t wire_at;
+    struct loop_timer timer;
+    int64_t header_since_ns;            /* a request head is being read since; 0: none */
+    struct list reqs;
+    unsigned n_reqs, n_handlers;        /* streams; requests whose handler has not answered */
+    uint64_t resets, ignored;           /* flood counters, see h2.c */
+    int64_t flood_since_ns;
+    bool want_read, want_write, close_after, eof;
+    /* raw mode (upgrades) */
+    void (*raw_data)(void *ctx, struct str bytes);      /* len 0: the end */
+    void (*raw_drain)(void *ctx);
+    void *raw_ctx;
+    bool raw_paused;
+    struct http_req *h1_req;            /* the one being read or answered */
+    struct h1_body *h1_body;
+};
+
+enum req_answer { REQ_OPEN = 0, REQ_STREAMING, REQ_ENDED };
+
+struct http_req {
+    struct list link;                   /* conn->reqs */
+    struct conn *conn;
+    struct arena *arena;
+    int32_t stream_id;
+    struct str method, path, query, authority;
+    struct http_header headers[HEADERS_MOST];
+    unsigned n_headers;
+    size_t header_bytes;
+    struct buf body;
+    bool body_done, too_large, bad, handled;
+    enum req_answer answer;
+    int status;
+    struct queued *first, *last;
+    size_t queued;
+    bool was_full;
+    bool deferred;                      /* h2: the data provider waits for more */
+    bool chunked, head_request, closing;
+    bool in_handler;
+    int64_t stuck_since_ns;
+    loop_fn on_close, on_drain;
+    void *close_ctx, *drain_ctx;
+};
+
+/* conn.c */
+struct conn *conn_new(struct http_server *s, int fd);
+void conn_free(struct conn *c);
+void conn_dirty(struct conn *c);                        /* output is waiting: flush at the end of the turn */
+void conn_kill(struct conn *c);                         /* closes at the end of the turn, without more output */
+void conn_set_timer(struct conn *c, int64_t ns);
+void conns_flush(void *server);
+/* The protocol is known: sets it up. */
+int conn_start(struct conn *c, bool h2);
+/* Bytes from the socket, decrypted. */
+void conn_input(struct conn *c, struct str bytes);
+
+/* request.c */
+struct http_req *req_new(struct conn *c);
+void req_free(struct http_req *r);                      /* calls nothing */
+void req_gone(struct http_req *r);                      /* the client went away: tells on_close, frees */
+/* Head and body are there: calls the handler (or answers the error found while reading). */
+void req_handle(struct http_req *r);
+int req_add_header(struct http_req *r, struct str name, struct str value);      /* copies; counts limits */
+void req_set_target(struct http_req *r, struct str target);
+void req_pop(struct http_req *r, size_t n);             /* n bytes of the queue were taken */
+void req_after_drain(struct http_req *r);
+const char *status_text(int status);
+size_t http_date(char *ret, size_t room);
+
+/* h2.c */
+int h2_start(struct conn *c);
+int h2_input(struct conn *c, struct str bytes);
+int h2_fill(struct conn *c);                            /* frames into conn->out */
+void h2_answer(struct http_req *r, const struct http_header *h, unsigned n, bool end);
+void h2_more(struct http_req *r);
+void h2_abort(struct http_req *r);
+void h2_goaway(struct conn *c);
+
+/* h1.c */
+int h1_input(struct conn *c, struct str bytes);
+int h1_fill(struct conn *c);
+void h1_answer(struct http_req *r, const struct http_header *h, unsigned n, bool end);
+void h1_free(struct conn *c);
+
+/* tls.c */
+int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl_err *err);
+void tls_server_free(struct tls_server *t);
+int tls_accept(struct conn *c);                         /* session for a new connection */
+/* 1 done (*ret_h2), 0 more bytes are needed, < 0 failed. */
+int tls_handshake(struct conn *c, bool *ret_h2);
+ssize_t tls_read(struct conn *c, void *at, size_t n);   /* -EAGAIN: later; 0: end */
+int tls_write(struct conn *c);                          /* conn->out to conn->wire */
+
+/* Takes the connection of an HTTP/1.1 request over after its upgrade head has been written; the request is freed. */
+struct conn *conn_take(struct http_req *r, struct str response_head, void (*data)(void *ctx, struct str bytes),
+                       void (*drain)(void *ctx), void *ctx);
+void conn_raw_write(struct conn *c, struct str bytes);
+size_t conn_raw_queued(const struct conn *c);
+void conn_raw_close(struct conn *c);                    /* after what is queued has gone */
+void conn_raw_pause(struct conn *c, bool paused);
+
+#endif

@@ -1,0 +1,200 @@
+/* tls.c - GnuTLS under a connection: TLS 1.2 and 1.3, ALPN, client certificates that are verified when they are shown. */
+#include <errno.h>
+#include <gnutls/x509.h>
+#include <sys/socket.h>
+
+#include "http-internal.h"
+
+struct tls_server {
+    gnutls_certificate_credentials_t cred;
+    gnutls_priority_t priority;
+    bool ask;
+};
+
+static int tls_fail(struct kl_err *err, const char *what, const char *file, int rc)
+{
+    return kl_err_set(err, KL_INVALID, "%s '%s': %s", what, file, gnutls_strerror(rc));
+}
+
+int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl_err *err)
+{
+    struct tls_server *t = mem_alloc(sizeof *t);
+    int rc = t ? gnutls_certificate_allocate_credentials(&t->cred) : GNUTLS_E_MEMORY_ERROR;
+    if (rc >= 0)
+        rc = gnutls_priority_init(&t->priority, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE:%NO_TICKETS", NULL);
+    if (rc < 0) {
+        mem_free(t);
+        return tls_fail(err, "TLS", "", rc);
+    }
+    rc = gnutls_certificate_set_x509_key_file(t->cred, c->cert_file, c->key_file, GNUTLS_X509_FMT_PEM);
+    if (rc < 0) {
+        tls_server_free(t);
+        return tls_fail(err, "server certificate", c->cert_file, rc);
+    }
+    if (c->client_ca_file) {
+        rc = gnutls_certificate_set_x509_trust_file(t->cred, c->client_ca_file, GNUTLS_X509_FMT_PEM);
+        if (rc <= 0) {
+            tls_server_free(t);
+            return tls_fail(err, "client CA", c->client_ca_file, rc < 0 ? rc : GNUTLS_E_NO_CERTIFICATE_FOUND);
+        }
+        gnutls_certificate_set_verify_limits(t->cred, 16384, 4);
+        t->ask = true;
+    }
+    *ret = t;
+    return 0;
+}
+
+void tls_server_free(struct tls_server *t)
+{
+    if (!t)
+        return;
+    gnutls_certificate_free_credentials(t->cred);
+    gnutls_priority_deinit(t->priority);
+    mem_free(t);
+}
+
+static ssize_t push(gnutls_transport_ptr_t p, const void *at, size_t n)
+{
+    struct conn *c = p;
+    buf_add(&c->wire, at, n);
+    if (!c->wire.failed)
+        return (ssize_t)n;
+    gnutls_transport_set_errno(c->tls, ENOMEM);
+    return -1;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t p, void *at, size_t n)
+{
+    struct conn *c = p;
+    ssize_t got = recv(c->fd, at, n, 0);
+    if (got < 0)
+        gnutls_transport_set_errno(c->tls, errno);
+    return got;
+}
+
+static int pull_ready(gnutls_transport_ptr_t p, unsigned ms)
+{
+    (void)p;
+    (void)ms;
+    return 1;
+}
+
+/* A certificate that is shown must be good; none is fine. */
+static int verify(gnutls_session_t s)
+{
+    unsigned n = 0, status = 0;
+    if (!gnutls_certificate_get_peers(s, &n) || n == 0)
+        return 0;
+    int rc = gnutls_certificate_verify_peers2(s, &status);
+    return rc < 0 || status ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+}
+
+int tls_accept(struct conn *c)
+{
+    static const gnutls_datum_t protocols[] = { { (unsigned char *)"h2", 2 }, { (unsigned char *)"http/1.1", 8 } };
+    struct tls_server *t = c->server->tls;
+    if (gnutls_init(&c->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+        return -1;
+    gnutls_priority_set(c->tls, t->priority);
+    gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, t->cred);
+    gnutls_alpn_set_protocols(c->tls, protocols, 2, GNUTLS_ALPN_SERVER_PRECEDENCE);
+    if (t->ask) {
+        gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
+        gnutls_session_set_verify_function(c->tls, verify);
+    }
+    gnutls_transport_set_ptr(c->tls, c);
+    gnutls_transport_set_push_function(c->tls, push);
+    gnutls_transport_set_pull_function(c->tls, pull);
+    gnutls_transport_set_pull_timeout_function(c->tls, pull_ready);
+    return 0;
+}
+
+static struct str dn_part(struct buf *b, gnutls_x509_crt_t crt, const char *oid, unsigned i)
+{
+    char text[256];
+    size_t n = sizeof text;
+    if (gnutls_x509_crt_get_dn_by_oid(crt, oid, i, 0, text, &n) < 0 || memchr(text, '\0', n))
+        return STR_NONE;                /* a NUL in a name is a name that means two things */
+    size_t at = b->len;
+    buf_add(b, text, n);
+    return str_n((const char *)at, n);  /* an offset until the buffer is final */
+}
+
+static void settle(struct str *s, const char *base)
+{
+    if (s->len)
+        s->at = base + (size_t)s->at;
+}
+
+/* Subject of the verified client certificate. */
+static void read_peer(struct conn *c)
+{
+    unsigned n = 0;
+    const gnutls_datum_t *chain = gnutls_certificate_get_peers(c->tls, &n);
+    gnutls_x509_crt_t crt;
+    struct buf b = BUF_INIT(128 << 10);
+    if (!chain || !n || gnutls_x509_crt_init(&crt) < 0)
+        return;
+    c->orgs = mem_alloc(64 * sizeof *c->orgs);
+    if (c->orgs && gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) >= 0) {
+        c->peer.cert_cn = dn_part(&b, crt, GNUTLS_OID_X520_COMMON_NAME, 0);
+        for (unsigned i = 0; i < 64; i++) {
+            struct str org = dn_part(&b, crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i);
+            if (!org.len)
+                break;
+            c->orgs[c->peer.n_cert_orgs++] = org;
+        }
+        size_t der = b.len;
+        buf_add(&b, chain[0].data, chain[0].size);
+        c->peer_text = buf_take(&b, NULL);
+        settle(&c->peer.cert_cn, c->peer_text);
+        for (unsigned i = 0; i < c->peer.n_cert_orgs; i++)
+            settle(&c->orgs[i], c->peer_text);
+        c->peer.cert_der = str_n(c->peer_text + der, chain[0].size);
+        c->peer.cert_orgs = c->orgs;
+        if (!c->peer_text)
+            c->peer = (struct http_peer){ .address = c->peer.address, .tls = true };
+    }
+    gnutls_x509_crt_deinit(crt);
+}
+
+int tls_handshake(struct conn *c, bool *ret_h2)
+{
+    gnutls_datum_t alpn;
+    int rc = gnutls_handshake(c->tls);
+    if (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED || (rc < 0 && !gnutls_error_is_fatal(rc)))
+        return 0;
+    if (rc < 0) {
+        gnutls_alert_send_appropriate(c->tls, rc);
+        return -1;
+    }
+    c->peer.tls = true;
+    read_peer(c);
+    *ret_h2 = gnutls_alpn_get_selected_protocol(c->tls, &alpn) >= 0 && alpn.size == 2;
+    return 1;
+}
+
+ssize_t tls_read(struct conn *c, void *at, size_t n)
+{
+    ssize_t got;
+    do
+        got = gnutls_record_recv(c->tls, at, n);
+    while (got == GNUTLS_E_INTERRUPTED);
+    if (got == GNUTLS_E_AGAIN)
+        return -EAGAIN;
+    return got < 0 ? -EIO : got;        /* renegotiation and all else that is no data: over */
+}
+
+int tls_write(struct conn *c)
+{
+    while (c->out_at < c->out.len && c->wire.len - c->wire_at < OUT_MOST) {
+        size_t n = c->out.len - c->out_at;
+        ssize_t put = gnutls_record_send(c->tls, c->out.at + c->out_at, n < 16384 ? n : 16384);
+        if (put == GNUTLS_E_INTERRUPTED || put == GNUTLS_E_AGAIN)
+            continue;                   /* push never waits: it goes into memory */
+        if (put < 0)
+            return -1;
+        c->out_at += (size_t)put;
+    }
+    return 0;
+}
