@@ -167,20 +167,6 @@ static int commit_failed(struct api_op *op, int rc, const struct kl_err *err)
     return api_fail_err(&op->err, op->arena, err);
 }
 
-static unsigned owners_of(struct arena *a, const struct val *v, const struct str **ret)
-{
-    struct val *refs = json_path(v, "metadata.ownerReferences");
-    if (!val_is(refs, VAL_ARR) || !refs->n)
-        return 0;
-    struct str *uids = arena_alloc(a, refs->n * sizeof *uids);
-    unsigned n = 0;
-    val_each(ref, refs)
-        if (uids)
-            uids[n++] = json_str(ref, "uid");
-    *ret = uids;
-    return n;
-}
-
 static struct val *storage_tree(struct api_op *op, struct val *v)
 {
     return api_converts(op->kind) ? api_convert(op->arena, op->kind, op->kind->storage, v) : v;
@@ -221,9 +207,8 @@ static int commit(struct api_op *op, enum store_op_type type, struct val *v, str
         return 0;
     }
     struct store_op sop = { .type = type, .resource = str_of(op->kind->storage->resource), .ns = op->ns, .name = op->name,
-                            .json = buf_str(&b), .uid = json_str(v, "metadata.uid"),
+                            .json = buf_str(&b),
                             .expected = old ? store_object_revision(old) : 0 };
-    sop.n_owners = owners_of(op->arena, v, &sop.owners);
     struct store_object *o = NULL;
     int rc = store_commit(op->api->store, &sop, 1, op->durable, op->durable_ctx, &o, &err);
     if (rc < 0)

@@ -339,8 +339,8 @@ void api_watch(struct api_rq *rq)
     struct kl_err err;
     kl_err_init(&err);
     struct watcher *w = arena_alloc(rq->arena, sizeof *w);
-    uint64_t revision;
-    bool initial;
+    uint64_t revision = 0;
+    bool initial = false;
     if (!w || !(w->scratch = arena_new(API_ARENA_MAX))) {
         api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
         api_send_error(rq);

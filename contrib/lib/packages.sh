@@ -1,0 +1,21 @@
+# packages.sh - what a fresh Debian 12 lacks, for contrib/test and contrib/quickstart. Sourced.
+BUILD_PACKAGES="ca-certificates gcc cmake ninja-build pkg-config libc6-dev libconfig-dev libjansson-dev libnghttp2-dev libgnutls28-dev
+  libcap-dev libarchive-dev libuv1-dev libwslay-dev zlib1g-dev libyaml-dev libmnl-dev libnftables-dev libseccomp-dev libzstd-dev"
+TEST_PACKAGES="libcriterion-dev curl"
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install_missing PACKAGE...: only what is not there, so that a second run needs no network.
+install_missing() {
+    missing=""
+    for p in "$@"; do
+        dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
+    done
+    [ -z "$missing" ] && return 0
+    echo "installing:$missing"
+    as_root apt-get update -qq || true
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}

@@ -1,0 +1,195 @@
+/* patch.c - JSON patch (RFC 6902) and merge patch (RFC 7386). Both work on a copy. */
+#include "object-internal.h"
+
+#define MOST_OPS 10000
+#define MOST_BYTES (12u << 20)          /* what copies may add up to in the arena */
+
+/* --- merge patch --- */
+
+static struct val *merge(struct arena *a, struct val *old, const struct val *patch)
+{
+    if (patch->type != VAL_OBJ)
+        return val_copy(a, patch);
+    if (!val_is(old, VAL_OBJ))
+        old = val_new(a, VAL_OBJ);
+    val_each(m, patch) {
+        if (m->type == VAL_NULL) {
+            json_del(old, val_key(m));
+            continue;
+        }
+        struct val *there = json_get(old, val_key(m)), *now = merge(a, there, m);
+        if (now != there && !json_set(a, old, val_key(m), now))
+            return NULL;
+    }
+    return old;
+}
+
+struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err)
+{
+    if (!val_is(patch, VAL_OBJ)) {
+        kl_err_set(err, KL_BAD_REQUEST, "a merge patch must be an object");
+        return NULL;
+    }
+    struct val *v = merge(a, val_copy(a, old), patch);
+    if (!v || arena_exhausted(a)) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    return v;
+}
+
+/* --- JSON patch --- */
+
+struct spot {
+    struct val *parent;                 /* NULL: the root */
+    struct str key;                     /* unescaped last token */
+    struct val *value;                  /* NULL: not there */
+};
+
+static struct str unescape(struct arena *a, struct str s)
+{
+    if (str_find(s, '~') < 0)
+        return s;
+    char *out = arena_dup(a, s), *o = out;
+    for (size_t i = 0; out && i < s.len; i++) {
+        if (s.at[i] == '~' && i + 1 < s.len)
+            *o++ = s.at[++i] == '1' ? '/' : '~';
+        else
+            *o++ = s.at[i];
+    }
+    return str_n(out, (size_t)(o - out));
+}
+
+static struct val *item_at(struct val *arr, struct str index)
+{
+    int64_t n;
+    if (!str_int(index, &n) || n < 0 || (index.len > 1 && index.at[0] == '0'))
+        return NULL;
+    struct val *v = arr->first;
+    while (v && n--)
+        v = v->next;
+    return v;
+}
+
+static struct val *child(struct val *parent, struct str key)
+{
+    return parent->type == VAL_OBJ ? json_get(parent, key) : parent->type == VAL_ARR ? item_at(parent, key) : NULL;
+}
+
+static int locate(struct arena *a, struct val *root, struct str path, struct spot *ret, struct kl_err *err)
+{
+    *ret = (struct spot){ NULL, STR_NONE, root };
+    if (!path.len)
+        return 0;
+    if (path.at[0] != '/')
+        return kl_err_set(err, KL_BAD_REQUEST, "json patch: path '" STR_FMT "' does not begin with '/'", STR_ARG(path));
+    struct str rest = str_skip(path, 1);
+    while (rest.at) {
+        struct str key = unescape(a, str_cut(&rest, '/'));
+        if (!ret->value || ret->value->type < VAL_ARR)
+            return kl_err_set(err, KL_INVALID, "the server rejected our request due to an error in our request: path '" STR_FMT
+                              "' does not exist", STR_ARG(path));
+        *ret = (struct spot){ ret->value, key, child(ret->value, key) };
+    }
+    return 0;
+}
+
+static int missing(struct kl_err *err, const char *op, struct str path)
+{
+    return kl_err_set(err, KL_INVALID, "json patch: %s operation does not apply: doc is missing path: \"" STR_FMT "\"", op, STR_ARG(path));
+}
+
+static int insert(struct arena *a, struct val **root, struct spot *s, struct val *v, struct str path, struct kl_err *err)
+{
+    int64_t n;
+    if (!v)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (!s->parent) {
+        *root = v;
+        return 0;
+    }
+    if (s->parent->type == VAL_OBJ)
+        return json_set(a, s->parent, s->key, v) ? 0 : -KL_NO_MEMORY;
+    v->key = NULL;
+    if (str_is(s->key, "-"))
+        return val_push(s->parent, v) ? 0 : -KL_NO_MEMORY;
+    if (!str_int(s->key, &n) || n < 0 || n > s->parent->n)
+        return missing(err, "add", path);
+    if (n == s->parent->n)
+        return val_push(s->parent, v) ? 0 : -KL_NO_MEMORY;
+    struct val *before = NULL, *at = s->parent->first;
+    for (; n; n--)
+        before = at, at = at->next;
+    v->next = at;
+    *(before ? &before->next : &s->parent->first) = v;
+    s->parent->n++;
+    return 0;
+}
+
+static int apply_op(struct arena *a, struct val **root, const struct val *op, struct kl_err *err)
+{
+    struct str name = json_str(op, "op"), path = json_str(op, "path"), from = json_str(op, "from");
+    struct val *value = json_get(op, STR("value"));
+    struct spot to, src;
+    bool add = str_is(name, "add"), replace = str_is(name, "replace"), test = str_is(name, "test");
+    bool move = str_is(name, "move"), copy = str_is(name, "copy"), remove = str_is(name, "remove");
+    if (!(add || replace || test || move || copy || remove) || !path.at || ((move || copy) && !from.at))
+        return kl_err_set(err, KL_BAD_REQUEST, "json patch: unexpected operation '" STR_FMT "'", STR_ARG(name));
+    if ((add || replace || test) && !value)
+        return kl_err_set(err, KL_BAD_REQUEST, "json patch: operation '" STR_FMT "' has no value", STR_ARG(name));
+    if (move || copy) {
+        if (locate(a, *root, from, &src, err) < 0)
+            return -err->code;
+        if (!src.value)
+            return missing(err, move ? "move" : "copy", from);
+        if (move && (str_eq(path, from) || (str_starts(path, from) && path.at[from.len] == '/')))
+            return str_eq(path, from) ? 0 : kl_err_set(err, KL_INVALID, "json patch: a value cannot move into itself");
+        value = val_copy(a, src.value);
+        if (move && src.parent)
+            val_unlink(src.parent, src.value);
+    }
+    if (locate(a, *root, path, &to, err) < 0)
+        return -(err ? err->code : KL_INVALID);
+    if ((remove || replace || test) && !to.value)
+        return missing(err, test ? "testing" : remove ? "remove" : "replace", path);
+    if (test)
+        return val_equal(to.value, value) ? 0 : kl_err_set(err, KL_INVALID, "json patch: testing path " STR_FMT " failed: test failed", STR_ARG(path));
+    if (remove) {
+        if (!to.parent)
+            return kl_err_set(err, KL_INVALID, "json patch: the whole document cannot be removed");
+        val_unlink(to.parent, to.value);
+        return 0;
+    }
+    if (replace && to.parent && to.parent->type == VAL_ARR) {
+        val_replace(to.value, val_copy(a, value));
+        return 0;
+    }
+    return insert(a, root, &to, move || copy ? value : val_copy(a, value), path, err);
+}
+
+struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
+{
+    struct val *root = val_copy(a, old);
+    size_t before = arena_used(a);
+    if (!val_is(ops, VAL_ARR)) {
+        kl_err_set(err, KL_BAD_REQUEST, "a JSON patch must be an array of operations");
+        return NULL;
+    }
+    if (ops->n > MOST_OPS) {
+        kl_err_set(err, KL_TOO_LARGE, "The allowed maximum operations in a JSON patch is %d, got %u", MOST_OPS, ops->n);
+        return NULL;
+    }
+    val_each(op, ops) {
+        if (apply_op(a, &root, op, err) < 0)
+            return NULL;
+        if (arena_exhausted(a) || arena_used(a) - before > MOST_BYTES) {
+            kl_err_set(err, KL_TOO_LARGE, "the JSON patch makes the object too large");
+            return NULL;
+        }
+    }
+    if (!val_is(root, VAL_OBJ)) {
+        kl_err_set(err, KL_INVALID, "the JSON patch leaves no object");
+        return NULL;
+    }
+    return root;
+}

@@ -1,0 +1,376 @@
+/* selector.c - label and field selectors: parsed once, matched over trees or straight over stored text. */
+#include <stdlib.h>
+
+#include "base/json_scan.h"
+#include "object-internal.h"
+
+enum operator { OP_IN = 1, OP_NOT_IN, OP_EXISTS, OP_ABSENT };
+
+struct requirement {
+    struct requirement *next;
+    struct str key;                     /* label, or field path */
+    const char *path;                   /* field path, zero-terminated; NULL: a label */
+    enum operator op;
+    struct str *values;
+    unsigned n;
+};
+
+struct selector {
+    struct requirement *first, *last;
+    bool nothing;
+};
+
+static struct requirement *add(struct arena *a, struct selector *s, struct str key, enum operator op, unsigned room)
+{
+    struct requirement *r = arena_alloc(a, sizeof *r);
+    if (!r || !(r->values = arena_alloc(a, (room + 1) * sizeof *r->values)))
+        return NULL;
+    r->key = key;
+    r->op = op;
+    *(s->last ? &s->last->next : &s->first) = r;
+    s->last = r;
+    return r;
+}
+
+/* --- label text --- */
+
+struct scan {
+    struct str rest;
+    struct arena *arena;
+    struct kl_err *err;
+};
+
+static bool word_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '/';
+}
+
+static struct str word(struct scan *s)
+{
+    s->rest = str_trim(s->rest);
+    size_t n = 0;
+    while (n < s->rest.len && word_char(s->rest.at[n]))
+        n++;
+    struct str w = str_n(s->rest.at, n);
+    s->rest = str_trim(str_skip(s->rest, n));
+    return w;
+}
+
+static bool eat(struct scan *s, const char *text)
+{
+    if (!str_starts(s->rest, str_of(text)))
+        return false;
+    s->rest = str_trim(str_skip(s->rest, strlen(text)));
+    return true;
+}
+
+static bool label_name_ok(struct str s, size_t most)
+{
+    if (s.len > most)
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!word_char(s.at[i]) || s.at[i] == '/' || ((i == 0 || i + 1 == s.len) && strchr("-_.", s.at[i])))
+            return false;
+    return true;
+}
+
+static int bad_token(struct scan *s, const char *expected)
+{
+    return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: found '%.*s', expected: %s", (int)(s->rest.len < 40 ? s->rest.len : 40),
+                      s->rest.len ? s->rest.at : "", expected);
+}
+
+static int check_key(struct scan *s, struct str key)
+{
+    struct str name = key;
+    if (str_find(key, '/') >= 0)
+        str_cut(&name, '/');
+    if (name.len && label_name_ok(name, 63))
+        return 0;
+    return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: <nil>: Invalid value: \"" STR_FMT "\": name part must consist of "
+                      "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character", STR_ARG(key));
+}
+
+static int value_list(struct scan *s, struct requirement *r, unsigned room)
+{
+    if (!eat(s, "("))
+        return bad_token(s, "'('");
+    do {
+        if (r->n == room)
+            return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: more than %u values", room);
+        r->values[r->n++] = word(s);
+    } while (eat(s, ","));
+    return eat(s, ")") ? 0 : bad_token(s, "',' or ')'");
+}
+
+static int parse_term(struct scan *s, struct selector *sel)
+{
+    bool absent = eat(s, "!");
+    struct str key = word(s);
+    unsigned commas = 1;
+    if (!key.len)
+        return bad_token(s, "identifier");
+    if (check_key(s, key) < 0)
+        return -1;
+    for (size_t i = 0; i < s->rest.len; i++)
+        commas += s->rest.at[i] == ',';
+    struct scan ahead = *s;
+    struct str op = word(&ahead);
+    bool in = str_is(op, "in"), not_in = str_is(op, "notin");
+    if (in || not_in)
+        *s = ahead;
+    bool eq = !in && !not_in && (eat(s, "==") || (s->rest.len && s->rest.at[0] == '=' && eat(s, "=")));
+    bool ne = !in && !not_in && !eq && eat(s, "!=");
+    if (absent && (in || not_in || eq || ne))
+        return bad_token(s, "',' or end");
+    struct requirement *r = add(s->arena, sel, key, absent ? OP_ABSENT : in || eq ? OP_IN : not_in || ne ? OP_NOT_IN : OP_EXISTS, commas);
+    if (!r)
+        return kl_err_set(s->err, KL_NO_MEMORY, "out of memory");
+    if (in || not_in)
+        return value_list(s, r, commas);
+    if (eq || ne)
+        r->values[r->n++] = word(s);
+    for (unsigned i = 0; i < r->n; i++)
+        if (!label_name_ok(r->values[i], 63))
+            return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: values[0][" STR_FMT "]: Invalid value: \"" STR_FMT
+                              "\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
+                              STR_ARG(key), STR_ARG(r->values[i]));
+    return 0;
+}
+
+struct selector *selector_parse_labels(struct arena *a, struct str text, struct kl_err *err)
+{
+    struct selector *sel = arena_alloc(a, sizeof *sel);
+    struct scan s = { str_trim(text), a, err };
+    if (!sel) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    while (s.rest.len) {
+        if (parse_term(&s, sel) < 0)
+            return NULL;
+        if (!s.rest.len)
+            break;
+        if (!eat(&s, ",")) {
+            bad_token(&s, "',' or end");
+            return NULL;
+        }
+    }
+    return sel;
+}
+
+/* --- fields --- */
+
+static bool field_known(const struct schema_kind *k, struct str key)
+{
+    struct str rest = str_of(k->selectable ? k->selectable : "");
+    if (str_is(key, "metadata.name") || (str_is(key, "metadata.namespace") && k->flags & K_NAMESPACED))
+        return true;
+    while (rest.at)
+        if (str_eq(str_cut(&rest, ','), key))
+            return true;
+    return false;
+}
+
+/* Kinds that are stored under other names (events.k8s.io) are selected by the stored ones. */
+static const char *stored_path(struct arena *a, const struct schema_kind *k, struct str key)
+{
+    if (k->storage != k && str_starts(key, STR("regarding.")))
+        return arena_printf(a, "involvedObject." STR_FMT, STR_ARG(str_skip(key, 10)));
+    if (k->storage != k && str_is(key, "reportingController"))
+        return "reportingComponent";
+    if (str_is(key, "source") && strcmp(k->kind, "Event") == 0)
+        return "source.component";
+    return arena_dup(a, key);
+}
+
+struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err)
+{
+    struct selector *sel = arena_alloc(a, sizeof *sel);
+    while (sel && text.at) {
+        struct str term = str_trim(str_cut(&text, ','));
+        long eq = str_find(term, '=');
+        if (!term.len)
+            continue;
+        if (eq < 1) {
+            kl_err_set(err, KL_BAD_REQUEST, "invalid selector: '" STR_FMT "'; can't understand '" STR_FMT "'", STR_ARG(term), STR_ARG(term));
+            return NULL;
+        }
+        bool ne = term.at[eq - 1] == '!';
+        struct str key = str_trim(str_n(term.at, (size_t)eq - ne)), value = str_skip(term, (size_t)eq + 1);
+        if (!ne && value.len && value.at[0] == '=')
+            value = str_skip(value, 1);
+        if (!field_known(k, key)) {
+            kl_err_set(err, KL_BAD_REQUEST, "field label not supported: " STR_FMT, STR_ARG(key));
+            return NULL;
+        }
+        struct requirement *r = add(a, sel, key, ne ? OP_NOT_IN : OP_IN, 1);
+        if (!r)
+            break;
+        r->path = stored_path(a, k, key);
+        r->values[r->n++] = str_trim(value);
+    }
+    if (arena_exhausted(a) || !sel) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    return sel;
+}
+
+/* --- trees --- */
+
+static int add_expression(struct arena *a, struct selector *s, const struct val *e, struct kl_err *err)
+{
+    static const struct {
+        const char *name;
+        enum operator op;
+    } rows[] = { { "In", OP_IN }, { "NotIn", OP_NOT_IN }, { "Exists", OP_EXISTS }, { "DoesNotExist", OP_ABSENT } };
+    struct str op = json_str(e, "operator");
+    struct val *values = json_get(e, STR("values"));
+    for (size_t i = 0; i < 4; i++) {
+        if (!str_is(op, rows[i].name))
+            continue;
+        struct requirement *r = add(a, s, json_str(e, "key"), rows[i].op, val_is(values, VAL_ARR) ? values->n : 0);
+        if (!r)
+            return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        if (val_is(values, VAL_ARR))
+            val_each(v, values)
+                r->values[r->n++] = val_str(v);
+        return 0;
+    }
+    return kl_err_set(err, KL_INVALID, "\"" STR_FMT "\" is not a valid label selector operator", STR_ARG(op));
+}
+
+struct selector *selector_of_tree(struct arena *a, const struct val *v, struct kl_err *err)
+{
+    struct selector *s = arena_alloc(a, sizeof *s);
+    struct val *labels = json_get(v, STR("matchLabels")), *expr = json_get(v, STR("matchExpressions"));
+    if (!s) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    s->nothing = v == NULL;
+    if (val_is(labels, VAL_OBJ))
+        val_each(l, labels) {
+            struct requirement *r = add(a, s, val_key(l), OP_IN, 1);
+            if (!r)
+                return NULL;
+            r->values[r->n++] = val_str(l);
+        }
+    if (val_is(expr, VAL_ARR))
+        val_each(e, expr)
+            if (add_expression(a, s, e, err) < 0)
+                return NULL;
+    return s;
+}
+
+bool selector_empty(const struct selector *s)
+{
+    return !s->first && !s->nothing;
+}
+
+/* value.at NULL: the label or field is not there. */
+static bool meets(const struct requirement *r, struct str value)
+{
+    bool in = false;
+    if (r->op == OP_EXISTS || r->op == OP_ABSENT)
+        return (value.at != NULL) == (r->op == OP_EXISTS);
+    if (!value.at && r->path)
+        value = STR("");                /* fields that are not there are empty */
+    for (unsigned i = 0; value.at && i < r->n; i++)
+        in |= str_eq(value, r->values[i]) || (!value.len && !r->values[i].len);
+    return in == (r->op == OP_IN);
+}
+
+bool selector_matches_labels(const struct selector *s, const struct val *labels)
+{
+    for (const struct requirement *r = s->first; r && !s->nothing; r = r->next)
+        if (!meets(r, val_str(json_get(labels, r->key))))
+            return false;
+    return !s->nothing;
+}
+
+static struct str scalar_text(struct str v)
+{
+    return v.len && v.at[0] == '"' ? json_scan_text(v) : v;
+}
+
+bool selector_matches_fields(const struct selector *s, const struct val *object)
+{
+    for (const struct requirement *r = s->first; r; r = r->next) {
+        _cleanup_buf_ struct buf b = BUF_INIT(4096);
+        struct val *v = json_path(object, r->path);
+        if (v)
+            json_write(&b, v);
+        if (!meets(r, v ? scalar_text(buf_str(&b)) : STR_NONE))
+            return false;
+    }
+    return true;
+}
+
+bool selector_matches_text(const struct selector *s, struct str json)
+{
+    struct str labels = STR_NONE;
+    bool have_labels = false;
+    for (const struct requirement *r = s->first; r && !s->nothing; r = r->next) {
+        struct str v;
+        if (r->path) {
+            v = scalar_text(json_scan_path(json, r->path));
+        } else {
+            if (!have_labels)
+                labels = json_scan_path(json, "metadata.labels");
+            have_labels = true;
+            v = labels.at ? json_scan_text(json_scan_member(labels, r->key)) : STR_NONE;
+        }
+        if (!meets(r, v))
+            return false;
+    }
+    return !s->nothing;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct requirement *const *x = a, *const *y = b;
+    return str_cmp((*x)->key, (*y)->key);
+}
+
+static void write_one(struct buf *b, const struct requirement *r)
+{
+    if (r->op == OP_ABSENT)
+        buf_add_c(b, '!');
+    buf_add_str(b, r->key);
+    if (r->op == OP_EXISTS || r->op == OP_ABSENT)
+        return;
+    if (r->op == OP_IN && r->n == 1) {
+        buf_add_c(b, '=');
+        buf_add_str(b, r->values[0]);
+        return;
+    }
+    buf_add_z(b, r->op == OP_IN ? " in (" : " notin (");
+    for (unsigned i = 0; i < r->n; i++) {
+        buf_add_z(b, i ? "," : "");
+        buf_add_str(b, r->values[i]);
+    }
+    buf_add_c(b, ')');
+}
+
+void selector_write(struct buf *b, const struct selector *s)
+{
+    const struct requirement *at[256];
+    unsigned n = 0;
+    for (const struct requirement *r = s->first; r && n < 256; r = r->next)
+        at[n++] = r;
+    qsort(at, n, sizeof *at, by_text);
+    for (unsigned i = 0; i < n; i++) {
+        buf_add_z(b, i ? "," : "");
+        write_one(b, at[i]);
+    }
+}
+
+struct str selector_exact(const struct selector *s, const char *field)
+{
+    for (const struct requirement *r = s->first; r; r = r->next)
+        if (r->path && strcmp(r->path, field) == 0 && r->op == OP_IN)
+            return r->values[0];
+    return STR_NONE;
+}
