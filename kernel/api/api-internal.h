@@ -204,8 +204,6 @@ struct api {
     unsigned n_checks;
     bool ready;
     int64_t started_wall_ns;
-    struct map events;                  /* events.c */
-    struct api_docs *docs;              /* discovery and openapi documents, made on first use */
     uint64_t requests;
 };
 

@@ -1,9 +1,8 @@
 /* api.h - the Kubernetes API over the store. All [loop].
  *
  * Life of a request: http -> api_handle (request.c parses the URL into one tuple) -> authentication -> authorization ->
- * a verb (read.c, watch.c, create.c, update.c, delete.c, subresource.c, streams.c) or a document (discovery.c, openapi.c,
- * health.c) -> respond.c in the form that was asked for. The same verbs serve plugins through keelson.host.objects/0
- * (objects.c), which enter behind authorization.
+ * a verb (read.c, watch.c, write.c over create.c, update.c, delete.c, subresource.c) or a document (discovery.c, openapi.c, health.c) ->
+ * rq.c and forms.c in the form that was asked for.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -56,9 +55,5 @@ int api_bootstrap(struct api *a, struct kl_err *err);
 void api_set_ready(struct api *a, bool ready);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
 void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
-
-/* keelson.host.objects/0 of this process. The table's functions find the api through api_of (set once). */
-struct kl_host_objects;
-const struct kl_host_objects *api_objects(struct api *a);
 
 #endif

@@ -1,0 +1,69 @@
+/* bootstrap.c - what every cluster starts with: namespaces, priority classes, the kubernetes Service. Made once; what is there stays. */
+#include "api-internal.h"
+#include "base/log.h"
+
+static int make(struct api *api, const char *group, const char *version, const char *kind, const char *ns, const char *text, struct kl_err *err)
+{
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    const struct schema_kind *k = schema_kind_find(str_of(group), str_of(version), str_of(kind));
+    struct api_op op = { .api = api, .arena = a, .kind = k, .ns = str_of(ns) };
+    struct val *v = NULL;
+    if (!a || !k)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (api_op_decode(&op, k->type, MEDIA_JSON, str_of(text), &v) < 0 || api_op_create(&op, v) < 0) {
+        if (op.err.code == KL_ALREADY_EXISTS)
+            return 0;
+        return kl_err_set(err, op.err.code, "bootstrap of %s: %s", kind, op.err.message);
+    }
+    return 0;
+}
+
+static bool claim(void *ctx, struct store_object *o)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct val *v = a ? json_parse(a, store_object_json(o), NULL) : NULL;
+    if (v)
+        api_service_claim(ctx, v);
+    return true;
+}
+
+static int make_service(struct api *api, struct kl_err *err)
+{
+    struct str cidr = str_of(api->conf.service_cidr), base = str_cut(&cidr, '/');
+    char ip[64], text[512];
+    unsigned a, b, c, d;
+    snprintf(ip, sizeof ip, STR_FMT, STR_ARG(base));
+    if (sscanf(ip, "%u.%u.%u.%u", &a, &b, &c, &d) != 4)
+        return kl_err_set(err, KL_INVALID, "service CIDR '%s' is not IPv4", api->conf.service_cidr);
+    snprintf(text, sizeof text,
+             "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"clusterIP\":"
+             "\"%u.%u.%u.%u\",\"ports\":[{\"name\":\"https\",\"port\":443,\"targetPort\":%d}]}}", a, b, c, d + 1, api->conf.advertise_port);
+    return make(api, "", "v1", "Service", "default", text, err);
+}
+
+int api_bootstrap(struct api *api, struct kl_err *err)
+{
+    static const char *const namespaces[] = { "default", "kube-system", "kube-public", "kube-node-lease" };
+    struct store_range services = { .resource = STR("/services"), .head = true };
+    char text[128];
+    int rc = 0;
+    store_list(api->store, &services, claim, api);
+    for (size_t i = 0; i < 4 && rc == 0; i++) {
+        snprintf(text, sizeof text, "{\"metadata\":{\"name\":\"%s\"}}", namespaces[i]);
+        rc = make(api, "", "v1", "Namespace", "", text, err);
+    }
+    if (rc == 0)
+        rc = make(api, "scheduling.k8s.io", "v1", "PriorityClass", "",
+                  "{\"metadata\":{\"name\":\"system-cluster-critical\"},\"value\":2000000000,\"description\":\"For pods that the cluster needs.\"}", err);
+    if (rc == 0)
+        rc = make(api, "scheduling.k8s.io", "v1", "PriorityClass", "",
+                  "{\"metadata\":{\"name\":\"system-node-critical\"},\"value\":2000001000,\"description\":\"For pods that their node needs.\"}", err);
+    return rc == 0 ? make_service(api, err) : rc;
+}
+
+void api_free(struct api *a)
+{
+    if (a)
+        api_alloc_free(a->alloc);
+    mem_free(a);
+}
