@@ -1,0 +1,21 @@
+/* cli.h - the commands of the one binary. Exit status: 0 done, 1 failed, 2 wrong use. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <keelson/error.h>
+
+int cmd_server(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
+int cmd_plugin(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+/* --name value or --name=value; *value points into argv. 1 taken, 0 another argument, 2 wrong use (said already). */
+int cli_option(int argc, char **argv, int *i, const char *name, const char **value);
+/* "keelson: text" on standard error; returns status. */
+__attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
+
+/* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key; and the administrator's kubeconfig. */
+int pki_ensure(const char *dir, const char *address, struct kl_err *err);
+int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* pki.c - keys and certificates of a cluster, made when they are not there: a CA, the server's certificate, the administrator's
+ * kubeconfig. ECDSA P-256; files 0600. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/x509.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "cli/cli.h"
+
+#define YEAR (365 * 86400)
+
+struct pair {
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_t crt;
+};
+
+struct request {
+    const char *cn, *org, *address;
+    bool ca, server;
+};
+
+static void pair_free(struct pair *p)
+{
+    if (p->key)
+        gnutls_x509_privkey_deinit(p->key);
+    if (p->crt)
+        gnutls_x509_crt_deinit(p->crt);
+}
+
+static int write_file(const char *path, const void *at, size_t n, struct kl_err *err)
+{
+    char temp[4200];
+    snprintf(temp, sizeof temp, "%s.tmp", path);
+    _cleanup_close_ int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, at, n) != (ssize_t)n || fsync(fd) < 0 || rename(temp, path) < 0)
+        return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be written: %s", path, strerror(errno));
+    return 0;
+}
+
+static int issue(struct pair *p, const struct request *r, const struct pair *signer)
+{
+    unsigned char serial[16];
+    time_t now = (time_t)(env_wall_ns() / NS_PER_S);
+    int rc = gnutls_x509_privkey_init(&p->key);
+    if (rc >= 0)
+        rc = gnutls_x509_privkey_generate(p->key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    if (rc < 0 || (rc = gnutls_x509_crt_init(&p->crt)) < 0)
+        return rc;
+    env_random(serial, sizeof serial);
+    serial[0] &= 0x7f;
+    gnutls_x509_crt_set_version(p->crt, 3);
+    gnutls_x509_crt_set_serial(p->crt, serial, sizeof serial);
+    gnutls_x509_crt_set_activation_time(p->crt, now - 300);
+    gnutls_x509_crt_set_expiration_time(p->crt, now + (r->ca ? 10 : 1) * YEAR);
+    gnutls_x509_crt_set_dn_by_oid(p->crt, GNUTLS_OID_X520_COMMON_NAME, 0, r->cn, (unsigned)strlen(r->cn));
+    if (r->org)
+        gnutls_x509_crt_set_dn_by_oid(p->crt, GNUTLS_OID_X520_ORGANIZATION_NAME, 0, r->org, (unsigned)strlen(r->org));
+    gnutls_x509_crt_set_key(p->crt, p->key);
+    gnutls_x509_crt_set_basic_constraints(p->crt, r->ca, r->ca ? 1 : -1);
+    gnutls_x509_crt_set_key_usage(p->crt, r->ca ? GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN : GNUTLS_KEY_DIGITAL_SIGNATURE);
+    if (!r->ca)
+        gnutls_x509_crt_set_key_purpose_oid(p->crt, r->server ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT, 0);
+    if (r->server) {
+        static const char *const names[] = { "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                             "kubernetes.default.svc.cluster.local" };
+        struct in_addr in;
+        for (size_t i = 0; i < 5; i++)
+            gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_DNSNAME, names[i], (unsigned)strlen(names[i]), GNUTLS_FSAN_APPEND);
+        inet_pton(AF_INET, "127.0.0.1", &in);
+        gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_IPADDRESS, &in, sizeof in, GNUTLS_FSAN_APPEND);
+        if (inet_pton(AF_INET, r->address, &in) == 1)
+            gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_IPADDRESS, &in, sizeof in, GNUTLS_FSAN_APPEND);
+    }
+    const struct pair *by = signer ? signer : p;
+    return gnutls_x509_crt_sign2(p->crt, by->crt, by->key, GNUTLS_DIG_SHA256, 0);
+}
+
+static int save(const struct pair *p, const char *dir, const char *name, struct kl_err *err)
+{
+    gnutls_datum_t crt = { 0 }, key = { 0 };
+    char path[4200];
+    int rc = gnutls_x509_crt_export2(p->crt, GNUTLS_X509_FMT_PEM, &crt);
+    if (rc >= 0)
+        rc = gnutls_x509_privkey_export2(p->key, GNUTLS_X509_FMT_PEM, &key);
+    if (rc < 0) {
+        rc = kl_err_set(err, KL_INTERNAL, "certificate '%s': %s", name, gnutls_strerror(rc));
+    } else {
+        snprintf(path, sizeof path, "%s/%s.key", dir, name);
+        rc = write_file(path, key.data, key.size, err);
+        snprintf(path, sizeof path, "%s/%s.crt", dir, name);
+        if (rc == 0)
+            rc = write_file(path, crt.data, crt.size, err);
+    }
+    gnutls_free(crt.data);
+    gnutls_free(key.data);
+    return rc;
+}
+
+static int load(struct pair *p, const char *dir, const char *name)
+{
+    gnutls_datum_t crt = { 0 }, key = { 0 };
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s.crt", dir, name);
+    int rc = gnutls_load_file(path, &crt);
+    snprintf(path, sizeof path, "%s/%s.key", dir, name);
+    if (rc >= 0)
+        rc = gnutls_load_file(path, &key);
+    if (rc >= 0 && (rc = gnutls_x509_crt_init(&p->crt)) >= 0 && (rc = gnutls_x509_privkey_init(&p->key)) >= 0)
+        rc = gnutls_x509_crt_import(p->crt, &crt, GNUTLS_X509_FMT_PEM);
+    if (rc >= 0)
+        rc = gnutls_x509_privkey_import(p->key, &key, GNUTLS_X509_FMT_PEM);
+    gnutls_free(crt.data);
+    gnutls_free(key.data);
+    return rc;
+}
+
+static bool exists(const char *dir, const char *name)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s.crt", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static int ensure_one(const char *dir, const char *name, const struct request *r, const struct pair *ca, struct kl_err *err)
+{
+    struct pair p = { 0 };
+    if (exists(dir, name))
+        return 0;
+    int rc = issue(&p, r, ca);
+    rc = rc < 0 ? kl_err_set(err, KL_INTERNAL, "certificate '%s': %s", name, gnutls_strerror(rc)) : save(&p, dir, name, err);
+    pair_free(&p);
+    return rc;
+}
+
+int pki_ensure(const char *dir, const char *address, struct kl_err *err)
+{
+    static const struct request ca_request = { .cn = "keelson-ca", .ca = true };
+    struct request server = { .cn = "kube-apiserver", .address = address, .server = true };
+    static const struct request admin = { .cn = "kubernetes-admin", .org = "system:masters" };
+    struct pair ca = { 0 };
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be made: %s", dir, strerror(errno));
+    int rc = ensure_one(dir, "ca", &ca_request, NULL, err);
+    if (rc == 0 && (rc = load(&ca, dir, "ca")) < 0)
+        rc = kl_err_set(err, KL_INVALID, "'%s/ca.crt' and its key cannot be read: %s", dir, gnutls_strerror(rc));
+    if (rc == 0)
+        rc = ensure_one(dir, "server", &server, &ca, err);
+    if (rc == 0)
+        rc = ensure_one(dir, "admin", &admin, &ca, err);
+    pair_free(&ca);
+    return rc;
+}
+
+static int add_file(struct buf *b, const char *key, const char *dir, const char *name, struct kl_err *err)
+{
+    gnutls_datum_t raw = { 0 }, text = { 0 };
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int rc = gnutls_load_file(path, &raw);
+    if (rc >= 0)
+        rc = gnutls_base64_encode2(&raw, &text);
+    if (rc >= 0)
+        buf_printf(b, "    %s: %.*s\n", key, (int)text.size, text.data);
+    gnutls_free(raw.data);
+    gnutls_free(text.data);
+    return rc < 0 ? kl_err_set(err, KL_INVALID, "'%s': %s", path, gnutls_strerror(rc)) : 0;
+}
+
+int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    buf_printf(&b, "apiVersion: v1\nkind: Config\nclusters:\n- name: keelson\n  cluster:\n    server: https://%s:%d\n",
+               strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, port);
+    int rc = add_file(&b, "certificate-authority-data", dir, "ca.crt", err);
+    buf_add_z(&b, "users:\n- name: kubernetes-admin\n  user:\n");
+    if (rc == 0)
+        rc = add_file(&b, "client-certificate-data", dir, "admin.crt", err);
+    if (rc == 0)
+        rc = add_file(&b, "client-key-data", dir, "admin.key", err);
+    buf_add_z(&b, "contexts:\n- name: keelson\n  context:\n    cluster: keelson\n    user: kubernetes-admin\ncurrent-context: keelson\n");
+    return rc == 0 ? write_file(path, b.at, b.len, err) : rc;
+}

@@ -1,0 +1,41 @@
+/* main.c - picks the command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    { "server", cmd_server, "store and API in one process" },
+    { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
+    { "plugin", cmd_plugin, "inspect FILE: what a plugin file is, without running it, and whether it loads" },
+    { "version", cmd_version, "what this is" },
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: keelson COMMAND [ARGUMENT...]\n", to);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "keelson: unknown command '%s'\n", argv[1]);
+    usage(stderr);
+    return 2;
+}

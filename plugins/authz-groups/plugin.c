@@ -1,0 +1,58 @@
+/* plugin.c - authz-groups: the members of one group may do everything, everybody may ask for health and version, whoever is known may ask
+ * what is served. All else is left to others in the chain. */
+#include <keelson/iface/auth.h>
+
+struct conf {
+    const char *admins;
+};
+
+static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
+{
+    (void)h;
+    (void)c;
+    *self = (void *)conf;
+    return 0;
+}
+
+static int in_group(const struct kl_user *u, const char *group)
+{
+    for (const char *const *g = u->groups; g && *g; g++)
+        if (strcmp(*g, group) == 0)
+            return 1;
+    return 0;
+}
+
+static int below(const char *path, const char *head)
+{
+    size_t n = strlen(head);
+    return strncmp(path, head, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    static const char *const open_paths[] = { "/healthz", "/livez", "/readyz", "/version" };
+    static const char *const known_paths[] = { "/api", "/apis", "/openapi" };
+    const struct conf *conf = self;
+    (void)c;
+    if (in_group(user, conf->admins))
+        return 1;
+    if (r->is_resource || strcmp(r->verb, "get") != 0)
+        return r->is_resource && strcmp(r->resource, "selfsubjectreviews") == 0 && in_group(user, "system:authenticated");
+    for (int i = 0; i < 4; i++)
+        if (below(r->path, open_paths[i]))
+            return 1;
+    for (int i = 0; i < 3; i++)
+        if (below(r->path, known_paths[i]) && in_group(user, "system:authenticated"))
+            return 1;
+    return 0;
+}
+
+static const struct kl_authz table = { .size = sizeof table, .life = { .open = open_ }, .authorize = authorize };
+static const struct kl_provider provides[] = { { KL_AUTHZ_0, "groups", 0, &table } };
+static const struct kl_conf_field fields[] = {
+    { .key = "admins", .type = KL_CONF_STR, .offset = offsetof(struct conf, admins), .fallback = "system:masters",
+      .doc = "group whose members may do everything" },
+};
+
+KL_PLUGIN_DEFINE("dev.keelson.authz-groups", "0.1.0", "keelson.authz/0:groups", "", .summary = "everything for one group",
+                 .license = "Apache-2.0", .providers = KL_ARRAY_OF(provides), .conf = KL_ARRAY_OF(fields), .conf_size = sizeof(struct conf));
