@@ -204,6 +204,20 @@ static int conform_field(struct walk *w, const struct schema_field *f, struct va
     return 0;
 }
 
+/* A zero that Go cannot tell from "not there": defaults apply to it, and the encoder knows when to show it. */
+static bool is_unset(const struct schema_field *f, const struct val *v)
+{
+    if (f->shape != SHAPE_ONE || f->flags & F_POINTER)
+        return false;
+    switch (f->type->kind) {
+    case T_STRING: return v->n == 0;
+    case T_BOOL:
+    case T_INT32:
+    case T_INT64: return v->i == 0;
+    default: return false;
+    }
+}
+
 static bool is_type_meta(struct str key)
 {
     return str_is(key, "kind") || str_is(key, "apiVersion");
@@ -242,7 +256,8 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
             continue;
         if (meta ? m->type != VAL_STR : conform_field(w, t->flat[at], m, &here, t->go) < 0)
             return meta ? wrong(w, m, &here, t->go, "string") : -1;
-        slots[slot] = m;
+        if (meta || !is_unset(t->flat[at], m))
+            slots[slot] = m;
     }
     relink(v, slots, t->n_flat + 2u);
     return 0;

@@ -39,6 +39,14 @@ static void declared(struct defaulting *d, const struct schema_field *f, struct 
 
 static void walk(struct defaulting *d, const struct schema_type *t, struct val *v);
 
+static bool has_defaults(const struct schema_type *t)
+{
+    bool any = default_of(t) != NULL;
+    for (unsigned i = 0; i < t->n_flat && !any; i++)
+        any = t->flat[i]->fallback != NULL;
+    return any;
+}
+
 static void walk_field(struct defaulting *d, const struct schema_field *f, struct val *v)
 {
     if (f->type->kind != T_STRUCT)
@@ -62,7 +70,7 @@ static void walk(struct defaulting *d, const struct schema_type *t, struct val *
         if (f->fallback)
             declared(d, f, v);
         /* A struct by value is always there: its own defaults count even when nothing was said. */
-        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && default_of(f->type))
+        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && has_defaults(f->type))
             json_obj(d->arena, v, name);
         struct val *m = json_get(v, name);
         if (m)
@@ -143,8 +151,11 @@ static void pod_spec(struct defaulting *d, struct val *v)
 static void pod(struct defaulting *d, struct val *v)
 {
     struct val *spec = json_get(v, STR("spec"));
-    if (spec)
-        each_container(d, spec, container_requests);
+    if (!spec)
+        return;
+    each_container(d, spec, container_requests);
+    if (!json_get(spec, STR("enableServiceLinks")))
+        json_set_bool(d->arena, spec, STR("enableServiceLinks"), true);
 }
 
 static void service(struct defaulting *d, struct val *v)
