@@ -65,7 +65,8 @@ static int empty_unified(struct runtime *rt, struct kl_err *err)
     struct str rest = str_trim(buf_str(&b));
     while (rc == 0 && rest.at && rest.len) {
         char name[64];
-        snprintf(name, sizeof name, STR_FMT, STR_ARG(str_cut(&rest, ' ')));
+        struct str part = str_cut(&rest, ' ');
+        snprintf(name, sizeof name, STR_FMT, STR_ARG(part));
         rc = mount_v1(rt, name, err);
     }
     return rc;
@@ -92,7 +93,8 @@ void cgroup_undo(struct runtime *rt)
         return;
     for (struct str rest = buf_str(&b); rest.at;) {
         char at[256];
-        snprintf(at, sizeof at, STR_FMT, STR_ARG(str_cut(&rest, '\n')));
+        struct str line = str_cut(&rest, '\n');
+        snprintf(at, sizeof at, STR_FMT, STR_ARG(line));
         if (strncmp(at, TOP "/", sizeof TOP) == 0 && umount2(at, 0) == 0) {
             rmdir(at);
             kl_log(rt->host, KL_INFO, "unmounted '%s', which this runtime had mounted", at);

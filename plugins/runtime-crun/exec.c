@@ -105,14 +105,6 @@ static void set_size(void *ctx, unsigned columns, unsigned rows)
     ioctl(*(int *)ctx, TIOCSWINSZ, &w);
 }
 
-static void kill_named(const char *pid_file)
-{
-    int64_t pid;
-    _cleanup_buf_ struct buf b = BUF_INIT(1 << 17);
-    if (fs_read(AT_FDCWD, pid_file, 32, &b, NULL) == 0 && str_int(str_trim(buf_str(&b)), &pid) && pid > 1)
-        kill((pid_t)pid, SIGKILL);
-}
-
 static int run_terminal(struct session *s, struct proc *p, const struct kl_runtime_io *io, int listener)
 {
     pid_t pid;
@@ -128,10 +120,10 @@ static int run_terminal(struct session *s, struct proc *p, const struct kl_runti
         why = stream_terminal(&pair);
     }
     if (why != 0) {
-        kill_named(s->pid_file);
+        proc_kill_named(s->pid_file);
         kill(pid, SIGKILL);
     } else if (tty >= 0 && pidfd >= 0 && !proc_wait(pidfd, 2 * NS_PER_S, NULL)) {
-        kill_named(s->pid_file);        /* the caller went away */
+        proc_kill_named(s->pid_file);        /* the caller went away */
         if (!proc_wait(pidfd, 2 * NS_PER_S, NULL))
             kill(pid, SIGKILL);
     }

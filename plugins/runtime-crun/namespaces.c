@@ -58,7 +58,7 @@ static int check_sysctls(const struct sandbox *s, const struct val *sysctls, str
     val_each(v, sysctls) {
         struct str name = val_key(v);
         int shown = (int)(name.len < 80 ? name.len : 80);
-        if (!plain_text(name, "._-") || strstr(name.at ? name.at : "", "..") || !sysctl_allowed(s, name))
+        if (!plain_text(name, "._-") || memmem(name.at, name.len, "..", 2) || !sysctl_allowed(s, name))
             return kl_err_set(err, KL_INVALID, "sysctl '%.*s' is not one that a pod may set", shown, name.at);
         if (!plain_text(val_str(v), " ._-\t"))
             return kl_err_set(err, KL_INVALID, "sysctl '%.*s' has a value with other characters than letters, digits, ' ._-'",

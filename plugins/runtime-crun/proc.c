@@ -77,12 +77,12 @@ static void take_text(int *fd, struct buf *text)
     }
 }
 
-static void kill_named(const char *pid_file)
+bool proc_kill_named(const char *pid_file)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(256);
     int64_t pid;
-    if (pid_file && fs_read(AT_FDCWD, pid_file, 32, &b, NULL) == 0 && str_int(str_trim(buf_str(&b)), &pid) && pid > 1)
-        kill((pid_t)pid, SIGKILL);
+    return pid_file && fs_read(AT_FDCWD, pid_file, 32, &b, NULL) == 0 && str_int(str_trim(buf_str(&b)), &pid) && pid > 1 &&
+           kill((pid_t)pid, SIGKILL) == 0;
 }
 
 static int give_up(const struct proc *p)
@@ -92,10 +92,16 @@ static int give_up(const struct proc *p)
     return p->call && kl_cancelled(p->call) ? KL_CANCELLED : 0;
 }
 
+/* The process behind it first: its parent then ends by itself, having reaped it. */
+static void end_it(const struct proc *p, int pidfd, pid_t pid)
+{
+    if (!proc_kill_named(p->pid_file) || !proc_wait(pidfd, 2 * NS_PER_S, NULL))
+        kill(pid, SIGKILL);
+}
+
 static int wait_end(const struct proc *p, int pidfd, int *text_fd, pid_t pid)
 {
-    int why = 0;
-    for (bool killed = false;;) {
+    for (int why = 0;;) {
         struct pollfd at[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = *text_fd, .events = POLLIN } };
         int64_t left = p->deadline_ns ? (p->deadline_ns - env_mono_ns()) / NS_PER_MS + 1 : 200;
         poll(at, 2, (int)(left < 0 ? 0 : left > 200 ? 200 : left));
@@ -103,11 +109,8 @@ static int wait_end(const struct proc *p, int pidfd, int *text_fd, pid_t pid)
             take_text(text_fd, p->text);
         if (at[0].revents)
             return why;
-        if (!killed && (why = give_up(p)) != 0) {
-            kill_named(p->pid_file);
-            kill(pid, SIGKILL);
-            killed = true;
-        }
+        if (why == 0 && (why = give_up(p)) != 0)
+            end_it(p, pidfd, pid);
     }
 }
 

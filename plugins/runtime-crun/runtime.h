@@ -109,6 +109,7 @@ struct proc {
 /* Runs it to its end. Exit status (128+n for signal n), or -KL_TIMEOUT, -KL_CANCELLED, -KL_INTERNAL. */
 int proc_run(struct proc *p, struct kl_err *err);
 int proc_spawn(struct proc *p, pid_t *ret_pid, struct kl_err *err);
+bool proc_kill_named(const char *pid_file);     /* the process whose number the file holds; false: none */
 uint64_t proc_start_time(int pid);      /* 0: no such process */
 bool proc_alive(int pid, uint64_t start);
 int proc_open(int pid, uint64_t start); /* a pidfd of exactly that process; -1: gone */

@@ -92,9 +92,9 @@ static int check_namespaces(struct sandbox *s, const struct val *config, struct 
         char path[80], padded[32];
         snprintf(path, sizeof path, "%s%s", base, rows[i].name);
         is[i] = json_str(config, path);
-        snprintf(padded, sizeof padded, " %.20s ", is[i].at ? is[i].at : "");
+        snprintf(padded, sizeof padded, " %.*s ", (int)(is[i].len < 20 ? is[i].len : 20), is[i].at ? is[i].at : "");
         if (is[i].len && (is[i].len > 20 || !strstr(rows[i].allowed, padded)))
-            return kl_err_set(err, KL_INVALID, "sandbox field '%s' is '%.40s', must be one of%s", path, is[i].at, rows[i].allowed);
+            return kl_err_set(err, KL_INVALID, "sandbox field '%s' is '%s', must be one of%s", path, padded, rows[i].allowed);
     }
     s->net_host = str_is(is[0], "NODE");
     s->pid_pod = str_is(is[1], "POD");

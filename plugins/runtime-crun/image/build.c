@@ -158,8 +158,10 @@ static int pack_entry(struct pack *p, struct archive *disk, struct archive_entry
 {
     const char *full = archive_entry_sourcepath(e), *path = archive_entry_pathname(e);
     unsigned type = archive_entry_filetype(e);
-    if (strlen(path) <= prefix)
-        return 0;                       /* the folder itself */
+    if (strlen(path) <= prefix) {       /* the folder itself */
+        archive_read_disk_descend(disk);
+        return 0;
+    }
     if (type == AE_IFCHR || type == AE_IFBLK || type == AE_IFSOCK)
         return 0;                       /* containers get a /dev of their own */
     const char *name = strrchr(path, '/') + 1;

@@ -38,11 +38,12 @@ static int read_all(int fd, const char *path, size_t max, struct buf *out, struc
         return kl_err_set(err, KL_INVALID, "'%s' is not a regular file", path);
     if ((uint64_t)st.st_size > max)
         return kl_err_set(err, KL_TOO_LARGE, "'%s' has %lld bytes, at most %zu are read", path, (long long)st.st_size, max);
+    size_t chunk = max < 65535 ? max + 1 : 65536;
     for (size_t total = 0;;) {
-        char *at = buf_room(out, 65536);
+        char *at = buf_room(out, chunk);
         if (!at)
             return kl_err_set(err, KL_NO_MEMORY, "out of memory reading '%s'", path);
-        ssize_t n = read(fd, at, 65536);
+        ssize_t n = read(fd, at, chunk);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

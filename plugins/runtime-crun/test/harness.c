@@ -112,6 +112,7 @@ void harness_open(struct harness *h, bool fresh)
 void harness_close(struct harness *h)
 {
     h->rt->life.close(h->self);
+    h->self = NULL;
     h->arena = arena_free(h->arena);
 }
 
@@ -156,6 +157,21 @@ static bool folder_empty(const char *dir, const char *name)
     return n <= 2;
 }
 
+void harness_abandon(struct harness *h)
+{
+    struct kl_bytes text;
+    if (!h->self)
+        return;
+    struct kl_call *c = harness_call(h);
+    if (h->rt->list(h->self, c, NULL, &text) == 0) {
+        struct val *v = json_parse(h->arena, str_n(text.at, text.len), NULL);
+        val_each(s, json_get(v, STR("sandboxes")))
+            h->rt->sandbox_remove(h->self, c, arena_dup(h->arena, json_str(s, "id")));
+    }
+    harness_close(h);
+    fs_remove(AT_FDCWD, h->dir, NULL);
+}
+
 void harness_done(struct harness *h)
 {
     static const char *const empty[] = { "state/sandboxes", "state/containers", "run/b", "run/e", "run/s", "run/exits",
@@ -167,8 +183,12 @@ void harness_done(struct harness *h)
     cr_expect_not(names_us("/proc/self/mountinfo", h->dir), "a mount is left");
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
         cr_expect(folder_empty(h->dir, empty[i]), "'%s' is not empty", empty[i]);
-    cr_expect_neq(access("/sys/fs/cgroup/memory/runtime-test", F_OK), 0, "a control group is left");
-    cr_expect_neq(access("/sys/fs/cgroup/runtime-test", F_OK), 0, "a control group is left");
+    for (size_t i = 0; i < 4; i++) {
+        char path[160];
+        static const char *const trees[] = { "", "/memory", "/pids", "/systemd" };
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/test-%s", trees[i], h->dir + 5);
+        cr_expect_neq(access(path, F_OK), 0, "control group '%s' is left", path);
+    }
     fs_remove(AT_FDCWD, h->dir, NULL);
 }
 
@@ -178,8 +198,8 @@ const char *harness_sandbox(struct harness *h, const char *uid, const char *more
     const char *id;
     struct kl_call *c = harness_call(h);
     snprintf(text, sizeof text, "{\"metadata\":{\"name\":\"p\",\"uid\":\"%s\",\"namespace\":\"default\",\"attempt\":0},\"hostname\":\"box\","
-             "\"logDirectory\":\"%s/log\",\"labels\":{\"a\":\"b\"}%s}", uid, h->dir, more ? more
-             : ",\"linux\":{\"cgroupParent\":\"/runtime-test/pod\"}");
+             "\"logDirectory\":\"%s/log\",\"labels\":{\"a\":\"b\"},\"linux\":{\"cgroupParent\":\"/test-%s/pod\"%s}}", uid, h->dir,
+             h->dir + 5, more ? more : "");
     cr_assert_eq(h->rt->sandbox_run(h->self, c, (struct kl_bytes){ text, strlen(text) }, &id), 0, "%s", c->err.msg);
     return id;
 }

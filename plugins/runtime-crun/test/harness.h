@@ -23,9 +23,12 @@ void harness_open(struct harness *h, bool fresh);
 void harness_close(struct harness *h);
 /* Removes what every test must have removed, then says what is left: mounts, control groups, processes, files. */
 void harness_done(struct harness *h);
+/* After a failed test: removes what it left. */
+void harness_abandon(struct harness *h);
 
 struct kl_call *harness_call(struct harness *h);        /* a fresh call; frees the results of the last */
 /* Each fails the test on an error. */
+/* more: members of "linux" after the first, or NULL. */
 const char *harness_sandbox(struct harness *h, const char *uid, const char *more);
 const char *harness_container(struct harness *h, const char *sandbox, const char *name, const char *script, const char *more);
 void harness_start(struct harness *h, const char *id);
