@@ -1,0 +1,233 @@
+/* list.c - what is there: sandboxes, containers, their figures; changes awaited; images; the runtime itself. */
+#include "runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+
+#include "base/env.h"
+
+#define ANSWER_MOST (64u << 20)
+
+int give_json(struct kl_call *c, const struct arena *a, const struct val *v, struct kl_bytes *ret)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(ANSWER_MOST);
+    json_write(&b, v);
+    char *text = b.failed || arena_exhausted(a) ? NULL : kl_dup(c, b.at, b.len);
+    if (!text)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    *ret = (struct kl_bytes){ text, b.len };
+    return 0;
+}
+
+/* Members of the given config go out as they came in. */
+static void copy_members(struct arena *a, struct val *to, const char *config)
+{
+    static const char *const names[] = { "metadata", "labels", "annotations", "image" };
+    struct val *v = json_parse(a, str_of(config), NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct val *m = json_get(v, str_of(names[i]));
+        if (m)
+            json_set(a, to, str_of(names[i]), val_copy(a, m));
+    }
+}
+
+static void add_sandbox(struct arena *a, struct val *list, const struct sandbox *s)
+{
+    struct val *v = val_push(list, val_new(a, VAL_OBJ));
+    json_set_str(a, v, STR("id"), str_of(s->id));
+    json_set_str(a, v, STR("state"), s->ready ? STR("SANDBOX_READY") : STR("SANDBOX_NOTREADY"));
+    json_set_int(a, v, STR("createdAt"), s->created_ns);
+    json_set_str(a, v, STR("netns"), str_of(s->netns));
+    copy_members(a, v, s->config);
+}
+
+static void add_end(struct arena *a, struct val *v, const struct container *c)
+{
+    const char *reason = c->oom && c->exit_code != 0 ? "OOMKilled" : c->exit_code == 0 ? "Completed" : "Error";
+    json_set_int(a, v, STR("finishedAt"), c->finished_ns);
+    json_set_int(a, v, STR("exitCode"), c->exit_code);
+    json_set_str(a, v, STR("reason"), str_of(reason));
+    json_set_str(a, v, STR("message"), str_of(c->message));
+}
+
+static void add_container(struct arena *a, struct val *list, const struct container *c)
+{
+    static const char *const states[] = { "CONTAINER_UNKNOWN", "CONTAINER_CREATED", "CONTAINER_RUNNING", "CONTAINER_EXITED" };
+    struct val *v = val_push(list, val_new(a, VAL_OBJ));
+    json_set_str(a, v, STR("id"), str_of(c->id));
+    json_set_str(a, v, STR("podSandboxId"), str_of(c->sandbox));
+    json_set_str(a, v, STR("state"), str_of(states[c->state]));
+    json_set_int(a, v, STR("createdAt"), c->created_ns);
+    if (c->started_ns)
+        json_set_int(a, v, STR("startedAt"), c->started_ns);
+    if (c->state == STATE_EXITED)
+        add_end(a, v, c);
+    else
+        json_set_int(a, v, STR("pid"), c->pid);
+    json_set_str(a, v, STR("imageRef"), str_of(c->image_id));
+    json_set_str(a, v, STR("logPath"), str_of(c->log_path));
+    copy_members(a, v, c->config);
+}
+
+int rt_list(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    _cleanup_arena_ struct arena *a = arena_new(256 << 20);
+    if (!a)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct val *v = val_new(a, VAL_OBJ);
+    struct val *sandboxes = json_arr(a, v, STR("sandboxes")), *containers = json_arr(a, v, STR("containers"));
+    pthread_mutex_lock(&rt->lock);
+    list_each(node, &rt->sandboxes) {
+        struct sandbox *s = list_item(node, struct sandbox, in_rt);
+        if (!pod_uid || strcmp(s->uid, pod_uid) == 0)
+            add_sandbox(a, sandboxes, s);
+    }
+    list_each(node, &rt->containers) {
+        struct container *k = list_item(node, struct container, in_rt);
+        if (pod_uid && strcmp(k->uid, pod_uid) != 0)
+            continue;
+        container_refresh(rt, k);
+        add_container(a, containers, k);
+    }
+    int rc = give_json(c, a, v, ret);   /* the tree borrows the records' texts: write it before the lock goes */
+    pthread_mutex_unlock(&rt->lock);
+    return rc;
+}
+
+int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    _cleanup_arena_ struct arena *a = arena_new(64 << 20);
+    if (!a)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("containers"));
+    pthread_mutex_lock(&rt->lock);
+    list_each(node, &rt->containers) {
+        char path[600];
+        struct container *k = list_item(node, struct container, in_rt);
+        const struct sandbox *s = sandbox_find(rt, k->sandbox);
+        if (k->state != STATE_RUNNING || !s || (pod_uid && strcmp(k->uid, pod_uid) != 0))
+            continue;
+        struct val *one = val_push(list, val_new(a, VAL_OBJ));
+        json_set_str(a, one, STR("id"), str_of(k->id));
+        json_set_str(a, one, STR("podUid"), str_of(k->uid));
+        snprintf(path, sizeof path, "%.500s/%s", s->cgroup, k->id);
+        cgroup_stats(rt, path, a, one);
+    }
+    int rc = give_json(c, a, v, ret);
+    pthread_mutex_unlock(&rt->lock);
+    return rc;
+}
+
+static void add_pod(struct runtime *rt, struct arena *a, struct val *pods, const char *id)
+{
+    pthread_mutex_lock(&rt->lock);
+    const struct container *k = container_find(rt, id);
+    bool seen = !k;
+    for (const struct val *v = pods ? pods->first : NULL; v && k; v = v->next)
+        seen |= str_is(val_str(v), k->uid);
+    if (!seen)
+        val_push(pods, val_of_str(a, arena_str(a, str_of(k->uid))));
+    pthread_mutex_unlock(&rt->lock);
+}
+
+/* Names of exit files that have come. */
+static void take_events(struct runtime *rt, struct arena *a, struct val *pods)
+{
+    char at[8192] __attribute__((aligned(8)));
+    for (ssize_t n; (n = read(rt->exits_fd, at, sizeof at)) > 0;) {
+        for (ssize_t i = 0; i < n;) {
+            const struct inotify_event *e = (const struct inotify_event *)(const void *)(at + i);
+            if (e->len && id_valid(e->name))
+                add_pod(rt, a, pods, e->name);
+            i += (ssize_t)(sizeof *e + e->len);
+        }
+    }
+}
+
+int rt_wait(void *self, struct kl_call *c, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    _cleanup_arena_ struct arena *a = arena_new(4 << 20);
+    if (!a)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct val *v = val_new(a, VAL_OBJ), *pods = json_arr(a, v, STR("pods"));
+    while (pods && pods->n == 0 && !kl_cancelled(c)) {
+        struct pollfd at[2] = { { .fd = rt->exits_fd, .events = POLLIN }, { .fd = rt->wake_fd, .events = POLLIN } };
+        int64_t left = c->deadline_ns ? (c->deadline_ns - env_mono_ns()) / NS_PER_MS : 1000;
+        if (left < 0 || (poll(at, 2, (int)(left < 1000 ? left : 1000)) == 0 && c->deadline_ns && env_mono_ns() >= c->deadline_ns))
+            break;
+        if (at[0].revents)
+            take_events(rt, a, pods);
+        if (at[1].revents)
+            break;
+    }
+    return give_json(c, a, v, ret);
+}
+
+int rt_image_status(void *self, struct kl_call *c, const char *ref, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    struct image *i;
+    _cleanup_arena_ struct arena *a = arena_new(64 << 20);
+    int rc = a ? image_find(rt->images, a, ref, &i, &c->err) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    return rc == 0 ? give_json(c, a, image_json(a, i, true), ret) : rc;
+}
+
+int rt_image_pull(void *self, struct kl_call *c, const char *ref, struct kl_bytes auth, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    struct image *i;
+    (void)auth;                         /* no registry is asked */
+    _cleanup_arena_ struct arena *a = arena_new(64 << 20);
+    int rc = a ? image_find(rt->images, a, ref, &i, &c->err) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc < 0)
+        return rc;
+    struct val *v = val_new(a, VAL_OBJ);
+    json_set_str(a, v, STR("imageRef"), str_of(i->id));
+    return give_json(c, a, v, ret);
+}
+
+int rt_image_list(void *self, struct kl_call *c, struct kl_bytes *ret)
+{
+    struct runtime *rt = self;
+    struct image **all;
+    uint32_t n;
+    _cleanup_arena_ struct arena *a = arena_new(256 << 20);
+    int rc = a ? image_list(rt->images, a, &all, &n, &c->err) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc < 0)
+        return rc;
+    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("images"));
+    for (uint32_t i = 0; i < n; i++)
+        val_push(list, image_json(a, all[i], false));
+    return give_json(c, a, v, ret);
+}
+
+int rt_image_remove(void *self, struct kl_call *c, const char *ref)
+{
+    struct runtime *rt = self;
+    int rc = image_remove(rt->images, ref, &c->err);
+    return rc == -KL_NOT_FOUND ? 0 : rc;
+}
+
+int rt_version(void *self, struct kl_call *c, struct kl_bytes *ret)
+{
+    static const char *const kinds[] = { "v1", "v2", "hybrid" };
+    struct runtime *rt = self;
+    _cleanup_arena_ struct arena *a = arena_new(1 << 20);
+    if (!a)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct val *v = val_new(a, VAL_OBJ), *notes = json_arr(a, v, STR("notes"));
+    json_set_str(a, v, STR("runtimeName"), STR("crun"));
+    json_set_str(a, v, STR("runtimeVersion"), str_of(rt->crun_version));
+    json_set_str(a, v, STR("cgroup"), str_of(kinds[rt->cgroup]));
+    pthread_mutex_lock(&rt->lock);
+    struct str rest = str_trim(arena_str(a, buf_str(&rt->notes)));
+    pthread_mutex_unlock(&rt->lock);
+    while (rest.len)
+        val_push(notes, val_of_str(a, str_cut(&rest, '\n')));
+    return give_json(c, a, v, ret);
+}

@@ -1,0 +1,150 @@
+/* stream.c - one poll loop for exec's terminals and for attach. Buffers are fixed: a slow reader slows the writer. */
+#include "stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/str.h"
+
+#define CHUNK 32768
+
+struct pump {
+    struct stream_pair *p;
+    bool packets, in_open, over;
+    char line[64];                      /* an unfinished resize line */
+    size_t line_len;
+    char chunk[CHUNK];
+};
+
+static bool write_all(int fd, const char *at, size_t n)
+{
+    while (fd >= 0 && n > 0) {
+        ssize_t m = write(fd, at, n);
+        if (m < 0 && errno == EAGAIN) {
+            struct pollfd ready = { .fd = fd, .events = POLLOUT };
+            poll(&ready, 1, 1000);
+            continue;
+        }
+        if (m < 0 && errno != EINTR)
+            return false;
+        at += m > 0 ? m : 0;
+        n -= m > 0 ? (size_t)m : 0;
+    }
+    return true;
+}
+
+static void from_far(struct pump *u)
+{
+    struct stream_pair *p = u->p;
+    ssize_t n = read(p->far, u->chunk, sizeof u->chunk);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {                       /* a terminal whose last user has gone gives EIO */
+        u->over = true;
+        return;
+    }
+    if (!u->packets) {
+        u->over = !write_all(p->out, u->chunk, (size_t)n);
+        return;
+    }
+    int to = u->chunk[0] == 3 ? p->err : p->out;
+    if (u->chunk[0] == 2 || u->chunk[0] == 3)
+        u->over = !write_all(to, u->chunk + 1, (size_t)n - 1);
+}
+
+static void from_caller(struct pump *u)
+{
+    ssize_t n = read(u->p->in, u->chunk, u->packets ? 8192 : sizeof u->chunk);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n > 0) {
+        u->over = !write_all(u->p->far, u->chunk, (size_t)n);
+        return;
+    }
+    u->in_open = false;
+    if (u->packets)
+        shutdown(u->p->far, SHUT_WR);
+    else
+        write_all(u->p->far, "\x04", 1);        /* end of file, as a terminal's user would type it */
+}
+
+static void from_resize(struct pump *u)
+{
+    char at[256];
+    ssize_t n = read(u->p->resize, at, sizeof at);
+    if (n <= 0 && errno != EAGAIN && errno != EINTR)
+        u->p->resize = -1;
+    for (ssize_t i = 0; i < n; i++) {
+        if (at[i] != '\n') {
+            if (u->line_len < sizeof u->line)
+                u->line[u->line_len++] = at[i];
+            continue;
+        }
+        struct str rest = str_n(u->line, u->line_len);
+        int64_t columns, rows;
+        if (str_int(str_cut(&rest, ' '), &columns) && str_int(rest, &rows) && columns > 0 && rows > 0 && columns < 65536 &&
+            rows < 65536)
+            u->p->set_size(u->p->ctx, (unsigned)columns, (unsigned)rows);
+        u->line_len = 0;
+    }
+}
+
+/* What the process wrote before it ended. */
+static void drain(struct pump *u)
+{
+    struct pollfd far = { .fd = u->p->far, .events = POLLIN };
+    while (!u->over && poll(&far, 1, 0) > 0 && (far.revents & POLLIN))
+        from_far(u);
+}
+
+static int give_up(const struct kl_call *c)
+{
+    if (c && c->deadline_ns && env_mono_ns() >= c->deadline_ns)
+        return KL_TIMEOUT;
+    return c && kl_cancelled(c) ? KL_CANCELLED : 0;
+}
+
+static int run(struct pump *u)
+{
+    struct stream_pair *p = u->p;
+    u->in_open = p->in >= 0;
+    while (!u->over) {
+        struct pollfd at[] = { { .fd = p->far, .events = POLLIN }, { .fd = u->in_open ? p->in : -1, .events = POLLIN },
+                               { .fd = p->resize, .events = POLLIN }, { .fd = p->done, .events = POLLIN },
+                               { .fd = p->out, .events = 0 } };
+        poll(at, sizeof at / sizeof *at, 200);
+        int why = give_up(p->call);
+        if (why)
+            return why;
+        if (at[2].revents)
+            from_resize(u);
+        if (at[1].revents)
+            from_caller(u);
+        if (at[0].revents)
+            from_far(u);
+        if (at[3].revents) {
+            drain(u);
+            return 0;
+        }
+        if (at[4].revents & (POLLERR | POLLNVAL))       /* nobody reads any more */
+            return 0;
+    }
+    return 0;
+}
+
+int stream_terminal(struct stream_pair *p)
+{
+    struct pump u = { .p = p };
+    return run(&u);
+}
+
+int stream_packets(struct stream_pair *p)
+{
+    struct pump u = { .p = p, .packets = true };
+    return run(&u);
+}
