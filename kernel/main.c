@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/cmd_image.h"
 
 static const struct {
     const char *name;
@@ -11,6 +12,7 @@ static const struct {
 } commands[] = {
     { "server", cmd_server, "store and API in one process" },
     { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
+    { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },
     { "plugin", cmd_plugin, "inspect FILE: what a plugin file is, without running it, and whether it loads" },
     { "version", cmd_version, "what this is" },
 };
