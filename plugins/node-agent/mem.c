@@ -1,0 +1,148 @@
+/* mem.c - what the agent remembers of a pod between synchronisations. All of it may be lost. */
+#include "agent.h"
+
+static void mem_free_pod(struct pod_mem *m)
+{
+    for (char **u = m->uses; u && *u; u++)
+        mem_free(*u);
+    while (m->tokens) {
+        struct token *t = m->tokens;
+        m->tokens = t->next;
+        mem_free(t->path);
+        mem_free(t->text);
+        mem_free(t);
+    }
+    mem_free(m->uses);
+    mem_free(m->ctrs);
+    mem_free(m->key);
+    mem_free(m->uid);
+    mem_free(m);
+}
+
+struct pod_mem *mem_get(struct agent *a, struct str uid)
+{
+    pthread_mutex_lock(&a->lock);
+    struct pod_mem *m = uid.len ? map_get(&a->pods, uid) : NULL;
+    if (m)
+        m->refs++;
+    pthread_mutex_unlock(&a->lock);
+    return m;
+}
+
+struct pod_mem *mem_by_key(struct agent *a, struct str key)
+{
+    size_t at = 0;
+    void *v;
+    struct pod_mem *found = NULL;
+    pthread_mutex_lock(&a->lock);
+    while (!found && map_next(&a->pods, &at, NULL, &v))
+        if (str_is(key, ((struct pod_mem *)v)->key))
+            found = v;
+    if (found)
+        found->refs++;
+    pthread_mutex_unlock(&a->lock);
+    return found;
+}
+
+static size_t count(const struct val *pod, const char *path)
+{
+    const struct val *v = json_path(pod, path);
+    return val_is(v, VAL_ARR) ? v->n : 0;
+}
+
+static void name_all(struct pod_mem *m, const struct val *list)
+{
+    if (!val_is(list, VAL_ARR))
+        return;
+    val_each(v, list)
+        snprintf(m->ctrs[m->n++].name, sizeof m->ctrs->name, STR_FMT, STR_ARG(json_str(v, "name")));
+}
+
+static bool copy_uses(struct pod_mem *m, const struct val *pod)
+{
+    _cleanup_arena_ struct arena *ar = arena_new(0);
+    struct val *names = ar ? val_new(ar, VAL_ARR) : NULL;
+    if (!names)
+        return false;
+    volumes_uses(pod, ar, names);
+    m->uses = mem_alloc((names->n + 1) * sizeof *m->uses);
+    size_t n = 0;
+    val_each(v, names)
+        if (m->uses && !(m->uses[n++] = mem_dup(v->s, v->n)))
+            return false;
+    return m->uses != NULL;
+}
+
+static struct pod_mem *mem_build(const struct val *pod)
+{
+    struct pod_mem *m = mem_alloc(sizeof *m);
+    if (!m)
+        return NULL;
+    struct str ns = json_str(pod, "metadata.namespace"), name = json_str(pod, "metadata.name"), uid = json_str(pod, "metadata.uid");
+    size_t n = count(pod, "spec.initContainers") + count(pod, "spec.containers");
+    m->refs = 1;
+    m->uid = mem_dup(uid.at, uid.len);
+    m->key = mem_alloc(ns.len + name.len + 2);
+    m->ctrs = mem_alloc((n + 1) * sizeof *m->ctrs);
+    if (!m->uid || !m->key || !m->ctrs || !copy_uses(m, pod)) {
+        mem_free_pod(m);
+        return NULL;
+    }
+    snprintf(m->key, ns.len + name.len + 2, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    name_all(m, json_path(pod, "spec.initContainers"));
+    name_all(m, json_path(pod, "spec.containers"));
+    return m;
+}
+
+struct pod_mem *mem_make(struct agent *a, const struct val *pod)
+{
+    struct pod_mem *m = mem_get(a, json_str(pod, "metadata.uid"));
+    if (m)
+        return m;
+    m = mem_build(pod);
+    if (!m)
+        return NULL;
+    pthread_mutex_lock(&a->lock);
+    bool kept = map_put(&a->pods, str_of(m->uid), m);
+    m->refs += kept;
+    pthread_mutex_unlock(&a->lock);
+    if (kept)
+        return m;
+    mem_free_pod(m);
+    return NULL;
+}
+
+void mem_put(struct agent *a, struct pod_mem *m)
+{
+    pthread_mutex_lock(&a->lock);
+    bool last = --m->refs == 0;
+    pthread_mutex_unlock(&a->lock);
+    if (last)
+        mem_free_pod(m);
+}
+
+void mem_forget(struct agent *a, struct str uid)
+{
+    pthread_mutex_lock(&a->lock);
+    struct pod_mem *m = map_del(&a->pods, uid);
+    pthread_mutex_unlock(&a->lock);
+    if (m)
+        mem_put(a, m);
+}
+
+struct ctr_mem *mem_ctr(struct pod_mem *m, struct str name)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (str_is(name, m->ctrs[i].name))
+            return &m->ctrs[i];
+    return NULL;
+}
+
+void mem_free_all(struct agent *a)
+{
+    size_t at = 0;
+    void *m;
+    while (map_next(&a->pods, &at, NULL, &m))
+        mem_free_pod(m);
+    map_free(&a->pods);
+}
