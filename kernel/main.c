@@ -10,7 +10,9 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    { "server", cmd_server, "store and API in one process" },
+    { "up", cmd_up, "a whole cluster of one node in one process" },
+    { "server", cmd_server, "store, API, controllers and schedulers in one process" },
+    { "check-config", cmd_check_config, "reads the configuration and says what is wrong with it" },
     { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
     { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },
     { "plugin", cmd_plugin, "inspect FILE: what a plugin file is, without running it, and whether it loads" },
@@ -21,7 +23,7 @@ static void usage(FILE *to)
 {
     fputs("usage: keelson COMMAND [ARGUMENT...]\n", to);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
+        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].help);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,12 @@
 /* rq.c - what goes back over HTTP: headers, errors, trees, objects. */
 #include "api-internal.h"
+#include "reconcile/call.h"
 
 #include "base/env.h"
 
 void api_call_init(struct kl_call *c, struct arena *a, const char *user)
 {
-    *c = (struct kl_call){ .size = sizeof *c, .arena = a, .user = user };
-    kl_err_init(&c->err);
-    c->alloc = (void *(*)(void *, size_t))arena_alloc;
+    host_call_init(c, a, user);
 }
 
 void api_warn(struct api_rq *rq, const char *text)

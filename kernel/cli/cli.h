@@ -5,6 +5,8 @@
 #include <keelson/error.h>
 
 int cmd_server(int argc, char **argv);
+int cmd_up(int argc, char **argv);
+int cmd_check_config(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/quantity.h"
+#include "conf/load.h"
 
 struct binding {
     struct arena *arena;
@@ -12,41 +14,18 @@ struct binding {
     struct kl_err *err;
 };
 
-static unsigned distance(struct str a, struct str b)
+/* A file's setting says itself where it stands. */
+static const char *place(struct arena *a, const struct val *v, const char *where)
 {
-    unsigned row[64];
-    if (a.len > 62 || b.len > 62)
-        return 99;
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned corner = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned best = corner + (a.at[i - 1] != b.at[j - 1]);
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            corner = row[j];
-            row[j] = best;
-        }
-    }
-    return row[b.len];
+    const char *at = v ? conf_where(a, v) : "configuration";
+    return strcmp(at, "configuration") == 0 ? where : at;
 }
 
-static int unknown(const struct kl_plugin *p, struct str key, const char *where, struct kl_err *err)
+static int unknown(struct arena *a, const struct kl_plugin *p, const struct val *v, const char *where, struct kl_err *err)
 {
-    const char *near = NULL;
-    unsigned best = 4;
-    for (uint32_t i = 0; i < p->conf.n; i++) {
-        const struct kl_conf_field *f = KL_AT(struct kl_conf_field, p->conf, i);
-        unsigned d = distance(key, str_of(f->key));
-        if (d < best) {
-            best = d;
-            near = f->key;
-        }
-    }
-    return kl_err_set(err, KL_INVALID, "%s: '%s' has no setting '" STR_FMT "'%s%s%s", where, p->id, STR_ARG(key), near ? "; did you mean '" : "",
-                      near ? near : "", near ? "'?" : "");
+    const char *near = p->conf.n ? conf_nearest(val_key(v), &p->conf.at->key, p->conf.n, p->conf.stride) : NULL;
+    return kl_err_set(err, KL_INVALID, "%s: '%s' has no setting '" STR_FMT "'%s%s%s", place(a, v, where), p->id, STR_ARG(val_key(v)),
+                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static bool duration(struct str s, int64_t *ret)
@@ -107,6 +86,57 @@ static int store_text(struct binding *b, struct str s, char *at)
     return 0;
 }
 
+/* The file's content without white space at its ends. */
+static int store_secret(struct binding *b, struct str path, char *at)
+{
+    char text[65536];
+    const char *name = arena_dup(b->arena, path);
+    _cleanup_file_ FILE *f = name ? fopen(name, "re") : NULL;
+    if (!f)
+        return kl_err_set(b->err, KL_INVALID, "%s: '%s' names the file '" STR_FMT "', which cannot be read", b->where, b->f->key, STR_ARG(path));
+    size_t n = fread(text, 1, sizeof text, f);
+    if (n == sizeof text)
+        return kl_err_set(b->err, KL_INVALID, "%s: '%s' names the file '" STR_FMT "', which is larger than 64 KiB", b->where, b->f->key,
+                          STR_ARG(path));
+    const char *copy = arena_dup(b->arena, str_trim(str_n(text, n)));
+    memcpy(at, &copy, sizeof copy);
+    return copy ? 0 : kl_err_set(b->err, KL_NO_MEMORY, "out of memory");
+}
+
+/* A list of texts, NULL-terminated; one text alone is a list of one, with commas between several (fallbacks). */
+static int store_list(struct binding *b, const struct val *v, struct str s, char *at)
+{
+    uint32_t n = 0, room = val_is(v, VAL_ARR) ? v->n : 1;
+    for (size_t i = 0; i < s.len; i++)
+        room += s.at[i] == ',';
+    const char **list = arena_alloc(b->arena, (room + 1) * sizeof *list);
+    if (!list)
+        return kl_err_set(b->err, KL_NO_MEMORY, "out of memory");
+    if (val_is(v, VAL_ARR)) {
+        val_each(one, v) {
+            if (!val_is(one, VAL_STR))
+                return wrong(b, STR("[...]"), "a list of texts");
+            list[n++] = arena_dup(b->arena, val_str(one));
+        }
+    } else {
+        while (s.at && s.len)
+            list[n++] = arena_dup(b->arena, str_trim(str_cut(&s, ',')));
+    }
+    memcpy(at, &list, sizeof list);
+    return 0;
+}
+
+static int store_groups(struct binding *b, const struct val *v, char *at)
+{
+    _cleanup_buf_ struct buf json = BUF_INIT(1 << 20);
+    if (!val_is(v, VAL_ARR))
+        return wrong(b, STR("..."), "a list of groups");
+    json_write(&json, v);
+    const char *text = json.failed ? NULL : arena_dup(b->arena, buf_str(&json));
+    memcpy(at, &text, sizeof text);
+    return text ? 0 : kl_err_set(b->err, KL_NO_MEMORY, "out of memory");
+}
+
 static int bind_one(struct binding *b, struct str s, char *at)
 {
     struct quantity q;
@@ -125,6 +155,8 @@ static int bind_one(struct binding *b, struct str s, char *at)
         flag = str_is(s, "true");
         memcpy(at, &flag, sizeof flag);
         return 0;
+    case KL_CONF_SECRET:
+        return store_secret(b, s, at);
     default:
         return store_text(b, s, at);
     }
@@ -150,15 +182,24 @@ int conf_bind(struct arena *a, const struct kl_plugin *p, const struct val *sett
             for (uint32_t i = 0; i < p->conf.n; i++)
                 known |= str_is(val_key(s), KL_AT(struct kl_conf_field, p->conf, i)->key);
             if (!known)
-                return unknown(p, val_key(s), where, err);
+                return unknown(a, p, s, where, err);
         }
     for (uint32_t i = 0; i < p->conf.n; i++) {
         struct binding b = { a, KL_AT(struct kl_conf_field, p->conf, i), where, err };
         struct val *v = json_get(settings, str_of(b.f->key));
+        b.where = place(a, v, where);
         struct str s = v ? setting_text(a, v) : str_of(b.f->fallback);
         if (!v && b.f->flags & KL_CONF_REQUIRED)
             return kl_err_set(err, KL_INVALID, "%s: '%s' needs the setting '%s' (%s)", where, p->id, b.f->key, b.f->doc ? b.f->doc : "");
-        int rc = s.at ? bind_one(&b, s, conf + b.f->offset) : 0;
+        int rc = 0;
+        if (b.f->type == KL_CONF_LIST && (v || s.at))
+            rc = store_list(&b, v, s, conf + b.f->offset);
+        else if (b.f->type == KL_CONF_GROUPS && v)
+            rc = store_groups(&b, v, conf + b.f->offset);
+        else if (v && !s.at)
+            rc = wrong(&b, STR("..."), "one value");
+        else if (s.at)
+            rc = bind_one(&b, s, conf + b.f->offset);
         if (rc < 0)
             return rc;
     }

@@ -1,4 +1,4 @@
-/* module.c - trust, the probe in a child, loading, instances. */
+/* module.c - trust, the trial load in a child, loading. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/env.h"
-#include "base/log.h"
-#include "conf/bind.h"
 #include "plugin/plugin.h"
 
 #define PROBE_NS (2 * NS_PER_S)
@@ -47,7 +45,7 @@ int plugin_trust(const char *path, struct kl_err *err)
     }
 }
 
-/* --- probe --- */
+/* --- trial --- */
 
 static int compare(const struct kl_plugin *p, const struct plugin_note *n, char *why, size_t room)
 {
@@ -103,122 +101,63 @@ static int verdict(const char *path, pid_t pid, const char *answer, bool late, s
     return kl_err_set(err, KL_INVALID, "'%s' exits with status %d while it is loaded", path, WEXITSTATUS(status));
 }
 
-int plugin_probe(const char *path, struct kl_err *err)
+int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err)
 {
-    struct plugin_note note;
-    int fds[2], rc = plugin_note_read(path, &note, err);
-    char answer[420] = "";
-    size_t n = 0;
+    int fds[2], rc = plugin_trust(path, err);
+    if (rc == 0)
+        rc = plugin_note_read(path, &t->note, err);
     if (rc < 0)
         return rc;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return kl_err_set(err, KL_INTERNAL, "pipe: %s", strerror(errno));
-    pid_t pid = fork();
-    if (pid == 0)
-        child(path, &note, fds[1]);
+    snprintf(t->path, sizeof t->path, "%s", path);
+    t->pid = fork();
+    if (t->pid == 0)
+        child(path, &t->note, fds[1]);
     close(fds[1]);
-    if (pid < 0) {
+    if (t->pid < 0) {
         close(fds[0]);
         return kl_err_set(err, KL_INTERNAL, "fork: %s", strerror(errno));
     }
-    int64_t until = env_mono_ns() + PROBE_NS;
+    t->fd = fds[0];
+    t->until_ns = env_mono_ns() + PROBE_NS;
+    return 0;
+}
+
+int plugin_trial_end(struct plugin_trial *t, struct kl_err *err)
+{
+    char answer[420] = "";
+    size_t n = 0;
     bool late = false;
     for (ssize_t got = 1; got > 0 && n < sizeof answer - 1;) {
-        struct pollfd pf = { fds[0], POLLIN, 0 };
-        int64_t left = until - env_mono_ns();
+        struct pollfd pf = { t->fd, POLLIN, 0 };
+        int64_t left = t->until_ns - env_mono_ns();
         late = left <= 0 || poll(&pf, 1, (int)(left / NS_PER_MS) + 1) == 0;
         if (late)
             break;
-        got = read(fds[0], answer + n, sizeof answer - 1 - n);
+        got = read(t->fd, answer + n, sizeof answer - 1 - n);
         n += got > 0 ? (size_t)got : 0;
     }
-    close(fds[0]);
-    return verdict(path, pid, answer, late, err);
+    close(t->fd);
+    return verdict(t->path, t->pid, answer, late, err);
 }
 
-int plugin_load(const char *path, const struct kl_plugin **ret, struct kl_err *err)
+int plugin_probe(const char *path, struct kl_err *err)
 {
-    int rc = plugin_trust(path, err);
-    if (rc == 0)
-        rc = plugin_probe(path, err);
-    if (rc < 0)
-        return rc;
+    struct plugin_trial t;
+    int rc = plugin_trial_begin(&t, path, err);
+    return rc < 0 ? rc : plugin_trial_end(&t, err);
+}
+
+int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err)
+{
     void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     *ret = h ? dlsym(h, "kl_plugin") : NULL;
     return *ret ? 0 : kl_err_set(err, KL_INVALID, "'%s' cannot be loaded: %s", path, dlerror());
 }
 
-/* --- instances --- */
-
-static void host_log(const struct kl_host *h, int32_t level, const char *line)
+const char *plugin_state_text(enum plugin_state s)
 {
-    log_line((enum kl_level)level, h->instance, "%s", line);
-}
-
-static const void *no_service(const struct kl_host *h, const char *id)
-{
-    (void)h;
-    (void)id;
-    return NULL;
-}
-
-static const struct kl_provider *find_provider(const struct kl_plugin *p, const char *iface, const char *name)
-{
-    for (uint32_t i = 0; i < p->providers.n; i++) {
-        const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, i);
-        if (strcmp(v->iface, iface) == 0 && strcmp(v->name, name) == 0)
-            return v;
-    }
-    return NULL;
-}
-
-/* Every interface table begins with its size and its life. */
-struct table_head {
-    KL_STRUCT_HEAD;
-    struct kl_life life;
-};
-
-int plugin_open(const struct kl_plugin *p, const char *iface, const char *provider, const struct val *settings, struct plugin_instance **ret,
-                struct kl_err *err)
-{
-    const struct kl_provider *v = find_provider(p, iface, provider);
-    if (!v)
-        return kl_err_set(err, KL_NOT_FOUND, "plugin '%s' does not provide '%s:%s'", p->id, iface, provider);
-    struct plugin_instance *i = mem_alloc(sizeof *i);
-    if (!i || !(i->arena = arena_new(0))) {
-        mem_free(i);
-        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    }
-    snprintf(i->name, sizeof i->name, "%s", provider);
-    i->plugin = p;
-    i->provider = v;
-    i->host = (struct kl_host){ .size = sizeof i->host, .abi_major = KL_ABI_MAJOR, .name = "keelson", .version = KEELSON_VERSION,
-                                .instance = i->name, .ctx = i, .log = host_log, .service = no_service };
-    struct kl_call c = { .size = sizeof c, .arena = i->arena, .alloc = (void *(*)(void *, size_t))arena_alloc };
-    void *conf = NULL;
-    kl_err_init(&c.err);
-    int rc = conf_bind(i->arena, p, settings, provider, &conf, err);
-    if (rc == 0) {
-        rc = ((const struct table_head *)v->table)->life.open(&i->host, conf, &i->self, &c);
-        if (rc < 0)
-            *err = c.err;
-    }
-    if (rc < 0) {
-        arena_free(i->arena);
-        mem_free(i);
-        return rc;
-    }
-    *ret = i;
-    return 0;
-}
-
-void plugin_close(struct plugin_instance *i)
-{
-    if (!i)
-        return;
-    const struct table_head *t = i->provider->table;
-    if (t->life.close)
-        t->life.close(i->self);
-    arena_free(i->arena);
-    mem_free(i);
+    static const char *const texts[] = { "", "FOUND", "REFUSED", "LOADED", "READY", "FAILED", "CLOSED" };
+    return texts[s];
 }

@@ -1,4 +1,4 @@
-/* plugin.h - plugin files: what they are (read without running them), loading them, instances. [loop], at start-up.
+/* plugin.h - plugin files: what they are (read without running them), the trial load in a child, loading. [loop], at start-up.
  *
  * A file is refused with a sentence when its path can be changed by others, it is no ELF file of this machine, it carries no note, its ABI
  * differs, or it does not survive being loaded once in a child process (crash, hang, exit, undefined symbol). Only then is it
@@ -8,6 +8,7 @@
 #define PLUGIN_PLUGIN_H
 
 #include <keelson/plugin.h>
+#include <sys/types.h>
 
 #include "base/json.h"
 
@@ -19,23 +20,49 @@ struct plugin_note {
 int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err);
 /* Path and every folder above it belong to root, to us, or to the owner of this program, and nobody else may write there. */
 int plugin_trust(const char *path, struct kl_err *err);
-/* Loads the file once in a child; at most 2 s. */
+
+/* The trial load, in two halves so that many files are tried at once. end: at most 2 s after begin; always after a successful begin. */
+struct plugin_trial {
+    struct plugin_note note;
+    char path[4096];
+    pid_t pid;
+    int fd;
+    int64_t until_ns;
+};
+int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err);
+int plugin_trial_end(struct plugin_trial *t, struct kl_err *err);
+/* Both halves. */
 int plugin_probe(const char *path, struct kl_err *err);
-/* All of it: trust, note, probe, load, descriptor equal to note. */
-int plugin_load(const char *path, const struct kl_plugin **ret, struct kl_err *err);
+/* Loads a file that was tried. */
+int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err);
+
+enum plugin_state { PLUGIN_FOUND = 1, PLUGIN_REFUSED, PLUGIN_LOADED, PLUGIN_READY, PLUGIN_FAILED, PLUGIN_CLOSED };
+const char *plugin_state_text(enum plugin_state s);
+
+/* Every interface table begins with its size and its life. */
+struct plugin_table {
+    KL_STRUCT_HEAD;
+    struct kl_life life;
+};
+
+struct plugin_host;
+struct runner;
 
 struct plugin_instance {
     char name[64];
-    const struct kl_plugin *plugin;
+    char file[4096];
+    enum plugin_state state;
+    char reason[300];                   /* of REFUSED and FAILED */
+    bool required;
+    unsigned roles;
+    const struct kl_plugin *plugin;     /* NULL when REFUSED */
     const struct kl_provider *provider;
+    const struct val *entry, *settings; /* in the configuration; settings may be NULL */
+    struct plugin_host *owner;
     struct kl_host host;
-    struct arena *arena;                /* its settings */
+    struct arena *arena;                /* its bound settings */
     void *self;
+    struct runner *runner;              /* of a controller */
 };
-
-/* Opens the provider of that interface and name. settings: object or NULL. */
-int plugin_open(const struct kl_plugin *p, const char *iface, const char *provider, const struct val *settings, struct plugin_instance **ret,
-                struct kl_err *err);
-void plugin_close(struct plugin_instance *i);
 
 #endif

@@ -1,0 +1,252 @@
+/* daemon.c - the life of a server process: keys, plugins, store, API, controllers, schedulers; and its end. */
+#include "cli/daemon.h"
+
+#include <keelson/iface/scheduler.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "cli/cli.h"
+
+#define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
+
+struct daemon {
+    struct options *o;
+    unsigned roles;
+    struct loop *loop;
+    struct plugin_host *host;
+    struct store *store;
+    struct api *api;
+    struct objects *objects;
+    struct schedule *schedule;
+    struct http_server *http;
+    struct loop_timer patience;
+    unsigned ending;                    /* parts still to end */
+    bool stopping, hasty;
+    int port;
+    char pki_dir[PATH_MAX], files[3][PATH_MAX], pid_file[PATH_MAX];
+};
+
+/* --- start --- */
+
+static int make_dir(const char *path, mode_t mode, struct kl_err *err)
+{
+    char part[PATH_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *p = part + 1; *p; p++)
+        if (*p == '/') {
+            *p = '\0';
+            if (mkdir(part, 0755) < 0 && errno != EEXIST)
+                return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", part, strerror(errno));
+            *p = '/';
+        }
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
+        return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", path, strerror(errno));
+    return 0;
+}
+
+static int prepare(struct daemon *d, struct kl_err *err)
+{
+    uint64_t seed[2];
+    env_random(seed, sizeof seed);
+    map_seed(seed);
+    int rc = make_dir(d->o->state, 0700, err);
+    if (rc == 0 && d->roles & ROLE_NODE)
+        rc = make_dir(d->o->run, 0711, err);
+    if (rc == 0 && d->roles & ROLE_NODE)
+        rc = make_dir(d->o->logs, 0755, err);
+    snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
+    return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, err);
+}
+
+static int open_store(struct daemon *d, struct kl_err *err)
+{
+    int rc = plugin_host_open(d->host, KL_STORE_0, err);
+    struct plugin_instance *i = rc == 0 ? plugin_host_find(d->host, KL_STORE_0, NULL, err) : NULL;
+    if (!i)
+        return rc < 0 ? rc : -err->code;
+    struct store_conf sc = { .provider = i->provider->table, .self = i->self };
+    return store_open(d->loop, &sc, &d->store, err);
+}
+
+static const char *store_check(void *ctx)
+{
+    return store_trouble(((struct daemon *)ctx)->store);
+}
+
+static int open_api(struct daemon *d, struct kl_err *err)
+{
+    int64_t port = 0;
+    struct api_hooks hooks;
+    str_int(str_of(d->o->port_text), &port);
+    struct api_conf ac = { .version = "v1.36.0+keelson-" KEELSON_VERSION, .service_cidr = d->o->service_cidr,
+                           .node_port_first = d->o->node_port_first, .node_port_last = d->o->node_port_last,
+                           .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain };
+    plugin_host_hooks(d->host, &hooks);
+    int rc = api_new(d->loop, d->store, &ac, &hooks, &d->api, err);
+    if (rc == 0)
+        rc = api_objects_new(d->api, &d->objects, err);
+    if (rc < 0)
+        return rc;
+    plugin_host_set_objects(d->host, d->store, d->objects);
+    api_check_add(d->api, "store", store_check, d);
+    return api_bootstrap(d->api, err);
+}
+
+static const struct kl_scheduler *find_scheduler(void *ctx, const char *name, void **ret_self)
+{
+    struct daemon *d = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
+    struct plugin_instance *i = plugin_host_find(d->host, KL_SCHEDULER_0, strcmp(name, "default-scheduler") == 0 ? NULL : name, &err);
+    if (!i)
+        return NULL;
+    *ret_self = i->self;
+    return i->provider->table;
+}
+
+static const char *pki_file(struct daemon *d, int i, const char *name)
+{
+    snprintf(d->files[i], sizeof d->files[i], "%.4000s/%s", d->pki_dir, name);
+    return d->files[i];
+}
+
+static int open_port(struct daemon *d, struct kl_err *err)
+{
+    int64_t port = 0;
+    str_int(str_of(d->o->port_text), &port);
+    struct http_conf hc = { .address = d->o->address, .port = (uint16_t)port, .cert_file = pki_file(d, 0, "server.crt"),
+                            .key_file = pki_file(d, 1, "server.key"), .client_ca_file = pki_file(d, 2, "ca.crt") };
+    int rc = http_server_new(d->loop, &hc, api_handle, d->api, &d->http, err);
+    if (rc < 0)
+        return rc;
+    d->port = http_server_port(d->http);
+    snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
+    return pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
+}
+
+static int start(struct daemon *d, struct kl_err *err)
+{
+    struct plugin_host_conf hc = { .config = d->o->tree, .plugin_dir = d->o->plugin_dir, .roles = d->roles, .variable = options_variable,
+                                   .ctx = d->o };
+    int rc = prepare(d, err);
+    if (rc < 0)
+        return rc;
+    d->loop = hc.loop = loop_new();
+    if (!d->loop)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    rc = plugin_host_new(&hc, &d->host, err);
+    if (rc == 0)
+        rc = open_store(d, err);
+    if (rc == 0)
+        rc = open_api(d, err);
+    if (rc == 0)
+        rc = open_port(d, err);
+    if (rc == 0)
+        rc = plugin_host_open(d->host, NULL, err);
+    if (rc == 0)
+        rc = plugin_host_run(d->host, err);
+    struct schedule_conf sc = { .loop = d->loop, .store = d->store, .objects = d->objects, .find = find_scheduler, .ctx = d };
+    return rc < 0 ? rc : schedule_start(&sc, &d->schedule, err);
+}
+
+/* --- end --- */
+
+static void one_ended(void *ctx)
+{
+    struct daemon *d = ctx;
+    if (--d->ending == 0)
+        loop_stop(d->loop);
+}
+
+static void out_of_patience(void *ctx)
+{
+    struct daemon *d = ctx;
+    log_warn("server", "some plugin calls do not end; stopping without them");
+    d->hasty = true;
+    loop_stop(d->loop);
+}
+
+static void on_signal(void *ctx)
+{
+    struct daemon *d = ctx;
+    if (d->stopping)
+        return;
+    d->stopping = true;
+    d->ending = 2;
+    api_objects_stop(d->objects);
+    loop_timer_start(d->loop, &d->patience, STOP_NS, out_of_patience, d);
+    plugin_host_stop(d->host, one_ended, d);
+    http_server_close(d->http, NS_PER_S, one_ended, d);
+}
+
+static void on_hup(void *ctx)
+{
+    (void)ctx;
+    log_reopen();
+}
+
+/* What was committed lasts before anything else goes. */
+static void end(struct daemon *d)
+{
+    if (d->pid_file[0])
+        unlink(d->pid_file);
+    schedule_free(d->schedule);
+    if (d->hasty) {
+        store_close(d->store);
+        log_info("server", "stopped");
+        _exit(0);
+    }
+    plugin_host_close(d->host, KL_STORE_0);
+    store_close(d->store);
+    api_objects_free(d->objects);
+    api_free(d->api);
+    plugin_host_free(d->host);
+    loop_free(d->loop);
+}
+
+static void write_pid(struct daemon *d)
+{
+    if (!(d->roles & ROLE_NODE))
+        return;
+    snprintf(d->pid_file, sizeof d->pid_file, "%.4000s/keelson.pid", d->o->run);
+    _cleanup_file_ FILE *f = fopen(d->pid_file, "we");
+    if (f)
+        fprintf(f, "%d\n", (int)getpid());
+}
+
+int daemon_run(struct options *o, const char *command, unsigned roles)
+{
+    static struct daemon d;
+    struct kl_err err;
+    int64_t began = env_mono_ns();
+    kl_err_init(&err);
+    d.o = o;
+    d.roles = roles;
+    if (o->log && log_open(o->log) < 0)
+        return cli_fail(1, "%s: log file '%s' cannot be opened", command, o->log);
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&d, &err) < 0) {
+        cli_fail(1, "%s: %s", command, err.msg);
+        fflush(NULL);
+        _exit(err.code == KL_INVALID ? 2 : 1);  /* parts that have started need the loop to end well; nothing was promised yet */
+    }
+    loop_signal(d.loop, SIGTERM, on_signal, &d);
+    loop_signal(d.loop, SIGINT, on_signal, &d);
+    loop_signal(d.loop, SIGHUP, on_hup, &d);
+    write_pid(&d);
+    api_set_ready(d.api, true);
+    log_info("server", "ready on https://%s:%d after %lld ms; kubeconfig %s", o->address, d.port,
+             (long long)((env_mono_ns() - began) / NS_PER_MS), o->kubeconfig_path);
+    loop_run(d.loop);
+    end(&d);
+    log_info("server", "stopped");
+    return 0;
+}

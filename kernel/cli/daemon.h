@@ -1,0 +1,32 @@
+/* daemon.h - what `keelson up`, `server` and `check-config` share: options, configuration, and a process's parts in the order of their
+ * start. */
+#ifndef CLI_DAEMON_H
+#define CLI_DAEMON_H
+
+#include <limits.h>
+
+#include "api/api.h"
+#include "api/objects.h"
+#include "plugin/host.h"
+#include "reconcile/schedule.h"
+
+/* Command line over configuration over these rows' fallbacks (options.c). */
+struct options {
+    const char *config, *plugins, *store, *kubeconfig, *log;
+    const char *state, *run, *logs, *address, *port, *node, *node_address;
+    const char *service_cidr, *cluster_cidr, *cluster_domain, *node_ports;
+    char port_text[8], ca[PATH_MAX], config_path[PATH_MAX], plugin_dir[PATH_MAX], kubeconfig_path[PATH_MAX], hostname[256];
+    int node_port_first, node_port_last;
+    struct arena *arena;
+    struct val *tree;                   /* of the configuration files */
+    bool help;
+};
+
+/* Reads arguments and configuration. 0, or the exit status (said already). */
+int options_read(struct options *o, const char *command, int argc, char **argv);
+/* Value of $(NAME) in the configuration. */
+const char *options_variable(void *ctx, struct str name);
+
+int daemon_run(struct options *o, const char *command, unsigned roles);
+
+#endif

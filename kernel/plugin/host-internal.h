@@ -1,0 +1,38 @@
+/* host-internal.h - what the files of the plugin host share. */
+#ifndef PLUGIN_HOST_INTERNAL_H
+#define PLUGIN_HOST_INTERNAL_H
+
+#include "base/cleanup.h"
+#include "plugin/host.h"
+#include "reconcile/runner.h"
+
+#define HOST_INSTANCES_MAX 128
+
+struct chain {
+    struct plugin_instance *at[HOST_INSTANCES_MAX];
+    unsigned n;
+};
+
+struct plugin_host {
+    struct plugin_host_conf conf;
+    struct arena *arena;
+    struct plugin_instance *at[HOST_INSTANCES_MAX];     /* in the configuration's order */
+    struct plugin_instance *opened[HOST_INSTANCES_MAX]; /* in the order of opening */
+    unsigned n, n_opened, running;
+    struct store *store;
+    struct objects *objects;
+    struct chain authn, authz, admission;
+    loop_fn gone;
+    void *gone_ctx;
+};
+
+/* manifest.c: fills h->at from the configuration. */
+int host_read_manifest(struct plugin_host *h, struct kl_err *err);
+/* services.c: the tables by id; NULL: the host has no such service. */
+const void *host_service(const struct kl_host *host, const char *id);
+bool host_offers(const struct plugin_host *h, const char *id);
+void host_log(const struct kl_host *h, int32_t level, const char *line);
+/* chain.c */
+int host_read_chains(struct plugin_host *h, struct kl_err *err);
+
+#endif

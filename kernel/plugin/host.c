@@ -1,0 +1,291 @@
+/* host.c - see host.h: instances, the order in which they open, controllers. */
+#include "plugin/host.h"
+
+#include "base/env.h"
+#include "base/log.h"
+#include "conf/bind.h"
+#include "conf/load.h"
+#include "host-internal.h"
+#include "reconcile/call.h"
+
+#define OPEN_NS (30 * NS_PER_S)
+
+int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, struct kl_err *err)
+{
+    struct plugin_host *h = mem_alloc(sizeof *h);
+    if (!h || !(h->arena = arena_new(0))) {
+        mem_free(h);
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    }
+    h->conf = *c;
+    int rc = host_read_manifest(h, err);
+    if (rc == 0)
+        rc = host_read_chains(h, err);
+    if (rc < 0) {
+        plugin_host_free(h);
+        return rc;
+    }
+    *ret = h;
+    return 0;
+}
+
+int plugin_host_check(struct plugin_host *h, struct kl_err *err)
+{
+    for (unsigned k = 0; k < h->n; k++) {
+        struct plugin_instance *i = h->at[k];
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        void *conf;
+        if (!i->plugin)
+            return kl_err_set(err, KL_INVALID, "%s: %s", conf_where(h->arena, i->entry), i->reason);
+        int rc = conf_bind(a, i->plugin, i->settings, conf_where(h->arena, i->entry), &conf, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct objects *o)
+{
+    h->store = s;
+    h->objects = o;
+}
+
+/* --- opening --- */
+
+static bool wanted(const struct plugin_host *h, const struct plugin_instance *i, const char *iface)
+{
+    return i->state == PLUGIN_LOADED && i->roles & h->conf.roles && (!iface || strcmp(iface, i->provider->iface) == 0);
+}
+
+/* 1: met, 0: another instance that may still open would meet it, -1: nobody does. *ret: the id. */
+static int need_met(struct plugin_host *h, const struct plugin_instance *i, const char **ret)
+{
+    int all = 1;
+    for (uint32_t k = 0; k < i->plugin->needs.n; k++) {
+        const struct kl_need *n = KL_AT(struct kl_need, i->plugin->needs, k);
+        int met = host_offers(h, n->id) ? 1 : -1;
+        for (unsigned j = 0; j < h->n && met != 1; j++) {
+            const struct plugin_instance *o = h->at[j];
+            if (!o->provider || strcmp(o->provider->iface, n->id) != 0)
+                continue;
+            if (o->state == PLUGIN_READY)
+                met = 1;
+            else if (o->state == PLUGIN_LOADED && o->roles & h->conf.roles)
+                met = 0;
+        }
+        if (met == 1 || (met < 0 && n->optional))
+            continue;
+        *ret = n->id;
+        if (met < 0)
+            return -1;
+        all = 0;
+    }
+    return all;
+}
+
+static int open_one(struct plugin_host *h, struct plugin_instance *i)
+{
+    struct kl_call c;
+    void *conf = NULL;
+    struct kl_err err;
+    kl_err_init(&err);
+    i->arena = arena_new(0);
+    if (!i->arena)
+        return -KL_NO_MEMORY;
+    host_call_init(&c, i->arena, i->name);
+    c.deadline_ns = env_mono_ns() + OPEN_NS;
+    int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, &err);
+    if (rc == 0) {
+        const struct plugin_table *t = i->provider->table;
+        rc = t->life.open(&i->host, conf, &i->self, &c);
+        if (rc < 0)
+            err = c.err;
+    }
+    if (rc < 0) {
+        i->state = PLUGIN_FAILED;
+        snprintf(i->reason, sizeof i->reason, "%s", err.msg);
+        i->arena = arena_free(i->arena);
+        return rc;
+    }
+    i->state = PLUGIN_READY;
+    h->opened[h->n_opened++] = i;
+    return 0;
+}
+
+static void fail(struct plugin_instance *i, const char *id, const char *what)
+{
+    i->state = PLUGIN_FAILED;
+    snprintf(i->reason, sizeof i->reason, "it needs '%s', %s", id, what);
+}
+
+static void report(const struct plugin_host *h)
+{
+    for (unsigned k = 0; k < h->n; k++)
+        if (h->at[k]->state == PLUGIN_FAILED || h->at[k]->state == PLUGIN_REFUSED)
+            log_error("plugin", "%s %s: %s", h->at[k]->name, plugin_state_text(h->at[k]->state), h->at[k]->reason);
+}
+
+static int check_required(const struct plugin_host *h, struct kl_err *err)
+{
+    for (unsigned k = 0; k < h->n; k++) {
+        const struct plugin_instance *i = h->at[k];
+        if (i->required && i->roles & h->conf.roles && (i->state == PLUGIN_FAILED || i->state == PLUGIN_REFUSED))
+            return kl_err_set(err, KL_UNAVAILABLE, "plugin instance '%s' is required but %s: %s", i->name, plugin_state_text(i->state), i->reason);
+    }
+    return 0;
+}
+
+int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *err)
+{
+    bool moved = true;
+    const char *id = "";
+    while (moved) {
+        moved = false;
+        for (unsigned k = 0; k < h->n; k++) {
+            if (!wanted(h, h->at[k], iface))
+                continue;
+            int met = need_met(h, h->at[k], &id);
+            if (met == 0)
+                continue;
+            if (met < 0)
+                fail(h->at[k], id, "which nobody here provides");
+            else
+                open_one(h, h->at[k]);
+            moved = true;
+        }
+    }
+    for (unsigned k = 0; k < h->n; k++)
+        if (wanted(h, h->at[k], iface)) {
+            need_met(h, h->at[k], &id);
+            fail(h->at[k], id, "which waits for this one in turn");
+        }
+    if (!iface)
+        report(h);
+    return check_required(h, err);
+}
+
+/* --- controllers --- */
+
+int plugin_host_run(struct plugin_host *h, struct kl_err *err)
+{
+    for (unsigned k = 0; k < h->n_opened; k++) {
+        struct plugin_instance *i = h->opened[k];
+        if (strcmp(i->provider->iface, KL_CONTROLLER_0) != 0)
+            continue;
+        struct runner_conf rc = { .name = i->name, .table = i->provider->table, .self = i->self, .variable = h->conf.variable,
+                                  .ctx = h->conf.ctx };
+        struct kl_err why;
+        kl_err_init(&why);
+        if (runner_start(h->conf.loop, h->store, &rc, &i->runner, &why) < 0) {
+            i->state = PLUGIN_FAILED;
+            snprintf(i->reason, sizeof i->reason, "%s", why.msg);
+            log_error("plugin", "%s FAILED: %s", i->name, i->reason);
+        }
+    }
+    return check_required(h, err);
+}
+
+static void one_gone(void *ctx)
+{
+    struct plugin_host *h = ctx;
+    if (--h->running == 0 && h->gone) {
+        loop_fn gone = h->gone;
+        h->gone = NULL;
+        gone(h->gone_ctx);
+    }
+}
+
+void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
+{
+    h->gone = gone;
+    h->gone_ctx = ctx;
+    h->running = 1;
+    for (unsigned k = h->n_opened; k-- > 0;)
+        if (h->opened[k]->runner) {
+            h->running++;
+            runner_stop(h->opened[k]->runner, one_gone, h);
+        }
+    one_gone(h);
+}
+
+static void close_one(struct plugin_instance *i)
+{
+    const struct plugin_table *t = i->provider->table;
+    if (i->state != PLUGIN_READY)
+        return;
+    i->state = PLUGIN_CLOSED;
+    if (t->life.close)
+        t->life.close(i->self);
+    i->arena = arena_free(i->arena);
+}
+
+void plugin_host_close(struct plugin_host *h, const char *but_iface)
+{
+    for (unsigned k = h->n_opened; k-- > 0;) {
+        runner_free(h->opened[k]->runner);
+        h->opened[k]->runner = NULL;
+    }
+    for (unsigned k = h->n_opened; k-- > 0;)
+        if (!but_iface || strcmp(h->opened[k]->provider->iface, but_iface) != 0)
+            close_one(h->opened[k]);
+}
+
+void plugin_host_free(struct plugin_host *h)
+{
+    if (!h)
+        return;
+    plugin_host_close(h, NULL);
+    arena_free(h->arena);
+    mem_free(h);
+}
+
+/* --- asking --- */
+
+struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err)
+{
+    struct plugin_instance *best = NULL, *unready = NULL;
+    for (unsigned k = 0; k < h->n; k++) {
+        struct plugin_instance *i = h->at[k];
+        if (!i->provider || strcmp(i->provider->iface, iface) != 0 || (name && strcmp(i->name, name) != 0))
+            continue;
+        if (i->state != PLUGIN_READY)
+            unready = i;
+        else if (!best || i->provider->rank > best->provider->rank)
+            best = i;
+    }
+    if (!best && unready)
+        kl_err_set(err, KL_UNAVAILABLE, "instance '%s' of %s is %s: %s", unready->name, iface, plugin_state_text(unready->state), unready->reason);
+    else if (!best)
+        kl_err_set(err, KL_NOT_FOUND, "there is no instance %s%s%sof %s", name ? "'" : "", name ? name : "", name ? "' " : "", iface);
+    return best;
+}
+
+unsigned plugin_host_count(const struct plugin_host *h)
+{
+    return h->n;
+}
+
+struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i)
+{
+    return h->at[i];
+}
+
+struct val *plugin_host_debug(struct plugin_host *h, struct arena *a)
+{
+    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("instances"));
+    for (unsigned k = 0; k < h->n; k++) {
+        struct plugin_instance *i = h->at[k];
+        struct val *one = val_push(list, val_new(a, VAL_OBJ));
+        json_set_str(a, one, STR("name"), str_of(i->name));
+        json_set_str(a, one, STR("plugin"), str_of(i->plugin ? i->plugin->id : i->file));
+        json_set_str(a, one, STR("version"), str_of(i->plugin ? i->plugin->version : ""));
+        json_set_str(a, one, STR("interface"), str_of(i->provider ? i->provider->iface : ""));
+        json_set_str(a, one, STR("isolation"), STR("none"));
+        json_set_str(a, one, STR("state"), str_of(i->roles & h->conf.roles ? plugin_state_text(i->state) : "ELSEWHERE"));
+        if (i->reason[0])
+            json_set_str(a, one, STR("reason"), str_of(i->reason));
+        if (i->runner)
+            json_set(a, one, STR("controller"), runner_debug(i->runner, a));
+    }
+    return v;
+}

@@ -1,0 +1,57 @@
+/* host.h - all plugin instances of a process: from the configuration's `instances` to open providers, their services, their end. [loop]
+ * except where said.
+ *
+ * Life: plugin_host_new reads the list, probes and loads the files (FOUND -> LOADED, or REFUSED with the reason) -> plugin_host_open opens
+ * what the role wants in the order of needs (READY, or FAILED) -> plugin_host_run starts the controllers -> plugin_host_stop lets them
+ * end -> plugin_host_free closes everything in reverse order.
+ */
+#ifndef PLUGIN_HOST_H
+#define PLUGIN_HOST_H
+
+#include <keelson/plugin.h>
+
+#include "api/api.h"
+#include "plugin/plugin.h"
+#include "reconcile/objects.h"
+
+struct plugin_host;
+
+#define ROLE_SERVER 1u
+#define ROLE_NODE   2u
+
+struct plugin_host_conf {
+    struct loop *loop;                  /* NULL: nothing will run (check-config, plugin list) */
+    const struct val *config;           /* tree of conf_load; lives as long as the host */
+    const char *plugin_dir;
+    unsigned roles;
+    /* Value of $(NAME) in settings and field selectors; NULL: not known. Texts live as long as the host. */
+    const char *(*variable)(void *ctx, struct str name);
+    void *ctx;
+};
+
+/* KL_INVALID (with file and line): the configuration is wrong. A bad plugin file is no error here: its instances are REFUSED. */
+int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, struct kl_err *err);
+/* Binds every setting without opening anything: KL_INVALID with file and line. */
+int plugin_host_check(struct plugin_host *h, struct kl_err *err);
+/* Opens the instances of that interface (NULL: all that are left). Fails when one that is required does not become READY. */
+int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *err);
+/* What services stand on; before the instances that need them are opened. */
+void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct objects *o);
+/* Starts every READY controller over the store (of a server, or a node's mirror). */
+int plugin_host_run(struct plugin_host *h, struct kl_err *err);
+void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx);
+/* Closes, in reverse order, what does not implement that interface (the store, which others write to until their end). */
+void plugin_host_close(struct plugin_host *h, const char *but_iface);
+void plugin_host_free(struct plugin_host *h);                           /* closes the rest too; NULL is fine */
+
+/* [any] The instance of that interface and name, or the default one. */
+struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err);
+unsigned plugin_host_count(const struct plugin_host *h);
+struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);
+/* {"instances":[{"name","plugin","version","interface","state","reason","queue"...}]} */
+struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
+
+/* chain.c: the request chains, as hooks of kernel/api (ctx: the host). */
+void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret);
+
+#endif

@@ -1,0 +1,253 @@
+/* manifest.c - the configuration's `instances`: which plugin files, which of their providers, with which settings. */
+#include <limits.h>
+#include <unistd.h>
+
+#include "conf/load.h"
+#include "host-internal.h"
+
+static const struct conf_row rows[] = {
+    { "plugin", VAL_STR, 0, 0, NULL },          /* "store-wal": a file of the plugin folder; with a slash: a path */
+    { "name", VAL_STR, 0, 0, NULL },            /* of the instance; else the provider's */
+    { "provider", VAL_STR, 0, 0, NULL },        /* one of the plugin's; else all of them */
+    { "without", VAL_ARR, 0, 0, NULL },         /* providers that are left out */
+    { "on", VAL_STR, 0, 0, "server|node" },     /* where it runs, when the interface does not tell */
+    { "required", VAL_BOOL, 0, 0, NULL },       /* the process does not start without */
+    { "enabled", VAL_BOOL, 0, 0, NULL },
+    { "settings", VAL_OBJ, 0, 0, NULL },
+};
+
+/* Where instances of an interface run, and whether a process can do without. */
+static const struct {
+    const char *iface;
+    unsigned roles;
+    bool required;
+} ifaces[] = {
+    { "keelson.store/", ROLE_SERVER, true },       { "keelson.authn/", ROLE_SERVER, true },  { "keelson.authz/", ROLE_SERVER, true },
+    { "keelson.admission/", ROLE_SERVER, true },   { "keelson.scheduler/", ROLE_SERVER, false }, { "keelson.controller/", ROLE_SERVER, false },
+    { "keelson.runtime/", ROLE_NODE, false },      { "keelson.network/", ROLE_NODE, false }, { "keelson.proxy/", ROLE_NODE, false },
+    { "keelson.node/", ROLE_NODE, false },
+};
+
+static void set_place(struct plugin_instance *i, struct str on, const char *iface)
+{
+    i->roles = ROLE_SERVER | ROLE_NODE;
+    for (size_t k = 0; k < sizeof ifaces / sizeof *ifaces; k++)
+        if (strncmp(iface, ifaces[k].iface, strlen(ifaces[k].iface)) == 0) {
+            i->roles = ifaces[k].roles;
+            i->required = ifaces[k].required;
+        }
+    if (on.len)
+        i->roles = str_is(on, "node") ? ROLE_NODE : ROLE_SERVER;
+}
+
+/* --- variables in settings --- */
+
+static int expand_text(struct plugin_host *h, struct val *v, struct kl_err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(65536);
+    for (struct str rest = val_str(v); rest.len;) {
+        long at = str_find(rest, '$');
+        if (at < 0 || (size_t)at + 1 >= rest.len || rest.at[at + 1] != '(') {
+            size_t n = at < 0 ? rest.len : (size_t)at + 1;
+            buf_add(&b, rest.at, n);
+            rest = str_skip(rest, n);
+            continue;
+        }
+        buf_add(&b, rest.at, (size_t)at);
+        rest = str_skip(rest, (size_t)at + 2);
+        struct str name = str_cut(&rest, ')');
+        const char *value = h->conf.variable ? h->conf.variable(h->conf.ctx, name) : NULL;
+        if (!value)
+            return kl_err_set(err, KL_INVALID, "%s: '" STR_FMT "' uses the unknown variable $(" STR_FMT ")", conf_where(h->arena, v),
+                              STR_ARG(val_key(v)), STR_ARG(name));
+        buf_add_z(&b, value);
+    }
+    v->s = arena_dup(h->arena, buf_str(&b));
+    v->n = (uint32_t)b.len;
+    return v->s && !b.failed ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+}
+
+static int expand(struct plugin_host *h, struct val *v, struct kl_err *err)
+{
+    if (val_is(v, VAL_STR))
+        return expand_text(h, v, err);
+    if (!val_is(v, VAL_OBJ) && !val_is(v, VAL_ARR))
+        return 0;
+    int rc = 0;
+    for (struct val *m = v->first; m && rc == 0; m = m->next)
+        rc = expand(h, m, err);
+    return rc;
+}
+
+/* --- instances --- */
+
+static struct plugin_instance *add(struct plugin_host *h, const struct val *entry, struct str name, const char *file, struct kl_err *err)
+{
+    if (h->n == HOST_INSTANCES_MAX) {
+        kl_err_set(err, KL_INVALID, "%s: more than %d instances", conf_where(h->arena, entry), HOST_INSTANCES_MAX);
+        return NULL;
+    }
+    struct plugin_instance *i = arena_alloc(h->arena, sizeof *i);
+    if (!i) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    snprintf(i->name, sizeof i->name, STR_FMT, STR_ARG(name));
+    snprintf(i->file, sizeof i->file, "%s", file);
+    i->state = PLUGIN_FOUND;
+    i->entry = entry;
+    i->settings = json_get(entry, STR("settings"));
+    i->owner = h;
+    i->host = (struct kl_host){ .size = sizeof i->host, .abi_major = KL_ABI_MAJOR, .name = "keelson", .version = KEELSON_VERSION,
+                                .instance = i->name, .ctx = i, .log = host_log, .service = host_service };
+    h->at[h->n++] = i;
+    return i;
+}
+
+static bool listed(const struct val *list, const char *name)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(v, list)
+            if (str_is(val_str(v), name))
+                return true;
+    return false;
+}
+
+/* Two instances of one name must differ in their interface. */
+static int check_name(struct plugin_host *h, const struct plugin_instance *i, struct kl_err *err)
+{
+    for (unsigned k = 0; k < h->n; k++) {
+        const struct plugin_instance *o = h->at[k];
+        if (o != i && o->provider && i->provider && strcmp(o->name, i->name) == 0 && strcmp(o->provider->iface, i->provider->iface) == 0)
+            return kl_err_set(err, KL_INVALID, "%s: an instance '%s' of %s is there already (%s)", conf_where(h->arena, i->entry), i->name,
+                              i->provider->iface, conf_where(h->arena, o->entry));
+    }
+    return 0;
+}
+
+static int add_loaded(struct plugin_host *h, const struct val *entry, const struct kl_plugin *p, const char *file, struct kl_err *err)
+{
+    struct str name = json_str(entry, "name"), provider = json_str(entry, "provider"), on = json_str(entry, "on");
+    const struct val *without = json_get(entry, STR("without"));
+    struct val *required = json_get(entry, STR("required"));
+    unsigned found = 0;
+    for (uint32_t k = 0; k < p->providers.n; k++) {
+        const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, k);
+        if ((provider.len && !str_is(provider, v->name)) || listed(without, v->name))
+            continue;
+        bool only = p->providers.n == 1 || provider.len;
+        struct plugin_instance *i = add(h, entry, name.len && only ? name : str_of(v->name), file, err);
+        if (!i)
+            return -err->code;
+        found++;
+        i->plugin = p;
+        i->provider = v;
+        i->state = PLUGIN_LOADED;
+        set_place(i, on, v->iface);
+        if (required)
+            i->required = required->i != 0;
+        if (check_name(h, i, err) < 0)
+            return -err->code;
+    }
+    if (!found && provider.len)
+        return kl_err_set(err, KL_INVALID, "%s: plugin '%s' has no provider '" STR_FMT "'", conf_where(h->arena, entry), p->id, STR_ARG(provider));
+    return 0;
+}
+
+static int add_refused(struct plugin_host *h, const struct val *entry, const char *file, const struct kl_err *why, struct kl_err *err)
+{
+    struct str name = json_str(entry, "name");
+    struct plugin_instance *i = add(h, entry, name.len ? name : json_str(entry, "plugin"), file, err);
+    if (!i)
+        return -err->code;
+    i->state = PLUGIN_REFUSED;
+    i->roles = ROLE_SERVER | ROLE_NODE;
+    i->required = json_bool(entry, "required", false);
+    snprintf(i->reason, sizeof i->reason, "%s", why->msg);
+    return 0;
+}
+
+/* --- the list --- */
+
+struct candidate {
+    const struct val *entry;
+    char *file;
+    struct plugin_trial trial;
+    struct kl_err err;
+    bool tried, same;                   /* same: an earlier entry tries this file */
+};
+
+static char *file_of(struct plugin_host *h, struct str plugin)
+{
+    if (str_find(plugin, '/') >= 0)
+        return arena_dup(h->arena, plugin);
+    return arena_printf(h->arena, "%s/" STR_FMT ".so", h->conf.plugin_dir, STR_ARG(plugin));
+}
+
+static int read_entry(struct plugin_host *h, struct val *entry, struct candidate *c, struct kl_err *err)
+{
+    if (!val_is(entry, VAL_OBJ))
+        return kl_err_set(err, KL_INVALID, "%s: an instance must be a group { plugin = \"...\"; ... }", conf_where(h->arena, entry));
+    int rc = conf_check(h->arena, entry, rows, sizeof rows / sizeof *rows, err);
+    if (rc < 0)
+        return rc;
+    if (!json_str(entry, "plugin").len)
+        return kl_err_set(err, KL_INVALID, "%s: an instance needs 'plugin'", conf_where(h->arena, entry));
+    c->entry = entry;
+    c->file = file_of(h, json_str(entry, "plugin"));
+    struct val *settings = json_get(entry, STR("settings"));
+    rc = settings ? expand(h, settings, err) : 0;
+    return rc == 0 && !c->file ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : rc;
+}
+
+static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err)
+{
+    const struct kl_plugin *p = NULL;
+    if (!c->err.code && plugin_dlopen(c->file, &p, &c->err) == 0)
+        return add_loaded(h, c->entry, p, c->file, err);
+    return add_refused(h, c->entry, c->file, &c->err, err);
+}
+
+/* All files are tried at once: each trial is a process of its own. */
+static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, struct kl_err *err)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned k = 0; k < i && !all[i].same; k++)
+            all[i].same = strcmp(all[i].file, all[k].file) == 0;
+        kl_err_init(&all[i].err);
+        all[i].tried = !all[i].same && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i].tried)
+            plugin_trial_end(&all[i].trial, &all[i].err);
+        for (unsigned k = 0; k < i && all[i].same; k++)
+            if (strcmp(all[i].file, all[k].file) == 0) {
+                all[i].err = all[k].err;
+                break;
+            }
+    }
+    for (unsigned i = 0; i < n && rc == 0; i++)
+        rc = settle(h, &all[i], err);
+    return rc;
+}
+
+int host_read_manifest(struct plugin_host *h, struct kl_err *err)
+{
+    const struct val *list = json_get(h->conf.config, STR("instances"));
+    if (!list)
+        return kl_err_set(err, KL_INVALID, "the configuration has no 'instances'");
+    if (list->type != VAL_ARR)
+        return kl_err_set(err, KL_INVALID, "%s: 'instances' must be a list ( { ... }, { ... } )", conf_where(h->arena, list));
+    struct candidate *all = mem_alloc((list->n + 1) * sizeof *all);
+    unsigned n = 0;
+    int rc = all ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    for (struct val *e = list->first; e && rc == 0; e = e->next) {
+        rc = read_entry(h, e, &all[n], err);
+        n += rc == 0 && json_bool(e, "enabled", true);
+    }
+    if (rc == 0)
+        rc = load_all(h, all, n, err);
+    mem_free(all);
+    return rc;
+}

@@ -1,0 +1,150 @@
+/* services.c - what the host gives to an instance: log, environment, objects, queue, other instances. Each call finds its instance through
+ * the kl_host it was given. */
+#include "base/env.h"
+#include "base/log.h"
+#include "host-internal.h"
+
+static struct plugin_instance *me(const struct kl_host *h)
+{
+    return h->ctx;
+}
+
+void host_log(const struct kl_host *h, int32_t level, const char *line)
+{
+    if (log_on((enum kl_level)level))
+        log_line((enum kl_level)level, h->instance, "%s", line);
+}
+
+/* --- keelson.host.env/0 --- */
+
+static int64_t mono(const struct kl_host *h)
+{
+    (void)h;
+    return env_mono_ns();
+}
+
+static int64_t wall(const struct kl_host *h)
+{
+    (void)h;
+    return env_wall_ns();
+}
+
+static void random_bytes(const struct kl_host *h, void *at, size_t n)
+{
+    (void)h;
+    env_random(at, n);
+}
+
+static const struct kl_host_env env_table = { sizeof env_table, mono, wall, random_bytes };
+
+/* --- keelson.host.objects/0 --- */
+
+static struct objects *objects(const struct kl_host *h)
+{
+    return me(h)->owner->objects;
+}
+
+static int get(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret)
+{
+    return objects(h)->ops->get(objects(h), h->instance, c, k, ret);
+}
+
+static int list(const struct kl_host *h, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret)
+{
+    return objects(h)->ops->list(objects(h), h->instance, c, o, ret);
+}
+
+static int create(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
+{
+    return objects(h)->ops->create(objects(h), h->instance, c, k, obj, ret);
+}
+
+static int update(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
+{
+    return objects(h)->ops->update(objects(h), h->instance, c, k, obj, ret);
+}
+
+static int patch(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, int32_t type, struct kl_bytes p,
+                 struct kl_bytes *ret)
+{
+    return objects(h)->ops->patch(objects(h), h->instance, c, k, type, p, ret);
+}
+
+static int remove_object(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, const struct kl_delete_options *o)
+{
+    return objects(h)->ops->remove(objects(h), h->instance, c, k, o);
+}
+
+/* Events of controllers carry upstream's component names ("deployment-controller"): people and tools know them. */
+static void event(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message)
+{
+    char who[96];
+    bool controller = strcmp(me(h)->provider->iface, "keelson.controller/0") == 0 && me(h)->roles == ROLE_SERVER;
+    snprintf(who, sizeof who, "%s%s", h->instance, controller ? "-controller" : "");
+    objects(h)->ops->event(objects(h), who, about, type, reason, message);
+}
+
+static int resources(const struct kl_host *h, struct kl_call *c, const char *const **ret)
+{
+    return objects(h)->ops->resources(objects(h), h->instance, c, ret);
+}
+
+static const struct kl_host_objects objects_table = { sizeof objects_table, get, list, create, update, patch, remove_object, event, resources };
+
+/* --- keelson.host.queue/0 --- */
+
+static void queue_key_add(const struct kl_host *h, const char *key, int64_t delay_ns)
+{
+    if (me(h)->runner)                  /* none yet: the first pass over all objects is still to come */
+        runner_add(me(h)->runner, key, delay_ns);
+}
+
+static const struct kl_host_queue queue_table = { sizeof queue_table, queue_key_add };
+
+/* --- keelson.host.plugins/0 --- */
+
+static int find(const struct kl_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret)
+{
+    struct plugin_instance *i = plugin_host_find(me(h)->owner, iface, name, &c->err);
+    if (!i)
+        return -c->err.code;
+    *ret = (struct kl_instance){ sizeof *ret, i->name, i->provider->table, i->self };
+    return 0;
+}
+
+static const struct kl_host_plugins plugins_table = { sizeof plugins_table, find };
+
+/* --- by id --- */
+
+static const struct {
+    const char *id;
+    const void *table;
+    bool objects;                       /* stands on the objects service */
+} services[] = {
+    { KL_HOST_ENV_0, &env_table, false },
+    { KL_HOST_OBJECTS_0, &objects_table, true },
+    { KL_HOST_QUEUE_0, &queue_table, false },
+    { KL_HOST_PLUGINS_0, &plugins_table, false },
+};
+
+bool host_offers(const struct plugin_host *h, const char *id)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(services[i].id, id) == 0)
+            return !services[i].objects || h->objects;
+    return false;
+}
+
+const void *host_service(const struct kl_host *host, const char *id)
+{
+    const struct plugin_instance *i = me(host);
+    bool listed = false;
+    for (uint32_t k = 0; k < i->plugin->needs.n; k++)
+        listed |= strcmp(KL_AT(struct kl_need, i->plugin->needs, k)->id, id) == 0;
+    if (!listed || !host_offers(i->owner, id))
+        return NULL;
+    for (size_t k = 0; k < sizeof services / sizeof *services; k++)
+        if (strcmp(services[k].id, id) == 0)
+            return services[k].table;
+    return NULL;
+}

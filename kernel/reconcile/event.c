@@ -1,0 +1,226 @@
+/* event.c - see event.h. Upstream's numbers: an equal event within its cache counts up one object; each object has 25 events at once and
+ * then one in 5 minutes. */
+#include "reconcile/event.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "reconcile/call.h"
+
+#define CACHE_MOST 4096
+#define BURST 25
+#define REFILL_NS (300 * NS_PER_S)
+#define MESSAGE_MOST 1024               /* bytes, as upstream's validation has it */
+
+/* One entry serves as counter of equal events (key: everything) or as bucket of an object (key: its uid). */
+struct entry {
+    struct list link;                   /* least recently used first */
+    int64_t count;
+    int64_t tokens, refilled_ns;
+    char first[CLOCK_TEXT], name[280], ns[80];
+    size_t key_len;
+    char key[];
+};
+
+struct cache {
+    struct map map;
+    struct list used;
+    unsigned n;
+};
+
+struct event_recorder {
+    struct loop *loop;
+    struct objects *objects;
+    struct cache equal, buckets;
+};
+
+struct record {
+    struct event_recorder *recorder;
+    struct arena *arena;
+    const char *who, *type, *reason, *message;
+    struct str about;
+};
+
+/* --- caches --- */
+
+static void drop(struct cache *c, struct entry *e)
+{
+    map_del(&c->map, str_n(e->key, e->key_len));
+    list_remove(&e->link);
+    c->n--;
+    mem_free(e);
+}
+
+static struct entry *lookup(struct cache *c, struct str key)
+{
+    struct entry *e = map_get(&c->map, key);
+    if (e) {
+        list_remove(&e->link);
+        list_push(&c->used, &e->link);
+        return e;
+    }
+    if (c->n == CACHE_MOST)
+        drop(c, list_item(c->used.next, struct entry, link));
+    e = mem_alloc(sizeof *e + key.len + 1);
+    if (!e)
+        return NULL;
+    memcpy(e->key, key.at, key.len);
+    e->key_len = key.len;
+    e->tokens = BURST;
+    list_push(&c->used, &e->link);
+    c->n++;
+    if (!map_put(&c->map, str_n(e->key, key.len), e)) {
+        drop(c, e);
+        return NULL;
+    }
+    return e;
+}
+
+static bool take_token(struct event_recorder *r, struct str uid)
+{
+    struct entry *b = lookup(&r->buckets, uid);
+    int64_t now = loop_now(r->loop);
+    if (!b)
+        return false;
+    if (!b->refilled_ns)
+        b->refilled_ns = now;
+    int64_t more = (now - b->refilled_ns) / REFILL_NS;
+    b->refilled_ns += more * REFILL_NS;
+    b->tokens = b->tokens + more > BURST ? BURST : b->tokens + more;
+    if (!b->tokens)
+        return false;
+    b->tokens--;
+    return true;
+}
+
+/* --- writing --- */
+
+static int count_up(struct record *x, struct entry *e, const char *now)
+{
+    struct kl_call c;
+    char text[160];
+    host_call_init(&c, x->arena, x->who);
+    struct kl_object_key k = { sizeof k, "/events", e->ns, e->name, NULL };
+    int n = snprintf(text, sizeof text, "{\"count\":%lld,\"lastTimestamp\":\"%s\"}", (long long)e->count, now);
+    struct objects *o = x->recorder->objects;
+    return o->ops->patch(o, x->who, &c, &k, KL_PATCH_MERGE, (struct kl_bytes){ text, (size_t)n }, NULL);
+}
+
+static struct val *event_tree(struct record *x, const struct entry *e, const struct val *about, const char *now)
+{
+    struct arena *a = x->arena;
+    struct val *v = val_new(a, VAL_OBJ), *m, *ref;
+    size_t len = strlen(x->message);
+    json_set_str(a, v, STR("kind"), STR("Event"));
+    json_set_str(a, v, STR("apiVersion"), STR("v1"));
+    m = json_obj(a, v, STR("metadata"));
+    json_set_str(a, m, STR("name"), str_of(e->name));
+    json_set_str(a, m, STR("namespace"), str_of(e->ns));
+    ref = json_set(a, v, STR("involvedObject"), val_copy(a, about));
+    if (!ref)
+        return NULL;
+    json_set_str(a, v, STR("reason"), str_of(x->reason));
+    json_set_str(a, v, STR("message"), str_n(x->message, len > MESSAGE_MOST ? MESSAGE_MOST : len));
+    json_set_str(a, json_obj(a, v, STR("source")), STR("component"), str_of(x->who));
+    json_set_str(a, v, STR("firstTimestamp"), str_of(e->first));
+    json_set_str(a, v, STR("lastTimestamp"), str_of(now));
+    json_set_int(a, v, STR("count"), e->count);
+    json_set_str(a, v, STR("type"), str_of(x->type));
+    json_set_str(a, v, STR("reportingComponent"), str_of(x->who));
+    return v;
+}
+
+static void create(struct record *x, struct entry *e, const struct val *about, const char *now)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    struct kl_call c;
+    struct str ns = json_str(about, "namespace");
+    host_call_init(&c, x->arena, x->who);
+    memcpy(e->first, now, sizeof e->first);
+    snprintf(e->ns, sizeof e->ns, STR_FMT, STR_ARG(ns.len ? ns : STR("default")));
+    uint64_t id = (uint64_t)env_wall_ns();
+    snprintf(e->name, sizeof e->name, "%.*s.%llx", (int)(json_str(about, "name").len > 230 ? 230 : json_str(about, "name").len),
+             json_str(about, "name").at ? json_str(about, "name").at : "", (unsigned long long)id);
+    struct val *v = event_tree(x, e, about, now);
+    if (!v)
+        return;
+    json_write(&b, v);
+    struct objects *o = x->recorder->objects;
+    struct kl_object_key k = { sizeof k, "/events", e->ns, e->name, NULL };
+    o->ops->create(o, x->who, &c, &k, (struct kl_bytes){ b.at, b.len }, NULL);
+}
+
+static void write_event(struct record *x)
+{
+    char now[CLOCK_TEXT];
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *about = json_parse(x->arena, x->about, &err);
+    struct str uid = json_str(about, "uid");
+    char *key = arena_printf(x->arena, "%s|%s|%s|" STR_FMT "|" STR_FMT "|" STR_FMT "|%s", x->who, x->type, x->reason, STR_ARG(uid),
+                             STR_ARG(json_str(about, "name")), STR_ARG(json_str(about, "fieldPath")), x->message);
+    if (!about || !key || !take_token(x->recorder, uid.len ? uid : json_str(about, "name")))
+        return;
+    struct entry *e = lookup(&x->recorder->equal, str_of(key));
+    if (!e)
+        return;
+    clock_format(env_wall_ns(), now);
+    e->count++;
+    if (e->count > 1 && count_up(x, e, now) == 0)
+        return;
+    e->count = 1;                       /* new, or the earlier object has expired */
+    create(x, e, about, now);
+}
+
+static void on_loop(void *ctx)
+{
+    struct record *x = ctx;
+    write_event(x);
+    arena_free(x->arena);
+}
+
+struct event_recorder *event_recorder_new(struct loop *l, struct objects *o)
+{
+    struct event_recorder *r = mem_alloc(sizeof *r);
+    if (!r)
+        return NULL;
+    r->loop = l;
+    r->objects = o;
+    list_init(&r->equal.used);
+    list_init(&r->buckets.used);
+    return r;
+}
+
+static void cache_free(struct cache *c)
+{
+    while (c->n)
+        drop(c, list_item(c->used.next, struct entry, link));
+    map_free(&c->map);
+}
+
+void event_recorder_free(struct event_recorder *r)
+{
+    if (!r)
+        return;
+    cache_free(&r->equal);
+    cache_free(&r->buckets);
+    mem_free(r);
+}
+
+void event_record(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message)
+{
+    struct arena *a = arena_new(1 << 20);
+    struct record *x = a ? arena_alloc(a, sizeof *x) : NULL;
+    if (!x) {
+        arena_free(a);
+        return;
+    }
+    *x = (struct record){ .recorder = r, .arena = a, .who = arena_dup(a, str_of(who)), .type = arena_dup(a, str_of(type)),
+                          .reason = arena_dup(a, str_of(reason)), .message = arena_dup(a, str_of(message)), .about = arena_str(a, about) };
+    if (arena_exhausted(a))
+        arena_free(a);
+    else
+        loop_post(r->loop, on_loop, x);
+}

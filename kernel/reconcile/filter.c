@@ -1,0 +1,144 @@
+/* filter.c - see filter.h. Words and rules are those of upstream's scheduler plugins NodeUnschedulable, TaintToleration, NodeAffinity,
+ * NodePorts and NodeResourcesFit. */
+#include "reconcile/filter.h"
+
+void pod_needs_read(const struct val *pod, struct pod_needs *ret)
+{
+    ret->pod = pod;
+    ret->requests = pod_requests(pod);
+    ret->n_ports = pod_host_ports(pod, ret->ports, sizeof ret->ports / sizeof *ret->ports);
+}
+
+/* --- taints --- */
+
+static bool tolerates(const struct val *t, struct str key, struct str value, struct str effect)
+{
+    struct str op = json_str(t, "operator"), tkey = json_str(t, "key"), teffect = json_str(t, "effect");
+    if (teffect.len && !str_eq(teffect, effect))
+        return false;
+    if (tkey.len && !str_eq(tkey, key))
+        return false;
+    if (str_is(op, "Exists"))
+        return true;
+    return tkey.len && (!op.len || str_is(op, "Equal")) && str_eq(json_str(t, "value"), value);
+}
+
+static bool tolerated(const struct val *pod, struct str key, struct str value, struct str effect)
+{
+    struct val *list = json_path(pod, "spec.tolerations");
+    if (val_is(list, VAL_ARR))
+        val_each(t, list)
+            if (tolerates(t, key, value, effect))
+                return true;
+    return false;
+}
+
+static const char *check_taints(struct arena *a, const struct val *pod, const struct val *node)
+{
+    struct val *list = json_path(node, "spec.taints");
+    if (!val_is(list, VAL_ARR))
+        return NULL;
+    val_each(t, list) {
+        struct str key = json_str(t, "key"), value = json_str(t, "value"), effect = json_str(t, "effect");
+        if (str_is(effect, "PreferNoSchedule") || tolerated(pod, key, value, effect))
+            continue;
+        const char *text = arena_printf(a, "node(s) had untolerated taint {" STR_FMT ": " STR_FMT "}", STR_ARG(key), STR_ARG(value));
+        return text ? text : "node(s) had untolerated taint";
+    }
+    return NULL;
+}
+
+/* --- node selector and affinity --- */
+
+static bool in_values(const struct val *values, struct str s)
+{
+    if (val_is(values, VAL_ARR))
+        val_each(v, values)
+            if (str_eq(val_str(v), s))
+                return true;
+    return false;
+}
+
+/* One requirement {key, operator, values} on a value that is there or not. */
+static bool requirement(const struct val *r, struct str have)
+{
+    struct str op = json_str(r, "operator");
+    struct val *values = json_get(r, STR("values"));
+    int64_t x, y;
+    if (str_is(op, "In"))
+        return have.at && in_values(values, have);
+    if (str_is(op, "NotIn"))
+        return !have.at || !in_values(values, have);
+    if (str_is(op, "Exists"))
+        return have.at != NULL;
+    if (str_is(op, "DoesNotExist"))
+        return have.at == NULL;
+    if (!have.at || !val_is(values, VAL_ARR) || values->n != 1 || !str_int(have, &x) || !str_int(val_str(values->first), &y))
+        return false;
+    return str_is(op, "Gt") ? x > y : str_is(op, "Lt") && x < y;
+}
+
+static bool term_matches(const struct val *term, const struct ledger_node *n)
+{
+    struct val *labels = json_path(n->tree, "metadata.labels"), *exprs = json_get(term, STR("matchExpressions")),
+               *fields = json_get(term, STR("matchFields"));
+    bool any = false;
+    if (val_is(exprs, VAL_ARR))
+        val_each(r, exprs) {
+            any = true;
+            if (!requirement(r, val_str(json_get(labels, json_str(r, "key")))))
+                return false;
+        }
+    if (val_is(fields, VAL_ARR))
+        val_each(r, fields) {
+            any = true;
+            if (!str_is(json_str(r, "key"), "metadata.name") || !requirement(r, str_of(n->name)))
+                return false;
+        }
+    return any;                         /* an empty term matches nothing */
+}
+
+static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
+{
+    struct val *labels = json_path(n->tree, "metadata.labels"), *wanted = json_path(pod, "spec.nodeSelector");
+    if (val_is(wanted, VAL_OBJ))
+        val_each(w, wanted) {
+            struct str have = val_str(json_get(labels, val_key(w)));
+            if (!have.at || !str_eq(have, val_str(w)))
+                return false;
+        }
+    struct val *required = json_path(pod, "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
+    struct val *terms = json_get(required, STR("nodeSelectorTerms"));
+    if (!required)
+        return true;
+    if (val_is(terms, VAL_ARR))
+        val_each(t, terms)
+            if (term_matches(t, n))
+                return true;
+    return false;
+}
+
+/* --- all of it --- */
+
+const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+{
+    if (n->unschedulable && !tolerated(p->pod, STR("node.kubernetes.io/unschedulable"), STR(""), STR("NoSchedule")))
+        return "node(s) were unschedulable";
+    const char *why = check_taints(a, p->pod, n->tree);
+    if (why)
+        return why;
+    if (!affinity_matches(p->pod, n))
+        return "node(s) didn't match Pod's node affinity/selector";
+    if (!n->ready && !tolerated(p->pod, STR("node.kubernetes.io/not-ready"), STR(""), STR("NoSchedule")))
+        return "node(s) were not ready";
+    for (unsigned i = 0; i < p->n_ports; i++)
+        if (!ledger_port_free(n, &p->ports[i]))
+            return "node(s) didn't have free ports for the requested pod ports";
+    if (n->used_pods + 1 > n->pods)
+        return "Too many pods";
+    if (p->requests.mcpu && n->used_mcpu + p->requests.mcpu > n->mcpu)
+        return "Insufficient cpu";
+    if (p->requests.memory && n->used_memory + p->requests.memory > n->memory)
+        return "Insufficient memory";
+    return NULL;
+}

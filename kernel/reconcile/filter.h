@@ -1,0 +1,18 @@
+/* filter.h - what the host itself checks before a scheduler is asked about a node: readiness, taints, selectors, ports, room. Pure. */
+#ifndef RECONCILE_FILTER_H
+#define RECONCILE_FILTER_H
+
+#include "reconcile/ledger.h"
+
+struct pod_needs {
+    const struct val *pod;
+    struct pod_requests requests;
+    struct ledger_port ports[64];
+    unsigned n_ports;
+};
+
+void pod_needs_read(const struct val *pod, struct pod_needs *ret);
+/* NULL: it fits; else the reason in upstream's words ("Insufficient cpu"), static or in the arena. */
+const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
+
+#endif

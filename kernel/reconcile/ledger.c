@@ -1,0 +1,387 @@
+/* ledger.c - see ledger.h. */
+#include "reconcile/ledger.h"
+
+#include "base/cleanup.h"
+#include "base/quantity.h"
+
+#define PORTS_MAX 64
+
+struct booking {
+    struct list link;                   /* in its node's */
+    struct ledger_node *node;
+    char uid[64], owner[64];
+    struct pod_requests requests;
+    struct ledger_port *ports;
+    unsigned n_ports;
+};
+
+struct ledger {
+    struct store *store;
+    struct store_watch *nodes_watch, *pods_watch;
+    struct list nodes;
+    struct map by_name, by_uid;
+    unsigned n_present;
+    loop_fn changed;
+    void *ctx;
+};
+
+/* --- what a pod asks for --- */
+
+static void add_requests(struct pod_requests *r, const struct val *container)
+{
+    struct val *q = json_path(container, "resources.requests");
+    r->mcpu += quantity_text_milli(val_str(json_get(q, STR("cpu"))), 0);
+    r->memory += quantity_text_value(val_str(json_get(q, STR("memory"))), 0);
+}
+
+static void take_larger(struct pod_requests *r, struct pod_requests o)
+{
+    r->mcpu = o.mcpu > r->mcpu ? o.mcpu : r->mcpu;
+    r->memory = o.memory > r->memory ? o.memory : r->memory;
+}
+
+struct pod_requests pod_requests(const struct val *pod)
+{
+    struct pod_requests sum = { 0 }, most = { 0 }, sidecars = { 0 };
+    struct val *spec = json_get(pod, STR("spec")), *list = json_get(spec, STR("containers"));
+    if (val_is(list, VAL_ARR))
+        val_each(c, list) add_requests(&sum, c);
+    list = json_get(spec, STR("initContainers"));
+    if (val_is(list, VAL_ARR))
+        val_each(c, list) {
+            struct pod_requests one = sidecars;
+            add_requests(&one, c);
+            take_larger(&most, one);
+            if (str_is(json_str(c, "restartPolicy"), "Always"))
+                sidecars = one;
+        }
+    sum.mcpu += sidecars.mcpu;
+    sum.memory += sidecars.memory;
+    take_larger(&sum, most);
+    struct val *over = json_get(spec, STR("overhead"));
+    sum.mcpu += quantity_text_milli(json_str(over, "cpu"), 0);
+    sum.memory += quantity_text_value(json_str(over, "memory"), 0);
+    return sum;
+}
+
+unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned max)
+{
+    struct val *list = json_path(pod, "spec.containers");
+    bool host_network = json_bool(pod, "spec.hostNetwork", false);
+    unsigned n = 0;
+    if (!val_is(list, VAL_ARR))
+        return 0;
+    val_each(c, list) {
+        struct val *ports = json_get(c, STR("ports"));
+        if (!val_is(ports, VAL_ARR))
+            continue;
+        val_each(p, ports) {
+            int64_t port = json_int(p, "hostPort", host_network ? json_int(p, "containerPort", 0) : 0);
+            struct str ip = json_str(p, "hostIP"), proto = json_str(p, "protocol");
+            if (port <= 0 || n == max)
+                continue;
+            ret[n].port = (int)port;
+            snprintf(ret[n].ip, sizeof ret[n].ip, STR_FMT, STR_ARG(ip.len ? ip : STR("0.0.0.0")));
+            snprintf(ret[n].protocol, sizeof ret[n].protocol, STR_FMT, STR_ARG(proto.len ? proto : STR("TCP")));
+            n++;
+        }
+    }
+    return n;
+}
+
+struct str pod_owner_uid(const struct val *pod)
+{
+    struct val *refs = json_path(pod, "metadata.ownerReferences");
+    if (val_is(refs, VAL_ARR))
+        val_each(r, refs)
+            if (json_bool(r, "controller", false))
+                return json_str(r, "uid");
+    return STR_NONE;
+}
+
+/* --- nodes --- */
+
+static struct ledger_node *node_named(struct ledger *l, struct str name)
+{
+    struct ledger_node *n = map_get(&l->by_name, name);
+    if (n || name.len >= sizeof n->name)
+        return n;
+    n = mem_alloc(sizeof *n);
+    if (!n)
+        return NULL;
+    memcpy(n->name, name.at, name.len);
+    list_init(&n->bookings);
+    struct list *at = l->nodes.next;
+    while (at != &l->nodes && strcmp(list_item(at, struct ledger_node, link)->name, n->name) < 0)
+        at = at->next;
+    list_add_before(at, &n->link);
+    if (!map_put(&l->by_name, str_of(n->name), n)) {
+        list_remove(&n->link);
+        mem_free(n);
+        return NULL;
+    }
+    return n;
+}
+
+static void node_drop(struct ledger *l, struct ledger_node *n)
+{
+    map_del(&l->by_name, str_of(n->name));
+    list_remove(&n->link);
+    store_object_unref(n->object);
+    arena_free(n->arena);
+    mem_free(n);
+}
+
+static bool is_ready(const struct val *tree)
+{
+    struct val *list = json_path(tree, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), "Ready"))
+                return str_is(json_str(c, "status"), "True");
+    return false;
+}
+
+static void node_gone(struct ledger *l, struct ledger_node *n)
+{
+    if (n->present)
+        l->n_present--;
+    n->present = false;
+    if (list_empty(&n->bookings))
+        node_drop(l, n);
+}
+
+static void node_set(struct ledger *l, struct store_object *o)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct ledger_node *n = node_named(l, store_object_name(o));
+    struct arena *a = arena_new(8 << 20);
+    struct val *tree = n && a ? json_parse(a, store_object_json(o), &err) : NULL;
+    if (!tree) {
+        arena_free(a);
+        return;
+    }
+    arena_free(n->arena);
+    store_object_unref(n->object);
+    n->arena = a;
+    n->object = store_object_ref(o);
+    n->tree = tree;
+    if (!n->present)
+        l->n_present++;
+    n->present = true;
+    n->ready = is_ready(tree);
+    n->unschedulable = json_bool(tree, "spec.unschedulable", false);
+    struct val *room = json_path(tree, "status.allocatable");
+    n->mcpu = quantity_text_milli(json_str(room, "cpu"), 0);
+    n->memory = quantity_text_value(json_str(room, "memory"), 0);
+    n->pods = quantity_text_value(json_str(room, "pods"), 0);
+}
+
+/* --- bookings --- */
+
+static void account(struct booking *b, int sign)
+{
+    b->node->used_mcpu += sign * b->requests.mcpu;
+    b->node->used_memory += sign * b->requests.memory;
+    b->node->used_pods += sign;
+}
+
+static void book_end(struct ledger *l, struct booking *b)
+{
+    struct ledger_node *n = b->node;
+    account(b, -1);
+    list_remove(&b->link);
+    map_del(&l->by_uid, str_of(b->uid));
+    mem_free(b->ports);
+    mem_free(b);
+    if (!n->present && list_empty(&n->bookings))
+        node_drop(l, n);
+}
+
+static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n)
+{
+    struct str uid = json_str(pod, "metadata.uid"), owner = pod_owner_uid(pod);
+    struct ledger_port ports[PORTS_MAX];
+    struct booking *b = map_get(&l->by_uid, uid);
+    if (b && b->node == n)
+        return true;
+    if (b)
+        book_end(l, b);
+    b = mem_alloc(sizeof *b);
+    if (!b)
+        return false;
+    b->n_ports = pod_host_ports(pod, ports, PORTS_MAX);
+    if (b->n_ports && !(b->ports = (struct ledger_port *)(void *)mem_dup(ports, b->n_ports * sizeof *ports))) {
+        mem_free(b);
+        return false;
+    }
+    snprintf(b->uid, sizeof b->uid, STR_FMT, STR_ARG(uid));
+    snprintf(b->owner, sizeof b->owner, STR_FMT, STR_ARG(owner));
+    b->node = n;
+    b->requests = pod_requests(pod);
+    list_push(&n->bookings, &b->link);
+    account(b, 1);
+    if (!map_put(&l->by_uid, str_of(b->uid), b)) {
+        book_end(l, b);
+        return false;
+    }
+    return true;
+}
+
+bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n)
+{
+    return book(l, pod, n);
+}
+
+void ledger_forget(struct ledger *l, struct str pod_uid)
+{
+    struct booking *b = map_get(&l->by_uid, pod_uid);
+    if (b)
+        book_end(l, b);
+}
+
+unsigned ledger_matching(const struct ledger_node *n, struct str owner_uid)
+{
+    unsigned found = 0;
+    if (!owner_uid.len)
+        return 0;
+    list_each(at, (struct list *)&n->bookings)
+        found += str_is(owner_uid, list_item(at, struct booking, link)->owner);
+    return found;
+}
+
+bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
+{
+    list_each(at, (struct list *)&n->bookings)
+    {
+        const struct booking *b = list_item(at, struct booking, link);
+        for (unsigned i = 0; i < b->n_ports; i++) {
+            const struct ledger_port *o = &b->ports[i];
+            bool same_ip = strcmp(o->ip, p->ip) == 0 || strcmp(o->ip, "0.0.0.0") == 0 || strcmp(p->ip, "0.0.0.0") == 0;
+            if (o->port == p->port && same_ip && strcmp(o->protocol, p->protocol) == 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* --- following the store --- */
+
+/* True: room may have appeared. */
+static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
+{
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *pod = a ? json_parse(a, store_object_json(o), &err) : NULL;
+    struct str phase = json_str(pod, "status.phase"), node = json_str(pod, "spec.nodeName");
+    struct booking *b = map_get(&l->by_uid, store_object_uid(o));
+    if (deleted || str_is(phase, "Succeeded") || str_is(phase, "Failed")) {
+        if (b)
+            book_end(l, b);
+        return b != NULL;
+    }
+    if (node.len && !b) {
+        struct ledger_node *n = node_named(l, node);
+        if (n)
+            book(l, pod, n);
+    }
+    return false;
+}
+
+static bool first_node(void *ctx, struct store_object *o)
+{
+    node_set(ctx, o);
+    return true;
+}
+
+static bool first_pod(void *ctx, struct store_object *o)
+{
+    pod_set(ctx, o, false);
+    return true;
+}
+
+static void on_nodes(void *ctx)
+{
+    struct ledger *l = ctx;
+    struct store_event e;
+    bool expired = false, news = false;
+    while (store_watch_next(l->nodes_watch, &e, &expired)) {
+        struct ledger_node *n = map_get(&l->by_name, store_object_name(e.object));
+        news = true;
+        if (e.type != STORE_DELETED)
+            node_set(l, e.object);
+        else if (n)
+            node_gone(l, n);
+    }
+    if (news)
+        l->changed(l->ctx);
+}
+
+static void on_pods(void *ctx)
+{
+    struct ledger *l = ctx;
+    struct store_event e;
+    bool expired = false, news = false;
+    while (store_watch_next(l->pods_watch, &e, &expired))
+        news |= pod_set(l, e.object, e.type == STORE_DELETED);
+    if (news)
+        l->changed(l->ctx);
+}
+
+int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret, struct kl_err *err)
+{
+    struct ledger *l = mem_alloc(sizeof *l);
+    struct store_range nodes = { .resource = STR("/nodes") }, pods = { .resource = STR("/pods") };
+    if (!l)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    l->store = s;
+    l->changed = changed;
+    l->ctx = ctx;
+    list_init(&l->nodes);
+    int rc = store_watch_new(s, STR("/nodes"), STR_NONE, store_revision(s), on_nodes, l, &l->nodes_watch, err);
+    if (rc == 0)
+        rc = store_watch_new(s, STR("/pods"), STR_NONE, store_revision(s), on_pods, l, &l->pods_watch, err);
+    if (rc < 0) {
+        ledger_free(l);
+        return rc;
+    }
+    store_list(s, &nodes, first_node, l);
+    store_list(s, &pods, first_pod, l);
+    *ret = l;
+    return 0;
+}
+
+void ledger_free(struct ledger *l)
+{
+    if (!l)
+        return;
+    if (l->nodes_watch)
+        store_watch_free(l->nodes_watch);
+    if (l->pods_watch)
+        store_watch_free(l->pods_watch);
+    list_each(at, &l->nodes)
+    {
+        struct ledger_node *n = list_item(at, struct ledger_node, link);
+        n->present = true;              /* keeps it until its bookings are gone */
+        list_each(b, &n->bookings) book_end(l, list_item(b, struct booking, link));
+        node_drop(l, n);
+    }
+    map_free(&l->by_name);
+    map_free(&l->by_uid);
+    mem_free(l);
+}
+
+struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after)
+{
+    struct list *at = after ? after->link.next : l->nodes.next;
+    while (at != &l->nodes && !list_item(at, struct ledger_node, link)->present)
+        at = at->next;
+    return at == &l->nodes ? NULL : list_item(at, struct ledger_node, link);
+}
+
+unsigned ledger_count(const struct ledger *l)
+{
+    return l->n_present;
+}

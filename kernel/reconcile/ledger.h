@@ -1,0 +1,58 @@
+/* ledger.h - what every node has left: one account for all schedulers, so that no two book the same room. [loop]
+ *
+ * It follows nodes and pods as they become durable; a pod that is being bound is booked before that (ledger_assume), so that the next
+ * decision sees it. A booking ends when its pod is over or gone.
+ */
+#ifndef RECONCILE_LEDGER_H
+#define RECONCILE_LEDGER_H
+
+#include <keelson/iface/scheduler.h>
+
+#include "base/json.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "store/store.h"
+
+struct ledger;
+
+struct ledger_port {
+    char ip[48];
+    char protocol[8];
+    int port;
+};
+
+struct ledger_node {
+    struct list link;
+    char name[256];
+    struct arena *arena;                /* of tree; made anew with each change of the Node */
+    struct store_object *object;
+    struct val *tree;
+    bool present;                       /* false: only bookings on a node that is not there (any more) */
+    bool ready, unschedulable;
+    int64_t mcpu, memory, pods;         /* allocatable */
+    int64_t used_mcpu, used_memory, used_pods;
+    struct list bookings;
+};
+
+/* Requests of a pod as the scheduler counts them: the larger of what runs together and what an init container needs. */
+struct pod_requests {
+    int64_t mcpu, memory;
+};
+struct pod_requests pod_requests(const struct val *pod);
+/* Host ports that its containers want; at most max. */
+unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned max);
+
+/* changed(ctx): room may have appeared (a node came or changed, a pod ended). */
+int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret, struct kl_err *err);
+void ledger_free(struct ledger *l);
+/* Nodes that are there, in order of name; NULL after the last. */
+struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after);
+unsigned ledger_count(const struct ledger *l);
+bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n);
+void ledger_forget(struct ledger *l, struct str pod_uid);       /* the binding failed */
+/* Pods on n with that controlling owner (uid); without one: 0. */
+unsigned ledger_matching(const struct ledger_node *n, struct str owner_uid);
+bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p);
+struct str pod_owner_uid(const struct val *pod);
+
+#endif

@@ -1,0 +1,180 @@
+/* queue.c - see queue.h. */
+#include "reconcile/queue.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+
+enum key_state { KEY_WAITING = 1, KEY_READY, KEY_WORKING };
+
+struct key {
+    struct queue_key pub;               /* first: queue_key * is struct key * */
+    struct queue *queue;
+    struct list link;                   /* in ready */
+    struct loop_timer timer;            /* WAITING */
+    enum key_state state;
+    bool again;                         /* WORKING: added meanwhile */
+    int64_t again_due_ns;
+    char text[];
+};
+
+struct queue {
+    struct loop *loop;
+    loop_fn ready_fn;
+    void *ready_ctx;
+    struct map keys;
+    struct list ready;
+    struct queue_stats stats;
+};
+
+struct queue *queue_new(struct loop *l, loop_fn ready, void *ctx)
+{
+    struct queue *q = mem_alloc(sizeof *q);
+    if (!q)
+        return NULL;
+    q->loop = l;
+    q->ready_fn = ready;
+    q->ready_ctx = ctx;
+    list_init(&q->ready);
+    return q;
+}
+
+void queue_free(struct queue *q)
+{
+    size_t at = 0;
+    struct str name;
+    void *value;
+    if (!q)
+        return;
+    while (map_next(&q->keys, &at, &name, &value)) {
+        struct key *k = value;
+        loop_timer_stop(&k->timer);
+        mem_free(k);
+    }
+    map_free(&q->keys);
+    mem_free(q);
+}
+
+static void make_ready(void *ctx)
+{
+    struct key *k = ctx;
+    struct queue *q = k->queue;
+    if (k->state == KEY_WAITING)
+        q->stats.waiting--;
+    k->state = KEY_READY;
+    q->stats.ready++;
+    list_push(&q->ready, &k->link);
+    q->ready_fn(q->ready_ctx);
+}
+
+/* From nowhere or from work into waiting (or straight to ready). */
+static void set_wait(struct key *k, int64_t delay_ns)
+{
+    k->state = 0;
+    if (delay_ns <= 0) {
+        make_ready(k);
+        return;
+    }
+    k->state = KEY_WAITING;
+    k->queue->stats.waiting++;
+    loop_timer_start(k->queue->loop, &k->timer, delay_ns, make_ready, k);
+}
+
+static struct key *new_key(struct queue *q, struct str name)
+{
+    struct key *k = mem_alloc(sizeof *k + name.len + 1);
+    if (!k)
+        return NULL;
+    memcpy(k->text, name.at, name.len);
+    k->pub.name = str_n(k->text, name.len);
+    k->queue = q;
+    list_init(&k->link);
+    if (!map_put(&q->keys, k->pub.name, k)) {
+        mem_free(k);
+        return NULL;
+    }
+    return k;
+}
+
+void queue_add(struct queue *q, struct str name, int64_t delay_ns)
+{
+    struct key *k = map_get(&q->keys, name);
+    int64_t due = loop_now(q->loop) + (delay_ns > 0 ? delay_ns : 0);
+    q->stats.added++;
+    if (!k) {
+        k = new_key(q, name);
+        if (k)
+            set_wait(k, delay_ns);
+        return;
+    }
+    switch (k->state) {
+    case KEY_READY:
+        return;
+    case KEY_WAITING:
+        if (due < k->timer.due_ns) {
+            loop_timer_stop(&k->timer);
+            q->stats.waiting--;
+            set_wait(k, delay_ns);
+        }
+        return;
+    case KEY_WORKING:
+        if (!k->again || due < k->again_due_ns)
+            k->again_due_ns = due;
+        k->again = true;
+        return;
+    }
+}
+
+struct queue_key *queue_next(struct queue *q)
+{
+    struct list *n = list_pop(&q->ready);
+    if (!n)
+        return NULL;
+    struct key *k = list_item(n, struct key, link);
+    k->state = KEY_WORKING;
+    k->again = false;
+    q->stats.ready--;
+    q->stats.working++;
+    return &k->pub;
+}
+
+static int64_t backoff(unsigned failures)
+{
+    int64_t ns = QUEUE_BACKOFF_FIRST_NS;
+    for (unsigned i = 1; i < failures && ns < QUEUE_BACKOFF_MOST_NS; i++)
+        ns *= 2;
+    return ns < QUEUE_BACKOFF_MOST_NS ? ns : QUEUE_BACKOFF_MOST_NS;
+}
+
+void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t again_ns)
+{
+    struct key *k = (struct key *)pub;
+    int64_t delay = again_ns > 0 ? again_ns : -1;
+    q->stats.working--;
+    q->stats.done++;
+    if (failed) {
+        q->stats.failed++;
+        pub->failures++;
+        delay = backoff(pub->failures);
+    } else {
+        pub->failures = 0;
+    }
+    if (k->again) {
+        int64_t left = k->again_due_ns - loop_now(q->loop);
+        left = left > 0 ? left : 0;
+        /* A change is news: it does not wait for the back-off of what was tried before it, except right after a failure
+         * that its own writes may have caused. */
+        if (delay < 0 || left < delay)
+            delay = failed && left < QUEUE_BACKOFF_FIRST_NS ? QUEUE_BACKOFF_FIRST_NS : left;
+    }
+    if (delay >= 0) {
+        set_wait(k, delay);
+        return;
+    }
+    map_del(&q->keys, pub->name);
+    mem_free(k);
+}
+
+struct queue_stats queue_stats(const struct queue *q)
+{
+    return q->stats;
+}

@@ -1,0 +1,374 @@
+/* schedule.c - see schedule.h.
+ *
+ * Life of a pod without a node: it is queued -> its scheduler is asked (begin; fit and score per node that passes filter.c; end) -> the best
+ * node is booked in the ledger and the pod is bound. Without a node: the reason becomes its PodScheduled condition and an event, and it is
+ * parked until room may have appeared.
+ */
+#include "reconcile/schedule.h"
+
+#include <keelson/iface/scheduler.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/env.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "reconcile/call.h"
+#include "reconcile/filter.h"
+#include "reconcile/queue.h"
+
+#define PORTION_NS (2 * NS_PER_MS)
+#define PARKED_NS (300 * NS_PER_S)      /* looked at again without any news, as upstream does */
+#define REASONS_MAX 16
+
+struct schedule {
+    struct schedule_conf conf;
+    struct ledger *ledger;
+    struct queue *queue;
+    struct store_watch *pods;
+    struct map parked;                  /* keys of pods that fit nowhere: key -> the key's own copy */
+    bool posted;
+    unsigned turn;                      /* breaks ties: equal nodes take turns */
+};
+
+struct reasons {
+    const char *text[REASONS_MAX];
+    unsigned count[REASONS_MAX], n;
+};
+
+struct cycle {
+    struct schedule *s;
+    struct arena *arena;
+    struct kl_call call;
+    struct val *pod;
+    const char *ns, *name, *who;
+    const struct kl_scheduler *table;
+    void *self, *state;
+    struct kl_pod_view view;
+    struct pod_needs needs;
+    struct reasons reasons;
+};
+
+/* --- parked pods --- */
+
+static void park(struct schedule *s, struct str key)
+{
+    char *copy = map_get(&s->parked, key) ? NULL : mem_dup(key.at, key.len);
+    if (copy && !map_put(&s->parked, str_n(copy, key.len), copy))
+        mem_free(copy);
+}
+
+static void unpark(struct schedule *s, struct str key)
+{
+    mem_free(map_del(&s->parked, key));
+}
+
+static void retry_parked(void *ctx)
+{
+    struct schedule *s = ctx;
+    size_t at = 0;
+    struct str key;
+    void *value;
+    while (map_next(&s->parked, &at, &key, &value))
+        queue_add(s->queue, key, 0);
+}
+
+/* --- one decision --- */
+
+static void count_reason(struct reasons *r, const char *text)
+{
+    for (unsigned i = 0; i < r->n; i++)
+        if (strcmp(r->text[i], text) == 0) {
+            r->count[i]++;
+            return;
+        }
+    if (r->n < REASONS_MAX) {
+        r->text[r->n] = text;
+        r->count[r->n++] = 1;
+    }
+}
+
+static struct kl_node_view node_view(const struct cycle *y, const struct ledger_node *n)
+{
+    struct str json = store_object_json(n->object);
+    return (struct kl_node_view){ .size = sizeof(struct kl_node_view), .name = n->name, .node = { json.at, json.len }, .mcpu = n->mcpu,
+                                  .memory = n->memory, .pods = n->pods, .used_mcpu = n->used_mcpu, .used_memory = n->used_memory,
+                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(n, pod_owner_uid(y->pod)) };
+}
+
+/* Score of a node, or -1 (the reason is counted). */
+static int score_node(struct cycle *y, const struct ledger_node *n)
+{
+    const char *why = filter_node(y->arena, &y->needs, n);
+    if (why) {
+        count_reason(&y->reasons, why);
+        return -1;
+    }
+    struct kl_node_view v = node_view(y, n);
+    kl_err_init(&y->call.err);
+    if (y->table->fit && y->table->fit(y->self, &y->call, y->state, &y->view, &v) != KL_FIT_YES) {
+        const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
+        count_reason(&y->reasons, text ? text : "out of memory");
+        return -1;
+    }
+    int score = y->table->score ? y->table->score(y->self, &y->call, y->state, &y->view, &v) : 0;
+    return score < 0 ? 0 : score > 100 ? 100 : score;
+}
+
+static struct ledger_node *choose(struct cycle *y)
+{
+    struct ledger_node *best = NULL;
+    int best_score = -1;
+    unsigned equal = 0;
+    for (struct ledger_node *n = ledger_next(y->s->ledger, NULL); n; n = ledger_next(y->s->ledger, n)) {
+        int score = score_node(y, n);
+        if (score < 0 || score < best_score)
+            continue;
+        equal = score == best_score ? equal + 1 : 1;
+        if (equal == 1 || y->s->turn % equal == equal - 1)
+            best = n;
+        best_score = score;
+    }
+    y->s->turn++;
+    return best;
+}
+
+static struct kl_bytes about_pod(struct cycle *y)
+{
+    char *text = arena_printf(y->arena, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"namespace\":\"%s\",\"name\":\"%s\",\"uid\":\"" STR_FMT "\"}", y->ns,
+                              y->name, STR_ARG(json_str(y->pod, "metadata.uid")));
+    return (struct kl_bytes){ text, text ? strlen(text) : 0 };
+}
+
+static void say(struct cycle *y, const char *type, const char *reason, const char *message)
+{
+    struct objects *o = y->s->conf.objects;
+    struct kl_bytes about = about_pod(y);
+    if (about.at && message)
+        o->ops->event(o, y->who, about, type, reason, message);
+}
+
+static int bind(struct cycle *y, struct ledger_node *n)
+{
+    struct objects *o = y->s->conf.objects;
+    struct kl_object_key k = { sizeof k, "/pods", y->ns, y->name, "binding" };
+    char *body = arena_printf(y->arena,
+                              "{\"kind\":\"Binding\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"" STR_FMT
+                              "\"},\"target\":{\"kind\":\"Node\",\"name\":\"%s\"}}",
+                              y->name, y->ns, STR_ARG(json_str(y->pod, "metadata.uid")), n->name);
+    if (!body || !ledger_assume(y->s->ledger, y->pod, n))
+        return kl_fail(&y->call, KL_NO_MEMORY, "out of memory");
+    int rc = o->ops->create(o, y->who, &y->call, &k, (struct kl_bytes){ body, strlen(body) }, NULL);
+    if (rc < 0) {
+        ledger_forget(y->s->ledger, json_str(y->pod, "metadata.uid"));
+        return rc;
+    }
+    say(y, "Normal", "Scheduled", arena_printf(y->arena, "Successfully assigned %s/%s to %s", y->ns, y->name, n->name));
+    return 0;
+}
+
+/* "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable." */
+static const char *verdict_text(struct cycle *y)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    unsigned n = ledger_count(y->s->ledger);
+    if (!n)
+        return "no nodes available to schedule pods";
+    buf_printf(&b, "0/%u nodes are available:", n);
+    for (unsigned i = 0; i < y->reasons.n; i++)
+        buf_printf(&b, "%s %u %s", i ? "," : "", y->reasons.count[i], y->reasons.text[i]);
+    buf_add_c(&b, '.');
+    return b.failed ? "no node fits" : arena_dup(y->arena, buf_str(&b));
+}
+
+static bool says_already(const struct val *pod, const char *message)
+{
+    struct val *list = json_path(pod, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), "PodScheduled"))
+                return str_is(json_str(c, "status"), "False") && str_is(json_str(c, "message"), message);
+    return false;
+}
+
+static void refuse(struct cycle *y, const char *message)
+{
+    struct arena *a = y->arena;
+    char now[CLOCK_TEXT];
+    _cleanup_buf_ struct buf b = BUF_INIT(65536);
+    say(y, "Warning", "FailedScheduling", message);
+    if (!message || says_already(y->pod, message))
+        return;
+    clock_format(env_wall_ns(), now);
+    struct val *v = val_new(a, VAL_OBJ), *one = val_new(a, VAL_OBJ);
+    val_push(json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), one);
+    json_set_str(a, one, STR("type"), STR("PodScheduled"));
+    json_set_str(a, one, STR("status"), STR("False"));
+    json_set_str(a, one, STR("reason"), STR("Unschedulable"));
+    json_set_str(a, one, STR("message"), str_of(message));
+    json_set_str(a, one, STR("lastTransitionTime"), str_of(now));
+    if (arena_exhausted(a))
+        return;
+    json_write(&b, v);
+    struct objects *o = y->s->conf.objects;
+    struct kl_object_key k = { sizeof k, "/pods", y->ns, y->name, "status" };
+    o->ops->patch(o, y->who, &y->call, &k, KL_PATCH_STRATEGIC, (struct kl_bytes){ b.at, b.len }, NULL);
+}
+
+static bool needs_node(const struct val *pod)
+{
+    struct str phase = json_str(pod, "status.phase");
+    struct val *gates = json_path(pod, "spec.schedulingGates");
+    return !json_str(pod, "spec.nodeName").len && !json_path(pod, "metadata.deletionTimestamp") && !str_is(phase, "Succeeded") &&
+           !str_is(phase, "Failed") && !(val_is(gates, VAL_ARR) && gates->n);
+}
+
+/* True: settled; false: parked. */
+static bool decide(struct cycle *y, struct store_object *o)
+{
+    struct str json = store_object_json(o);
+    struct str name = json_str(y->pod, "spec.schedulerName");
+    y->who = arena_dup(y->arena, name.len ? name : STR("default-scheduler"));
+    y->ns = arena_dup(y->arena, store_object_ns(o));
+    y->name = arena_dup(y->arena, store_object_name(o));
+    y->table = y->who ? y->s->conf.find(y->s->conf.ctx, y->who, &y->self) : NULL;
+    if (!y->table)
+        return true;                    /* someone else's: schedulers may live outside, as with upstream */
+    pod_needs_read(y->pod, &y->needs);
+    y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
+                                    .memory = y->needs.requests.memory };
+    if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0) {
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+        return false;
+    }
+    struct ledger_node *n = choose(y);
+    if (y->table->end)
+        y->table->end(y->self, y->state);
+    if (!n) {
+        refuse(y, verdict_text(y));
+        return false;
+    }
+    int rc = bind(y, n);
+    if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+        return false;
+    }
+    return true;
+}
+
+static bool schedule_one(struct schedule *s, struct str key)
+{
+    _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
+    struct str name = key, ns = str_cut(&name, '/');
+    struct store_object *o = store_head(s->conf.store, STR("/pods"), ns, name);
+    struct cycle y = { .s = s, .arena = a };
+    if (!o || !a)
+        return true;
+    host_call_init(&y.call, a, "scheduler");
+    y.pod = json_parse(a, store_object_json(o), &y.call.err);
+    return !y.pod || !needs_node(y.pod) || decide(&y, o);
+}
+
+/* --- the queue --- */
+
+static void portion(void *ctx)
+{
+    struct schedule *s = ctx;
+    int64_t until = env_mono_ns() + PORTION_NS;
+    struct queue_key *k;
+    s->posted = false;
+    while ((k = queue_next(s->queue))) {
+        bool settled = schedule_one(s, k->name);
+        if (settled)
+            unpark(s, k->name);
+        else
+            park(s, k->name);
+        queue_done(s->queue, k, false, settled ? 0 : PARKED_NS);
+        if (env_mono_ns() > until)
+            break;
+    }
+    if (k && !s->posted) {
+        s->posted = true;
+        loop_post(s->conf.loop, portion, s);
+    }
+}
+
+static void on_ready(void *ctx)
+{
+    struct schedule *s = ctx;
+    if (s->posted)
+        return;
+    s->posted = true;
+    loop_post(s->conf.loop, portion, s);
+}
+
+static void pod_news(struct schedule *s, struct store_object *o)
+{
+    char key[600];
+    struct str node = json_scan_text(json_scan_path(store_object_json(o), "spec.nodeName"));
+    int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(o)), STR_ARG(store_object_name(o)));
+    if (!node.len && n > 0 && (size_t)n < sizeof key && !map_get(&s->parked, str_n(key, (size_t)n)))
+        queue_add(s->queue, str_n(key, (size_t)n), 0);
+}
+
+/* A parked pod comes back only when its spec was changed (its own status is our doing) or room may have appeared. */
+static void on_pods(void *ctx)
+{
+    struct schedule *s = ctx;
+    struct store_event e;
+    bool expired = false;
+    while (store_watch_next(s->pods, &e, &expired)) {
+        if (e.type == STORE_DELETED || (e.old && !str_eq(json_scan_member(store_object_json(e.old), STR("spec")),
+                                                         json_scan_member(store_object_json(e.object), STR("spec"))))) {
+            char key[600];
+            int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(e.object)), STR_ARG(store_object_name(e.object)));
+            if (n > 0 && (size_t)n < sizeof key)
+                unpark(s, str_n(key, (size_t)n));
+        }
+        if (e.type != STORE_DELETED)
+            pod_news(s, e.object);
+    }
+}
+
+static bool first_pod(void *ctx, struct store_object *o)
+{
+    pod_news(ctx, o);
+    return true;
+}
+
+int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct kl_err *err)
+{
+    struct schedule *s = mem_alloc(sizeof *s);
+    struct store_range pods = { .resource = STR("/pods") };
+    if (!s)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    s->conf = *c;
+    s->queue = queue_new(c->loop, on_ready, s);
+    int rc = s->queue ? ledger_new(c->store, retry_parked, s, &s->ledger, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0)
+        rc = store_watch_new(c->store, STR("/pods"), STR_NONE, store_revision(c->store), on_pods, s, &s->pods, err);
+    if (rc < 0) {
+        schedule_free(s);
+        return rc;
+    }
+    store_list(c->store, &pods, first_pod, s);
+    *ret = s;
+    return 0;
+}
+
+void schedule_free(struct schedule *s)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    if (!s)
+        return;
+    if (s->pods)
+        store_watch_free(s->pods);
+    ledger_free(s->ledger);
+    queue_free(s->queue);
+    while (map_next(&s->parked, &at, &key, &value))
+        mem_free(value);
+    map_free(&s->parked);
+    mem_free(s);
+}

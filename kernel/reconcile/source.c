@@ -1,0 +1,202 @@
+/* source.c - see source.h. */
+#include "reconcile/source.h"
+
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "object/object.h"
+#include "reconcile/call.h"
+
+struct source {
+    struct source_conf conf;
+    struct store *store;
+    struct store_watch *watch;
+    struct arena *arena;                /* the selector */
+    struct selector *fields;
+    const char *resource;
+    struct str owner_kind;              /* at NULL: not by owner */
+    bool by_map;
+};
+
+/* --- a change to keys --- */
+
+static void own_key(struct source *x, struct store_object *o)
+{
+    struct str ns = store_object_ns(o), name = store_object_name(o);
+    char key[600];
+    if (!ns.len) {
+        x->conf.key(x->conf.ctx, name);
+        return;
+    }
+    int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    if (n > 0 && (size_t)n < sizeof key)
+        x->conf.key(x->conf.ctx, str_n(key, (size_t)n));
+}
+
+/* The controlling owner, when it is of the wanted kind. */
+static void owner_key(struct source *x, struct store_object *o)
+{
+    struct str refs = json_scan_path(store_object_json(o), "metadata.ownerReferences"), ref, ns = store_object_ns(o);
+    char key[600];
+    while (refs.at && json_scan_item(&refs, &ref)) {
+        struct str kind = json_scan_text(json_scan_member(ref, STR("kind"))), name = json_scan_text(json_scan_member(ref, STR("name")));
+        if (!str_is(json_scan_member(ref, STR("controller")), "true") || !str_eq(kind, x->owner_kind))
+            continue;
+        int n = snprintf(key, sizeof key, STR_FMT "%s" STR_FMT, STR_ARG(ns), ns.len ? "/" : "", STR_ARG(name));
+        if (n > 0 && (size_t)n < sizeof key)
+            x->conf.key(x->conf.ctx, str_n(key, (size_t)n));
+        return;
+    }
+}
+
+static struct kl_bytes bytes_of(struct store_object *o)
+{
+    struct str s = o ? store_object_json(o) : STR("");
+    return (struct kl_bytes){ s.at, s.len };
+}
+
+static void mapped_keys(struct source *x, struct store_object *old, struct store_object *o)
+{
+    _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
+    struct kl_bytes out = { NULL, 0 };
+    struct kl_call c;
+    if (!a)
+        return;
+    host_call_init(&c, a, x->conf.name);
+    if (x->conf.table->map(x->conf.self, &c, x->resource, bytes_of(old), bytes_of(o), &out) < 0) {
+        log_warn(x->conf.name, "map of a change of '" STR_FMT "' failed: %s", STR_ARG(store_object_name(o)), c.err.msg);
+        return;
+    }
+    for (struct str rest = str_n(out.at, out.len); rest.at && rest.len;) {
+        struct str key = str_cut(&rest, '\n');
+        if (key.len)
+            x->conf.key(x->conf.ctx, key);
+    }
+}
+
+static bool wanted(const struct source *x, struct store_object *o)
+{
+    return o && (!x->fields || selector_matches_text(x->fields, store_object_json(o)));
+}
+
+static void change(struct source *x, struct store_object *old, struct store_object *o)
+{
+    if (!wanted(x, old) && !wanted(x, o))
+        return;
+    if (x->by_map) {
+        mapped_keys(x, old, o);
+    } else if (x->owner_kind.at) {
+        owner_key(x, o);
+        if (old)
+            owner_key(x, old);
+    } else {
+        own_key(x, o);
+    }
+}
+
+/* --- life --- */
+
+static bool listed(void *ctx, struct store_object *o)
+{
+    change(ctx, NULL, o);
+    return true;
+}
+
+static int begin(struct source *x, struct kl_err *err);
+
+static void wake(void *ctx)
+{
+    struct source *x = ctx;
+    struct store_event e;
+    bool expired = false;
+    struct kl_err err;
+    kl_err_init(&err);
+    while (store_watch_next(x->watch, &e, &expired))
+        change(x, e.old, e.object);
+    if (!expired)
+        return;
+    log_warn(x->conf.name, "its watch of %s fell behind the history; everything is looked at again", x->resource);
+    store_watch_free(x->watch);
+    x->watch = NULL;
+    begin(x, &err);
+}
+
+static int begin(struct source *x, struct kl_err *err)
+{
+    struct store_range r = { .resource = str_of(x->resource) };
+    int rc = store_watch_new(x->store, r.resource, STR_NONE, store_revision(x->store), wake, x, &x->watch, err);
+    if (rc == 0)
+        store_list(x->store, &r, listed, x);
+    return rc;
+}
+
+/* "spec.nodeName=$(node)" with the variables' values. */
+static int expand(struct source *x, const char *text, struct buf *b, struct kl_err *err)
+{
+    for (struct str rest = str_of(text); rest.len;) {
+        long at = str_find(rest, '$');
+        if (at < 0 || (size_t)at + 1 >= rest.len || rest.at[at + 1] != '(') {
+            buf_add_str(b, rest);
+            return 0;
+        }
+        buf_add(b, rest.at, (size_t)at);
+        rest = str_skip(rest, (size_t)at + 2);
+        struct str name = str_cut(&rest, ')');
+        const char *value = x->conf.variable ? x->conf.variable(x->conf.variable_ctx, name) : NULL;
+        if (!value)
+            return kl_err_set(err, KL_INVALID, "controller '%s' watches %s with the unknown variable '" STR_FMT "'", x->conf.name, x->resource,
+                              STR_ARG(name));
+        buf_add_z(b, value);
+    }
+    return 0;
+}
+
+static int compile(struct source *x, struct kl_err *err)
+{
+    const struct schema_kind *k = schema_resource_by_name(str_of(x->resource));
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    if (!k)
+        return kl_err_set(err, KL_NOT_FOUND, "controller '%s' watches '%s', which is not a resource", x->conf.name, x->resource);
+    x->resource = k->resource;
+    if (!x->conf.watch->field_selector)
+        return 0;
+    int rc = expand(x, x->conf.watch->field_selector, &b, err);
+    if (rc < 0)
+        return rc;
+    x->fields = selector_parse_fields(x->arena, k, arena_str(x->arena, buf_str(&b)), err);
+    return x->fields ? 0 : -err->code;
+}
+
+int source_start(struct store *s, const struct source_conf *c, struct source **ret, struct kl_err *err)
+{
+    struct source *x = mem_alloc(sizeof *x);
+    if (!x || !(x->arena = arena_new(1 << 20))) {
+        mem_free(x);
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    }
+    x->conf = *c;
+    x->store = s;
+    x->resource = c->watch->resource;
+    x->by_map = c->watch->key && strcmp(c->watch->key, "map") == 0;
+    if (c->watch->key && strncmp(c->watch->key, "owner:", 6) == 0)
+        x->owner_kind = str_of(c->watch->key + 6);
+    int rc = x->by_map && !c->table->map ? kl_err_set(err, KL_INVALID, "controller '%s' has no map function", c->name) : compile(x, err);
+    if (rc == 0)
+        rc = begin(x, err);
+    if (rc < 0) {
+        source_free(x);
+        return rc;
+    }
+    *ret = x;
+    return 0;
+}
+
+void source_free(struct source *x)
+{
+    if (!x)
+        return;
+    if (x->watch)
+        store_watch_free(x->watch);
+    arena_free(x->arena);
+    mem_free(x);
+}
