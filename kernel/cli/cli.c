@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "object/object.h"
-#include "plugin/plugin.h"
 
 int cli_fail(int status, const char *fmt, ...)
 {
@@ -71,20 +70,4 @@ int cmd_convert(int argc, char **argv)
     if (object_convert(from, to, buf_str(&in), &out, &err) < 0)
         return cli_fail(1, "convert: %s", err.msg);
     return fwrite(out.at, 1, out.len, stdout) == out.len && fflush(stdout) == 0 ? 0 : cli_fail(1, "convert: the output cannot be written");
-}
-
-int cmd_plugin(int argc, char **argv)
-{
-    struct plugin_note n;
-    struct kl_err err;
-    kl_err_init(&err);
-    if (argc != 3 || strcmp(argv[1], "inspect") != 0)
-        return cli_fail(2, "usage: keelson plugin inspect FILE");
-    if (plugin_note_read(argv[2], &n, &err) < 0)
-        return cli_fail(1, "%s", err.msg);
-    printf("id        %s\nversion   %s\nabi       %s\nprovides  %s\nneeds     %s\n", n.id, n.version, n.abi, n.provides, n.needs);
-    if (plugin_trust(argv[2], &err) < 0 || plugin_probe(argv[2], &err) < 0)
-        return cli_fail(1, "%s", err.msg);
-    printf("probe     loads\n");
-    return 0;
 }

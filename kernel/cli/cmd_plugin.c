@@ -1,0 +1,88 @@
+/* cmd_plugin.c - `keelson plugin inspect FILE | list | status`. */
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/daemon.h"
+#include "cli/fetch.h"
+
+static const char usage_text[] =
+    "usage: keelson plugin inspect FILE         what a plugin file is, without running it, and whether it loads\n"
+    "       keelson plugin list [OPTION...]     the instances that the configuration makes (options as of `keelson up`)\n"
+    "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n";
+
+static int inspect(const char *file)
+{
+    struct plugin_note n;
+    struct kl_err err;
+    kl_err_init(&err);
+    if (plugin_note_read(file, &n, &err) < 0)
+        return cli_fail(1, "%s", err.msg);
+    printf("id        %s\nversion   %s\nabi       %s\nprovides  %s\nneeds     %s\n", n.id, n.version, n.abi, n.provides, n.needs);
+    if (plugin_trust(file, &err) < 0 || plugin_probe(file, &err) < 0)
+        return cli_fail(1, "%s", err.msg);
+    printf("probe     loads\n");
+    return 0;
+}
+
+static int list(struct options *o)
+{
+    struct plugin_host *h = NULL;
+    struct kl_err err;
+    kl_err_init(&err);
+    struct plugin_host_conf hc = { .config = o->tree, .plugin_dir = o->plugin_dir, .roles = ROLE_SERVER | ROLE_NODE, .variable = options_variable,
+                                   .ctx = o };
+    if (plugin_host_new(&hc, &h, &err) < 0)
+        return cli_fail(2, "%s", err.msg);
+    for (unsigned k = 0; k < plugin_host_count(h); k++) {
+        struct plugin_instance *i = plugin_host_at(h, k);
+        const char *where = i->roles == ROLE_NODE ? "node" : i->roles == ROLE_SERVER ? "server" : "any";
+        if (i->plugin)
+            printf("%-28s %-24s %-30s %-8s %s\n", i->name, i->provider->iface, i->plugin->id, i->plugin->version, where);
+        else
+            printf("%-28s %s: %s\n", i->name, plugin_state_text(i->state), i->reason);
+    }
+    plugin_host_free(h);
+    return 0;
+}
+
+static int status(struct options *o)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    _cleanup_buf_ struct buf b = BUF_INIT(16 << 20);
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!a || fetch(o->kubeconfig_path, "/debug/plugins", &b, &err) < 0)
+        return cli_fail(1, "%s", err.msg);
+    struct val *v = json_parse(a, buf_str(&b), &err), *list_v = json_get(v, STR("instances"));
+    if (!val_is(list_v, VAL_ARR))
+        return cli_fail(1, "the server's answer is not understood");
+    val_each(i, list_v) {
+        struct val *c = json_get(i, STR("controller"));
+        printf("%-28.*s %-30.*s %-8.*s %-6.*s %-9.*s calls=%lld errors=%lld", STR_ARG(json_str(i, "name")), STR_ARG(json_str(i, "plugin")),
+               STR_ARG(json_str(i, "version")), STR_ARG(json_str(i, "isolation")), STR_ARG(json_str(i, "state")),
+               (long long)json_int(c, "calls", 0), (long long)json_int(c, "failures", 0));
+        struct str reason = json_str(i, "reason").len ? json_str(i, "reason") : json_str(c, "lastError");
+        if (reason.len)
+            printf("  " STR_FMT, STR_ARG(reason));
+        putchar('\n');
+    }
+    return 0;
+}
+
+int cmd_plugin(int argc, char **argv)
+{
+    static struct options o;
+    if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage_text, stdout);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "inspect") == 0)
+        return inspect(argv[2]);
+    if (argc < 2 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "status") != 0)) {
+        fputs(usage_text, stderr);
+        return 2;
+    }
+    int rc = options_read(&o, argc > 1 && argv[1][0] == 'l' ? "plugin list" : "plugin status", argc - 1, argv + 1);
+    if (rc || o.help)
+        return rc;
+    return argv[1][0] == 'l' ? list(&o) : status(&o);
+}
