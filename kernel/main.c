@@ -15,6 +15,7 @@ static const struct {
     { "check-config", cmd_check_config, "reads the configuration and says what is wrong with it" },
     { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
     { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },
+    { "reset", cmd_reset, "removes this node's pods and all that was made for them; --all: every trace" },
     { "plugin", cmd_plugin, "inspect FILE, list, status: plugin files, configured instances, running instances" },
     { "version", cmd_version, "what this is" },
 };

@@ -9,6 +9,7 @@ int cmd_up(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
+int cmd_reset(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* --name value or --name=value; *value points into argv. 1 taken, 0 another argument, 2 wrong use (said already). */
