@@ -120,6 +120,8 @@ static bool stuck(struct conn *c, int64_t now)
     list_each(node, &c->reqs)
     {
         struct http_req *r = list_item(node, struct http_req, link);
+        if (!r->handled && now - r->began_ns > BODY_NS)
+            return true;
         if (!r->queued || r->answer == REQ_OPEN) {
             r->stuck_since_ns = 0;
             continue;
@@ -145,7 +147,8 @@ static void on_timer(void *ctx)
         return;
     }
     bool reading = c->header_since_ns && !(c->h1_req && c->h1_req->handled);
-    if (reading && now - c->header_since_ns > (c->h1_req ? BODY_NS : HEADER_NS)) {
+    int64_t left = c->header_since_ns + (c->h1_req ? BODY_NS : HEADER_NS) - now;
+    if (reading && left <= 0) {
         conn_kill(c);
         return;
     }
@@ -157,7 +160,8 @@ static void on_timer(void *ctx)
         conn_kill(c);
         return;
     }
-    conn_set_timer(c, reading || c->n_reqs ? STUCK_NS : IDLE_NS);
+    int64_t next = c->n_reqs ? STUCK_NS : IDLE_NS;
+    conn_set_timer(c, reading && left < next ? left : next);
 }
 
 /* --- input --- */

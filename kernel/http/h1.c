@@ -197,8 +197,10 @@ static int parse(struct conn *c)
     int rc = 0;
     while (c->state == CONN_OPEN && !c->close_after) {
         if (!c->h1_req && s.len) {
-            if (!c->header_since_ns)
+            if (!c->header_since_ns) {
                 c->header_since_ns = loop_now(c->server->loop);
+                conn_set_timer(c, HEADER_NS);
+            }
             rc = read_head(c, &s);
         }
         if (rc < 0 || !c->h1_req || c->h1_req->handled)

@@ -76,6 +76,7 @@ struct conn {
     struct list reqs;
     unsigned n_reqs, n_handlers;        /* streams; requests whose handler has not answered */
     uint64_t resets, ignored;           /* flood counters, see h2.c */
+    uint64_t updates_owed;              /* window updates that our DATA frames may still bring */
     int64_t flood_since_ns;
     bool want_read, want_write, close_after, eof;
     /* raw mode (upgrades) */
@@ -108,7 +109,7 @@ struct http_req {
     bool deferred;                      /* h2: the data provider waits for more */
     bool chunked, head_request, closing;
     bool in_handler;
-    int64_t stuck_since_ns;
+    int64_t began_ns, stuck_since_ns;
     loop_fn on_close, on_drain;
     void *close_ctx, *drain_ctx;
 };
