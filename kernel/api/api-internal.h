@@ -98,6 +98,7 @@ struct val *api_partial(struct arena *a, const struct val *object, bool list_ite
 /* A Table with these rows; columns only when wanted. */
 struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns, struct str version);
 int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include);
+void api_put_varint(struct buf *b, uint64_t v);
 void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);
 struct str api_protobuf_raw(struct store_object *o, const struct schema_kind *k, struct kl_err *err);   /* cached */
 const char *api_group_version(struct arena *a, const struct schema_kind *k);
@@ -182,6 +183,8 @@ bool api_is_stream(const char *subresource);
 bool api_documents(struct api_rq *rq);                                          /* health.c, discovery.c, openapi.c: true when answered */
 bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
+struct api_docs;
+void api_docs_free(struct api_docs *d);                                         /* openapi.c: documents made so far */
 int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struct selector **ret_fields);
 
 /* --- convert.c: kinds stored in another version or group --- */
@@ -200,6 +203,7 @@ struct api {
     struct api_conf conf;
     struct api_hooks hooks;
     struct api_alloc *alloc;
+    struct api_docs *docs;              /* made at the first request for one */
     struct api_check checks[16];
     unsigned n_checks;
     bool ready;

@@ -63,7 +63,9 @@ int api_bootstrap(struct api *api, struct kl_err *err)
 
 void api_free(struct api *a)
 {
-    if (a)
+    if (a) {
         api_alloc_free(a->alloc);
+        api_docs_free(a->docs);
+    }
     mem_free(a);
 }

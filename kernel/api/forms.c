@@ -59,7 +59,7 @@ int api_table_row(struct arena *a, struct val *table, const struct schema_kind *
     return val_push(json_arr(a, table, STR("rows")), row) ? 0 : -KL_NO_MEMORY;
 }
 
-static void put_varint(struct buf *b, uint64_t v)
+void api_put_varint(struct buf *b, uint64_t v)
 {
     for (; v >= 0x80; v >>= 7)
         buf_add_c(b, (char)(v | 0x80));
@@ -68,8 +68,8 @@ static void put_varint(struct buf *b, uint64_t v)
 
 static void put_bytes(struct buf *b, unsigned tag, struct str s)
 {
-    put_varint(b, tag << 3 | 2);
-    put_varint(b, s.len);
+    api_put_varint(b, tag << 3 | 2);
+    api_put_varint(b, s.len);
     buf_add_str(b, s);
 }
 

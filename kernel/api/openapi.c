@@ -1,258 +1,277 @@
-/* openapi.c - /openapi/v3: an index, and one document per group and version made from the rows. */
+/* openapi.c - /openapi/v2 and /openapi/v3. A document is made from the rows when it is first asked for and kept compressed; clients that
+ * do not take gzip get it unpacked. The rows never change while the process runs, so a document never becomes stale.
+ */
+#include "openapi-internal.h"
+
+#include <gnutls/crypto.h>
+#include <zlib.h>
+
 #include "base/hash.h"
 
-#include "api-internal.h"
-#include "base/map.h"
+#define GNOSTIC "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+#define GNOSTIC_OLD "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 struct doc {
-    struct arena *a;
-    struct val *schemas;
-    struct map done;
+    struct doc *next;
+    char *key;                          /* "2", "2pb", "3/apps/v1" */
+    char etag[2 * 32 + 3];
+    unsigned char *packed;              /* gzip */
+    size_t packed_len, len;
 };
 
-static void put(struct arena *a, struct val *obj, const char *key, const char *text)
-{
-    json_set_str(a, obj, str_of(key), str_of(text));
-}
+struct api_docs {
+    struct doc *first;
+};
 
-static void add_type(struct doc *d, const struct schema_type *t);
-
-static struct val *scalar_schema(struct doc *d, const struct schema_type *t)
+static void doc_free(struct doc *d)
 {
-    static const struct {
-        uint8_t kind;
-        const char *type, *format;
-    } rows[] = { { T_STRING, "string", NULL }, { T_BOOL, "boolean", NULL }, { T_INT32, "integer", "int32" }, { T_INT64, "integer", "int64" },
-                 { T_DOUBLE, "number", "double" }, { T_BYTES, "string", "byte" }, { T_TIME, "string", "date-time" },
-                 { T_MICROTIME, "string", "date-time" }, { T_DURATION, "string", NULL }, { T_RAW, "object", NULL },
-                 { T_INT_OR_STRING, NULL, "int-or-string" } };
-    struct val *v = val_new(d->a, VAL_OBJ);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].kind == t->kind) {
-            if (rows[i].type)
-                put(d->a, v, "type", rows[i].type);
-            if (rows[i].format)
-                put(d->a, v, "format", rows[i].format);
-        }
-    if (t->kind == T_INT_OR_STRING || t->kind == T_QUANTITY) {
-        struct val *one = json_arr(d->a, v, STR("oneOf"));
-        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", "string");
-        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", t->kind == T_QUANTITY ? "number" : "integer");
+    if (d) {
+        mem_free(d->key);
+        mem_free(d->packed);
     }
-    if (t->kind == T_STRINGS) {
-        put(d->a, v, "type", "array");
-        put(d->a, json_obj(d->a, v, STR("items")), "type", "string");
+    mem_free(d);
+}
+
+void api_docs_free(struct api_docs *d)
+{
+    while (d && d->first) {
+        struct doc *one = d->first;
+        d->first = one->next;
+        doc_free(one);
     }
-    return v;
+    mem_free(d);
 }
 
-static bool named(const struct schema_type *t)
+/* --- making --- */
+
+static void header(struct openapi *d, struct val *v)
 {
-    return str_starts(str_of(t->name), STR("io.k8s."));
+    openapi_put(d->a, v, d->form == 2 ? "swagger" : "openapi", d->form == 2 ? "2.0" : "3.0.0");
+    struct val *info = json_obj(d->a, v, STR("info"));
+    openapi_put(d->a, info, "title", "Kubernetes");
+    openapi_put(d->a, info, "version", "v1.36.0");
+    d->paths = json_obj(d->a, v, STR("paths"));
+    d->schemas = d->form == 2 ? json_obj(d->a, v, STR("definitions")) :
+                                json_obj(d->a, json_obj(d->a, v, STR("components")), STR("schemas"));
 }
 
-static struct val *type_ref(struct doc *d, const struct schema_type *t, bool in_list)
+/* group at NULL: all of them. NULL: nothing is served there. */
+static struct val *document(struct arena *a, int form, struct str group, struct str version)
 {
-    if (!named(t))
-        return scalar_schema(d, t);
-    add_type(d, t);
-    struct val *v = val_new(d->a, VAL_OBJ), *ref = val_new(d->a, VAL_OBJ);
-    put(d->a, ref, "$ref", arena_printf(d->a, "#/components/schemas/%s", t->name));
-    (void)in_list;
-    val_push(json_arr(d->a, v, STR("allOf")), ref);
-    return v;
-}
-
-static void extensions(struct doc *d, const struct schema_field *f, struct val *v)
-{
-    struct arena *a = d->a;
-    if (f->flags & (F_LIST_SET | F_LIST_MAP | F_LIST_ATOMIC) && f->shape == SHAPE_LIST)
-        put(a, v, "x-kubernetes-list-type", f->flags & F_LIST_SET ? "set" : f->flags & F_LIST_MAP ? "map" : "atomic");
-    for (const char *const *k = f->list_keys; k && *k; k++)
-        val_push(json_arr(a, v, STR("x-kubernetes-list-map-keys")), val_of_str(a, str_of(*k)));
-    if (f->patch_key)
-        put(a, v, "x-kubernetes-patch-merge-key", f->patch_key);
-    const char *strategy = f->flags & F_PATCH_MERGE && f->flags & F_PATCH_RETAINKEYS ? "merge,retainKeys" : f->flags & F_PATCH_MERGE ? "merge" :
-                           f->flags & F_PATCH_RETAINKEYS ? "retainKeys" : f->flags & F_PATCH_REPLACE ? "replace" : NULL;
-    if (strategy)
-        put(a, v, "x-kubernetes-patch-strategy", strategy);
-}
-
-static struct val *field_schema(struct doc *d, const struct schema_field *f)
-{
-    struct val *v, *item = type_ref(d, f->type, f->shape != SHAPE_ONE);
-    if (f->shape == SHAPE_ONE) {
-        v = item;
-    } else {
-        v = val_new(d->a, VAL_OBJ);
-        put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
-        json_set(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties"), item);
-    }
-    put(d->a, v, "description", f->doc ? f->doc : "");
-    if (f->fallback && f->fallback[0]) {
-        struct val *def = json_parse(d->a, str_of(f->fallback), NULL);
-        if (def)
-            json_set(d->a, v, STR("default"), def);
-    }
-    for (const char *const *c = f->choices; c && *c && f->shape == SHAPE_ONE; c++)
-        val_push(json_arr(d->a, v, STR("enum")), val_of_str(d->a, str_of(*c)));
-    extensions(d, f, v);
-    return v;
-}
-
-static struct val *gvk(struct arena *a, const struct schema_kind *k, const char *suffix)
-{
+    struct openapi d = { .a = a, .form = form };
     struct val *v = val_new(a, VAL_OBJ);
-    put(a, v, "group", k->group);
-    put(a, v, "version", k->version);
-    put(a, v, "kind", arena_printf(a, "%s%s", k->kind, suffix));
-    return v;
-}
-
-static void add_gvk(struct doc *d, const struct schema_type *t, struct val *v)
-{
-    for (size_t i = 0; i < schema_n_kinds(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
-        if (k->type == t || k->list_type == t)
-            val_push(json_arr(d->a, v, STR("x-kubernetes-group-version-kind")), gvk(d->a, k, k->type == t ? "" : "List"));
-    }
-}
-
-static void add_type(struct doc *d, const struct schema_type *t)
-{
-    struct val *v, *props;
-    if (map_get(&d->done, str_of(t->name)))
-        return;
-    map_put(&d->done, str_of(t->name), d);
-    if (t->kind != T_STRUCT) {
-        json_set(d->a, d->schemas, str_of(t->name), scalar_schema(d, t));
-        return;
-    }
-    v = json_set(d->a, d->schemas, str_of(t->name), val_new(d->a, VAL_OBJ));
-    put(d->a, v, "description", t->doc ? t->doc : "");
-    put(d->a, v, "type", "object");
-    props = json_obj(d->a, v, STR("properties"));
-    for (int i = 0; t->has_typemeta && i < 2; i++) {
-        struct val *m = json_obj(d->a, props, i ? STR("kind") : STR("apiVersion"));
-        put(d->a, m, "type", "string");
-        put(d->a, m, "description", i ? "What this object is." : "Group and version of this form of the object.");
-    }
-    for (unsigned i = 0; i < t->n_flat; i++) {
-        const struct schema_field *f = t->flat[i];
-        json_set(d->a, props, str_n(f->json, f->json_len), field_schema(d, f));
-        if (f->flags & F_REQUIRED)
-            val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(f->json)));
-    }
-    add_gvk(d, t, v);
-}
-
-/* --- paths --- */
-
-static void parameter(struct arena *a, struct val *op, const char *name, const char *type)
-{
-    struct val *p = val_push(json_arr(a, op, STR("parameters")), val_new(a, VAL_OBJ));
-    put(a, p, "name", name);
-    put(a, p, "in", "query");
-    put(a, json_obj(a, p, STR("schema")), "type", type);
-}
-
-static void operation(struct doc *d, const struct schema_kind *k, struct val *path, const char *method, const char *action)
-{
-    static const char *const write_params[] = { "dryRun", "fieldManager", "fieldValidation" };
-    struct arena *a = d->a;
-    struct val *op = json_obj(a, path, str_of(method)), *ok, *schema;
-    put(a, op, "operationId", arena_printf(a, "%s%s%s%s", action, k->version, k->flags & K_NAMESPACED ? "Namespaced" : "", k->kind));
-    put(a, op, "x-kubernetes-action", action);
-    json_set(a, op, STR("x-kubernetes-group-version-kind"), gvk(a, k, ""));
-    if (strcmp(method, "get") != 0)
-        for (int i = 0; i < 3; i++)
-            parameter(a, op, write_params[i], "string");
-    if (strcmp(action, "patch") == 0)
-        parameter(a, op, "force", "boolean");
-    ok = json_obj(a, json_obj(a, op, STR("responses")), STR("200"));
-    put(a, ok, "description", "OK");
-    schema = json_obj(a, json_obj(a, json_obj(a, ok, STR("content")), STR("application/json")), STR("schema"));
-    const struct schema_type *t = strcmp(action, "list") == 0 && k->list_type ? k->list_type : k->type;
-    add_type(d, t);
-    put(a, schema, "$ref", arena_printf(a, "#/components/schemas/%s", t->name));
-}
-
-static void add_kind(struct doc *d, const struct schema_kind *k, struct val *paths)
-{
-    struct arena *a = d->a;
-    const char *base = k->group[0] ? arena_printf(a, "/apis/%s/%s", k->group, k->version) : "/api/v1";
-    const char *all = arena_printf(a, "%s/%s%s", base, k->flags & K_NAMESPACED ? "namespaces/{namespace}/" : "", k->plural);
-    struct val *path = json_obj(a, paths, str_of(all));
-    if (k->flags & K_STORED) {
-        operation(d, k, path, "get", "list");
-        operation(d, k, path, "delete", "deletecollection");
-    }
-    operation(d, k, path, "post", "post");
-    if (!(k->flags & K_STORED))
-        return;
-    path = json_obj(a, paths, str_of(arena_printf(a, "%s/{name}", all)));
-    operation(d, k, path, "get", "get");
-    operation(d, k, path, "put", "put");
-    operation(d, k, path, "delete", "delete");
-    operation(d, k, path, "patch", "patch");
-}
-
-static struct val *document(struct arena *a, struct str group, struct str version)
-{
-    struct doc d = { .a = a };
-    struct val *v = val_new(a, VAL_OBJ), *paths;
     bool any = false;
-    put(a, v, "openapi", "3.0.0");
-    put(a, json_obj(a, v, STR("info")), "title", "Kubernetes");
-    put(a, json_obj(a, v, STR("info")), "version", "v1.36.0");
-    paths = json_obj(a, v, STR("paths"));
-    d.schemas = json_obj(a, json_obj(a, v, STR("components")), STR("schemas"));
+    header(&d, v);
     for (size_t i = 0; i < schema_n_kinds(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
-        if (!str_is(group, k->group) || !str_is(version, k->version))
+        if (group.at && (!str_is(group, k->group) || !str_is(version, k->version)))
             continue;
-        add_kind(&d, k, paths);
+        openapi_add_kind(&d, k);
         any = true;
     }
     map_free(&d.done);
-    return any ? v : NULL;
+    return any && !arena_exhausted(a) ? v : NULL;
 }
 
-/* The rows never change while the process runs: the hash tells the build apart. */
+static int pack(struct doc *d, struct str text)
+{
+    z_stream z = { 0 };
+    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return -1;
+    size_t room = deflateBound(&z, text.len);
+    unsigned char *at = mem_alloc(room);
+    z.next_in = (unsigned char *)(uintptr_t)text.at;
+    z.avail_in = (unsigned)text.len;
+    z.next_out = at;
+    z.avail_out = (unsigned)room;
+    bool done = at && deflate(&z, Z_FINISH) == Z_STREAM_END;
+    d->len = text.len;
+    d->packed_len = z.total_out;
+    deflateEnd(&z);
+    unsigned char *fit = done ? mem_resize(at, d->packed_len) : NULL;
+    d->packed = fit ? fit : at;
+    return done ? 0 : -1;
+}
+
+static bool unpack(const struct doc *d, struct buf *b)
+{
+    z_stream z = { .next_in = d->packed, .avail_in = (unsigned)d->packed_len };
+    char *room = buf_room(b, d->len);
+    if (!room || inflateInit2(&z, 15 + 16) != Z_OK)
+        return false;
+    z.next_out = (unsigned char *)room;
+    z.avail_out = (unsigned)d->len;
+    bool done = inflate(&z, Z_FINISH) == Z_STREAM_END;
+    inflateEnd(&z);
+    b->len += z.total_out;
+    return done;
+}
+
+static void set_etag(struct doc *d, struct str text)
+{
+    unsigned char digest[32] = { 0 };
+    gnutls_hash_fast(GNUTLS_DIG_SHA256, text.at, text.len, digest);
+    d->etag[0] = '"';
+    for (int i = 0; i < 32; i++)
+        snprintf(d->etag + 1 + 2 * i, 4, "%02X\"", digest[i]);
+}
+
+static struct doc *make(struct api *api, const char *key, int form, bool gnostic, struct str group, struct str version)
+{
+    struct arena *a = arena_new(0);
+    struct val *v = a ? document(a, form, group, version) : NULL;
+    struct doc *d = v ? mem_alloc(sizeof *d) : NULL;
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    if (v && gnostic)
+        openapi_write_gnostic(&b, v);
+    else if (v)
+        json_write(&b, v);
+    arena_free(a);
+    if (!d)
+        return NULL;
+    d->key = mem_dup(key, strlen(key));
+    if (b.failed || !d->key || pack(d, buf_str(&b)) < 0) {
+        doc_free(d);
+        return NULL;
+    }
+    set_etag(d, buf_str(&b));
+    d->next = api->docs->first;
+    api->docs->first = d;
+    return d;
+}
+
+static struct doc *get(struct api *api, const char *key, int form, bool gnostic, struct str group, struct str version)
+{
+    if (!api->docs)
+        api->docs = mem_alloc(sizeof *api->docs);
+    if (!api->docs || !key)
+        return NULL;
+    for (struct doc *d = api->docs->first; d; d = d->next)
+        if (strcmp(d->key, key) == 0)
+            return d;
+    return make(api, key, form, gnostic, group, version);
+}
+
+/* --- serving --- */
+
+static void send(struct api_rq *rq, const struct doc *d, const char *type, const char *cache)
+{
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, type);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct str body = str_n((const char *)d->packed, d->packed_len), accepts = http_header(rq->http, STR("accept-encoding"));
+    bool gzip = memmem(accepts.at ? accepts.at : "", accepts.len, "gzip", 4) != NULL;
+    if (cache)
+        h[1].value = str_of(cache);
+    h[n++] = (struct http_header){ STR("etag"), str_of(d->etag) };
+    h[n++] = (struct http_header){ STR("vary"), STR("Accept-Encoding, Accept") };
+    if (str_is(http_header(rq->http, STR("if-none-match")), d->etag)) {
+        http_reply(rq->http, 304, h, n, (struct http_slice){ .data = STR("") });
+        return;
+    }
+    if (gzip) {
+        h[n++] = (struct http_header){ STR("content-encoding"), STR("gzip") };
+        http_reply(rq->http, 200, h, n, (struct http_slice){ .data = body });
+        return;
+    }
+    size_t len;
+    char *at = unpack(d, &b) ? buf_take(&b, &len) : NULL;
+    if (at)
+        http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(at, len), mem_free, at });
+    else
+        http_reply(rq->http, 500, h, n, (struct http_slice){ .data = STR("out of memory\n") });
+}
+
+static bool failed(struct api_rq *rq)
+{
+    api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    api_send_error(rq);
+    return true;
+}
+
+static bool v2(struct api_rq *rq)
+{
+    static const struct {
+        const char *accept, *type;
+        bool gnostic;
+    } rows[] = { { "application/json", "application/json", false }, { GNOSTIC_OLD, GNOSTIC, true }, { GNOSTIC, GNOSTIC, true },
+                 { "application/*", "application/json", false },    { "*/*", "application/json", false } };
+    struct str accept = http_header(rq->http, STR("accept"));
+    if (!accept.len)
+        accept = STR("*/*");
+    while (accept.at) {
+        struct str clause = str_cut(&accept, ','), type = str_trim(str_cut(&clause, ';'));
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            if (!str_eq_nocase(type, str_of(rows[i].accept)))
+                continue;
+            struct doc *d = get(rq->api, rows[i].gnostic ? "2pb" : "2", 2, rows[i].gnostic, STR_NONE, STR_NONE);
+            if (!d)
+                return failed(rq);
+            send(rq, d, rows[i].type, NULL);
+            return true;
+        }
+    }
+    api_send_text(rq, 406, "text/plain; charset=utf-8", STR(""));
+    return true;
+}
+
+/* Tells one build's documents from another's. */
 static const char *build_hash(struct arena *a, const struct api *api)
 {
     return arena_printf(a, "%08X%08X", hash_fnv32a(str_of(api->conf.version)), (unsigned)schema_n_types());
 }
 
-static struct val *index_tree(struct arena *a, const struct api *api)
+static void index_v3(struct api_rq *rq)
 {
+    struct arena *a = rq->arena;
     struct val *v = val_new(a, VAL_OBJ), *paths = json_obj(a, v, STR("paths"));
     for (size_t i = 0; i < schema_n_kinds(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         const char *gv = k->group[0] ? arena_printf(a, "apis/%s/%s", k->group, k->version) : "api/v1";
-        put(a, json_obj(a, paths, str_of(gv)), "serverRelativeURL", arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, api)));
+        openapi_put(a, json_obj(a, paths, str_of(gv)), "serverRelativeURL",
+                    arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api)));
     }
-    return v;
+    rq->accept.media = MEDIA_JSON;
+    api_send_tree(rq, 200, NULL, v);
+}
+
+static bool v3(struct api_rq *rq, struct str gv)
+{
+    struct str rest = gv, head = str_cut(&rest, '/'), group = STR(""), query = http_query(rq->http), key, value, hash = STR_NONE;
+    const char *now = build_hash(rq->arena, rq->api);
+    if (str_is(head, "apis") && rest.at)
+        group = str_cut(&rest, '/');
+    if (!rest.at || !(str_is(head, "api") || group.len))
+        return false;
+    struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
+    if (!d)
+        return false;
+    while (http_query_next(rq->arena, &query, &key, &value))
+        if (str_is(key, "hash"))
+            hash = value;
+    if (hash.len && !str_is(hash, now)) {
+        struct http_header h[API_HEADERS];
+        unsigned n = api_headers(rq, h, "text/html; charset=utf-8");
+        h[n++] = (struct http_header){ STR("location"), str_of(arena_printf(rq->arena, "/openapi/v3/" STR_FMT "?hash=%s", STR_ARG(gv), now)) };
+        http_reply(rq->http, 301, h, n, (struct http_slice){ .data = STR("") });
+        return true;
+    }
+    send(rq, d, "application/json", hash.len ? "public, immutable" : NULL);
+    return true;
 }
 
 bool api_openapi(struct api_rq *rq)
 {
     struct str path = str_of(rq->info.tuple.path);
-    struct val *v;
+    if (str_is(path, "/openapi/v2"))
+        return v2(rq);
     if (!str_starts(path, STR("/openapi/v3")))
         return false;
     path = str_skip(path, 11);
-    if (!path.len || str_is(path, "/")) {
-        v = index_tree(rq->arena, rq->api);
-    } else {
-        struct str rest = str_skip(path, 1), head = str_cut(&rest, '/'), group = STR("");
-        if (str_is(head, "apis") && rest.at)
-            group = str_cut(&rest, '/');
-        v = rest.at ? document(rq->arena, group, rest) : NULL;
-    }
-    if (!v)
+    if (path.len && path.at[0] != '/')
         return false;
-    rq->accept.media = MEDIA_JSON;
-    api_send_tree(rq, 200, NULL, v);
+    if (path.len > 1)
+        return v3(rq, str_skip(path, 1));
+    index_v3(rq);
     return true;
 }

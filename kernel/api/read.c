@@ -151,13 +151,6 @@ static int add_json(struct lister *l, struct store_object *o)
     return l->body.failed ? -KL_NO_MEMORY : 0;
 }
 
-static void put_varint(struct buf *b, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_add_c(b, (char)(v | 0x80));
-    buf_add_c(b, (char)v);
-}
-
 static int add_protobuf(struct lister *l, struct store_object *o)
 {
     struct kl_err err;
@@ -174,8 +167,8 @@ static int add_protobuf(struct lister *l, struct store_object *o)
         if (!raw.at)
             return api_fail_err(&l->rq->err, l->rq->arena, &err);
     }
-    put_varint(&l->body, 2 << 3 | 2);
-    put_varint(&l->body, raw.len);
+    api_put_varint(&l->body, 2 << 3 | 2);
+    api_put_varint(&l->body, raw.len);
     buf_add_str(&l->body, raw);
     return l->body.failed ? -KL_NO_MEMORY : 0;
 }
@@ -330,8 +323,8 @@ static void finish_protobuf(struct lister *l, uint64_t rv)
     struct val *m = list_meta(l, rv);
     if (!m || object_encode_message(&meta, t, m, &err) < 0)
         list.failed = true;
-    put_varint(&list, 1 << 3 | 2);
-    put_varint(&list, meta.len);
+    api_put_varint(&list, 1 << 3 | 2);
+    api_put_varint(&list, meta.len);
     buf_add_str(&list, buf_str(&meta));
     buf_add_str(&list, buf_str(&l->body));
     const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : arena_printf(a, "%sList", l->k->kind);
@@ -350,8 +343,8 @@ static int add_partial_protobuf(struct lister *l, struct store_object *o)
     const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
     if (!v || object_encode_message(&b, t, api_partial(l->rq->arena, v, true, STR("v1")), &err) < 0)
         return -1;
-    put_varint(&l->body, 2 << 3 | 2);
-    put_varint(&l->body, b.len);
+    api_put_varint(&l->body, 2 << 3 | 2);
+    api_put_varint(&l->body, b.len);
     buf_add_str(&l->body, buf_str(&b));
     return 0;
 }

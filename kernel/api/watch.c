@@ -51,25 +51,18 @@ static void send(struct watcher *w, struct buf *b)
         http_stream_write(w->http, (struct http_slice){ str_n(at, len), mem_free, at });
 }
 
-static void put_varint(struct buf *b, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_add_c(b, (char)(v | 0x80));
-    buf_add_c(b, (char)v);
-}
-
 /* 4 bytes of length, then WatchEvent{1 type, 2 RawExtension{1 raw}}. */
 static void frame_protobuf(struct buf *b, const char *type, struct str enveloped)
 {
     _cleanup_buf_ struct buf raw = BUF_INIT(0), ev = BUF_INIT(0);
     buf_add_c(&raw, 1 << 3 | 2);
-    put_varint(&raw, enveloped.len);
+    api_put_varint(&raw, enveloped.len);
     buf_add_str(&raw, enveloped);
     buf_add_c(&ev, 1 << 3 | 2);
-    put_varint(&ev, strlen(type));
+    api_put_varint(&ev, strlen(type));
     buf_add_z(&ev, type);
     buf_add_c(&ev, 2 << 3 | 2);
-    put_varint(&ev, raw.len);
+    api_put_varint(&ev, raw.len);
     buf_add_str(&ev, buf_str(&raw));
     buf_add(b, (char[]){ (char)(ev.len >> 24), (char)(ev.len >> 16), (char)(ev.len >> 8), (char)ev.len }, 4);
     buf_add_str(b, buf_str(&ev));

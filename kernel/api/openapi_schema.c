@@ -1,0 +1,148 @@
+/* openapi_schema.c - types as schemas, in both forms. Form 2 knows no oneOf and has references bare, form 3 wraps them in allOf. */
+#include "openapi-internal.h"
+
+#define put openapi_put
+
+static const struct {
+    uint8_t kind;
+    const char *type, *format;
+} scalars[] = {
+    { T_STRING, "string", NULL },      { T_BOOL, "boolean", NULL },         { T_INT32, "integer", "int32" }, { T_INT64, "integer", "int64" },
+    { T_DOUBLE, "number", "double" },  { T_BYTES, "string", "byte" },       { T_TIME, "string", "date-time" }, { T_MICROTIME, "string", "date-time" },
+    { T_DURATION, "string", NULL },    { T_RAW, "object", NULL },           { T_QUANTITY, NULL, NULL },      { T_INT_OR_STRING, NULL, "int-or-string" },
+    { T_STRINGS, "array", NULL },
+};
+
+static struct val *scalar_schema(struct openapi *d, const struct schema_type *t)
+{
+    struct val *v = val_new(d->a, VAL_OBJ);
+    bool either = t->kind == T_INT_OR_STRING || t->kind == T_QUANTITY;
+    for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) {
+        if (scalars[i].kind != t->kind)
+            continue;
+        if (scalars[i].type)
+            put(d->a, v, "type", scalars[i].type);
+        if (scalars[i].format)
+            put(d->a, v, "format", scalars[i].format);
+    }
+    if (either && d->form == 2) {
+        put(d->a, v, "type", "string");
+    } else if (either) {
+        struct val *one = json_arr(d->a, v, STR("oneOf"));
+        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", "string");
+        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", t->kind == T_QUANTITY ? "number" : "integer");
+    }
+    if (t->kind == T_JSON && str_ends(str_of(t->name), STR("FieldsV1")))
+        put(d->a, v, "type", "object");
+    if (t->kind == T_STRINGS)
+        put(d->a, json_obj(d->a, v, STR("items")), "type", "string");
+    return v;
+}
+
+struct val *openapi_ref(struct openapi *d, const struct schema_type *t)
+{
+    struct val *v = val_new(d->a, VAL_OBJ);
+    openapi_add_type(d, t);
+    put(d->a, v, "$ref", arena_printf(d->a, "%s%s", d->form == 2 ? "#/definitions/" : "#/components/schemas/", t->name));
+    return v;
+}
+
+static struct val *type_schema(struct openapi *d, const struct schema_type *t)
+{
+    if (!str_starts(str_of(t->name), STR("io.k8s.")))
+        return scalar_schema(d, t);
+    if (d->form == 2)
+        return openapi_ref(d, t);
+    struct val *v = val_new(d->a, VAL_OBJ);
+    val_push(json_arr(d->a, v, STR("allOf")), openapi_ref(d, t));
+    return v;
+}
+
+static void extensions(struct openapi *d, const struct schema_field *f, struct val *v)
+{
+    struct arena *a = d->a;
+    if (f->flags & (F_LIST_SET | F_LIST_MAP | F_LIST_ATOMIC) && f->shape == SHAPE_LIST)
+        put(a, v, "x-kubernetes-list-type", f->flags & F_LIST_SET ? "set" : f->flags & F_LIST_MAP ? "map" : "atomic");
+    for (const char *const *k = f->list_keys; k && *k; k++)
+        val_push(json_arr(a, v, STR("x-kubernetes-list-map-keys")), val_of_str(a, str_of(*k)));
+    if (f->flags & F_STRUCT_ATOMIC)
+        put(a, v, "x-kubernetes-map-type", "atomic");
+    if (f->patch_key)
+        put(a, v, "x-kubernetes-patch-merge-key", f->patch_key);
+    const char *strategy = f->flags & F_PATCH_MERGE && f->flags & F_PATCH_RETAINKEYS ? "merge,retainKeys" : f->flags & F_PATCH_MERGE ? "merge" :
+                           f->flags & F_PATCH_RETAINKEYS ? "retainKeys" : f->flags & F_PATCH_REPLACE ? "replace" : NULL;
+    if (strategy)
+        put(a, v, "x-kubernetes-patch-strategy", strategy);
+}
+
+static struct val *field_schema(struct openapi *d, const struct schema_field *f)
+{
+    struct val *v, *item = type_schema(d, f->type);
+    if (f->shape == SHAPE_ONE) {
+        v = item;
+    } else {
+        v = val_new(d->a, VAL_OBJ);
+        put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
+        json_set(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties"), item);
+    }
+    put(d->a, v, "description", f->doc ? f->doc : "");
+    if (f->fallback && f->fallback[0] && d->form == 3) {
+        struct val *def = json_parse(d->a, str_of(f->fallback), NULL);
+        if (def)
+            json_set(d->a, v, STR("default"), def);
+    }
+    for (const char *const *c = f->choices; c && *c && f->shape == SHAPE_ONE; c++)
+        val_push(json_arr(d->a, v, STR("enum")), val_of_str(d->a, str_of(*c)));
+    extensions(d, f, v);
+    return v;
+}
+
+struct val *openapi_gvk(struct arena *a, const char *group, const char *version, const char *kind)
+{
+    struct val *v = val_new(a, VAL_OBJ);
+    put(a, v, "group", group);
+    put(a, v, "kind", kind);
+    put(a, v, "version", version);
+    return v;
+}
+
+static void add_gvks(struct openapi *d, const struct schema_type *t, struct val *v)
+{
+    for (size_t i = 0; i < schema_n_kinds(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        if (k->type != t && k->list_type != t)
+            continue;
+        const char *kind = k->type == t ? k->kind : arena_printf(d->a, "%sList", k->kind);
+        val_push(json_arr(d->a, v, STR("x-kubernetes-group-version-kind")), openapi_gvk(d->a, k->group, k->version, kind));
+    }
+}
+
+void openapi_add_type(struct openapi *d, const struct schema_type *t)
+{
+    struct val *v, *props;
+    if (map_get(&d->done, str_of(t->name)))
+        return;
+    map_put(&d->done, str_of(t->name), d);
+    if (t->kind != T_STRUCT) {
+        json_set(d->a, d->schemas, str_of(t->name), scalar_schema(d, t));
+        return;
+    }
+    v = json_set(d->a, d->schemas, str_of(t->name), val_new(d->a, VAL_OBJ));
+    put(d->a, v, "description", t->doc ? t->doc : "");
+    put(d->a, v, "type", "object");
+    props = json_obj(d->a, v, STR("properties"));
+    for (int i = 0; t->has_typemeta && i < 2; i++) {
+        struct val *m = json_obj(d->a, props, i ? STR("kind") : STR("apiVersion"));
+        put(d->a, m, "type", "string");
+        put(d->a, m, "description", i ? "What this object is." : "Group and version of this form of the object.");
+    }
+    for (unsigned i = 0; i < t->n_flat; i++) {
+        const struct schema_field *f = t->flat[i];
+        json_set(d->a, props, str_n(f->json, f->json_len), field_schema(d, f));
+        if (f->flags & F_REQUIRED)
+            val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(f->json)));
+    }
+    if (t->flags & F_STRUCT_ATOMIC)
+        put(d->a, v, "x-kubernetes-map-type", "atomic");
+    add_gvks(d, t, v);
+}
