@@ -1,69 +1,60 @@
-/* conn.c - listening, and the life of a connection: accept, handshake, bytes in, frames out, time limits, end. */
-#include <arpa/inet.h>
+/* conn.c - the life of a connection, of a server or a client: connect, handshake, bytes in, frames out, end. What its bytes mean is its
+ * owner's protocol. */
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "http-internal.h"
 
 static void on_ready(void *ctx, int events);
-static void on_timer(void *ctx);
 
 void conn_dirty(struct conn *c)
 {
     if (list_empty(&c->dirty_link))
-        list_push(&c->server->dirty, &c->dirty_link);
+        list_push(&c->owner->dirty, &c->dirty_link);
+}
+
+static void on_timer(void *ctx)
+{
+    struct conn *c = ctx;
+    c->owner->protocol->timer(c);
 }
 
 void conn_set_timer(struct conn *c, int64_t ns)
 {
-    loop_timer_start(c->server->loop, &c->timer, ns, on_timer, c);
+    loop_timer_start(c->owner->loop, &c->timer, ns, on_timer, c);
 }
 
-static void read_address(struct conn *c)
+void owner_init(struct conn_owner *o, struct loop *l, const struct conn_protocol *p)
 {
-    struct sockaddr_storage ss;
-    socklen_t n = sizeof ss;
-    char ip[INET6_ADDRSTRLEN] = "";
-    int port = 0;
-    if (getpeername(c->fd, (struct sockaddr *)&ss, &n) == 0 && ss.ss_family == AF_INET) {
-        struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ss;
-        inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
-        port = ntohs(in->sin_port);
-    }
-    snprintf(c->address, sizeof c->address, ip[0] ? "%s:%d" : "local", ip, port);
-    c->peer.address = str_of(c->address);
+    o->loop = l;
+    o->protocol = p;
+    list_init(&o->conns);
+    list_init(&o->dirty);
+    list_init(&o->hook.link);
 }
 
-struct conn *conn_new(struct http_server *s, int fd)
+struct conn *conn_new(struct conn_owner *o, int fd, size_t size)
 {
-    struct conn *c = mem_alloc(sizeof *c);
+    struct conn *c = mem_alloc(size);
     int one = 1;
     if (!c)
         return NULL;
-    c->server = s;
+    c->owner = o;
     c->fd = fd;
     list_init(&c->reqs);
     list_init(&c->dirty_link);
-    c->watch = loop_fd_new(s->loop, fd, on_ready, c);
-    if (!c->watch || (s->tls && (c->state = CONN_HANDSHAKE) && tls_accept(c) < 0)) {
-        loop_fd_free(c->watch);
+    c->watch = loop_fd_new(o->loop, fd, on_ready, c);
+    if (!c->watch) {
         mem_free(c);
         return NULL;
     }
-    if (!s->tls)
-        c->state = CONN_OPEN;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    read_address(c);
-    list_push(&s->conns, &c->link);
-    s->n_conns++;
+    list_push(&o->conns, &c->link);
+    o->n_conns++;
     c->want_read = true;
-    loop_fd_set(c->watch, LOOP_READ);
-    conn_set_timer(c, HANDSHAKE_NS);
     return c;
 }
 
@@ -71,18 +62,7 @@ void conn_free(struct conn *c)
 {
     struct http_server *s = c->server;
     c->state = CONN_DEAD;
-    if (c->h2) {
-        nghttp2_session *h2 = c->h2;
-        list_each(node, &c->reqs)
-        {
-            struct http_req *r = list_item(node, struct http_req, link);
-            nghttp2_session_set_stream_user_data(h2, r->stream_id, NULL);
-            req_gone(r);
-        }
-        nghttp2_session_del(h2);
-    }
-    while (!list_empty(&c->reqs))
-        req_gone(list_item(c->reqs.next, struct http_req, link));
+    c->owner->protocol->gone(c);
     if (c->raw_data) {
         void (*data)(void *ctx, struct str bytes) = c->raw_data;
         c->raw_data = NULL;
@@ -93,7 +73,6 @@ void conn_free(struct conn *c)
     if (c->tls)
         gnutls_deinit(c->tls);
     close(c->fd);
-    h1_free(c);
     buf_free(&c->in);
     buf_free(&c->out);
     buf_free(&c->wire);
@@ -101,10 +80,10 @@ void conn_free(struct conn *c)
     mem_free(c->orgs);
     list_remove(&c->link);
     list_remove(&c->dirty_link);
-    s->n_conns--;
+    c->owner->n_conns--;
     mem_free(c);
-    if (s->closing && !s->n_conns)
-        loop_timer_start(s->loop, &s->grace, 0, s->grace.fn, s->grace.ctx);
+    if (s)
+        server_conn_freed(s);
 }
 
 void conn_kill(struct conn *c)
@@ -113,83 +92,16 @@ void conn_kill(struct conn *c)
     conn_dirty(c);
 }
 
-/* --- time limits: one timer per connection, looked at lazily --- */
-
-static bool stuck(struct conn *c, int64_t now)
-{
-    list_each(node, &c->reqs)
-    {
-        struct http_req *r = list_item(node, struct http_req, link);
-        if (!r->handled && now - r->began_ns > BODY_NS)
-            return true;
-        if (!r->queued || r->answer == REQ_OPEN) {
-            r->stuck_since_ns = 0;
-            continue;
-        }
-        if (!r->stuck_since_ns)
-            r->stuck_since_ns = now;
-        else if (c->h2 && now - r->stuck_since_ns > STUCK_NS && r->queued >= DRAIN_BELOW)
-            return true;                /* holds our memory and takes nothing */
-    }
-    return false;
-}
-
-static void on_timer(void *ctx)
-{
-    struct conn *c = ctx;
-    int64_t now = loop_now(c->server->loop);
-    if (c->state == CONN_HANDSHAKE) {
-        conn_kill(c);
-        return;
-    }
-    if (c->state == CONN_RAW) {
-        conn_set_timer(c, IDLE_NS);
-        return;
-    }
-    bool reading = c->header_since_ns && !(c->h1_req && c->h1_req->handled);
-    int64_t left = c->header_since_ns + (c->h1_req ? BODY_NS : HEADER_NS) - now;
-    if (reading && left <= 0) {
-        conn_kill(c);
-        return;
-    }
-    if (c->n_reqs == 0 && !reading && now - c->flood_since_ns >= IDLE_NS && c->timer.due_ns && c->peer.address.at && c->eof) {
-        conn_kill(c);
-        return;
-    }
-    if (stuck(c, now)) {
-        conn_kill(c);
-        return;
-    }
-    int64_t next = c->n_reqs ? STUCK_NS : IDLE_NS;
-    conn_set_timer(c, reading && left < next ? left : next);
-}
-
 /* --- input --- */
 
-int conn_start(struct conn *c, bool h2)
+static void input(struct conn *c, struct str bytes)
 {
-    c->state = CONN_OPEN;
-    conn_set_timer(c, HEADER_NS);
-    return h2 ? h2_start(c) : 0;
-}
-
-void conn_input(struct conn *c, struct str bytes)
-{
-    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    int rc;
     if (c->state == CONN_RAW) {
         if (c->raw_data)
             c->raw_data(c->raw_ctx, bytes);
         return;
     }
-    /* Clear text: HTTP/2 by prior knowledge begins with the preface, whose first bytes are no HTTP/1.1 request. */
-    if (!c->h2 && !c->server->tls && !c->h1_body && !c->in.len && bytes.len >= 14 && memcmp(bytes.at, preface, 14) == 0 &&
-        h2_start(c) < 0) {
-        conn_kill(c);
-        return;
-    }
-    rc = c->h2 ? h2_input(c, bytes) : h1_input(c, bytes);
-    if (rc < 0) {
+    if (c->owner->protocol->input(c, bytes) < 0) {
         c->close_after = true;
         conn_dirty(c);
     }
@@ -216,13 +128,23 @@ static void read_ready(struct conn *c)
         if (got == -EAGAIN || got == -EWOULDBLOCK)
             return;
         if (got <= 0) {
+            if (got < 0 && !c->why[0])
+                snprintf(c->why, sizeof c->why, "%s", strerror((int)-got));
             conn_kill(c);
             return;
         }
-        conn_input(c, str_n(room, (size_t)got));
+        c->heard_ns = loop_now(c->owner->loop);
+        input(c, str_n(room, (size_t)got));
         if ((size_t)got < sizeof room && !c->tls)
             return;
     }
+}
+
+static void begin(struct conn *c, bool h2)
+{
+    c->state = CONN_OPEN;
+    if (c->owner->protocol->start(c, h2) < 0)
+        conn_kill(c);
 }
 
 static void handshake_ready(struct conn *c)
@@ -230,17 +152,43 @@ static void handshake_ready(struct conn *c)
     bool h2 = false;
     int rc = tls_handshake(c, &h2);
     conn_dirty(c);
-    if (rc < 0 || (rc > 0 && conn_start(c, h2) < 0)) {
+    if (rc < 0) {
         c->close_after = true;
         return;
     }
     if (rc > 0)
+        begin(c, h2);
+    if (rc > 0 && c->state == CONN_OPEN)
         read_ready(c);
+}
+
+/* connect() has an answer. */
+static void dialed(struct conn *c)
+{
+    int error = 0;
+    socklen_t n = sizeof error;
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error) {
+        snprintf(c->why, sizeof c->why, "%s", strerror(error ? error : errno));
+        conn_kill(c);
+        return;
+    }
+    loop_fd_set(c->watch, LOOP_READ);
+    conn_dirty(c);
+    if (!c->tls) {
+        begin(c, false);
+        return;
+    }
+    c->state = CONN_HANDSHAKE;
+    handshake_ready(c);
 }
 
 static void on_ready(void *ctx, int events)
 {
     struct conn *c = ctx;
+    if (c->state == CONN_DIALING) {
+        dialed(c);
+        return;
+    }
     if (events & LOOP_WRITE)
         conn_dirty(c);
     if (!(events & LOOP_READ) || c->state == CONN_DEAD)
@@ -295,9 +243,7 @@ static int write_some(struct conn *c)
 
 static int fill(struct conn *c)
 {
-    if (c->state != CONN_OPEN)
-        return 0;
-    return c->h2 ? h2_fill(c) : h1_fill(c);
+    return c->state == CONN_OPEN ? c->owner->protocol->fill(c) : 0;
 }
 
 static void flush(struct conn *c)
@@ -307,6 +253,8 @@ static void flush(struct conn *c)
         conn_free(c);
         return;
     }
+    if (c->state == CONN_DIALING)
+        return;
     for (int turns = 0; turns < 64; turns++) {
         size_t before = c->out.len;
         if (fill(c) < 0 || (rc = write_some(c)) < 0) {
@@ -315,7 +263,7 @@ static void flush(struct conn *c)
         }
         if (rc == 0 || (before == 0 && c->out.len == 0 && turns) || c->state != CONN_OPEN)
             break;
-        if (c->h2 ? !nghttp2_session_want_write(c->h2) : !c->h1_req || !c->h1_req->first)
+        if (!c->owner->protocol->more(c))
             break;
     }
     if (rc == 1 && c->close_after) {
@@ -337,12 +285,11 @@ static void flush(struct conn *c)
         read_ready(c);
 }
 
-void conns_flush(void *ctx)
+void conns_flush(struct conn_owner *o)
 {
-    struct http_server *s = ctx;
     struct list now = LIST_INIT(now);
-    for (int rounds = 0; rounds < 8 && !list_empty(&s->dirty); rounds++) {
-        for (struct list *n; (n = list_pop(&s->dirty));)
+    for (int rounds = 0; rounds < 8 && !list_empty(&o->dirty); rounds++) {
+        for (struct list *n; (n = list_pop(&o->dirty));)
             list_push(&now, n);
         for (struct list *n; (n = list_pop(&now));)
             flush(list_item(n, struct conn, dirty_link));

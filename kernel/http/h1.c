@@ -198,7 +198,7 @@ static int parse(struct conn *c)
     while (c->state == CONN_OPEN && !c->close_after) {
         if (!c->h1_req && s.len) {
             if (!c->header_since_ns) {
-                c->header_since_ns = loop_now(c->server->loop);
+                c->header_since_ns = loop_now(c->owner->loop);
                 conn_set_timer(c, HEADER_NS);
             }
             rc = read_head(c, &s);

@@ -14,7 +14,7 @@ static void flood(struct conn *c)
 
 static void count(struct conn *c, uint64_t *what, uint64_t most)
 {
-    int64_t now = loop_now(c->server->loop);
+    int64_t now = loop_now(c->owner->loop);
     if (now - c->flood_since_ns > FLOOD_WINDOW_NS) {
         c->flood_since_ns = now;
         c->resets = c->ignored = 0;

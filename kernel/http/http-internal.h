@@ -26,9 +26,29 @@
 #define STUCK_NS           (30 * NS_PER_S)
 
 struct tls_server;
+struct conn;
+
+/* What a side (the server, the client) does with its connections. */
+struct conn_protocol {
+    int (*start)(struct conn *c, bool h2);              /* connected, keys agreed */
+    int (*input)(struct conn *c, struct str bytes);     /* decrypted; < 0: close once what is queued has gone */
+    int (*fill)(struct conn *c);                        /* output into c->out; < 0: broken */
+    bool (*more)(const struct conn *c);                 /* has fill more to give? */
+    void (*timer)(struct conn *c);
+    void (*gone)(struct conn *c);                       /* the connection ends: ends what depends on it */
+};
+
+/* The connections of one listener or one client. */
+struct conn_owner {
+    struct loop *loop;
+    const struct conn_protocol *protocol;
+    struct list conns, dirty;
+    unsigned n_conns;
+    struct loop_hook hook;
+};
 
 struct http_server {
-    struct loop *loop;
+    struct conn_owner owner;            /* first */
     http_handler handler;
     void *ctx;
     int fd;
@@ -37,9 +57,7 @@ struct http_server {
     struct loop_fd *watch;
     struct tls_server *tls;             /* NULL: clear text */
     size_t body_max;
-    unsigned n_conns, conns_max;
-    struct list conns, dirty;
-    struct loop_hook hook;
+    unsigned conns_max;
     struct loop_timer grace;
     bool closing;
     loop_fn done;
@@ -52,11 +70,12 @@ struct queued {
     size_t at;
 };
 
-enum conn_state { CONN_HANDSHAKE = 1, CONN_OPEN, CONN_RAW, CONN_DEAD };
+enum conn_state { CONN_DIALING = 1, CONN_HANDSHAKE, CONN_OPEN, CONN_RAW, CONN_DEAD };
 
 struct conn {
     struct list link, dirty_link;
-    struct http_server *server;
+    struct conn_owner *owner;
+    struct http_server *server;         /* NULL: a client's connection */
     int fd;
     struct loop_fd *watch;
     enum conn_state state;
@@ -71,7 +90,9 @@ struct conn {
     size_t out_at;
     struct buf wire;                    /* TLS: records not written yet */
     size_t wire_at;
+    char why[160];                      /* it broke; empty: it was closed */
     struct loop_timer timer;
+    int64_t heard_ns;                   /* of the newest bytes */
     int64_t header_since_ns;            /* a request head is being read since; 0: none */
     struct list reqs;
     unsigned n_reqs, n_handlers;        /* streams; requests whose handler has not answered */
@@ -115,16 +136,17 @@ struct http_req {
 };
 
 /* conn.c */
-struct conn *conn_new(struct http_server *s, int fd);
+/* size: of the struct that begins with the conn. Takes fd when it succeeds. The caller sets state and watch. */
+struct conn *conn_new(struct conn_owner *o, int fd, size_t size);
 void conn_free(struct conn *c);
 void conn_dirty(struct conn *c);                        /* output is waiting: flush at the end of the turn */
 void conn_kill(struct conn *c);                         /* closes at the end of the turn, without more output */
 void conn_set_timer(struct conn *c, int64_t ns);
-void conns_flush(void *server);
-/* The protocol is known: sets it up. */
-int conn_start(struct conn *c, bool h2);
-/* Bytes from the socket, decrypted. */
-void conn_input(struct conn *c, struct str bytes);
+void conns_flush(struct conn_owner *o);
+void owner_init(struct conn_owner *o, struct loop *l, const struct conn_protocol *p);
+
+/* server.c */
+void server_conn_freed(struct http_server *s);
 
 /* request.c */
 struct http_req *req_new(struct conn *c);
@@ -158,6 +180,7 @@ void h1_free(struct conn *c);
 int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl_err *err);
 void tls_server_free(struct tls_server *t);
 int tls_accept(struct conn *c);                         /* session for a new connection */
+void tls_attach(struct conn *c);                        /* c->tls reads and writes through c */
 /* 1 done (*ret_h2), 0 more bytes are needed, < 0 failed. */
 int tls_handshake(struct conn *c, bool *ret_h2);
 ssize_t tls_read(struct conn *c, void *at, size_t n);   /* -EAGAIN: later; 0: end */

@@ -11,7 +11,7 @@ struct http_req *req_new(struct conn *c)
         return NULL;
     }
     r->conn = c;
-    r->began_ns = loop_now(c->server->loop);
+    r->began_ns = loop_now(c->owner->loop);
     r->body.max = c->server->body_max;
     list_push(&c->reqs, &r->link);
     c->n_reqs++;

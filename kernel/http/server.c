@@ -1,4 +1,4 @@
-/* server.c - the listening socket. */
+/* server.c - the listening socket, and what a server wants of its connections: time limits, the protocol they speak. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,147 @@
 
 #include "http-internal.h"
 
+/* --- its connections --- */
+
+static void read_address(struct conn *c)
+{
+    struct sockaddr_storage ss;
+    socklen_t n = sizeof ss;
+    char ip[INET6_ADDRSTRLEN] = "";
+    int port = 0;
+    if (getpeername(c->fd, (struct sockaddr *)&ss, &n) == 0 && ss.ss_family == AF_INET) {
+        struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ss;
+        inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
+        port = ntohs(in->sin_port);
+    }
+    snprintf(c->address, sizeof c->address, ip[0] ? "%s:%d" : "local", ip, port);
+    c->peer.address = str_of(c->address);
+}
+
+static bool accept_one(struct http_server *s, int fd)
+{
+    struct conn *c = conn_new(&s->owner, fd, sizeof *c);
+    if (!c)
+        return false;
+    c->server = s;
+    c->state = s->tls ? CONN_HANDSHAKE : CONN_OPEN;
+    if (s->tls && tls_accept(c) < 0)
+        conn_kill(c);
+    read_address(c);
+    loop_fd_set(c->watch, LOOP_READ);
+    conn_set_timer(c, HANDSHAKE_NS);
+    return true;
+}
+
+static int conn_start(struct conn *c, bool h2)
+{
+    conn_set_timer(c, HEADER_NS);
+    return h2 ? h2_start(c) : 0;
+}
+
+static int conn_input(struct conn *c, struct str bytes)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    /* Clear text: HTTP/2 by prior knowledge begins with the preface, whose first bytes are no HTTP/1.1 request. */
+    if (!c->h2 && !c->server->tls && !c->h1_body && !c->in.len && bytes.len >= 14 && memcmp(bytes.at, preface, 14) == 0 &&
+        h2_start(c) < 0)
+        return -1;
+    return c->h2 ? h2_input(c, bytes) : h1_input(c, bytes);
+}
+
+static int conn_fill(struct conn *c)
+{
+    return c->h2 ? h2_fill(c) : h1_fill(c);
+}
+
+static bool conn_more(const struct conn *c)
+{
+    return c->h2 ? nghttp2_session_want_write(c->h2) : c->h1_req && c->h1_req->first;
+}
+
+static void conn_gone(struct conn *c)
+{
+    if (c->h2) {
+        nghttp2_session *h2 = c->h2;
+        list_each(node, &c->reqs)
+        {
+            struct http_req *r = list_item(node, struct http_req, link);
+            nghttp2_session_set_stream_user_data(h2, r->stream_id, NULL);
+            req_gone(r);
+        }
+        nghttp2_session_del(h2);
+    }
+    while (!list_empty(&c->reqs))
+        req_gone(list_item(c->reqs.next, struct http_req, link));
+    h1_free(c);
+}
+
+/* --- time limits: one timer per connection, looked at lazily --- */
+
+static bool stuck(struct conn *c, int64_t now)
+{
+    list_each(node, &c->reqs)
+    {
+        struct http_req *r = list_item(node, struct http_req, link);
+        if (!r->handled && now - r->began_ns > BODY_NS)
+            return true;
+        if (!r->queued || r->answer == REQ_OPEN) {
+            r->stuck_since_ns = 0;
+            continue;
+        }
+        if (!r->stuck_since_ns)
+            r->stuck_since_ns = now;
+        else if (c->h2 && now - r->stuck_since_ns > STUCK_NS && r->queued >= DRAIN_BELOW)
+            return true;                /* holds our memory and takes nothing */
+    }
+    return false;
+}
+
+static void conn_timer(struct conn *c)
+{
+    int64_t now = loop_now(c->owner->loop);
+    if (c->state == CONN_HANDSHAKE) {
+        conn_kill(c);
+        return;
+    }
+    if (c->state == CONN_RAW) {
+        conn_set_timer(c, IDLE_NS);
+        return;
+    }
+    bool reading = c->header_since_ns && !(c->h1_req && c->h1_req->handled);
+    int64_t left = c->header_since_ns + (c->h1_req ? BODY_NS : HEADER_NS) - now;
+    if (reading && left <= 0) {
+        conn_kill(c);
+        return;
+    }
+    if (c->n_reqs == 0 && !reading && now - c->flood_since_ns >= IDLE_NS && c->timer.due_ns && c->peer.address.at && c->eof) {
+        conn_kill(c);
+        return;
+    }
+    if (stuck(c, now)) {
+        conn_kill(c);
+        return;
+    }
+    int64_t next = c->n_reqs ? STUCK_NS : IDLE_NS;
+    conn_set_timer(c, reading && left < next ? left : next);
+}
+
+static const struct conn_protocol protocol = { conn_start, conn_input, conn_fill, conn_more, conn_timer, conn_gone };
+
+void server_conn_freed(struct http_server *s)
+{
+    if (s->closing && !s->owner.n_conns)
+        loop_timer_start(s->owner.loop, &s->grace, 0, s->grace.fn, s->grace.ctx);
+}
+
+static void flush(void *ctx)
+{
+    struct http_server *s = ctx;
+    conns_flush(&s->owner);
+}
+
+/* --- listening --- */
+
 static void on_accept(void *ctx, int events)
 {
     struct http_server *s = ctx;
@@ -17,7 +158,7 @@ static void on_accept(void *ctx, int events)
         int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             return;
-        if (s->closing || s->n_conns >= s->conns_max || !conn_new(s, fd))
+        if (s->closing || s->owner.n_conns >= s->conns_max || !accept_one(s, fd))
             close(fd);
     }
 }
@@ -59,7 +200,7 @@ static int listen_tcp(struct http_server *s, const struct http_conf *c, struct k
 static void server_free(struct http_server *s)
 {
     loop_timer_stop(&s->grace);
-    list_remove(&s->hook.link);
+    list_remove(&s->owner.hook.link);
     loop_fd_free(s->watch);
     if (s->fd >= 0)
         close(s->fd);
@@ -75,15 +216,12 @@ int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, v
     struct http_server *s = mem_alloc(sizeof *s);
     if (!s)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    s->loop = l;
+    owner_init(&s->owner, l, &protocol);
     s->handler = h;
     s->ctx = ctx;
     s->fd = -1;
     s->body_max = c->body_max ? c->body_max : (size_t)3 << 20;
     s->conns_max = c->connections_max ? c->connections_max : 4096;
-    list_init(&s->conns);
-    list_init(&s->dirty);
-    list_init(&s->hook.link);
     int rc = c->cert_file ? tls_server_new(c, &s->tls, err) : 0;
     if (rc == 0)
         rc = c->address[0] == '/' ? listen_unix(s, c->address, err) : listen_tcp(s, c, err);
@@ -94,7 +232,7 @@ int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, v
         return rc;
     }
     loop_fd_set(s->watch, LOOP_READ);
-    loop_hook_add(l, &s->hook, conns_flush, s);
+    loop_hook_add(l, &s->owner.hook, flush, s);
     *ret = s;
     return 0;
 }
@@ -110,8 +248,8 @@ static void finish(void *ctx)
     loop_fn done = s->done;
     void *done_ctx = s->done_ctx;
     s->closing = false;                 /* so that the last connection does not start this again */
-    while (!list_empty(&s->conns))
-        conn_free(list_item(s->conns.next, struct conn, link));
+    while (!list_empty(&s->owner.conns))
+        conn_free(list_item(s->owner.conns.next, struct conn, link));
     server_free(s);
     if (done)
         done(done_ctx);
@@ -124,7 +262,7 @@ void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, vo
     s->closing = true;
     loop_fd_free(s->watch);
     s->watch = NULL;
-    list_each(node, &s->conns)
+    list_each(node, &s->owner.conns)
     {
         struct conn *c = list_item(node, struct conn, link);
         if (c->h2)
@@ -132,5 +270,5 @@ void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, vo
         else if (c->state == CONN_OPEN && !c->n_reqs)
             conn_kill(c);
     }
-    loop_timer_start(s->loop, &s->grace, s->n_conns ? grace_ns : 0, finish, s);
+    loop_timer_start(s->owner.loop, &s->grace, s->owner.n_conns ? grace_ns : 0, finish, s);
 }

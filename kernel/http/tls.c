@@ -79,6 +79,14 @@ static int pull_ready(gnutls_transport_ptr_t p, unsigned ms)
     return 1;
 }
 
+void tls_attach(struct conn *c)
+{
+    gnutls_transport_set_ptr(c->tls, c);
+    gnutls_transport_set_push_function(c->tls, push);
+    gnutls_transport_set_pull_function(c->tls, pull);
+    gnutls_transport_set_pull_timeout_function(c->tls, pull_ready);
+}
+
 /* A certificate that is shown must be good; none is fine. */
 static int verify(gnutls_session_t s)
 {
@@ -102,10 +110,7 @@ int tls_accept(struct conn *c)
         gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
         gnutls_session_set_verify_function(c->tls, verify);
     }
-    gnutls_transport_set_ptr(c->tls, c);
-    gnutls_transport_set_push_function(c->tls, push);
-    gnutls_transport_set_pull_function(c->tls, pull);
-    gnutls_transport_set_pull_timeout_function(c->tls, pull_ready);
+    tls_attach(c);
     return 0;
 }
 
@@ -158,6 +163,20 @@ static void read_peer(struct conn *c)
     gnutls_x509_crt_deinit(crt);
 }
 
+/* In words that name the cause: what is wrong with the certificate, or what the other side complained about. */
+static void note_failure(struct conn *c, int rc)
+{
+    gnutls_datum_t text = { NULL, 0 };
+    unsigned status = gnutls_session_get_verify_cert_status(c->tls);
+    if (rc == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR && gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) >= 0)
+        snprintf(c->why, sizeof c->why, "%s", text.data);
+    else if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
+        snprintf(c->why, sizeof c->why, "the other side says: %s", gnutls_alert_get_name(gnutls_alert_get(c->tls)));
+    else
+        snprintf(c->why, sizeof c->why, "%s", gnutls_strerror(rc));
+    gnutls_free(text.data);
+}
+
 int tls_handshake(struct conn *c, bool *ret_h2)
 {
     gnutls_datum_t alpn;
@@ -165,11 +184,13 @@ int tls_handshake(struct conn *c, bool *ret_h2)
     if (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED || (rc < 0 && !gnutls_error_is_fatal(rc)))
         return 0;
     if (rc < 0) {
+        note_failure(c, rc);
         gnutls_alert_send_appropriate(c->tls, rc);
         return -1;
     }
     c->peer.tls = true;
-    read_peer(c);
+    if (c->server)
+        read_peer(c);
     *ret_h2 = gnutls_alpn_get_selected_protocol(c->tls, &alpn) >= 0 && alpn.size == 2;
     return 1;
 }
@@ -182,6 +203,8 @@ ssize_t tls_read(struct conn *c, void *at, size_t n)
     while (got == GNUTLS_E_INTERRUPTED);
     if (got == GNUTLS_E_AGAIN)
         return -EAGAIN;
+    if (got < 0)
+        note_failure(c, (int)got);
     return got < 0 ? -EIO : got;        /* renegotiation and all else that is no data: over */
 }
 
