@@ -17,15 +17,37 @@ struct doc {
     char etag[2 * 32 + 3];
     unsigned char *packed;              /* gzip */
     size_t packed_len, len;
+    struct plain *plain;                /* unpacked, while an answer needs it */
+};
+
+/* One copy for all answers under way: a hundred streams that nobody reads must not hold a hundred. */
+struct plain {
+    struct doc *doc;                    /* NULL: the document is gone */
+    unsigned refs;
+    size_t len;
+    char *at;
 };
 
 struct api_docs {
     struct doc *first;
 };
 
+static void plain_release(void *owner)
+{
+    struct plain *p = owner;
+    if (--p->refs)
+        return;
+    if (p->doc)
+        p->doc->plain = NULL;
+    mem_free(p->at);
+    mem_free(p);
+}
+
 static void doc_free(struct doc *d)
 {
     if (d) {
+        if (d->plain)
+            d->plain->doc = NULL;
         mem_free(d->key);
         mem_free(d->packed);
     }
@@ -107,6 +129,25 @@ static bool unpack(const struct doc *d, struct buf *b)
     return done;
 }
 
+/* A reference; NULL: out of memory. */
+static struct plain *plain_of(struct doc *d)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct plain *p = d->plain;
+    if (!p) {
+        p = mem_alloc(sizeof *p);
+        if (!p || !unpack(d, &b)) {
+            mem_free(p);
+            return NULL;
+        }
+        p->doc = d;
+        p->at = buf_take(&b, &p->len);
+        d->plain = p;
+    }
+    p->refs++;
+    return p;
+}
+
 static void set_etag(struct doc *d, struct str text)
 {
     unsigned char digest[32] = { 0 };
@@ -154,11 +195,10 @@ static struct doc *get(struct api *api, const char *key, int form, bool gnostic,
 
 /* --- serving --- */
 
-static void send(struct api_rq *rq, const struct doc *d, const char *type, const char *cache)
+static void send(struct api_rq *rq, struct doc *d, const char *type, const char *cache)
 {
     struct http_header h[API_HEADERS];
     unsigned n = api_headers(rq, h, type);
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
     struct str body = str_n((const char *)d->packed, d->packed_len), accepts = http_header(rq->http, STR("accept-encoding"));
     bool gzip = memmem(accepts.at ? accepts.at : "", accepts.len, "gzip", 4) != NULL;
     if (cache)
@@ -174,10 +214,9 @@ static void send(struct api_rq *rq, const struct doc *d, const char *type, const
         http_reply(rq->http, 200, h, n, (struct http_slice){ .data = body });
         return;
     }
-    size_t len;
-    char *at = unpack(d, &b) ? buf_take(&b, &len) : NULL;
-    if (at)
-        http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(at, len), mem_free, at });
+    struct plain *p = plain_of(d);
+    if (p)
+        http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(p->at, p->len), plain_release, p });
     else
         http_reply(rq->http, 500, h, n, (struct http_slice){ .data = STR("out of memory\n") });
 }
