@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -222,6 +223,16 @@ static void write_pid(struct daemon *d)
         fprintf(f, "%d\n", (int)getpid());
 }
 
+/* Connections, watches and pods' descriptors: the usual soft limit of 1024 is for programs that use select. */
+static void raise_limits(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 int daemon_run(struct options *o, const char *command, unsigned roles)
 {
     static struct daemon d;
@@ -233,6 +244,7 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     if (o->log && log_open(o->log) < 0)
         return cli_fail(1, "%s: log file '%s' cannot be opened", command, o->log);
     signal(SIGPIPE, SIG_IGN);
+    raise_limits();
     if (start(&d, &err) < 0) {
         cli_fail(1, "%s: %s", command, err.msg);
         fflush(NULL);

@@ -51,7 +51,7 @@ struct http_server {
     struct conn_owner owner;            /* first */
     http_handler handler;
     void *ctx;
-    int fd;
+    int fd, spare;
     uint16_t port;
     char *unix_path;
     struct loop_fd *watch;

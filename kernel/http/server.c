@@ -150,12 +150,28 @@ static void flush(void *ctx)
 
 /* --- listening --- */
 
+/* Without descriptors a connection can be neither taken nor refused, and the socket stays ready: the loop would spin. One is kept in
+ * reserve to refuse with. */
+static bool refuse_one(struct http_server *s)
+{
+    if ((errno != EMFILE && errno != ENFILE) || s->spare < 0)
+        return false;
+    close(s->spare);
+    int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
 static void on_accept(void *ctx, int events)
 {
     struct http_server *s = ctx;
     (void)events;
     for (int i = 0; i < 64; i++) {
         int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && refuse_one(s))
+            continue;
         if (fd < 0)
             return;
         if (s->closing || s->owner.n_conns >= s->conns_max || !accept_one(s, fd))
@@ -204,6 +220,8 @@ static void server_free(struct http_server *s)
     loop_fd_free(s->watch);
     if (s->fd >= 0)
         close(s->fd);
+    if (s->spare >= 0)
+        close(s->spare);
     if (s->unix_path)
         unlink(s->unix_path);
     mem_free(s->unix_path);
@@ -220,6 +238,7 @@ int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, v
     s->handler = h;
     s->ctx = ctx;
     s->fd = -1;
+    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     s->body_max = c->body_max ? c->body_max : (size_t)3 << 20;
     s->conns_max = c->connections_max ? c->connections_max : 4096;
     int rc = c->cert_file ? tls_server_new(c, &s->tls, err) : 0;

@@ -222,6 +222,29 @@ bomb("YAML aliases", yaml, "application/yaml")
 bomb("YAML depth", b"- " * 500000, "application/yaml")
 bomb("protobuf of nothing", b"k8s\0" + b"\xff" * 2000000, "application/vnd.kubernetes.protobuf")
 
+# --- more connections than descriptors: the rest is refused at once, and the loop does not spin ---
+def cpu():
+    f = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
+    return (int(f[11]) + int(f[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def no_descriptors():
+    import resource
+    old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, old[1]))
+    many = [raw() for _ in range(100)]
+    began = cpu()
+    time.sleep(1)
+    used = cpu() - began
+    for s in many:
+        s.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+    time.sleep(0.2)
+    say("more connections than descriptors", used < 0.5 and served(), "%.2f s of CPU in a second" % used)
+
+
+no_descriptors()
+
 # --- slow clients: cut off after ten seconds, all at once so that the test waits only once ---
 silent = [raw() for _ in range(100)]
 half = []
