@@ -246,25 +246,31 @@ static int fill(struct conn *c)
     return c->state == CONN_OPEN ? c->owner->protocol->fill(c) : 0;
 }
 
+/* Makes output and writes it. 1 all has gone; 0 the rest goes when the socket takes more, or when others have had their turn; < 0 broken. */
+static int pump(struct conn *c)
+{
+    for (int turns = 0; turns < 16; turns++) {
+        if (fill(c) < 0)
+            return -1;
+        int rc = write_some(c);
+        if (rc <= 0 || c->state != CONN_OPEN || !c->owner->protocol->more(c))
+            return rc;
+    }
+    return 0;
+}
+
 static void flush(struct conn *c)
 {
-    int rc = 1;
     if (c->state == CONN_DEAD) {
         conn_free(c);
         return;
     }
     if (c->state == CONN_DIALING)
         return;
-    for (int turns = 0; turns < 64; turns++) {
-        size_t before = c->out.len;
-        if (fill(c) < 0 || (rc = write_some(c)) < 0) {
-            conn_free(c);
-            return;
-        }
-        if (rc == 0 || (before == 0 && c->out.len == 0 && turns) || c->state != CONN_OPEN)
-            break;
-        if (!c->owner->protocol->more(c))
-            break;
+    int rc = pump(c);
+    if (rc < 0) {
+        conn_free(c);
+        return;
     }
     if (rc == 1 && c->close_after) {
         if (c->tls)

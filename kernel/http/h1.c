@@ -283,7 +283,8 @@ int h1_fill(struct conn *c)
         if (r->first || c->out.failed)
             return c->out.failed ? -1 : 0;
         if (r->answer != REQ_ENDED) {
-            req_after_drain(r);
+            if (c->out.len - c->out_at < DRAIN_BELOW)
+                req_after_drain(r);
             return 0;
         }
         if (r->chunked)

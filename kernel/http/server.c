@@ -64,7 +64,7 @@ static int conn_fill(struct conn *c)
 
 static bool conn_more(const struct conn *c)
 {
-    return c->h2 ? nghttp2_session_want_write(c->h2) : c->h1_req && c->h1_req->first;
+    return c->h2 ? nghttp2_session_want_write(c->h2) : c->h1_req && (c->h1_req->first || c->h1_req->was_full);
 }
 
 static void conn_gone(struct conn *c)
