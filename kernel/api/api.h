@@ -10,6 +10,7 @@
 #include <keelson/iface/auth.h>
 #include <keelson/iface/node.h>
 
+#include "base/json.h"
 #include "http/http.h"
 #include "loop/loop.h"
 #include "store/store.h"
@@ -24,6 +25,9 @@ struct api_hooks {
     int (*authenticate)(void *ctx, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret);
     /* 1 yes, else no (reason in c->err, may be empty). */
     int (*authorize)(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
+    /* Adds the rules that the user holds in ns to both lists. True: these are all; false: some authorizer cannot list its own. */
+    bool (*rules)(void *ctx, struct kl_call *c, const struct kl_user *user, const char *ns, struct arena *a, struct val *resource,
+                  struct val *other);
     /* Walks one half of the admission chain. 0 or < 0. *ret_patch: JSON patch or empty (mutating half only, may be called again). */
     int (*admit)(void *ctx, struct kl_call *c, bool mutating, const struct kl_admission_review *r,
                  struct kl_admission_verdict *ret);

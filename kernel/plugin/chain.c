@@ -80,6 +80,33 @@ static int authorize(void *ctx, struct kl_call *c, const struct kl_user *user, c
     return 0;
 }
 
+static void take_rules(struct arena *a, const struct val *v, const char *key, struct val *out)
+{
+    const struct val *list = json_get(v, str_of(key));
+    if (val_is(list, VAL_ARR))
+        val_each(r, list)
+            val_push(out, val_copy(a, r));
+}
+
+static bool rules(void *ctx, struct kl_call *c, const struct kl_user *user, const char *ns, struct arena *a, struct val *resource,
+                  struct val *other)
+{
+    struct plugin_host *h = ctx;
+    bool all = true;
+    for (unsigned i = 0; i < h->authz.n; i++) {
+        struct plugin_instance *p = h->authz.at[i];
+        const struct kl_authz *t = p->provider->table;
+        struct kl_bytes text;
+        if (p->state != PLUGIN_READY)
+            continue;
+        struct val *v = KL_HAS(t, rules) && t->rules(p->self, c, user, ns, &text) == 0 ? json_parse(a, str_n(text.at, text.len), &c->err) : NULL;
+        all &= v != NULL;
+        take_rules(a, v, "resourceRules", resource);
+        take_rules(a, v, "nonResourceRules", other);
+    }
+    return all;
+}
+
 /* --- admission --- */
 
 static bool concerns(const struct kl_admission *t, const struct kl_request *r)
@@ -175,5 +202,5 @@ static struct val *debug(void *ctx, struct arena *a, struct str what)
 
 void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret)
 {
-    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = authorize, .admit = admit, .node = node, .debug = debug };
+    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = authorize, .rules = rules, .admit = admit, .node = node, .debug = debug };
 }

@@ -47,7 +47,22 @@ static int authorize(void *self, struct kl_call *c, const struct kl_user *user, 
     return 0;
 }
 
-static const struct kl_authz table = { .size = sizeof table, .life = { .open = open_ }, .authorize = authorize };
+/* What is listed are the same three sentences, as rules. */
+static int rules(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret)
+{
+    static const char everything[] = "{\"resourceRules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"]}],"
+                                     "\"nonResourceRules\":[{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]}";
+    static const char known[] = "{\"resourceRules\":[{\"verbs\":[\"create\"],\"apiGroups\":[\"authentication.k8s.io\"],\"resources\":"
+                                "[\"selfsubjectreviews\"]}],\"nonResourceRules\":[{\"verbs\":[\"get\"],\"nonResourceURLs\":[\"/api\",\"/api/*\","
+                                "\"/apis\",\"/apis/*\",\"/openapi\",\"/openapi/*\",\"/healthz\",\"/livez\",\"/readyz\",\"/version\"]}]}";
+    const struct conf *conf = self;
+    const char *text = in_group(user, conf->admins) ? everything : known;
+    (void)ns;
+    *ret = (struct kl_bytes){ kl_dup(c, text, strlen(text)), strlen(text) };
+    return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+}
+
+static const struct kl_authz table = { .size = sizeof table, .life = { .open = open_ }, .authorize = authorize, .rules = rules };
 static const struct kl_provider provides[] = { { KL_AUTHZ_0, "groups", 0, &table } };
 static const struct kl_conf_field fields[] = {
     { .key = "admins", .type = KL_CONF_STR, .offset = offsetof(struct conf, admins), .fallback = "system:masters",

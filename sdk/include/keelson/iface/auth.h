@@ -47,6 +47,8 @@ struct kl_authz {
     struct kl_life life;
     /* 1 yes, 0 no opinion, < 0 no (reason in c->err). */
     int (*authorize)(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
+    /* What the user may do in ns, as SelfSubjectRulesReview shows it: {"resourceRules":[...],"nonResourceRules":[...]}. NULL: cannot be listed. */
+    int (*rules)(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret);
 };
 
 struct kl_admission_review {

@@ -1,0 +1,96 @@
+/* authorize.c - keelson.authz/0: yes when a rule of the user's bindings allows the request, else no opinion. */
+#include "rbac.h"
+
+struct authz {
+    const struct kl_host *host;
+};
+
+static int authz_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
+{
+    struct authz *x = mem_alloc(sizeof *x);
+    (void)conf;
+    if (!x)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    x->host = h;
+    *self = x;
+    return 0;
+}
+
+static void authz_close(void *self)
+{
+    mem_free(self);
+}
+
+struct question {
+    const struct kl_request *request;
+    const struct binding *by;
+};
+
+static bool allows(void *ctx, const struct rule *r, const struct binding *b)
+{
+    struct question *q = ctx;
+    if (!rule_allows(r, q->request))
+        return false;
+    q->by = b;
+    return true;
+}
+
+static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    struct question q = { r, NULL };
+    const struct index *x = rbac_index(((struct authz *)self)->host, c);
+    if (!x || !index_each(x, user, str_of(r->is_resource ? r->ns : ""), allows, &q))
+        return 0;
+    const char *role = strrchr(q.by->role, '/') + 1, *name = strrchr(q.by->key, '/') + 1;
+    snprintf(c->err.msg, sizeof c->err.msg, "RBAC: allowed by %s \"%s%s" STR_FMT "\" of %s \"%s\" to user \"%s\"",
+             q.by->ns.len ? "RoleBinding" : "ClusterRoleBinding", name, q.by->ns.len ? "/" : "", STR_ARG(q.by->ns),
+             q.by->role[0] == '/' ? "ClusterRole" : "Role", role, user->name);
+    return 1;
+}
+
+/* --- what somebody may do, for `kubectl auth can-i --list` --- */
+
+struct listing {
+    struct arena *arena;
+    struct val *resource, *other;
+};
+
+static void add_texts(struct arena *a, struct val *v, const char *key, const char *const *list)
+{
+    if (!*list)
+        return;
+    struct val *out = json_arr(a, v, str_of(key));
+    for (; *list; list++)
+        val_push(out, val_of_str(a, str_of(*list)));
+}
+
+static bool list_rule(void *ctx, const struct rule *r, const struct binding *b)
+{
+    struct listing *l = ctx;
+    struct val *v = val_push(*r->urls ? l->other : l->resource, val_new(l->arena, VAL_OBJ));
+    (void)b;
+    add_texts(l->arena, v, "verbs", r->verbs);
+    add_texts(l->arena, v, "apiGroups", r->groups);
+    add_texts(l->arena, v, "resources", r->resources);
+    add_texts(l->arena, v, "resourceNames", r->names);
+    add_texts(l->arena, v, "nonResourceURLs", r->urls);
+    return false;
+}
+
+static int rules(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret)
+{
+    const struct index *x = rbac_index(((struct authz *)self)->host, c);
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    _cleanup_buf_ struct buf b = BUF_INIT(16 << 20);
+    struct val *v = a ? val_new(a, VAL_OBJ) : NULL;
+    struct listing l = { a, json_arr(a, v, STR("resourceRules")), json_arr(a, v, STR("nonResourceRules")) };
+    if (!v || !x)
+        return v ? -c->err.code : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    index_each(x, user, str_of(ns), list_rule, &l);
+    json_write(&b, v);
+    *ret = (struct kl_bytes){ b.failed || arena_exhausted(a) ? NULL : kl_dup(c, b.at, b.len), b.len };
+    return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+}
+
+const struct kl_authz rbac_authz = { .size = sizeof rbac_authz, .life = { .open = authz_open, .close = authz_close }, .authorize = authorize,
+                                     .rules = rules };

@@ -1,0 +1,123 @@
+#!/bin/sh
+# Role based access control with the real kubectl and users made by the cluster's CA: what is allowed, what is refused and in which words,
+# default roles, aggregation, escalation, the listing of rules. usage: rbac.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+for tool in kubectl openssl; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+dir=$(mktemp -d)
+export HOME="$dir"
+bad=0
+pid=
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+"$build/keelson" server --state-dir "$dir/state" --port 0 --store memory >"$dir/log" 2>&1 &
+pid=$!
+for _ in $(seq 100); do
+    grep -q 'ready on https' "$dir/log" && break
+    sleep 0.1
+done
+server=$(sed -n 's|.*server: ||p' "$dir/state/admin.kubeconfig")
+# user NAME [GROUP]: a kubeconfig for somebody
+user() {
+    openssl ecparam -name prime256v1 -genkey -noout -out "$dir/$1.key" 2>/dev/null
+    openssl req -new -key "$dir/$1.key" -subj "${2:+/O=$2}/CN=$1" -out "$dir/$1.csr" 2>/dev/null
+    printf 'extendedKeyUsage=clientAuth\n' >"$dir/ext"
+    openssl x509 -req -in "$dir/$1.csr" -CA "$dir/state/pki/ca.crt" -CAkey "$dir/state/pki/ca.key" -set_serial "$(date +%N | sed 's/^0*//')" -days 1 \
+        -extfile "$dir/ext" -out "$dir/$1.crt" 2>/dev/null
+}
+user ann builders
+user bob
+as() {
+    who=$1
+    shift
+    if [ "$who" = admin ]; then
+        timeout 30 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1
+    else
+        timeout 30 kubectl --kubeconfig /dev/null --server "$server" --certificate-authority "$dir/state/pki/ca.crt" --client-certificate "$dir/$who.crt" \
+            --client-key "$dir/$who.key" "$@" 2>&1
+    fi
+}
+# want TEXT WHO COMMAND...: the output holds the text.
+want() {
+    text=$1
+    shift
+    out=$(as "$@")
+    case "$out" in
+    *"$text"*) echo "ok: $*" ;;
+    *)
+        echo "FAILED: $*"
+        echo "  wanted: $text"
+        echo "  got:    $out"
+        bad=1
+        ;;
+    esac
+}
+for _ in $(seq 50); do
+    as admin get clusterrole view -o jsonpath='{.rules}' | grep -q pods/log && break
+    sleep 0.1
+done
+want 'cannot list resource "pods" in API group "" in the namespace "default"' ann get pods
+want 'User "ann"' ann get pods
+want "no" ann auth can-i get pods
+want "selfsubjectaccessreviews" ann auth can-i --list
+want "v1" ann api-versions
+
+# default roles, aggregated from one another
+want "cluster-admin" admin get clusterroles
+want "pods/exec" admin get clusterrole edit -o jsonpath='{.rules}'
+want "rolebindings" admin get clusterrole admin -o jsonpath='{.rules}'
+want "secrets" admin get clusterrole admin -o jsonpath='{.rules}'
+case "$(as admin get clusterrole view -o jsonpath='{.rules}')" in *secrets*)
+    echo "FAILED: view may read secrets"
+    bad=1
+    ;;
+esac
+want "created" admin create rolebinding ann-edits --clusterrole=edit --user=ann -n default
+want "yes" ann auth can-i get pods
+want "created" ann create configmap mine --from-literal=a=b
+want "forbidden" ann create configmap mine --from-literal=a=b -n kube-system
+want 'cannot list resource "nodes"' ann get nodes
+want "pods/exec" ann auth can-i --list
+want "created" admin create clusterrole extra --verb=get,list --resource=nodes
+want "labeled" admin label clusterrole extra rbac.authorization.k8s.io/aggregate-to-view=true
+for _ in $(seq 50); do
+    as admin get clusterrole view -o jsonpath='{.rules}' | grep -q '"nodes"' && break
+    sleep 0.1
+done
+want '"nodes"' admin get clusterrole view -o jsonpath='{.rules}'
+want "created" admin create clusterrolebinding builders-view --clusterrole=view --group=builders
+want "No resources found" ann get nodes
+
+# names, subresources, everything under a path
+want "created" admin create role one --verb=get,patch --resource=configmaps --resource-name=only
+want "created" admin create rolebinding one --role=one --user=bob
+want "created" admin create configmap only --from-literal=a=b
+want "only" bob get configmap only
+want 'configmaps "mine" is forbidden' bob get configmap mine
+want 'cannot list resource' bob get configmaps
+want "patched" bob patch configmap only --type=merge -p '{"data":{"a":"c"}}'
+want 'cannot delete resource' bob delete configmap only
+
+# nobody hands out what they do not hold
+want "created" admin create role delegate --verb=get,list,create,update,patch,delete --resource=roles,rolebindings
+want "created" admin create rolebinding delegate --role=delegate --user=bob
+want "is attempting to grant RBAC permissions not currently held" bob create role grab --verb=get --resource=secrets
+want '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}' bob create role grab --verb=get --resource=secrets
+want "created" bob create role pass-on --verb=get --resource=configmaps --resource-name=only
+want "is attempting to grant RBAC permissions not currently held" bob create rolebinding grab --clusterrole=admin --user=bob
+want 'clusterroles.rbac.authorization.k8s.io "nothing" not found' bob create rolebinding grab --clusterrole=nothing --user=bob
+want "created" admin create role binder --verb=bind --resource=clusterroles --resource-name=view
+want "rolebinding.rbac.authorization.k8s.io/binder created" admin create rolebinding binder --role=binder --user=bob
+want "created" bob create rolebinding bob-views --clusterrole=view --user=bob
+
+# what is taken away is gone at once
+want "deleted" admin delete rolebinding ann-edits
+want "forbidden" ann create configmap more --from-literal=a=b
+want "deleted" admin delete clusterrolebinding builders-view
+want "forbidden" ann get nodes
+[ "$bad" = 0 ] || tail -n 20 "$dir/log"
+exit $bad
