@@ -1,5 +1,5 @@
 /* agent.c - an instance's life, its keys, the thread that waits for containers, and small helpers of all parts. */
-#include "agent.h"
+#include "probes.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -7,6 +7,9 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+
+#define WAIT_NS  (600 * NS_PER_S)           /* the runtime's wait ends early when the agent closes */
+#define SWEEP_NS (15 * NS_PER_S)
 
 struct val *agent_parse(struct arena *a, struct kl_call *c, struct kl_bytes b)
 {
@@ -142,6 +145,11 @@ int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl
         return rc;
     }
     find_address(a);
+    rc = fs_mkdirs(a->conf->state_dir, 0711, &c->err);
+    if (rc < 0) {
+        agent_close(a);
+        return rc;
+    }
     *self = a;
     return 0;
 }
@@ -197,11 +205,19 @@ static struct val *one(struct arena *a, struct str s)
     return list;
 }
 
-static int configure_network(struct agent *a, struct kl_call *c)
+/* Unset: the first /24 of the cluster's range. */
+const char *agent_pod_cidr(const struct agent *a, struct arena *ar)
 {
-    _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
-    if (!ar)
-        return kl_fail(c, KL_NO_MEMORY, "no memory");
+    unsigned at[4], bits;
+    if (a->conf->pod_cidr && a->conf->pod_cidr[0])
+        return a->conf->pod_cidr;
+    if (sscanf(a->conf->cluster_cidr, "%u.%u.%u.%u/%u", &at[0], &at[1], &at[2], &at[3], &bits) != 5 || bits >= 24)
+        return a->conf->cluster_cidr;
+    return arena_printf(ar, "%u.%u.%u.0/24", at[0], at[1], at[2]);
+}
+
+static int network_config(struct agent *a, struct kl_call *c, struct arena *ar, struct kl_bytes *ret)
+{
     struct kl_object_key k = agent_key("/nodes", "", a->node, NULL);
     struct val *node = NULL, *conf = val_new(ar, VAL_OBJ);
     int rc = agent_get(a, c, ar, &k, &node);
@@ -209,14 +225,21 @@ static int configure_network(struct agent *a, struct kl_call *c)
         return rc;
     struct str cidr = json_str(node, "spec.podCIDR");
     set_z(ar, conf, "node", a->node);
-    set_v(ar, conf, "podCIDRs", one(ar, cidr.len ? cidr : str_of(a->conf->pod_cidr)));
+    set_v(ar, conf, "podCIDRs", one(ar, cidr.len ? cidr : str_of(agent_pod_cidr(a, ar))));
     set_v(ar, conf, "serviceCIDRs", one(ar, str_of(a->conf->service_cidr)));
     set_v(ar, conf, "clusterCIDRs", one(ar, str_of(a->conf->cluster_cidr)));
-    struct kl_bytes text = agent_text(ar, conf);
-    if (!text.at)
-        return kl_fail(c, KL_NO_MEMORY, "no memory");
+    *ret = agent_text(ar, conf);
+    return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "no memory");
+}
+
+static int find_network(struct agent *a, struct kl_call *c)
+{
+    _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
     struct kl_instance found = { .size = sizeof found };
-    rc = a->plugins->find(a->host, c, KL_NETWORK_0, a->conf->network, &found);
+    struct kl_bytes text = { NULL, 0 };
+    int rc = ar ? a->plugins->find(a->host, c, KL_NETWORK_0, a->conf->network, &found) : kl_fail(c, KL_NO_MEMORY, "no memory");
+    if (rc == 0)
+        rc = network_config(a, c, ar, &text);
     if (rc < 0)
         return rc;
     const struct kl_network *net = found.table;
@@ -228,19 +251,23 @@ static int configure_network(struct agent *a, struct kl_call *c)
     return 0;
 }
 
-int agent_up(struct agent *a, struct kl_call *c)
+int agent_network(struct agent *a, struct kl_call *c)
 {
-    int rc = agent_runtime(a, c);
-    if (rc < 0)
-        return rc;
     pthread_mutex_lock(&a->up_lock);
-    rc = a->up ? 0 : configure_network(a, c);
-    bool first = rc == 0 && !a->up;
-    a->up = a->up || rc == 0;
+    int rc = a->net ? 0 : find_network(a, c);
     pthread_mutex_unlock(&a->up_lock);
-    if (first)
-        a->queue->add(a->host, SWEEP_KEY, 0);
     return rc;
+}
+
+void agent_trouble(struct agent *a, struct kl_call *c, char *ret, size_t cap)
+{
+    struct kl_call sub = *c;
+    kl_err_init(&sub.err);
+    *ret = '\0';
+    if (agent_up(a, &sub) < 0)
+        snprintf(ret, cap, "container runtime is down: %s", sub.err.msg);
+    else if (agent_network(a, &sub) < 0)
+        snprintf(ret, cap, "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:%s", sub.err.msg);
 }
 
 /* Turns the pods whose containers changed into keys. A pod nobody knows is a leftover: the sweep looks at it. */
@@ -269,49 +296,52 @@ static void *wait_thread(void *ctx)
     while (!a->stopping) {
         struct own_call o;
         struct kl_bytes got = { NULL, 0 };
-        a->queue->add(a->host, a->node, 0);         /* the node's own key: a heart that does not beat by itself */
-        if (!own_call_init(&o, a) || agent_runtime(a, &o.call) < 0) {
-            own_call_done(&o);
-            nap(a, 2);
+        if (!own_call_init(&o, a)) {
+            nap(a, 10);
             continue;
         }
-        for (int i = 0; i < 60 && !a->stopping; i++) {
-            arena_reset(o.arena.arena);
-            o.call.deadline_ns = agent_mono(a) + NS_PER_S;
-            if (a->rt->wait(a->rt_self, &o.call, &got) < 0) {
-                nap(a, 10);
-                continue;
-            }
-            struct val *v = agent_parse(o.arena.arena, &o.call, got);
-            wake_pods(a, json_get(v, STR("pods")));
-        }
+        o.call.deadline_ns = agent_mono(a) + WAIT_NS;
+        if (a->rt->wait(a->rt_self, &o.call, &got) < 0)
+            nap(a, 10);
+        else
+            wake_pods(a, json_get(agent_parse(o.arena.arena, &o.call, got), STR("pods")));
         own_call_done(&o);
     }
     return NULL;
 }
 
-int agent_controller_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
+static int start_waiting(struct agent *a, struct kl_call *c)
 {
-    void *made = NULL;
-    int rc = agent_open(h, conf, &made, c);
-    if (rc < 0)
-        return rc;
-    struct agent *a = made;
-    if (!a->queue) {
-        agent_close(a);
-        return kl_fail(c, KL_UNAVAILABLE, "the host lacks a work queue for '%s'", h->instance);
-    }
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     a->has_waiter = pthread_create(&a->waiter, NULL, wait_thread, a) == 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!a->has_waiter) {
-        agent_close(a);
-        return kl_fail(c, KL_NO_MEMORY, "no thread for '%s'", h->instance);
+    return a->has_waiter ? 0 : kl_fail(c, KL_NO_MEMORY, "no thread for '%s'", a->host->instance);
+}
+
+int agent_up(struct agent *a, struct kl_call *c)
+{
+    int rc = agent_runtime(a, c);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&a->up_lock);
+    bool first = !a->has_waiter;
+    rc = first ? start_waiting(a, c) : 0;
+    pthread_mutex_unlock(&a->up_lock);
+    if (rc == 0 && first)
+        a->queue->add(a->host, SWEEP_KEY, 0);
+    return rc;
+}
+
+int agent_controller_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
+{
+    int rc = agent_open(h, conf, self, c);
+    if (rc == 0 && !((struct agent *)*self)->queue) {
+        agent_close(*self);
+        return kl_fail(c, KL_UNAVAILABLE, "the host lacks a work queue for '%s'", h->instance);
     }
-    *self = a;
-    return 0;
+    return rc;
 }
 
 int agent_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns)
@@ -319,14 +349,18 @@ int agent_reconcile(void *self, struct kl_call *c, const char *key, int64_t *aga
     struct agent *a = self;
     struct str k = str_of(key);
     *again_ns = 0;
+    if (str_is(k, a->node))
+        return node_sync(a, c, again_ns);
+    if (str_is(k, AGENT_LEASES))            /* the first key of all: there is no Node object yet that would wake us */
+        a->queue->add(a->host, a->node, 0);
     if (str_find(k, '/') < 0 && !str_is(k, SWEEP_KEY))
-        return str_is(k, a->node) ? node_sync(a, c, again_ns) : 0;
+        return 0;
     int rc = agent_up(a, c);
     if (rc < 0)
         return rc;
     if (str_is(k, SWEEP_KEY)) {
         sweep(a, c);
-        *again_ns = 60 * NS_PER_S;
+        *again_ns = SWEEP_NS;
         return 0;
     }
     if (str_starts(k, STR(PROBE_PREFIX)))

@@ -25,6 +25,7 @@
 #define AGENT_ARENA_BYTES (64u << 20)       /* most memory of one synchronisation */
 #define PROBE_PREFIX "probe!"               /* queue keys of a pod's probes: PROBE_PREFIX "ns/name" */
 #define SWEEP_KEY "!sweep"                  /* queue key of leftovers and log rotation */
+#define AGENT_LEASES "kube-node-lease"      /* namespace of the nodes' leases */
 
 struct agent_conf {
     const char *node, *node_ip, *state_dir, *log_dir, *version;
@@ -53,13 +54,11 @@ struct agent {
     size_t jobs;                            /* threads under way */
     bool inline_jobs;                       /* run jobs in the caller (no threads to be had; tests) */
     pthread_mutex_t up_lock;
-    bool up;                                /* runtime and network found and configured */
     pthread_t waiter;
     bool has_waiter;
     atomic_bool stopping;
 
     int64_t lease_ns, status_ns;            /* mono: last written; only the node key's worker touches them */
-    uint64_t status_hash;
 };
 
 static inline int64_t agent_mono(const struct agent *a)
@@ -71,11 +70,14 @@ static inline int64_t agent_wall(const struct agent *a)
     return a->env->wall_ns(a->host);
 }
 
-/* agent.c. open and close are those of both providers; agent_up finds runtime and network once. */
+/* agent.c. open and close are those of both providers; runtime and network are found once, when they are there. */
 int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c);
 void agent_close(void *self);
 int agent_runtime(struct agent *a, struct kl_call *c);
-int agent_up(struct agent *a, struct kl_call *c);
+int agent_network(struct agent *a, struct kl_call *c);
+int agent_up(struct agent *a, struct kl_call *c);       /* the runtime, and the thread that waits for its containers */
+void agent_trouble(struct agent *a, struct kl_call *c, char *ret, size_t cap);         /* why pods cannot run here; "" none */
+const char *agent_pod_cidr(const struct agent *a, struct arena *ar);
 int agent_controller_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c);
 int agent_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns);
 int agent_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj,
@@ -176,7 +178,7 @@ struct pod_view {
 
 /* list: the runtime's answer for this pod; may be NULL (nothing there). */
 bool view_make(struct pod_view *v, struct arena *a, const struct val *pod, const struct val *list, struct pod_mem *m);
-int view_load(struct agent *a, struct kl_call *c, struct pod_view *v);         /* asks the runtime again */
+int view_load(struct agent *a, struct kl_call *c, struct pod_view *v);        /* asks the runtime again */
 struct ctr *view_ctr(struct pod_view *v, struct str name);
 bool view_host_network(const struct pod_view *v);
 struct str ctr_id(const struct ctr *k);
@@ -205,19 +207,8 @@ bool plan_restarts(const struct pod_view *v, const struct ctr *k);
 bool plan_make(struct pod_view *v, int64_t wall_ns, int64_t mono_ns, struct plan *ret);
 void plan_sooner(int64_t *again_ns, int64_t in_ns);
 
-/* status.c: pure; the status the pod should show. old: the present one, for times that must last. */
-struct status_in {
-    const struct agent *agent;
-    int64_t wall_ns;
-    bool terminating;
-};
-struct val *status_make(const struct pod_view *v, const struct status_in *in);
-struct val *status_container(const struct pod_view *v, const struct ctr *k, const struct status_in *in);
-struct val *status_terminated(const struct pod_view *v, const struct ctr *k, const struct val *record,
-                              const struct status_in *in);
-bool status_same(const struct val *a, const struct val *b);     /* null and {} and [] count as absent */
-const char *status_phase(const struct pod_view *v);
-int status_write(struct agent *a, struct kl_call *c, const struct pod_view *v, struct val *status);
+/* status.h has what is shown of all this; message.c: what a container left to say. */
+struct str message_of(const struct agent *a, const struct pod_view *v, const struct ctr *k, const struct val *record);
 
 /* sync.c, finish.c, start.c */
 int sync_pod(struct agent *a, struct kl_call *c, struct str key, int64_t *again_ns);
@@ -297,48 +288,15 @@ struct str podfiles_hostname(const struct pod_view *v);
 char *pod_path(const struct agent *a, struct arena *ar, struct str uid, const char *tail);
 char *log_dir_of(const struct agent *a, struct arena *ar, struct str ns, struct str name, struct str uid);
 
-/* probes.c, netprobe.c, hooks.c */
-int probes_run(struct agent *a, struct kl_call *c, struct str key, int64_t *again_ns);
-void probes_adopt(struct pod_view *v);                  /* results of an earlier life, from the API's status */
-void probes_settle(struct agent *a, struct pod_view *v);
-bool probes_any(const struct ctr *k);
-int64_t probe_port(const struct ctr *k, const struct val *port);       /* 0: no such port */
-struct http_get {
-    const char *host, *host_header, *path, *ip;
-    int64_t port, by_ns;                    /* mono */
-    const struct val *headers;
-    bool body;                              /* not needed: only the status is read */
-};
-int net_tcp(struct agent *a, const char *ip, int64_t port, int64_t by_ns, int *ret_fd, struct kl_err *err);
-int net_http(struct agent *a, const struct http_get *g, int *ret_status, struct kl_err *err);
-int net_http_status(struct str head);                   /* of a response's first bytes; -1: not HTTP */
-int handler_run(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct ctr *k, const struct val *handler);
-
 /* node.c, events.c */
 int node_sync(struct agent *a, struct kl_call *c, int64_t *again_ns);
 __attribute__((format(printf, 5, 6))) void event_pod(struct agent *a, const struct pod_view *v, const struct ctr *k,
                                                      const char *reason, const char *fmt, ...);
 __attribute__((format(printf, 3, 4))) void event_node(struct agent *a, const char *reason, const char *fmt, ...);
 
-/* logline.c, logs.c, rotate.c, streams.c */
-struct log_line {
-    struct str time, text;
-    bool err, partial;
-};
-bool log_line_parse(struct str line, struct log_line *ret);
-int log_copy(struct agent *a, struct kl_call *c, const char *path, const struct kl_log_options *o, int out,
-             bool (*alive)(void *ctx), void *ctx);
-int node_logs(void *self, struct kl_call *c, const char *ns, const char *pod, const char *container,
-              const struct kl_log_options *o, int32_t fd);
+/* rotate.c, plugin.c */
 void rotate_logs(struct agent *a, struct kl_call *c, const struct val *list);
 const char *node_name(void *self);
-int node_exec(void *self, struct kl_call *c, const char *ns, const char *pod, const char *container,
-              const char *const *argv, const struct kl_runtime_io *io, int32_t *exit_code);
-int node_attach(void *self, struct kl_call *c, const char *ns, const char *pod, const char *container,
-                const struct kl_runtime_io *io);
-int node_dial(void *self, struct kl_call *c, const char *ns, const char *pod, int32_t port, int32_t *ret_fd);
-int node_stats(void *self, struct kl_call *c, struct kl_bytes *ret);
-int node_find(struct agent *a, struct kl_call *c, const char *ns, const char *pod, struct pod_view *v);
 
 /* Short hands for building and reading. */
 #define set_s(a, o, k, s) json_set_str((a), (o), STR(k), (s))

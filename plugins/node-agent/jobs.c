@@ -1,7 +1,7 @@
 /* jobs.c - stops of containers, which may last as long as the grace period: each on a thread of its own, so that no worker
  * waits. A stop survives nothing: after a restart of the agent the synchronisation finds the pod and stops it again.
  */
-#include "agent.h"
+#include "probes.h"
 
 #include <signal.h>
 
@@ -26,7 +26,7 @@ static void run_hook(struct job *j)
     const struct val *hook = k ? json_path(k->spec, "lifecycle.preStop") : NULL;
     if (hook) {
         struct kl_call sub = call_within(j->agent, &j->own.call, j->grace_ns > 0 ? j->grace_ns : NS_PER_S);
-        if (handler_run(j->agent, &sub, &v, k, hook) < 0)
+        if (handler_run(j->agent, &sub, &v, k, hook, true) != 0)
             event_pod(j->agent, &v, k, "FailedPreStopHook", "PreStopHook failed: %s", sub.err.msg);
     }
     if (m)

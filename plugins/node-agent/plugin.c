@@ -6,6 +6,7 @@ static const struct kl_watch watches[] = {
     { sizeof(struct kl_watch), "/configmaps", NULL, "map" },
     { sizeof(struct kl_watch), "/secrets", NULL, "map" },
     { sizeof(struct kl_watch), "/nodes", "metadata.name=$(node)", NULL },
+    { sizeof(struct kl_watch), "/namespaces", "metadata.name=" AGENT_LEASES, NULL },
 };
 
 static const struct kl_controller controller = {
@@ -18,15 +19,15 @@ static const struct kl_controller controller = {
     .reconcile = agent_reconcile,
 };
 
+const char *node_name(void *self)
+{
+    return ((const struct agent *)self)->node;
+}
+
 static const struct kl_node node = {
     .size = sizeof node,
     .life = { .open = agent_open, .close = agent_close },
     .name = node_name,
-    .logs = node_logs,
-    .exec = node_exec,
-    .attach = node_attach,
-    .dial = node_dial,
-    .stats = node_stats,
 };
 
 static const struct kl_provider provides[] = {
@@ -51,7 +52,7 @@ static const struct kl_conf_field fields[] = {
     FIELD(state_dir, STR, "/var/lib/keelson/node", 0, 0, "volumes and files of pods"),
     FIELD(log_dir, STR, "/var/log/keelson/pods", 0, 0, "container logs"),
     FIELD(version, STR, "v1.36.0", 0, 0, "kubeletVersion that the node shows"),
-    FIELD(pod_cidr, STR, "10.244.0.0/24", 0, 0, "pod addresses of this node, when the Node object names none"),
+    FIELD(pod_cidr, STR, NULL, 0, 0, "pod addresses of this node, when the Node object names none; unset: the first /24 of cluster_cidr"),
     FIELD(service_cidr, STR, "10.96.0.0/12", 0, 0, "addresses of Services"),
     FIELD(cluster_cidr, STR, "10.244.0.0/16", 0, 0, "pod addresses of all nodes"),
     FIELD(cluster_domain, STR, "cluster.local", 0, 0, "domain of cluster names in resolv.conf"),

@@ -1,5 +1,5 @@
 /* start.c - network, sandbox and containers of one pod, each made once and found again. */
-#include "agent.h"
+#include "probes.h"
 
 static struct val *host_ports(const struct pod_view *v)
 {
@@ -58,6 +58,9 @@ int start_attach(struct agent *a, struct kl_call *c, struct pod_view *v)
         v->mem->attached = true;
         return 0;
     }
+    int rc = agent_network(a, c);
+    if (rc < 0)
+        return rc;
     struct val *pod = val_new(v->arena, VAL_OBJ);
     struct kl_bytes got = { NULL, 0 };
     set_s(v->arena, pod, "namespace", v->ns);
@@ -68,7 +71,7 @@ int start_attach(struct agent *a, struct kl_call *c, struct pod_view *v)
     struct kl_bytes text = agent_text(v->arena, pod);
     if (!text.at)
         return kl_fail(c, KL_NO_MEMORY, "no memory");
-    int rc = a->net->attach(a->net_self, c, text, &got);
+    rc = a->net->attach(a->net_self, c, text, &got);
     return rc < 0 ? kl_err_wrap(&c->err, "network") : keep_answer(c, v, got);
 }
 
@@ -202,7 +205,7 @@ static int post_start(struct agent *a, struct kl_call *c, struct pod_view *v, st
     if (!k)
         return rc;
     struct kl_call sub = call_within(a, c, 120 * NS_PER_S);
-    rc = handler_run(a, &sub, v, k, hook);
+    rc = handler_run(a, &sub, v, k, hook, true);
     k->mem->hook_done = rc == 0;
     if (rc == 0)
         return 0;

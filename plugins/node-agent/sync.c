@@ -1,5 +1,6 @@
 /* sync.c - one pod: look, plan, act, show. Called with a key; whatever happened before does not matter. */
-#include "agent.h"
+#include "probes.h"
+#include "status.h"
 
 int sync_status(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
@@ -152,17 +153,6 @@ static int carry_out(struct agent *a, struct kl_call *c, struct pod_view *v, str
     return any ? view_load(a, c, v) : 0;
 }
 
-static void wake_probes(struct agent *a, const struct pod_view *v)
-{
-    char key[680];
-    for (size_t i = 0; i < v->n; i++)
-        if (v->ctrs[i].state == RUN_RUNNING && probes_any(&v->ctrs[i])) {
-            snprintf(key, sizeof key, PROBE_PREFIX "%s", v->mem->key);
-            a->queue->add(a->host, key, 0);
-            return;
-        }
-}
-
 static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns)
 {
     struct plan p;
@@ -172,7 +162,9 @@ static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int
         return kl_fail(c, KL_NO_MEMORY, "no memory to plan pod '%s'", v->mem->key);
     if (p.finished)
         return sync_finished(a, c, v, again_ns);
-    int rc = prepare(a, c, v, again_ns);
+    int rc = v->sandbox_ready ? 0 : sync_status(a, c, v);       /* "ContainerCreating", for however long that takes */
+    if (rc == 0)
+        rc = prepare(a, c, v, again_ns);
     if (rc < 0) {
         sync_status(a, c, v);
         return 0;
@@ -184,7 +176,7 @@ static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int
         rc = sync_status(a, c, v);
     if (p.again_ns)
         plan_sooner(again_ns, p.again_ns);
-    wake_probes(a, v);
+    probes_wake(a, v);
     return rc;
 }
 

@@ -108,7 +108,6 @@ int view_load(struct agent *a, struct kl_call *c, struct pod_view *v)
         return kl_err_wrap(&c->err, "runtime's list");
     if (!view_make(v, v->arena, v->pod, list, v->mem))
         return kl_fail(c, KL_INTERNAL, "pod '" STR_FMT "' does not match what is remembered of it", STR_ARG(v->name));
-    probes_settle(a, v);
     return 0;
 }
 
