@@ -102,7 +102,8 @@ static void job_end(void *ctx)
     r->n_working--;
     if (j->rc < 0)
         note_failure(j);
-    bool retry = j->rc < 0 && (kl_code_row(j->rc)->retry || -j->rc == KL_CANCELLED || -j->rc == KL_NOT_FOUND || -j->rc == KL_ALREADY_EXISTS);
+    bool retry = j->rc < 0 && (kl_code_row(j->rc)->retry || -j->rc == KL_CANCELLED || -j->rc == KL_NOT_FOUND || -j->rc == KL_ALREADY_EXISTS ||
+                                   -j->rc == KL_FORBIDDEN);
     /* What cannot succeed unchanged is tried again too, but only now and then: the world around it changes. */
     if (j->rc < 0 && !retry && j->again_ns <= 0)
         j->again_ns = 60 * NS_PER_S;

@@ -1,0 +1,143 @@
+/* claim.c - whose is this object: adoption, release, and the keys of owners that an object concerns. */
+#include "base/cleanup.h"
+#include "base/json_scan.h"
+#include "meta.h"
+#include "pods.h"
+
+/* Out of memory shows in the arena, which is asked when the run ends. */
+static void keep(struct ctl_list *l, struct val *v)
+{
+    l->at[l->n++] = v;
+}
+
+static int release(struct ctl_run *r, const struct val *owner, const char *resource, const struct val *v)
+{
+    struct val *now = val_copy(r->arena, v);
+    meta_drop_owner(now, meta_uid(owner));
+    return ctl_update(r, resource, NULL, v, now, NULL);
+}
+
+static int adopt(struct ctl_run *r, const struct val *owner, const char *resource, struct val **v)
+{
+    struct val *now = val_copy(r->arena, *v);
+    val_push(json_arr(r->arena, json_obj(r->arena, now, STR("metadata")), STR("ownerReferences")), meta_owner_ref(r->arena, owner));
+    return ctl_update(r, resource, NULL, *v, now, v);
+}
+
+/* An object that somebody removes meanwhile is no failure of ours. */
+static int forgive(struct ctl_run *r, int rc)
+{
+    if (rc != -KL_NOT_FOUND)
+        return rc;
+    kl_err_init(&r->call->err);
+    return 0;
+}
+
+static int owned(struct ctl_run *r, const struct val *owner, const struct val *selector, const char *resource, struct ctl_list *ret)
+{
+    struct ctl_list all;
+    struct kl_list_options o = { .resource = resource, .ns = arena_dup(r->arena, meta_ns(owner)), .owner_uid = arena_dup(r->arena, meta_uid(owner)) };
+    int rc = ctl_list(r, o, &all);
+    for (uint32_t i = 0; rc == 0 && i < all.n; i++) {
+        struct val *v = all.at[i];
+        if (!meta_controlled_by(v, meta_uid(owner)))
+            continue;
+        if (sel_matches(selector, json_path(v, "metadata.labels")))
+            keep(ret, v);
+        else if (!meta_deleting(owner))
+            rc = forgive(r, release(r, owner, resource, v));
+    }
+    return rc;
+}
+
+static bool has_controller(struct str json)
+{
+    struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
+    while (refs.at && json_scan_item(&refs, &ref))
+        if (str_is(json_scan_member(ref, STR("controller")), "true"))
+            return true;
+    return false;
+}
+
+static int orphans(struct ctl_run *r, const struct val *owner, const char *resource, const struct kl_object_list *l, struct ctl_list *ret)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < l->n; i++) {
+        struct str text = str_n(l->at[i].at, l->at[i].len);
+        if (has_controller(text))
+            continue;
+        struct val *v = json_parse(r->arena, text, &r->call->err);
+        if (!v)
+            return -r->call->err.code;
+        if (meta_deleting(v))
+            continue;
+        rc = adopt(r, owner, resource, &v);
+        if (rc == 0)
+            keep(ret, v);
+        rc = forgive(r, rc);
+    }
+    return rc;
+}
+
+int claim(struct ctl_run *r, const struct val *owner, const struct val *selector, const char *resource, struct ctl_list *ret)
+{
+    struct kl_object_list l = { .size = sizeof l };
+    struct kl_list_options o = { .size = sizeof o, .resource = resource, .ns = arena_dup(r->arena, meta_ns(owner)),
+                                 .label_selector = sel_text(r->arena, selector) };
+    struct kl_list_options mine = { .size = sizeof mine, .resource = resource, .ns = o.ns, .owner_uid = arena_dup(r->arena, meta_uid(owner)) };
+    struct kl_object_list n_mine = { .size = sizeof n_mine };
+    int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
+    if (rc == 0)
+        rc = r->ctl->objects->list(r->ctl->host, r->call, &mine, &n_mine);
+    if (rc < 0)
+        return rc;
+    *ret = (struct ctl_list){ .at = arena_alloc(r->arena, (l.n + n_mine.n + 1) * sizeof *ret->at) };
+    if (!ret->at)
+        return ctl_no_memory(r);
+    rc = owned(r, owner, selector, resource, ret);
+    return rc < 0 || meta_deleting(owner) || sel_empty(selector) ? rc : orphans(r, owner, resource, &l, ret);
+}
+
+/* --- the other way: from an object to its owners --- */
+
+static void controller_key(struct str json, const char *kind, struct buf *keys)
+{
+    struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
+    while (refs.at && json_scan_item(&refs, &ref))
+        if (str_is(json_scan_member(ref, STR("controller")), "true") && str_is(json_scan_text(json_scan_member(ref, STR("kind"))), kind))
+            ctl_key_add(keys, json_scan_text(json_scan_path(json, "metadata.namespace")), json_scan_text(json_scan_member(ref, STR("name"))));
+}
+
+static bool selects(const struct val *owner, struct val *labels, bool plain)
+{
+    struct val *s = json_path(owner, "spec.selector");
+    return plain ? sel_map_matches(s, labels) : sel_matches(s, labels) && !sel_empty(s);
+}
+
+static struct val *labels_of(struct ctl_run *r, struct str json)
+{
+    struct str text = json.at ? json_scan_path(json, "metadata.labels") : STR_NONE;
+    return text.at ? json_parse(r->arena, text, &r->call->err) : NULL;
+}
+
+int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, struct str obj, bool plain, struct buf *keys)
+{
+    struct val *now = labels_of(r, obj), *before = labels_of(r, old);
+    struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace"));
+    struct ctl_list l;
+    if (!now && !before)
+        return 0;
+    int rc = ctl_list(r, (struct kl_list_options){ .resource = resource, .ns = arena_dup(r->arena, ns) }, &l);
+    for (uint32_t i = 0; rc == 0 && i < l.n; i++)
+        if ((now && selects(l.at[i], now, plain)) || (before && selects(l.at[i], before, plain)))
+            ctl_key_add(keys, ns, meta_name(l.at[i]));
+    return rc;
+}
+
+int keys_of_dependent(struct ctl_run *r, const char *kind, const char *resource, struct str old, struct str obj, bool plain, struct buf *keys)
+{
+    controller_key(obj, kind, keys);
+    if (old.len)
+        controller_key(old, kind, keys);
+    return keys->len || has_controller(obj) ? 0 : keys_by_selector(r, resource, STR_NONE, obj, plain, keys);
+}
