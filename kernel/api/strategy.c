@@ -217,6 +217,11 @@ static void only_status(struct api_op *op, struct val *v, const struct val *old)
     keep(op->arena, m, om, "finalizers");
 }
 
+static bool nothing(const struct val *v)
+{
+    return !v || v->type == VAL_NULL || (v->type >= VAL_ARR && !v->n);
+}
+
 static bool spec_changed(const struct api_op *op, const struct val *v, const struct val *old)
 {
     for (unsigned i = 0; i < op->kind->type->n_flat; i++) {
@@ -227,7 +232,7 @@ static bool spec_changed(const struct api_op *op, const struct val *v, const str
         _cleanup_buf_ struct buf a = BUF_INIT(0), b = BUF_INIT(0);
         struct val *x = json_get(v, name), *y = json_get(old, name);
         if (f->type->kind != T_STRUCT || f->shape != SHAPE_ONE) {
-            if (!val_equal(x, y) && (x || y) && !((!x && y->type >= VAL_ARR && !y->n) || (!y && x->type >= VAL_ARR && !x->n)))
+            if (!val_equal(x, y) && !(nothing(x) && nothing(y)))
                 return true;
             continue;
         }
