@@ -52,6 +52,7 @@ struct conn *conn_new(struct conn_owner *o, int fd, size_t size)
         return NULL;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);     /* streams may be silent for days */
     list_push(&o->conns, &c->link);
     o->n_conns++;
     c->want_read = true;
@@ -259,6 +260,27 @@ static int pump(struct conn *c)
     return 0;
 }
 
+/* What came behind the upgrade request before it was answered. */
+static void early_input(struct conn *c)
+{
+    struct buf in = c->in;
+    c->in = (struct buf){ .max = in.max };
+    input(c, buf_str(&in));
+    buf_free(&in);
+}
+
+/* Closing at once would reset a connection on which the client still sends, and take from it what it has not read yet. */
+static void linger(struct conn *c)
+{
+    if (c->lingering)
+        return;
+    c->lingering = true;
+    shutdown(c->fd, SHUT_WR);
+    c->raw_paused = false;
+    loop_fd_set(c->watch, LOOP_READ);
+    conn_set_timer(c, LINGER_NS);
+}
+
 static void flush(struct conn *c)
 {
     if (c->state == CONN_DEAD) {
@@ -273,12 +295,17 @@ static void flush(struct conn *c)
         return;
     }
     if (rc == 1 && c->close_after) {
-        if (c->tls)
+        if (c->tls && !c->lingering)
             gnutls_bye(c->tls, GNUTLS_SHUT_WR);
         write_some(c);
-        conn_free(c);
+        if (c->state == CONN_RAW)
+            linger(c);
+        else
+            conn_free(c);
         return;
     }
+    if (c->state == CONN_RAW && c->in.len && !c->raw_paused)
+        early_input(c);
     if (rc == 1 && c->state == CONN_RAW && c->raw_drain)
         c->raw_drain(c->raw_ctx);
     if (c->state == CONN_DEAD) {
@@ -291,6 +318,11 @@ static void flush(struct conn *c)
         read_ready(c);
 }
 
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
 void conns_flush(struct conn_owner *o)
 {
     struct list now = LIST_INIT(now);
@@ -300,6 +332,8 @@ void conns_flush(struct conn_owner *o)
         for (struct list *n; (n = list_pop(&now));)
             flush(list_item(n, struct conn, dirty_link));
     }
+    if (!list_empty(&o->dirty))
+        loop_post(o->loop, nothing, NULL);      /* another turn, without waiting for something to happen */
 }
 
 /* --- raw: what follows an upgrade --- */
@@ -337,6 +371,7 @@ void conn_raw_close(struct conn *c)
     c->raw_data = NULL;
     c->raw_drain = NULL;
     c->close_after = true;
+    conn_set_timer(c, STUCK_NS);
     conn_dirty(c);
 }
 

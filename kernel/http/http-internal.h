@@ -24,6 +24,7 @@
 #define BODY_NS            (60 * NS_PER_S)
 #define IDLE_NS            (300 * NS_PER_S)
 #define STUCK_NS           (30 * NS_PER_S)
+#define LINGER_NS          (2 * NS_PER_S)          /* after the last byte of an upgraded connection, for the client to take it */
 
 struct tls_server;
 struct conn;
@@ -104,7 +105,7 @@ struct conn {
     void (*raw_data)(void *ctx, struct str bytes);      /* len 0: the end */
     void (*raw_drain)(void *ctx);
     void *raw_ctx;
-    bool raw_paused;
+    bool raw_paused, lingering;
     struct http_req *h1_req;            /* the one being read or answered */
     struct h1_body *h1_body;
 };

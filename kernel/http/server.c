@@ -112,6 +112,10 @@ static void conn_timer(struct conn *c)
         conn_kill(c);
         return;
     }
+    if (c->state == CONN_RAW && c->close_after) {
+        conn_kill(c);                   /* the client takes neither the rest nor the end */
+        return;
+    }
     if (c->state == CONN_RAW) {
         conn_set_timer(c, IDLE_NS);
         return;

@@ -3,6 +3,7 @@
 #define OBJECT_INTERNAL_H
 
 #include "base/cleanup.h"
+#include "object/base64.h"
 #include "object/object.h"
 
 /* Where a walk is, as a chain of frames on the stack: texts are only made when there is something to say. */
@@ -16,12 +17,6 @@ void path_write(struct buf *b, const struct path *p);
 const char *path_text(struct arena *a, const struct path *p);
 
 void strict_add(struct object_strict *s, const char *what, const struct path *p);
-
-/* base64.c */
-bool base64_valid(struct str s);
-size_t base64_decoded(struct str s);                    /* length */
-size_t base64_decode(struct str s, char *ret);          /* valid input only */
-void base64_encode(struct buf *b, struct str bytes);
 
 /* Does an absent field of this row still show in JSON? (no omitempty, or a struct by value) */
 bool object_shows_empty(const struct schema_field *f);
