@@ -1,5 +1,8 @@
 /* client.h - HTTP client on the loop: HTTP/1.1 and HTTP/2 over TCP, TLS or a unix socket. Used by nodes (the API), probes and the
  * server (a node's port, webhooks). One connection pool per client. Never follows redirects. All [loop].
+ *
+ * Life of a call: waits for a connection -> its request is written -> head -> data ... -> end. It is freed behind end, or by http_call_cancel.
+ * A call that certainly was not worked on (the connection was refused or closed before it) is tried once more on a new connection.
  */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
@@ -13,28 +16,36 @@ struct http_client_conf {
     const char *url;                    /* "https://127.0.0.1:6443", "http://10.244.0.3:8080", "unix:/run/keelson/api.sock" */
     const char *server_name;            /* TLS name; NULL: the host of url */
     const char *ca_file, *cert_file, *key_file;
+    struct str ca, cert, key;           /* the same as PEM text; at NULL: see the files */
     bool insecure;                      /* do not verify (https probes) */
     bool http1;                         /* do not offer HTTP/2 */
+    bool prior_h2;                      /* HTTP/2 over clear text, by prior knowledge */
 };
 
 struct http_result_events {
-    /* Status and headers are there. */
+    /* Status and headers are there; they live until head returns. */
     void (*head)(void *ctx, int status, const struct http_header *headers, unsigned n);
     void (*data)(void *ctx, struct str bytes);
-    /* The end; err NULL: clean. Last call of all. */
+    /* The end; err NULL: clean. Last call of all. KL_UNAVAILABLE (no connection, or it broke), KL_TIMEOUT, KL_TOO_LARGE. */
     void (*end)(void *ctx, const struct kl_err *err);
 };
 
 int http_client_new(struct loop *l, const struct http_client_conf *c, struct http_client **ret, struct kl_err *err);
+/* Cancels what is under way. Not from within a callback of one of its calls (post it). */
 void http_client_free(struct http_client *c);
-/* Headers and body are copied. timeout_ns 0: none. */
+/* Headers and body are copied. timeout_ns: until the end; 0: none. Callbacks come later, never from within. NULL: out of memory. */
 struct http_call *http_call_new(struct http_client *c, const char *method, const char *path_and_query,
                                 const struct http_header *headers, unsigned n, struct str body, int64_t timeout_ns,
                                 const struct http_result_events *ev, void *ctx);
 void http_call_cancel(struct http_call *c);                 /* end is not called after it */
+/* No more data for now (what is being read may still come). The other side is slowed down, memory stays bounded. */
+void http_call_pause(struct http_call *c, bool paused);
+/* The host and port of the url, as a Host header has it. */
+struct str http_client_authority(const struct http_client *c);
 
 /* Sends r (an upgrade request) on to url's host as it came, with that client's credentials and `path`, and ties both connections together until
- * one ends. Only a 101 (SPDY, WebSocket) or, for plain requests, the answer's bytes go back; never a redirect. */
+ * one ends. Only a 101 (SPDY, WebSocket) or, for plain requests, the answer's bytes go back; a redirect is never followed. The client must live
+ * as long as the request. */
 void http_proxy(struct http_req *r, struct http_client *c, const char *path_and_query);
 
 #endif

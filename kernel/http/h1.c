@@ -1,54 +1,12 @@
 /* h1.c - HTTP/1.1: strict heads, bodies by length or in chunks, one request at a time, answers in order. What could be read in two
  * ways (length and chunks together, bare line feeds, folded lines, blanks before the colon) is refused. */
-#include <strings.h>
-
 #include "http-internal.h"
-
-enum body_state { BODY_NONE = 0, BODY_LENGTH, BODY_CHUNK_SIZE, BODY_CHUNK, BODY_CHUNK_END, BODY_TRAILER, BODY_DONE };
-
-struct h1_body {
-    enum body_state state;
-    uint64_t left;
-};
-
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!memchr("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", s.at[i], 77))
-            return false;
-    return s.len > 0;
-}
-
-static bool is_field_text(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (((unsigned char)s.at[i] < 0x20 && s.at[i] != '\t') || s.at[i] == 0x7f)
-            return false;
-    return true;
-}
-
-/* The next line without CR LF. False: none yet. A bare LF or CR makes it bad. */
-static bool next_line(struct str *s, struct str *line, bool *bad)
-{
-    long n = str_find(*s, '\n');
-    if (n < 0)
-        return false;
-    *line = str_n(s->at, (size_t)n);
-    *s = str_skip(*s, (size_t)n + 1);
-    if (!line->len || line->at[line->len - 1] != '\r')
-        *bad = true;
-    else
-        line->len--;
-    if (memchr(line->at, '\r', line->len))
-        *bad = true;
-    return true;
-}
 
 static void parse_request_line(struct http_req *r, struct str line)
 {
     struct str method = str_cut(&line, ' '), target = line.at ? str_cut(&line, ' ') : STR_NONE;
-    r->bad |= !is_token(method) || !target.len || target.at[0] != '/' || !line.at ||
-              !(str_is(line, "HTTP/1.1") || str_is(line, "HTTP/1.0")) || !is_field_text(target);
+    r->bad |= !h1_token(method) || !target.len || target.at[0] != '/' || !line.at ||
+              !(str_is(line, "HTTP/1.1") || str_is(line, "HTTP/1.0")) || !h1_text(target);
     r->method = arena_str(r->arena, method);
     if (target.len)
         req_set_target(r, target);
@@ -57,25 +15,16 @@ static void parse_request_line(struct http_req *r, struct str line)
 
 static void parse_field(struct http_req *r, struct str line)
 {
-    char name[128];
-    struct str rest = line, n = str_cut(&rest, ':');
-    if (!rest.at || !is_token(n) || n.len >= sizeof name) {     /* folded lines begin with a blank: no token */
-        r->bad = true;
-        return;
-    }
-    for (size_t i = 0; i < n.len; i++)
-        name[i] = (char)(n.at[i] >= 'A' && n.at[i] <= 'Z' ? n.at[i] + 32 : n.at[i]);
-    rest = str_trim(rest);
-    r->bad |= !is_field_text(rest);
-    if (req_add_header(r, str_n(name, n.len), rest) < 0)
-        r->bad = true;
+    char room[H1_NAME];
+    struct str name, value;
+    r->bad |= !h1_field(line, room, &name, &value) || req_add_header(r, name, value) < 0;
 }
 
 static void choose_body(struct http_req *r, struct h1_body *b)
 {
     struct str length = http_header(r, STR("content-length")), coding = http_header(r, STR("transfer-encoding"));
     int64_t n = 0;
-    b->state = BODY_DONE;
+    *b = (struct h1_body){ .state = BODY_DONE };
     if (coding.at && length.at) {
         r->bad = true;
     } else if (coding.at) {
@@ -115,9 +64,9 @@ static int read_head(struct conn *c, struct str *s)
     c->h1_req = r;
     head.len = (size_t)(end - s->at) + 2;
     *s = str_skip(*s, head.len + 2);
-    if (next_line(&head, &line, &r->bad))
+    if (h1_line(&head, &line, &r->bad))
         parse_request_line(r, line);
-    while (!r->bad && next_line(&head, &line, &r->bad))
+    while (!r->bad && h1_line(&head, &line, &r->bad))
         parse_field(r, line);
     struct str host = http_header(r, STR("host"));
     r->bad |= !host.at && !r->closing;
@@ -130,64 +79,23 @@ static int read_head(struct conn *c, struct str *s)
     return 1;
 }
 
-static void take(struct http_req *r, struct str *s, uint64_t *left)
+static void take(void *ctx, struct str part)
 {
-    size_t n = s->len < *left ? s->len : (size_t)*left;
-    if (!r->too_large) {
-        buf_add(&r->body, s->at, n);
-        r->too_large = r->body.failed;
-    }
-    *left -= n;
-    *s = str_skip(*s, n);
+    struct http_req *r = ctx;
+    if (r->too_large)
+        return;
+    buf_add_str(&r->body, part);
+    r->too_large = r->body.failed;
 }
 
-static bool chunk_size(struct str line, uint64_t *ret)
-{
-    struct str digits = str_cut(&line, ';');
-    digits = str_trim(digits);
-    *ret = 0;
-    if (!digits.len || digits.len > 8)
-        return false;
-    for (size_t i = 0; i < digits.len; i++) {
-        char ch = (char)(digits.at[i] | 32);
-        int d = digits.at[i] >= '0' && digits.at[i] <= '9' ? digits.at[i] - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-        if (d < 0)
-            return false;
-        *ret = *ret * 16 + (uint64_t)d;
-    }
-    return true;
-}
-
-/* 1 whole, 0 more is needed. */
+/* 1 whole (or hopeless), 0 more is needed. */
 static int read_body(struct conn *c, struct http_req *r, struct str *s)
 {
-    struct h1_body *b = c->h1_body;
-    struct str line;
-    while (b->state != BODY_DONE && !r->bad && !r->too_large) {
-        if (b->state == BODY_LENGTH || b->state == BODY_CHUNK) {
-            if (!s->len)
-                return 0;
-            take(r, s, &b->left);
-            if (b->left == 0)
-                b->state = b->state == BODY_LENGTH ? BODY_DONE : BODY_CHUNK_END;
-            continue;
-        }
-        if (!next_line(s, &line, &r->bad)) {
-            r->bad |= s->len > 4096;
-            return r->bad;
-        }
-        if (b->state == BODY_CHUNK_END) {
-            r->bad |= line.len != 0;
-            b->state = BODY_CHUNK_SIZE;
-        } else if (b->state == BODY_TRAILER) {
-            if (!line.len)
-                b->state = BODY_DONE;
-        } else {
-            r->bad |= !chunk_size(line, &b->left);
-            b->state = b->left ? BODY_CHUNK : BODY_TRAILER;
-        }
-    }
-    return 1;
+    if (r->bad || r->too_large)
+        return 1;
+    int rc = h1_body_read(c->h1_body, s, take, r);
+    r->bad |= rc < 0;
+    return rc != 0 || r->too_large;
 }
 
 /* Parses what is in c->in: as many requests as can be handled now (one, until it is answered). */

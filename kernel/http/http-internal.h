@@ -159,6 +159,8 @@ int req_add_header(struct http_req *r, struct str name, struct str value);      
 void req_set_target(struct http_req *r, struct str target);
 void req_pop(struct http_req *r, size_t n);             /* n bytes of the queue were taken */
 void req_after_drain(struct http_req *r);
+/* A Status object, as the API answers failures. */
+void req_reply_status(struct http_req *r, int status, const char *reason, const char *message);
 const char *status_text(int status);
 size_t http_date(char *ret, size_t room);
 
@@ -170,6 +172,25 @@ void h2_answer(struct http_req *r, const struct http_header *h, unsigned n, bool
 void h2_more(struct http_req *r);
 void h2_abort(struct http_req *r);
 void h2_goaway(struct conn *c);
+
+/* h1_parse.c: lines, fields and bodies of HTTP/1.1. */
+#define H1_NAME 128                     /* longest field name */
+#define H1_LINE 4096                    /* longest line of a chunked body */
+enum body_state { BODY_NONE = 0, BODY_LENGTH, BODY_CHUNK_SIZE, BODY_CHUNK, BODY_CHUNK_END, BODY_TRAILER, BODY_UNTIL_END, BODY_DONE };
+struct h1_body {
+    enum body_state state;
+    uint64_t left;
+    size_t trailer;
+    bool paused;                        /* set within part: nothing more now */
+};
+bool h1_token(struct str s);
+bool h1_text(struct str s);
+/* The next line without CR LF. False: none yet. A bare LF or CR makes it bad. */
+bool h1_line(struct str *s, struct str *line, bool *bad);
+/* "Name: value"; the name in lower case, in room. */
+bool h1_field(struct str line, char room[H1_NAME], struct str *ret_name, struct str *ret_value);
+/* Eats from *s and hands over content. 1 whole, 0 more is needed (or part has paused it), < 0 malformed. */
+int h1_body_read(struct h1_body *b, struct str *s, void (*part)(void *ctx, struct str part), void *ctx);
 
 /* h1.c */
 int h1_input(struct conn *c, struct str bytes);

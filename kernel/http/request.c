@@ -1,6 +1,8 @@
 /* request.c - the request as handlers see it, and the queue of what answers it. */
 #include <time.h>
 
+#include "base/cleanup.h"
+#include "base/json.h"
 #include "http-internal.h"
 
 struct http_req *req_new(struct conn *c)
@@ -77,12 +79,14 @@ void req_set_target(struct http_req *r, struct str target)
     }
 }
 
-static void reply_status(struct http_req *r, int status, const char *reason, const char *message)
+void req_reply_status(struct http_req *r, int status, const char *reason, const char *message)
 {
     struct http_header h[] = { { STR("content-type"), STR("application/json") }, { STR("cache-control"), STR("no-cache, private") } };
-    char *body = arena_printf(r->arena, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"%s\","
-                              "\"reason\":\"%s\",\"code\":%d}\n", message, reason, status);
-    http_reply(r, status, h, 2, (struct http_slice){ .data = str_of(body) });
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
+    buf_add_z(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    json_write_str(&b, str_of(message));
+    buf_printf(&b, ",\"reason\":\"%s\",\"code\":%d}\n", reason, status);
+    http_reply(r, status, h, 2, (struct http_slice){ .data = arena_str(r->arena, buf_str(&b)) });
 }
 
 void req_handle(struct http_req *r)
@@ -91,12 +95,12 @@ void req_handle(struct http_req *r)
     r->conn->n_handlers++;
     r->conn->header_since_ns = 0;
     if (r->too_large) {
-        reply_status(r, 413, "RequestEntityTooLarge",
-                     arena_printf(r->arena, "Request entity too large: limit is %zu", r->conn->server->body_max));
+        req_reply_status(r, 413, "RequestEntityTooLarge",
+                         arena_printf(r->arena, "Request entity too large: limit is %zu", r->conn->server->body_max));
         return;
     }
     if (r->bad || !r->method.len || !r->path.len || r->path.at[0] != '/') {
-        reply_status(r, 400, "BadRequest", "the request is malformed");
+        req_reply_status(r, 400, "BadRequest", "the request is malformed");
         return;
     }
     r->conn->server->handler(r->conn->server->ctx, r);

@@ -1,0 +1,211 @@
+/* proxy.c - a server's request sent on by a client. Plain: a call whose answer becomes the request's answer, each side slowed down by the
+ * other. Upgrade: a connection of its own; after the 101 both connections are tied and carry bytes until one ends. */
+#include "base/cleanup.h"
+#include "client-internal.h"
+
+struct proxy {
+    struct http_req *req;               /* NULL: its client went away, or it was taken over */
+    struct http_call *call;             /* NULL: over */
+    struct conn *front, *back;          /* of a tunnel; NULL: gone */
+    bool upgrade, started;
+};
+
+/* Fields that belong to one connection, and what says who asks: that is the client's own certificate. */
+static bool passes(struct str name, bool upgrade)
+{
+    static const char *const own[] = { "host", "content-length", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+                                       "te", "trailer", "transfer-encoding", "expect", "authorization", "http2-settings" };
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (str_is(name, own[i]))
+            return false;
+    return upgrade || !(str_is(name, "connection") || str_is(name, "upgrade"));
+}
+
+static unsigned copy_headers(struct http_header *to, const struct http_header *from, unsigned n, unsigned most, bool upgrade)
+{
+    unsigned k = 0;
+    for (unsigned i = 0; i < n && k < most; i++)
+        if (passes(from[i].name, upgrade))
+            to[k++] = from[i];
+    return k;
+}
+
+/* --- tunnels --- */
+
+static struct conn **side(struct proxy *p, bool front)
+{
+    return front ? &p->front : &p->back;
+}
+
+static void tunnel_data(struct proxy *p, bool front, struct str bytes)
+{
+    struct conn **self = side(p, front), **other = side(p, !front);
+    if (bytes.len) {
+        if (!*other)
+            return;
+        conn_raw_write(*other, bytes);
+        if (conn_raw_queued(*other) > OUT_MOST)
+            conn_raw_pause(*self, true);
+        return;
+    }
+    *self = NULL;                       /* it is gone; the other one may say what is queued */
+    if (*other)
+        conn_raw_close(*other);
+    mem_free(p);
+}
+
+static void tunnel_drain(struct proxy *p, bool front)
+{
+    struct conn *other = *side(p, !front);
+    if (other && other->raw_paused && conn_raw_queued(*side(p, front)) < DRAIN_BELOW)
+        conn_raw_pause(other, false);
+}
+
+static void front_data(void *ctx, struct str bytes)
+{
+    tunnel_data(ctx, true, bytes);
+}
+
+static void back_data(void *ctx, struct str bytes)
+{
+    tunnel_data(ctx, false, bytes);
+}
+
+static void front_drain(void *ctx)
+{
+    tunnel_drain(ctx, true);
+}
+
+static void back_drain(void *ctx)
+{
+    tunnel_drain(ctx, false);
+}
+
+/* The client's connection behind a 101, as bytes. The call is over without its end. */
+static struct conn *take_back(struct http_call *k, struct proxy *p)
+{
+    struct conn *c = &k->on->conn;
+    c->state = CONN_RAW;
+    c->raw_data = back_data;
+    c->raw_drain = back_drain;
+    c->raw_ctx = p;
+    http_call_cancel(k);
+    return c;
+}
+
+static void tie(struct proxy *p, const struct http_header *h, unsigned n)
+{
+    struct http_req *r = p->req;
+    _cleanup_buf_ struct buf head = BUF_INIT(2 * HEADER_BYTES_MOST), early = BUF_INIT(0);
+    buf_add_z(&head, "HTTP/1.1 101 Switching Protocols\r\n");
+    for (unsigned i = 0; i < n; i++)
+        if (passes(h[i].name, true))
+            buf_printf(&head, STR_FMT ": " STR_FMT "\r\n", STR_ARG(h[i].name), STR_ARG(h[i].value));
+    buf_add_z(&head, "\r\n");
+    struct http_call *k = p->call;
+    p->call = NULL;
+    p->req = NULL;
+    http_on_close(r, NULL, NULL);
+    buf_add_str(&early, buf_str(&r->conn->in));         /* came behind the request */
+    buf_clear(&r->conn->in);
+    p->back = take_back(k, p);
+    p->front = conn_take(r, buf_str(&head), front_data, front_drain, p);
+    if (early.len)
+        conn_raw_write(p->back, buf_str(&early));
+}
+
+/* --- the call's side --- */
+
+static void refuse(struct proxy *p, int status, const char *reason, const char *message)
+{
+    struct http_req *r = p->req;
+    p->req = NULL;
+    req_reply_status(r, status, reason, message);
+}
+
+static void on_head(void *ctx, int status, const struct http_header *h, unsigned n)
+{
+    struct proxy *p = ctx;
+    struct http_header out[HEADERS_MOST];
+    if (status == 101) {
+        tie(p, h, n);
+        return;
+    }
+    if (p->upgrade && status >= 300 && status < 400) {
+        struct http_call *k = p->call;
+        p->call = NULL;
+        refuse(p, 502, "InternalError", "the other side answered an upgrade with a redirect");
+        http_call_cancel(k);
+        mem_free(p);
+        return;
+    }
+    p->started = true;
+    unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false);
+    for (unsigned i = 0; i < k; i++)    /* the server says it itself */
+        if (str_is(out[i].name, "date"))
+            out[i--] = out[--k];
+    http_stream_begin(p->req, status, out, k);
+}
+
+static void on_data(void *ctx, struct str bytes)
+{
+    struct proxy *p = ctx;
+    char *copy = mem_dup(bytes.at, bytes.len);
+    if (!copy) {
+        http_stream_abort(p->req);      /* on_close is not called behind it */
+        http_call_cancel(p->call);
+        mem_free(p);
+        return;
+    }
+    http_stream_write(p->req, (struct http_slice){ str_n(copy, bytes.len), mem_free, copy });
+    if (http_stream_queued(p->req) > OUT_MOST)
+        http_call_pause(p->call, true);
+}
+
+static void on_drain(void *ctx)
+{
+    http_call_pause(((struct proxy *)ctx)->call, false);
+}
+
+static void on_end(void *ctx, const struct kl_err *err)
+{
+    struct proxy *p = ctx;
+    if (p->started && err)
+        http_stream_abort(p->req);
+    else if (p->started)
+        http_stream_end(p->req);
+    else
+        refuse(p, err && err->code == KL_TIMEOUT ? 504 : 503, err && err->code == KL_TIMEOUT ? "Timeout" : "ServiceUnavailable",
+               err ? err->msg : "there was no answer");
+    mem_free(p);
+}
+
+static void on_close(void *ctx)
+{
+    struct proxy *p = ctx;
+    http_call_cancel(p->call);
+    mem_free(p);
+}
+
+void http_proxy(struct http_req *r, struct http_client *c, const char *path)
+{
+    static const struct http_result_events ev = { on_head, on_data, on_end };
+    struct http_header out[HEADERS_MOST];
+    struct proxy *p = mem_alloc(sizeof *p);
+    if (!p) {
+        req_reply_status(r, 500, "InternalError", "out of memory");
+        return;
+    }
+    p->req = r;
+    p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
+    unsigned n = copy_headers(out, r->headers, r->n_headers, HEADERS_MOST - 10, p->upgrade);
+    out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
+    p->call = call_new(c, r->method, str_of(path), out, n, http_body(r), 0, &ev, p, p->upgrade);
+    if (!p->call) {
+        mem_free(p);
+        req_reply_status(r, 500, "InternalError", "out of memory");
+        return;
+    }
+    http_on_close(r, on_close, p);
+    http_stream_on_drain(r, on_drain, p);
+}
