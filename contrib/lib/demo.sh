@@ -10,8 +10,12 @@ show() {
     echo "\$ kubectl $*"
     k "$@"
 }
+# busybox's own time limit (-T) crashes in Debian 12.
 ask() {
-    busybox wget -T 5 -qO- "http://$1/"
+    timeout 5 busybox wget -qO- "http://$1/" || {
+        echo "demo: http://$1/ does not answer" >&2
+        return 1
+    }
 }
 
 echo
@@ -23,7 +27,8 @@ show -n demo get deployments,pods,services -o wide
 echo
 echo "--- ask the Service: nine requests, whoever answers"
 ip=$(k -n demo get service web -o jsonpath='{.spec.clusterIP}')
-for _ in 1 2 3 4 5 6 7 8 9; do ask "$ip:80"; done | sort | uniq -c
+answers=$(for _ in 1 2 3 4 5 6 7 8 9; do ask "$ip:80" || exit 1; done)
+echo "$answers" | sort | uniq -c
 node=$(k get nodes -o jsonpath='{.items[0].status.addresses[0].address}')
 port=$(k -n demo get service web -o jsonpath='{.spec.ports[0].nodePort}')
 echo "and by the node's port, http://$node:$port/:"
