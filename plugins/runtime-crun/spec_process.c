@@ -1,6 +1,9 @@
 /* spec_process.c - the process part of a container's OCI configuration: arguments, environment, user, rights. */
 #include "runtime.h"
 
+#include <linux/capability.h>
+#include <sys/prctl.h>
+
 #define ENV_MOST 4096
 #define PATH_ENV "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -151,6 +154,16 @@ static int add_user(const struct spec_input *in, struct val *user, struct kl_err
     return 0;
 }
 
+/* Within a container of its own the host may lack the right to protect others from the OOM killer better than itself. */
+static int64_t oom_score(int64_t wanted)
+{
+    long long own = 0;
+    _cleanup_file_ FILE *f = fopen("/proc/self/oom_score_adj", "re");
+    if (prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE) == 1 || !f || fscanf(f, "%lld", &own) != 1)
+        return wanted;
+    return wanted < own ? own : wanted;
+}
+
 int spec_process(const struct spec_input *in, struct val *process, struct kl_err *err)
 {
     struct arena *a = in->a;
@@ -166,7 +179,7 @@ int spec_process(const struct spec_input *in, struct val *process, struct kl_err
     json_set_str(a, process, STR("cwd"), cwd);
     json_set_bool(a, process, STR("noNewPrivileges"), json_bool(in->config, "linux.securityContext.noNewPrivs", false));
     if (val_is(adj, VAL_INT))
-        json_set_int(a, process, STR("oomScoreAdj"), adj->i);
+        json_set_int(a, process, STR("oomScoreAdj"), oom_score(adj->i));
     int rc = add_args(in, json_arr(a, process, STR("args")), err);
     if (rc == 0)
         rc = add_env(in, json_arr(a, process, STR("env")), err);

@@ -1,0 +1,341 @@
+#!/bin/sh
+# Real pods on a one-node cluster: environment, volumes, limits, restarts and their back-off, probes, init containers and sidecars, hooks,
+# deletion with grace, reasons, log files, kill -9 and adoption; at the end nothing is left.
+# usage: pods.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
+set -u
+build=$(cd "$1" && pwd)
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+for tool in kubectl crun conmon busybox ip unshare curl; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+[ "$(id -u)" = 0 ] || {
+    echo "skipped: needs root"
+    exit 0
+}
+[ "${2:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" inside
+
+dir=$(mktemp -d /tmp/keelson-pods.XXXXXX)
+export HOME="$dir"
+node=e2e-pods
+bad=0
+pid=
+ip link set lo up
+# crun 1.8 wants every v1 controller it finds in /proc/cgroups to be mounted
+if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
+    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
+fi
+k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
+finish() {
+    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
+    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
+    rm -rf "$dir"
+}
+trap finish EXIT
+start() {
+    "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name $node \
+        --node-address 127.0.0.1 --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
+    pid=$!
+    for _ in $(seq 200); do
+        [ -s "$dir/kc" ] && k get node $node >/dev/null && return 0
+        sleep 0.05
+    done
+    echo "keelson up did not start:"
+    cat "$dir/out"
+    exit 1
+}
+ok() { echo "ok: $1"; }
+fail() {
+    echo "FAILED: $1"
+    [ $# -gt 1 ] && echo "  $2"
+    bad=1
+}
+# is WHAT WANTED GOT
+is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
+# has WHAT PATTERN TEXT
+has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
+get() { k get pod "$1" -o "jsonpath=$2"; }
+# becomes WHAT WANTED SECONDS POD JSONPATH
+becomes() {
+    got=
+    for _ in $(seq $(($3 * 10))); do
+        got=$(get "$4" "$5")
+        case "$got" in *"$2"*)
+            ok "$1"
+            return
+            ;;
+        esac
+        sleep 0.1
+    done
+    fail "$1" "wanted '$2', got '$got'"
+}
+logs() { cat "$dir/log/pods/default_$1_"*"/$2/"*.log 2>/dev/null | cut -d' ' -f4-; }
+cgroup_of() { # CONTROLLER UID ID FILE
+    cat /sys/fs/cgroup/"$1"/kubepods/*/pod"$2"/"$3"/"$4" /sys/fs/cgroup/"$1"/kubepods/pod"$2"/"$3"/"$4" 2>/dev/null | head -1
+}
+spec="hostNetwork: true, nodeName: $node"
+image="localhost/busybox:e2e"
+
+"$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
+start
+before=$(ls /proc/self/ns >/dev/null && ls -d /sys/fs/cgroup/*/kubepods 2>/dev/null | wc -l)
+
+cat >"$dir/all.yaml" <<EOF
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cfg}
+data: {color: red, "app.conf": "line\n"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: sec}
+stringData: {password: s3cret}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: my-db}
+spec: {ports: [{port: 5432, name: pg}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: env, labels: {app: env}, annotations: {note: "a b"}}
+spec:
+  {$spec, restartPolicy: Never, containers: [{name: c, image: $image, command: [sh, -c, 'env | sort; echo args: \$(GREETING) \$0 \$1; exit 0'],
+  args: ["\$\$(NOT)", "\$(COLOR)"], resources: {limits: {memory: 64Mi, cpu: 250m}}, envFrom: [{configMapRef: {name: cfg}, prefix: CFG_}, {secretRef: {name: sec}}],
+  env: [{name: COLOR, valueFrom: {configMapKeyRef: {name: cfg, key: color}}}, {name: GREETING, value: "hello \$(COLOR)"},
+  {name: PW, valueFrom: {secretKeyRef: {name: sec, key: password}}}, {name: GONE, valueFrom: {configMapKeyRef: {name: none, key: x, optional: true}}},
+  {name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}, {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}},
+  {name: APP, valueFrom: {fieldRef: {fieldPath: "metadata.labels['app']"}}}, {name: HOSTIP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}},
+  {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}, {name: CPU, valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: 1m}}}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: vols, labels: {app: vols}}
+spec:
+  $(echo "{$spec, restartPolicy: Never, terminationGracePeriodSeconds: 1, volumes: [
+  {name: cm, configMap: {name: cfg}}, {name: se, secret: {secretName: sec, defaultMode: 256}}, {name: disk, emptyDir: {}},
+  {name: ram, emptyDir: {medium: Memory, sizeLimit: 1Mi}}, {name: host, hostPath: {path: $dir/host, type: DirectoryOrCreate}},
+  {name: down, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}},
+  {name: proj, projected: {sources: [{configMap: {name: cfg, items: [{key: color, path: deep/color}]}}, {secret: {name: sec}}]}}],
+  containers: [{name: a, image: $image, command: [sh, -c, 'cat /cm/color /cm/app.conf /se/password /down/labels /proj/deep/color /proj/password; echo; stat -c %a /se/..data/password;
+  grep -c \"/ram tmpfs\" /proc/mounts; echo from-a >/disk/x; echo on-host >/host/y; echo sub >/sub/z; touch /cm/new 2>&1; sleep 3600'],
+  volumeMounts: [{name: cm, mountPath: /cm}, {name: se, mountPath: /se}, {name: disk, mountPath: /disk}, {name: ram, mountPath: /ram}, {name: host, mountPath: /host},
+  {name: down, mountPath: /down}, {name: proj, mountPath: /proj}, {name: disk, mountPath: /sub, subPath: some/where}]},
+  {name: b, image: $image, command: [sh, -c, 'until [ -f /disk/x ]; do sleep 0.1; done; cat /disk/x /disk/some/where/z; sleep 3600'], volumeMounts: [{name: disk, mountPath: /disk, readOnly: true}]}]}")
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: crash}
+spec: {$spec, containers: [{name: c, image: $image, command: [sh, -c, 'echo last words >/dev/termination-log; exit 3']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: failed}
+spec: {$spec, restartPolicy: Never, containers: [{name: c, image: $image, terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, 'echo from the log; exit 7']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: oom}
+spec: {$spec, restartPolicy: Never, containers: [{name: c, image: $image, command: [sh, -c, 'tail /dev/zero'], resources: {limits: {memory: 16Mi}}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: init}
+spec:
+  {$spec, restartPolicy: Never, volumes: [{name: d, emptyDir: {}}], terminationGracePeriodSeconds: 1,
+  initContainers: [{name: one, image: $image, command: [sh, -c, 'echo one >>/d/order'], volumeMounts: [{name: d, mountPath: /d}]},
+  {name: side, image: $image, restartPolicy: Always, command: [sh, -c, 'echo side >>/d/order; trap "exit 0" TERM; while :; do sleep 0.1; done'],
+  startupProbe: {exec: {command: [grep, -q, side, /d/order]}, periodSeconds: 1}, volumeMounts: [{name: d, mountPath: /d}]},
+  {name: two, image: $image, command: [sh, -c, 'echo two >>/d/order'], volumeMounts: [{name: d, mountPath: /d}]}],
+  containers: [{name: main, image: $image, command: [sh, -c, 'cat /d/order'], volumeMounts: [{name: d, mountPath: /d}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: badinit}
+spec: {$spec, restartPolicy: Never, initContainers: [{name: i, image: $image, command: ["false"]}], containers: [{name: c, image: $image, command: ["true"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ready}
+spec:
+  {$spec, volumes: [{name: h, hostPath: {path: $dir/host}}], terminationGracePeriodSeconds: 1,
+  containers: [{name: c, image: $image, command: [sh, -c, 'mkdir /w; echo hi >/w/index.html; exec httpd -f -p 127.0.0.1:8081 -h /w'],
+  ports: [{name: web, containerPort: 8081, hostPort: 8081}], volumeMounts: [{name: h, mountPath: /h}], startupProbe: {tcpSocket: {port: 8081}, periodSeconds: 1, failureThreshold: 20},
+  livenessProbe: {httpGet: {port: web, path: /}, periodSeconds: 1}, readinessProbe: {exec: {command: [test, -f, /h/go]}, periodSeconds: 1, failureThreshold: 1}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sick}
+spec: {$spec, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sleep, "3600"], livenessProbe: {exec: {command: [sh, -c, "echo I am ill; exit 1"]}, periodSeconds: 1, failureThreshold: 2}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: never}
+spec: {$spec, containers: [{name: c, image: "localhost/none:1", imagePullPolicy: Never}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pull}
+spec: {$spec, containers: [{name: c, image: "localhost/none:1", imagePullPolicy: IfNotPresent}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: noconf}
+spec: {$spec, containers: [{name: c, image: $image, command: ["true"], env: [{name: X, valueFrom: {configMapKeyRef: {name: cfg, key: absent}}}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: grace}
+spec:
+  {$spec, terminationGracePeriodSeconds: 20, volumes: [{name: h, hostPath: {path: $dir/host}}],
+  containers: [{name: c, image: $image, command: [sh, -c, 'trap "echo term >>/h/grace; exit 4" TERM; while :; do sleep 0.1; done'], volumeMounts: [{name: h, mountPath: /h}],
+  lifecycle: {postStart: {exec: {command: [sh, -c, "echo post >>/h/grace"]}}, preStop: {exec: {command: [sh, -c, "sleep 1; echo pre >>/h/grace"]}}}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: stubborn}
+spec: {$spec, terminationGracePeriodSeconds: 2, containers: [{name: c, image: $image, command: [sh, -c, 'trap "" TERM; while :; do sleep 0.1; done']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: lived}
+spec: {$spec, activeDeadlineSeconds: 2, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sleep, "3600"]}]}
+EOF
+mkdir -p "$dir/host"
+out=$(k apply -f "$dir/all.yaml") || fail "apply" "$out"
+
+# --- environment, arguments, log files ---
+becomes "env: it ends well" Succeeded 20 env '{.status.phase}'
+out=$(logs env c)
+for line in "COLOR=red" "GREETING=hello red" "PW=s3cret" "CFG_color=red" "password=s3cret" "POD=env" "NODE=$node" "APP=env" "HOSTIP=127.0.0.1" "MEM=64" "CPU=250" \
+    "MY_DB_SERVICE_HOST=" "MY_DB_SERVICE_PORT_PG=5432" "KUBERNETES_SERVICE_HOST=" 'args: hello red $(NOT) red'; do
+    has "env: $line" "$line" "$out"
+done
+case "$out" in *GONE=*) fail "env: an optional key that is absent is left out" ;; esac
+has "env: log lines are in CRI format" " stdout F COLOR=red" "$(cat "$dir"/log/pods/default_env_*/c/0.log)"
+is "env: reason" Completed "$(get env '{.status.containerStatuses[0].state.terminated.reason}')"
+is "env: conditions of a completed pod" "Initialized=True Ready=False ContainersReady=False " \
+    "$(get env '{range .status.conditions[?(@.reason=="PodCompleted")]}{.type}={.status} {end}')"
+is "env: qosClass" Guaranteed "$(get env '{.status.qosClass}')"
+is "env: observedGeneration" "$(get env '{.metadata.generation}')" "$(get env '{.status.observedGeneration}')"
+
+# --- volumes ---
+becomes "vols: both containers run" "true true" 20 vols '{.status.containerStatuses[*].ready}'
+sleep 0.5
+out=$(logs vols a)
+has "vols: configMap, secret, downwardAPI, projected" 's3cretapp="vols"reds3cret' "$(echo "$out" | tr -d '\n')"
+has "vols: modes" 400 "$out"
+has "vols: memory emptyDir is a tmpfs" 1 "$out"
+has "vols: configMap is read-only" "Read-only file system" "$out"
+has "vols: the other container sees the emptyDir, and subPath is inside of it" "from-a
+sub" "$(logs vols b)"
+is "vols: hostPath" on-host "$(cat "$dir/host/y")"
+k patch configmap cfg -p '{"data":{"color":"blue"}}' >/dev/null
+uid=$(get vols '{.metadata.uid}')
+for _ in $(seq 50); do [ "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")" = blue ] && break; sleep 0.1; done
+is "vols: a changed ConfigMap arrives" blue "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")"
+
+# --- ends ---
+becomes "failed: phase" Failed 20 failed '{.status.phase}'
+is "failed: exit code and reason" "7 Error" "$(get failed '{.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.reason}')"
+has "failed: message from the log" "from the log" "$(get failed '{.status.containerStatuses[0].state.terminated.message}')"
+becomes "oom: OOMKilled" "OOMKilled 137" 20 oom '{.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}'
+becomes "crash: CrashLoopBackOff" CrashLoopBackOff 20 crash '{.status.containerStatuses[0].state.waiting.reason}'
+has "crash: back-off in words" "s restarting failed container=c pod=crash_default($(get crash '{.metadata.uid}'))" \
+    "$(get crash '{.status.containerStatuses[0].state.waiting.message}')"
+is "crash: last state" "3 last words" "$(get crash '{.status.containerStatuses[0].lastState.terminated.exitCode} {.status.containerStatuses[0].lastState.terminated.message}')"
+[ "$(get crash '{.status.containerStatuses[0].restartCount}')" -ge 1 ] && ok "crash: restartCount" || fail "crash: restartCount"
+is "crash: phase" Running "$(get crash '{.status.phase}')"
+has "crash: kubectl shows it" CrashLoopBackOff "$(k get pod crash)"
+becomes "lived: activeDeadlineSeconds" "Failed DeadlineExceeded" 10 lived '{.status.phase} {.status.reason}'
+
+# --- init containers, sidecars ---
+becomes "init: completes, its sidecar stopped" Succeeded 20 init '{.status.phase}'
+is "init: order" "one side two" "$(logs init main | tr '\n' ' ' | sed 's/ $//')"
+is "init: statuses" "Completed Completed Completed" "$(get init '{.status.initContainerStatuses[*].state.terminated.reason}')"
+becomes "badinit: fails the pod" Failed 10 badinit '{.status.phase}'
+has "badinit: kubectl shows it" "Init:Error" "$(k get pod badinit)"
+is "badinit: the others wait" PodInitializing "$(get badinit '{.status.containerStatuses[0].state.waiting.reason}')"
+
+# --- probes ---
+becomes "ready: started" true 20 ready '{.status.containerStatuses[0].started}'
+is "ready: not ready before its probe says so" "False ContainersNotReady" "$(get ready '{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}')"
+touch "$dir/host/go"
+becomes "ready: ready" True 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+rm "$dir/host/go"
+becomes "ready: not ready any more" False 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+is "ready: liveness over HTTP is content" 0 "$(get ready '{.status.containerStatuses[0].restartCount}')"
+becomes "sick: liveness kills it" 137 20 sick '{.status.containerStatuses[0].lastState.terminated.exitCode}'
+[ "$(get sick '{.status.containerStatuses[0].restartCount}')" -ge 1 ] && ok "sick: restarted" || fail "sick: restartCount"
+has "sick: Unhealthy event" "Liveness probe failed: I am ill" "$(k get events --field-selector reason=Unhealthy)"
+has "sick: Killing event" "Container c failed liveness probe, will be restarted" "$(k get events --field-selector reason=Killing)"
+
+# --- what cannot start ---
+becomes "never: ErrImageNeverPull" ErrImageNeverPull 10 never '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "pull: ImagePullBackOff" PullBackOff 20 pull '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "noconf: CreateContainerConfigError" CreateContainerConfigError 10 noconf '{.status.containerStatuses[0].state.waiting.reason}'
+has "noconf: says why" "couldn't find key absent in ConfigMap default/cfg" "$(get noconf '{.status.containerStatuses[0].state.waiting.message}')"
+
+# --- limits ---
+k run lim --image=$image --overrides="{\"spec\":{\"hostNetwork\":true,\"nodeName\":\"$node\",\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":\"c\",\"image\":\"$image\",\"command\":[\"sleep\",\"3600\"],\"resources\":{\"requests\":{\"cpu\":\"100m\"},\"limits\":{\"memory\":\"48Mi\",\"cpu\":\"300m\"}}}]}}" >/dev/null
+becomes "lim: runs" Running 10 lim '{.status.phase}'
+uid=$(get lim '{.metadata.uid}')
+id=$(get lim '{.status.containerStatuses[0].containerID}')
+id=${id#*://}
+if [ -d /sys/fs/cgroup/memory ]; then
+    is "lim: memory" $((48 << 20)) "$(cgroup_of memory "$uid" "$id" memory.limit_in_bytes)"
+    is "lim: cpu quota" 30000 "$(cgroup_of cpu "$uid" "$id" cpu.cfs_quota_us)"
+    is "lim: cpu shares" 102 "$(cgroup_of cpu "$uid" "$id" cpu.shares)"
+else
+    is "lim: memory" $((48 << 20)) "$(cat /sys/fs/cgroup/kubepods/burstable/pod"$uid"/"$id"/memory.max)"
+    is "lim: cpu" "30000 100000" "$(cat /sys/fs/cgroup/kubepods/burstable/pod"$uid"/"$id"/cpu.max)"
+fi
+
+# --- kill -9: what runs is adopted ---
+becomes "grace: runs after its postStart hook" True 10 grace '{.status.conditions[?(@.type=="Ready")].status}'
+ids='{range .items[*]}{.metadata.name} {.status.phase} {range .status.containerStatuses[*]}{.restartCount} {.containerID} {.state.running.startedAt} {end}{"\n"}{end}'
+steady() { k get pods -o "jsonpath=$ids" | grep -E '^(vols|lim|grace|stubborn|ready|env) '; }
+was=$(steady)
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+sleep 0.5
+start
+sleep 2
+is "kill -9: nothing restarts, nothing changes" "$was" "$(steady)"
+has "kill -9: back-off goes on" CrashLoopBackOff "$(get crash '{.status.containerStatuses[0].state.waiting.reason}')"
+touch "$dir/host/go"
+becomes "kill -9: probes go on" True 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+kill -9 "$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$dir/state/runtime/containers/$id/"*.json 2>/dev/null | head -1)" 2>/dev/null
+start
+becomes "kill -9: what ended meanwhile restarts" 1 10 lim '{.status.containerStatuses[0].restartCount}'
+
+# --- deletion ---
+begin=$(date +%s)
+k delete pod grace --wait=true >/dev/null
+is "grace: postStart, preStop, SIGTERM in this order" "post pre term" "$(tr '\n' ' ' <"$dir/host/grace" | sed 's/ $//')"
+[ $(($(date +%s) - begin)) -lt 15 ] && ok "grace: goes as soon as it has ended" || fail "grace: waited for all of its grace"
+k delete pod stubborn --wait=true >/dev/null && ok "stubborn: killed after its grace"
+is "grace: no pod is left" "" "$(k get pod grace stubborn --ignore-not-found)"
+k delete pod vols --force --grace-period=0 >/dev/null 2>&1
+k delete pods --all --wait=true --grace-period=1 >/dev/null
+k delete configmap cfg secret/sec service/my-db >/dev/null 2>&1
+is "all pods are gone" "No resources found in default namespace." "$(k get pods)"
+for _ in $(seq 100); do
+    left=$(ls "$dir/state/node/pods" "$dir/log/pods" "$dir/run/runtime/sandboxes" | grep -v ':$' | grep . | wc -l)
+    [ "$left" = 0 ] && break
+    sleep 0.1
+done
+is "no folder of a pod is left" 0 "$left"
+is "no process is left" "" "$(pgrep -af "$dir/run" | grep -v "keelson up")"
+is "no mount is left" "" "$(grep " $dir/" /proc/self/mountinfo)"
+kill "$pid"
+wait "$pid"
+pid=
+is "no control group is left" "$before" "$(ls -d /sys/fs/cgroup/*/kubepods 2>/dev/null | wc -l)"
+grep -E " E | W " "$dir/out" | head -20
+exit $bad
