@@ -40,7 +40,7 @@ start() {
         --node-address 127.0.0.1 --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
     pid=$!
     for _ in $(seq 200); do
-        [ -s "$dir/kc" ] && k get node $node >/dev/null && return 0
+        [ -s "$dir/kc" ] && k wait --for=condition=Ready node/$node --timeout=1s >/dev/null && k run x --image=x --dry-run=server >/dev/null && return 0
         sleep 0.05
     done
     echo "keelson up did not start:"
@@ -76,7 +76,8 @@ logs() { cat "$dir/log/pods/default_$1_"*"/$2/"*.log 2>/dev/null | cut -d' ' -f4
 cgroup_of() { # CONTROLLER UID ID FILE
     cat /sys/fs/cgroup/"$1"/kubepods/*/pod"$2"/"$3"/"$4" /sys/fs/cgroup/"$1"/kubepods/pod"$2"/"$3"/"$4" 2>/dev/null | head -1
 }
-spec="hostNetwork: true, nodeName: $node"
+pid_of() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$dir/state/runtime/containers/$1/"*.json 2>/dev/null | head -1; }
+spec="enableServiceLinks: true"
 image="localhost/busybox:e2e"
 
 "$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
@@ -162,8 +163,8 @@ kind: Pod
 metadata: {name: ready}
 spec:
   {$spec, volumes: [{name: h, hostPath: {path: $dir/host}}], terminationGracePeriodSeconds: 1,
-  containers: [{name: c, image: $image, command: [sh, -c, 'mkdir /w; echo hi >/w/index.html; exec httpd -f -p 127.0.0.1:8081 -h /w'],
-  ports: [{name: web, containerPort: 8081, hostPort: 8081}], volumeMounts: [{name: h, mountPath: /h}], startupProbe: {tcpSocket: {port: 8081}, periodSeconds: 1, failureThreshold: 20},
+  containers: [{name: c, image: $image, command: [sh, -c, 'mkdir /w; echo hi >/w/index.html; exec httpd -f -p 8081 -h /w'],
+  ports: [{name: web, containerPort: 8081}], volumeMounts: [{name: h, mountPath: /h}], startupProbe: {tcpSocket: {port: 8081}, periodSeconds: 1, failureThreshold: 20},
   livenessProbe: {httpGet: {port: web, path: /}, periodSeconds: 1}, readinessProbe: {exec: {command: [test, -f, /h/go]}, periodSeconds: 1, failureThreshold: 1}}]}
 ---
 apiVersion: v1
@@ -238,6 +239,11 @@ uid=$(get vols '{.metadata.uid}')
 for _ in $(seq 50); do [ "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")" = blue ] && break; sleep 0.1; done
 is "vols: a changed ConfigMap arrives" blue "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")"
 
+is "vols: one network for both containers" "$(get vols '{.status.podIP}')" "$(get vols '{.status.podIPs[0].ip}')"
+nets=$(for id in $(get vols '{.status.containerStatuses[*].containerID}'); do readlink /proc/"$(pid_of "${id#*://}")"/ns/net; done | sort -u)
+is "vols: containers share the network namespace" 1 "$(echo "$nets" | grep -c net:)"
+[ "$nets" != "$(readlink /proc/self/ns/net)" ] && ok "vols: and it is not the node's" || fail "vols: the namespace is the node's"
+
 # --- ends ---
 becomes "failed: phase" Failed 20 failed '{.status.phase}'
 is "failed: exit code and reason" "7 Error" "$(get failed '{.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.reason}')"
@@ -280,7 +286,7 @@ becomes "noconf: CreateContainerConfigError" CreateContainerConfigError 10 nocon
 has "noconf: says why" "couldn't find key absent in ConfigMap default/cfg" "$(get noconf '{.status.containerStatuses[0].state.waiting.message}')"
 
 # --- limits ---
-k run lim --image=$image --overrides="{\"spec\":{\"hostNetwork\":true,\"nodeName\":\"$node\",\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":\"c\",\"image\":\"$image\",\"command\":[\"sleep\",\"3600\"],\"resources\":{\"requests\":{\"cpu\":\"100m\"},\"limits\":{\"memory\":\"48Mi\",\"cpu\":\"300m\"}}}]}}" >/dev/null
+k run lim --image=$image --overrides="{\"spec\":{\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":\"c\",\"image\":\"$image\",\"command\":[\"sleep\",\"3600\"],\"resources\":{\"requests\":{\"cpu\":\"100m\"},\"limits\":{\"memory\":\"48Mi\",\"cpu\":\"300m\"}}}]}}" >/dev/null
 becomes "lim: runs" Running 10 lim '{.status.phase}'
 uid=$(get lim '{.metadata.uid}')
 id=$(get lim '{.status.containerStatuses[0].containerID}')
@@ -310,7 +316,7 @@ touch "$dir/host/go"
 becomes "kill -9: probes go on" True 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
-kill -9 "$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$dir/state/runtime/containers/$id/"*.json 2>/dev/null | head -1)" 2>/dev/null
+kill -9 "$(pid_of "$id")"
 start
 becomes "kill -9: what ended meanwhile restarts" 1 10 lim '{.status.containerStatuses[0].restartCount}'
 
