@@ -3,6 +3,7 @@
 #define API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/stream.h"
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "object/object.h"
@@ -171,6 +172,9 @@ void api_service_claim(struct api *api, const struct val *service);             
 int api_op_subresource(struct api_op *op, const char *verb, int patch_type, struct val *body, bool *ret_handled);
 int api_scale_get(struct api_op *op, struct val **ret);
 
+/* api.c: may rq->user do what rq->info.tuple says? Forbidden: rq->err. */
+int api_authorize(struct api_rq *rq);
+
 /* --- verbs over HTTP --- */
 void api_read_get(struct api_rq *rq);
 void api_read_list(struct api_rq *rq);
@@ -203,6 +207,7 @@ struct api {
     struct api_conf conf;
     struct api_hooks hooks;
     struct api_alloc *alloc;
+    struct streams *streams;
     struct api_docs *docs;              /* made at the first request for one */
     struct api_check checks[16];
     unsigned n_checks;

@@ -14,8 +14,11 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->conf = *c;
     a->hooks = *h;
     a->started_wall_ns = env_wall_ns();
-    int rc = api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err);
+    a->streams = streams_new(l);
+    int rc = a->streams ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
+                          kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0) {
+        streams_free(a->streams);
         mem_free(a);
         return rc;
     }
@@ -96,7 +99,7 @@ static int forbidden(struct api_rq *rq, const char *why)
     return -KL_FORBIDDEN;
 }
 
-static int authorize(struct api_rq *rq)
+int api_authorize(struct api_rq *rq)
 {
     struct kl_call c;
     api_call_init(&c, rq->arena, rq->user.name);
@@ -177,7 +180,7 @@ static int enter(struct api_rq *rq, struct http_req *r)
         return -1;
     rq->pretty = rq->info.q.pretty;
     bool documents = !rq->info.tuple.is_resource;
-    if (authenticate(rq) < 0 || authorize(rq) < 0)
+    if (authenticate(rq) < 0 || api_authorize(rq) < 0)
         return -1;
     wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
     if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, &rq->accept) && !documents)

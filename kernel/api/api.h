@@ -50,6 +50,8 @@ struct api_conf {
 
 int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
             struct kl_err *err);
+/* Ends what streams from and to nodes; done(ctx) when the last call of a node has come back. Before api_free, when there were requests. */
+void api_stop(struct api *a, loop_fn done, void *ctx);
 void api_free(struct api *a);
 /* The http_handler; ctx is the api. */
 void api_handle(void *ctx, struct http_req *r);

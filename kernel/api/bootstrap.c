@@ -64,6 +64,7 @@ int api_bootstrap(struct api *api, struct kl_err *err)
 void api_free(struct api *a)
 {
     if (a) {
+        streams_free(a->streams);
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
     }

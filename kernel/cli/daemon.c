@@ -181,8 +181,9 @@ static void on_signal(void *ctx)
     if (d->stopping)
         return;
     d->stopping = true;
-    d->ending = 2;
+    d->ending = 3;
     api_objects_stop(d->objects);
+    api_stop(d->api, one_ended, d);
     loop_timer_start(d->loop, &d->patience, STOP_NS, out_of_patience, d);
     plugin_host_stop(d->host, one_ended, d);
     http_server_close(d->http, NS_PER_S, one_ended, d);

@@ -96,6 +96,11 @@ size_t remote_queued(const struct remote *r)
     return r->conn ? conn_raw_queued(r->conn) : 0;
 }
 
+bool remote_fixed(const struct remote *r)
+{
+    return r->conf.kind == REMOTE_PORTFORWARD && !r->spdy;
+}
+
 void remote_close_channel(struct remote *r, unsigned channel)
 {
     if (r->over || !r->spdy)

@@ -45,6 +45,7 @@ struct remote *remote_accept(struct http_req *r, const struct remote_conf *c, co
 /* One message (STREAM: to the client, the channel does not count). Copies. Stop past 256 KiB queued. */
 void remote_write(struct remote *r, unsigned channel, struct str bytes);
 size_t remote_queued(const struct remote *r);
+bool remote_fixed(const struct remote *r);                              /* PORTFORWARD: no ports but those of the start */
 /* No more from us. PORTFORWARD: closing its error channel ends a connection to a port altogether. */
 void remote_close_channel(struct remote *r, unsigned channel);
 /* EXEC: how it ended on the error channel, then a clean close. status: the Status as JSON; failure: its message, empty for success (older

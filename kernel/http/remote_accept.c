@@ -81,6 +81,8 @@ static int websocket_terms(struct http_req *req, struct remote *r, struct buf *h
     const struct row *row = choose(offered, websocket_rows, sizeof websocket_rows / sizeof *websocket_rows, r->conf.kind, &none);
     if (!row && !none)
         return kl_err_set(err, KL_FORBIDDEN, "unable to upgrade: unable to negotiate protocol: client supports [" STR_FMT "]", STR_ARG(offered));
+    if (r->conf.kind == REMOTE_PORTFORWARD && !(row && row->tunnel) && !r->conf.n_ports)
+        return kl_err_set(err, KL_BAD_REQUEST, "query parameter \"ports\" is required");
     r->version = row ? row->version : r->conf.kind == REMOTE_PORTFORWARD ? 4 : 1;
     r->base64 = row && row->base64;
     buf_printf(head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", accept);

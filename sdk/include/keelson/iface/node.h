@@ -16,6 +16,7 @@ struct kl_log_options {
     uint32_t follow, previous, timestamps;
     int64_t since_wall_ns;              /* 0: all */
     int64_t tail_lines, limit_bytes;    /* < 0: all */
+    uint32_t streams;                   /* 1 only stdout, 2 only stderr, 0 both */
 };
 
 struct kl_node {
