@@ -4,16 +4,17 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum key_state { KEY_WAITING = 1, KEY_READY, KEY_WORKING };
+enum key_state { KEY_WAITING = 1, KEY_READY, KEY_WORKING, KEY_RESTING };
 
 struct key {
     struct queue_key pub;               /* first: queue_key * is struct key * */
     struct queue *queue;
     struct list link;                   /* in ready */
-    struct loop_timer timer;            /* WAITING */
+    struct loop_timer timer;            /* WAITING, RESTING */
     enum key_state state;
     bool again;                         /* WORKING: added meanwhile */
     int64_t again_due_ns;
+    int64_t rested_ns;                  /* no change brings it back before */
     char text[];
 };
 
@@ -79,6 +80,17 @@ static void set_wait(struct key *k, int64_t delay_ns)
     loop_timer_start(k->queue->loop, &k->timer, delay_ns, make_ready, k);
 }
 
+static void drop(struct key *k)
+{
+    map_del(&k->queue->keys, k->pub.name);
+    mem_free(k);
+}
+
+static void rested(void *ctx)
+{
+    drop(ctx);
+}
+
 static struct key *new_key(struct queue *q, struct str name)
 {
     struct key *k = mem_alloc(sizeof *k + name.len + 1);
@@ -106,6 +118,8 @@ void queue_add(struct queue *q, struct str name, int64_t delay_ns)
             set_wait(k, delay_ns);
         return;
     }
+    if (due < k->rested_ns)
+        due = k->rested_ns;
     switch (k->state) {
     case KEY_READY:
         return;
@@ -113,8 +127,12 @@ void queue_add(struct queue *q, struct str name, int64_t delay_ns)
         if (due < k->timer.due_ns) {
             loop_timer_stop(&k->timer);
             q->stats.waiting--;
-            set_wait(k, delay_ns);
+            set_wait(k, due - loop_now(q->loop));
         }
+        return;
+    case KEY_RESTING:
+        loop_timer_stop(&k->timer);
+        set_wait(k, due - loop_now(q->loop));
         return;
     case KEY_WORKING:
         if (!k->again || due < k->again_due_ns)
@@ -132,6 +150,7 @@ struct queue_key *queue_next(struct queue *q)
     struct key *k = list_item(n, struct key, link);
     k->state = KEY_WORKING;
     k->again = false;
+    k->pub.rest_ns = 0;
     q->stats.ready--;
     q->stats.working++;
     return &k->pub;
@@ -149,6 +168,7 @@ void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t aga
 {
     struct key *k = (struct key *)pub;
     int64_t delay = again_ns > 0 ? again_ns : -1;
+    k->rested_ns = pub->rest_ns ? loop_now(q->loop) + pub->rest_ns : 0;
     q->stats.working--;
     q->stats.done++;
     if (failed) {
@@ -160,7 +180,7 @@ void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t aga
     }
     if (k->again) {
         int64_t left = k->again_due_ns - loop_now(q->loop);
-        left = left > 0 ? left : 0;
+        left = left > pub->rest_ns ? left : pub->rest_ns;
         /* A change is news: it does not wait for the back-off of what was tried before it, except right after a failure
          * that its own writes may have caused. */
         if (delay < 0 || left < delay)
@@ -170,8 +190,12 @@ void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t aga
         set_wait(k, delay);
         return;
     }
-    map_del(&q->keys, pub->name);
-    mem_free(k);
+    if (!pub->rest_ns) {
+        drop(k);
+        return;
+    }
+    k->state = KEY_RESTING;
+    loop_timer_start(q->loop, &k->timer, pub->rest_ns, rested, k);
 }
 
 struct queue_stats queue_stats(const struct queue *q)

@@ -1,7 +1,8 @@
 /* queue.h - keys to work on: a key waits at most once, is never worked on twice at a time, and comes back later when it failed. All [loop].
  *
  * Life of a key: queue_add -> waits for its time -> ready -> queue_next (in work) -> queue_done -> gone, or waits again: because it was
- * added meanwhile, because its work asked to come back, or with back-off because it failed.
+ * added meanwhile, because its work asked to come back, or with back-off because it failed. A key whose work was long rests before changes
+ * bring it back: a burst of changes costs one look at all of them, and no key takes more than a share of the loop.
  */
 #ifndef RECONCILE_QUEUE_H
 #define RECONCILE_QUEUE_H
@@ -14,6 +15,7 @@ struct queue;
 struct queue_key {
     struct str name;                    /* as added */
     unsigned failures;                  /* in a row */
+    int64_t rest_ns;                    /* set while in work: changes do not bring it back before that time is over */
 };
 
 #define QUEUE_BACKOFF_FIRST_NS (5 * 1000000LL)

@@ -12,6 +12,9 @@
 #include "reconcile/source.h"
 
 #define PORTION_NS (2 * NS_PER_MS)      /* longest that one runner keeps the loop at a time */
+#define REST_FACTOR 8                   /* a key rests that many times as long as its work took */
+#define REST_LEAST_NS (2 * NS_PER_MS)
+#define REST_MOST_NS (250 * NS_PER_MS)
 #define STACK_BYTES (1u << 20)
 
 struct job {
@@ -189,6 +192,13 @@ static void job_end_and_more(void *ctx)
     want_portion(r);
 }
 
+/* Work on the loop that takes long must not be done again for each of a burst of changes. */
+static void rest(struct queue_key *k, int64_t took_ns)
+{
+    int64_t ns = took_ns * REST_FACTOR;
+    k->rest_ns = ns < REST_LEAST_NS ? 0 : ns < REST_MOST_NS ? ns : REST_MOST_NS;
+}
+
 static void portion(void *ctx)
 {
     struct runner *r = ctx;
@@ -209,7 +219,9 @@ static void portion(void *ctx)
             thread_give(r, j);
             continue;
         }
+        int64_t began = env_mono_ns();
         job_run(j);
+        rest(k, env_mono_ns() - began);
         job_end(j);
         if (env_mono_ns() > until) {
             want_portion(r);
