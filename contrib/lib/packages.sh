@@ -2,7 +2,14 @@
 BUILD_PACKAGES="ca-certificates gcc cmake ninja-build pkg-config libc6-dev libconfig-dev libjansson-dev libnghttp2-dev libgnutls28-dev
   libcap-dev libarchive-dev libuv1-dev libwslay-dev zlib1g-dev libyaml-dev libmnl-dev libnftables-dev libseccomp-dev libzstd-dev"
 NODE_PACKAGES="crun conmon iproute2"
-TEST_PACKAGES="libcriterion-dev python3-minimal openssl curl busybox-static procps $NODE_PACKAGES"
+TEST_PACKAGES="$NODE_PACKAGES
+  busybox-static
+  curl
+  libcriterion-dev
+  nghttp2-server
+  openssl
+  procps
+  python3-minimal"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

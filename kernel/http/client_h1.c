@@ -198,6 +198,8 @@ static void parse(struct link *l)
         fail(l, "the answer is malformed");
     else if (rc > 0)
         finish(l, !h->closing && !h->in.len);
+    else if (current(l)->paused != l->conn.raw_paused)
+        conn_raw_pause(&l->conn, current(l)->paused);
 }
 
 int client_h1_input(struct link *l, struct str bytes)
