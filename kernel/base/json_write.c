@@ -42,7 +42,8 @@ void json_write_str(struct buf *b, struct str s)
         }
         from = i + 1;
     }
-    buf_add(b, s.at + from, s.len - from);
+    if (s.len)
+        buf_add(b, s.at + from, s.len - from);
     buf_add_c(b, '"');
 }
 

@@ -96,9 +96,14 @@ bool quantity_parse(struct str s, struct quantity *ret)
     return true;
 }
 
-static size_t put(char *ret, bool minus, uint64_t v, const char *suffix)
+/* v may be larger than 64 bits: the finest unit of the largest values. */
+static size_t put(char *ret, bool minus, __int128 v, const char *suffix)
 {
-    return (size_t)snprintf(ret, QUANTITY_TEXT, "%s%llu%s", minus ? "-" : "", (unsigned long long)v, suffix);
+    const int64_t part = (int64_t)1000000000 * 1000000000;
+    unsigned long long high = (unsigned long long)(v / part), low = (unsigned long long)(v % part);
+    if (!high)
+        return (size_t)snprintf(ret, QUANTITY_TEXT, "%s%llu%s", minus ? "-" : "", low, suffix);
+    return (size_t)snprintf(ret, QUANTITY_TEXT, "%s%llu%018llu%s", minus ? "-" : "", high, low, suffix);
 }
 
 size_t quantity_format(struct quantity q, char ret[QUANTITY_TEXT])
@@ -114,11 +119,11 @@ size_t quantity_format(struct quantity q, char ret[QUANTITY_TEXT])
     if (q.format == QUANTITY_BINARY && v >= (__int128)1024 * NANO && v % NANO == 0) {
         for (v /= NANO; v % 1024 == 0 && i < 6; i++)
             v /= 1024;
-        return put(ret, minus, (uint64_t)v, binary[i]);
+        return put(ret, minus, v, binary[i]);
     }
     for (; v % 1000 == 0 && i < 9; i++)
         v /= 1000;
-    return put(ret, minus, (uint64_t)v, q.format == QUANTITY_EXPONENT ? exponent[i] : decimal[i]);
+    return put(ret, minus, v, q.format == QUANTITY_EXPONENT ? exponent[i] : decimal[i]);
 }
 
 static int64_t divide_up(__int128 nano, __int128 unit)

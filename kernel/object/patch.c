@@ -167,6 +167,19 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
     return insert(a, root, &to, move || copy ? value : val_copy(a, value), path, err);
 }
 
+/* What is stored must be readable: patches may nest no deeper than texts may. */
+static bool too_deep(const struct val *v, int left)
+{
+    if (v->type < VAL_ARR)
+        return false;
+    if (left == 0)
+        return true;
+    val_each(kid, v)
+        if (too_deep(kid, left - 1))
+            return true;
+    return false;
+}
+
 struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
 {
     struct val *root = val_copy(a, old);
@@ -189,6 +202,10 @@ struct val *object_patch_json(struct arena *a, const struct val *old, const stru
     }
     if (!val_is(root, VAL_OBJ)) {
         kl_err_set(err, KL_INVALID, "the JSON patch leaves no object");
+        return NULL;
+    }
+    if (too_deep(root, JSON_DEPTH)) {
+        kl_err_set(err, KL_INVALID, "the JSON patch nests values more than %d deep", JSON_DEPTH);
         return NULL;
     }
     return root;

@@ -149,7 +149,7 @@ static struct val *get_double(struct reader *r, const struct wire *w)
     if (w->bytes.len != 8)
         return bad(r, "wrong wireType for a double"), NULL;
     memcpy(&d, w->bytes.at, 8);
-    if (d == (double)(int64_t)d && d < 9e15 && d > -9e15)
+    if (d < 9e15 && d > -9e15 && d == (double)(int64_t)d)
         return new_int(r, (int64_t)d, VAL_INT);
     snprintf(text, sizeof text, "%.17g", d);
     for (int p = 1; p < 17; p++) {      /* the shortest that reads back the same */
@@ -316,8 +316,10 @@ static struct val *member(struct reader *r, struct val *obj, const struct schema
 
 static int get_field(struct reader *r, const struct schema_field *f, const struct wire *w, struct val *obj)
 {
+    if (f->flags & F_INLINE_STRUCT && w->type != 2)
+        return bad(r, "wrong wireType");
     if (f->flags & F_INLINE_STRUCT)
-        return w->type == 2 && get_message(r, f->type, w->bytes, obj) ? 0 : -KL_BAD_REQUEST;
+        return get_message(r, f->type, w->bytes, obj) ? 0 : -KL_BAD_REQUEST;
     if (f->shape == SHAPE_MAP) {
         struct val *map = member(r, obj, f, VAL_OBJ);
         return map ? get_map_entry(r, f, w->bytes, map) : -KL_NO_MEMORY;

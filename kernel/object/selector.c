@@ -126,8 +126,8 @@ static int parse_term(struct scan *s, struct selector *sel)
     struct requirement *r = add(s->arena, sel, key, absent ? OP_ABSENT : in || eq ? OP_IN : not_in || ne ? OP_NOT_IN : OP_EXISTS, commas);
     if (!r)
         return kl_err_set(s->err, KL_NO_MEMORY, "out of memory");
-    if (in || not_in)
-        return value_list(s, r, commas);
+    if ((in || not_in) && value_list(s, r, commas) < 0)
+        return -1;
     if (eq || ne)
         r->values[r->n++] = word(s);
     for (unsigned i = 0; i < r->n; i++)
@@ -356,15 +356,24 @@ static void write_one(struct buf *b, const struct requirement *r)
 
 void selector_write(struct buf *b, const struct selector *s)
 {
-    const struct requirement *at[256];
+    const struct requirement *few[64], **at = few;
     unsigned n = 0;
-    for (const struct requirement *r = s->first; r && n < 256; r = r->next)
+    for (const struct requirement *r = s->first; r; r = r->next)
+        n++;
+    if (n > 64 && !(at = mem_alloc(n * sizeof *at))) {
+        b->failed = true;
+        return;
+    }
+    n = 0;
+    for (const struct requirement *r = s->first; r; r = r->next)
         at[n++] = r;
     qsort(at, n, sizeof *at, by_text);
     for (unsigned i = 0; i < n; i++) {
         buf_add_z(b, i ? "," : "");
         write_one(b, at[i]);
     }
+    if (at != few)
+        mem_free(at);
 }
 
 struct str selector_exact(const struct selector *s, const char *field)

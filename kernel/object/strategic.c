@@ -100,7 +100,7 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
         }
         struct val *item = clean(m, f->type, p);
         if (!item || !val_push(added, item))
-            return kl_err_set(m->err, m->err->code ? m->err->code : KL_NO_MEMORY, "%s", m->err->code ? m->err->msg : "out of memory");
+            return m->err->code ? -m->err->code : kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     }
     /* Upstream puts new items in front, in the patch's order, unless an order is set. */
     val_each(old, list)
@@ -122,9 +122,15 @@ static bool replaces_list(const struct val *patch)
 static struct val *without_directives(struct merge *m, const struct schema_field *f, const struct val *patch)
 {
     struct val *list = val_new(m->arena, VAL_ARR);
-    val_each(p, patch)
-        if (!str_is(json_str(p, "$patch"), "replace") || p->n > 1)
-            val_push(list, f->type->kind == T_STRUCT ? clean(m, f->type, p) : val_copy(m->arena, p));
+    val_each(p, patch) {
+        if (str_is(json_str(p, "$patch"), "replace") && p->n == 1)
+            continue;
+        if (!val_push(list, f->type->kind == T_STRUCT ? clean(m, f->type, p) : val_copy(m->arena, p))) {
+            if (!m->err->code)
+                kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+            return NULL;
+        }
+    }
     return list;
 }
 
@@ -134,8 +140,8 @@ static int merge_list(struct merge *m, const struct schema_field *f, struct val 
     struct val *there = json_get(old, name);
     bool merges = f->flags & F_PATCH_MERGE;
     if (!merges || replaces_list(patch)) {
-        json_set(m->arena, old, name, without_directives(m, f, patch));
-        return 0;
+        struct val *list = without_directives(m, f, patch);
+        return list && json_set(m->arena, old, name, list) ? 0 : -KL_NO_MEMORY;
     }
     if (!val_is(there, VAL_ARR))
         there = json_set(m->arena, old, name, val_new(m->arena, VAL_ARR));
@@ -256,8 +262,8 @@ struct val *object_patch_strategic(struct arena *a, const struct schema_type *ty
 {
     struct merge m = { a, err };
     struct val *v = val_copy(a, old);
-    if (!val_is(patch, VAL_OBJ)) {
-        kl_err_set(err, KL_BAD_REQUEST, "a strategic merge patch must be an object");
+    if (!val_is(patch, VAL_OBJ) || !val_is(old, VAL_OBJ)) {
+        kl_err_set(err, KL_BAD_REQUEST, "a strategic merge patch must be an object, and changes one");
         return NULL;
     }
     if (!v || merge_struct(&m, type, v, patch) < 0 || arena_exhausted(a)) {

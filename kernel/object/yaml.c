@@ -215,58 +215,124 @@ static bool reads_back_as_text(struct str s)
     return text;
 }
 
-static bool plain_ok(struct str s)
+/* What a text holds, as libyaml's emitter looks at it: which styles may write it. */
+struct look {
+    bool plain, quoted, block;          /* without quotes, in single quotes, as lines behind | */
+    bool lines;
+};
+
+static uint32_t code_point(struct str s, size_t *i)
 {
-    if (!s.len || s.at[0] == ' ' || s.at[s.len - 1] == ' ' || s.at[s.len - 1] == ':')
-        return false;
-    if (strchr("-?:,[]{}#&*!|>'\"%@`=.+~0123456789", s.at[0]) && !(s.at[0] == '-' && s.len > 1 && s.at[1] != ' '))
-        if (!(s.at[0] >= '0' && s.at[0] <= '9') && s.at[0] != '.' && s.at[0] != '+')
-            return false;
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (c < 0x20 || c == 0x7f || (c == '#' && i && s.at[i - 1] == ' ') || (c == ':' && i + 1 < s.len && s.at[i + 1] == ' '))
-            return false;
-    }
-    if (memchr(s.at, ':', s.len) && s.at[0] >= '0' && s.at[0] <= '9')
-        return false;                   /* sexagesimals and times of YAML 1.1 */
-    return reads_back_as_text(s);
+    unsigned char c = (unsigned char)s.at[*i];
+    unsigned more = c < 0xc0 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    uint32_t v = more ? c & (0x3fu >> more) : c;
+    for (++*i; more && *i < s.len; more--)
+        v = v << 6 | ((unsigned char)s.at[(*i)++] & 0x3f);
+    return v;
 }
 
-static void write_text(struct buf *b, struct str s, int indent)
+static bool is_break(uint32_t c)
 {
-    bool lines = s.len && memchr(s.at, '\n', s.len);
-    bool block = lines && s.at[0] != ' ' && s.at[0] != '\n';
-    for (size_t i = 0; i < s.len && block; i++)
-        block = (unsigned char)s.at[i] >= 0x20 || s.at[i] == '\n' || s.at[i] == '\t';
-    if (plain_ok(s)) {
-        buf_add_str(b, s);
-    } else if (block) {
-        bool end = s.at[s.len - 1] == '\n', keep = end && s.len > 1 && s.at[s.len - 2] == '\n';
-        buf_add_z(b, keep ? "|+" : end ? "|" : "|-");
-        if (end)
-            s.len--;
-        while (s.at) {
-            struct str line = str_cut(&s, '\n');
-            buf_add_c(b, '\n');
-            for (int i = 0; line.len && i < indent; i++)
-                buf_lit(b, "  ");
-            buf_add_str(b, line);
+    return c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+static bool is_printable(uint32_t c)
+{
+    return c == '\n' || (c >= 0x20 && c <= 0x7e) || (c >= 0xa0 && c < 0xd800) || (c >= 0xe000 && c < 0xfffe && c != 0xfeff);
+}
+
+static struct look look_at(struct str s)
+{
+    struct look l = { .plain = s.len > 0, .quoted = true, .block = s.len > 0 };
+    bool special = false, before_space = true, before_break = false;
+    if (str_starts(s, STR("---")) || str_starts(s, STR("...")) || (s.len && strchr("#,[]{}&*!|>'\"%@`", s.at[0])))
+        l.plain = false;
+    for (size_t i = 0; i < s.len;) {
+        size_t at = i;
+        uint32_t c = code_point(s, &i);
+        bool last = i >= s.len, space_behind = last || s.at[i] == ' ' || s.at[i] == '\n' || s.at[i] == '\t';
+        special |= !is_printable(c) || (is_break(c) && c != '\n');
+        if ((at == 0 && (c == '?' || c == '-') && space_behind) || (c == ':' && space_behind) || (c == '#' && before_space))
+            l.plain = false;
+        if (c == ' ') {
+            l.plain &= at != 0 && !last && !before_break;
+            l.quoted &= !before_break;
+            l.block &= !last && at != 0;
+        } else if (is_break(c)) {
+            l.lines = true;
+            special |= before_space && at != 0 && !before_break;
+            l.block &= at != 0;
         }
-    } else if (!lines && memchr(s.at ? s.at : "", '\'', s.len) == NULL && s.len && !memchr(s.at, '\t', s.len)) {
-        bool control = false;
-        for (size_t i = 0; i < s.len; i++)
-            control |= (unsigned char)s.at[i] < 0x20 || s.at[i] == 0x7f;
-        if (control) {
-            json_write_str(b, s);
-        } else {
-            bool ambiguous = !reads_back_as_text(s);
-            buf_add_c(b, ambiguous ? '"' : '\'');
-            buf_add_str(b, s);
-            buf_add_c(b, ambiguous ? '"' : '\'');
-        }
-    } else {
-        json_write_str(b, s);
+        before_space = c == ' ' || is_break(c);
+        before_break = is_break(c);
     }
+    l.plain &= !special && !l.lines;
+    l.quoted &= !special && !l.lines;
+    l.block &= !special;
+    return l;
+}
+
+static void write_double(struct buf *b, struct str s)
+{
+    buf_add_c(b, '"');
+    for (size_t i = 0; i < s.len;) {
+        size_t at = i;
+        uint32_t c = code_point(s, &i);
+        if (c == '"' || c == '\\')
+            buf_printf(b, "\\%c", (char)c);
+        else if (c == '\n' || c == '\t' || c == '\r')
+            buf_add_z(b, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+        else if (is_printable(c) && !is_break(c))
+            buf_add(b, s.at + at, i - at);
+        else if (c < 0x100)
+            buf_printf(b, "\\x%02X", c);
+        else
+            buf_printf(b, c < 0x10000 ? "\\u%04X" : "\\U%08X", c);
+    }
+    buf_add_c(b, '"');
+}
+
+static void write_single(struct buf *b, struct str s)
+{
+    buf_add_c(b, '\'');
+    for (size_t i = 0; i < s.len; i++) {
+        buf_add_c(b, s.at[i]);
+        if (s.at[i] == '\'')
+            buf_add_c(b, '\'');
+    }
+    buf_add_c(b, '\'');
+}
+
+static void write_lines(struct buf *b, struct str s, int indent)
+{
+    bool end = s.at[s.len - 1] == '\n', keep = end && (s.len == 1 || s.at[s.len - 2] == '\n');
+    buf_add_z(b, keep ? "|+" : end ? "|" : "|-");
+    if (end)
+        s.len--;
+    while (s.at) {
+        struct str line = str_cut(&s, '\n');
+        buf_add_c(b, '\n');
+        for (int i = 0; line.len && i < indent; i++)
+            buf_lit(b, "  ");
+        buf_add_str(b, line);
+    }
+}
+
+/* Keys are written on one line. Texts that would read back as another type, or that look like times of YAML 1.1, are quoted. */
+static void write_text(struct buf *b, struct str s, int indent, bool key)
+{
+    struct look l = look_at(s);
+    bool base60 = s.len && memchr(s.at, ':', s.len) && (strchr("+-0123456789", s.at[0]) != NULL);
+    if (s.len && (!reads_back_as_text(s) || base60 || is_one_of(s, "y|Y|n|N|=|<<")))
+        write_double(b, s);
+    else if (l.plain)
+        buf_add_str(b, s);
+    else if (l.lines && l.block && !key)
+        write_lines(b, s, indent);
+    else if (l.quoted)
+        write_single(b, s);
+    else
+        write_double(b, s);
 }
 
 static int by_key(const void *a, const void *b)
@@ -297,7 +363,7 @@ static void write_map(struct buf *b, const struct val *v, int indent, bool in_li
     for (unsigned i = 0; i < n; i++) {
         if (i || !in_list)
             line_start(b, indent);
-        write_text(b, val_key(at[i]), 0);
+        write_text(b, val_key(at[i]), 0, true);
         buf_add_c(b, ':');
         write_value(b, at[i], indent, false);
     }
@@ -333,7 +399,7 @@ static void write_value(struct buf *b, const struct val *v, int indent, bool in_
     }
     buf_add_c(b, ' ');
     if (v->type == VAL_STR)
-        write_text(b, str_n(v->s, v->n), indent + 1);
+        write_text(b, str_n(v->s, v->n), indent + 1, false);
     else
         json_write(b, v);
     buf_add_c(b, '\n');
@@ -350,7 +416,7 @@ void object_write_yaml(struct buf *b, const struct val *v)
             write_value(b, item, 0, true);
         }
     } else if (v->type == VAL_STR) {
-        write_text(b, val_str(v), 1);
+        write_text(b, val_str(v), 1, false);
         buf_add_c(b, '\n');
     } else {
         json_write(b, v);

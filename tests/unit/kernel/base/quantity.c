@@ -35,3 +35,15 @@ Test(quantity, values_round_up)
     cr_expect_eq(quantity_text_milli(STR("1u"), 0), 1);
     cr_expect_eq(quantity_text_value(STR("1Gi"), 0), 1 << 30);
 }
+
+/* The finest unit of a large value needs more than 64 bits. */
+Test(quantity, large_and_fine_keeps_every_digit)
+{
+    struct quantity q, again;
+    char text[QUANTITY_TEXT];
+    cr_assert(quantity_parse(STR("922337308265477.000000000005155806"), &q));
+    quantity_format(q, text);
+    cr_expect_str_eq(text, "922337308265477000000001n");
+    cr_assert(quantity_parse(str_of(text), &again));
+    cr_expect_eq(quantity_cmp(q, again), 0);
+}

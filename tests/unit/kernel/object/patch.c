@@ -1,0 +1,152 @@
+/* JSON, merge and strategic merge patches: what they make, what they refuse, and that they leave the old object alone. */
+#include "base/cleanup.h"
+#include "object/object.h"
+
+#include <criterion/criterion.h>
+
+#define POD "io.k8s.api.core.v1.Pod"
+
+enum how { JSON = 1, MERGE, STRATEGIC };
+
+static const char *patched(struct arena *a, enum how how, const char *type, const char *old, const char *patch, struct kl_err *err)
+{
+    struct buf before = BUF_INIT(0), after = BUF_INIT(0);
+    kl_err_init(err);
+    struct val *o = json_parse(a, str_of(old), err), *p = json_parse(a, str_of(patch), err);
+    cr_assert(o && p, "%s", err->msg);
+    json_write(&before, o);
+    struct val *v = how == JSON ? object_patch_json(a, o, p, err) : how == MERGE ? object_patch_merge(a, o, p, err) :
+                    object_patch_strategic(a, schema_type_by_name(str_of(type ? type : POD)), o, p, err);
+    json_write(&after, o);
+    cr_expect_str_eq(before.at, after.at, "the old object changed: %s", patch);
+    buf_clear(&after);
+    if (v)
+        json_write(&after, v);
+    const char *text = v ? arena_dup(a, buf_str(&after)) : NULL;
+    buf_free(&before);
+    buf_free(&after);
+    return text;
+}
+
+struct row {
+    enum how how;
+    const char *type, *old, *patch, *result;    /* result NULL: refused, with error in its text */
+    const char *error;
+};
+
+static void check(const struct row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct arena *a = arena_new(0);
+        struct kl_err err;
+        const char *text = patched(a, rows[i].how, rows[i].type, rows[i].old, rows[i].patch, &err);
+        if (rows[i].result) {
+            cr_expect(text, "%s: %s", rows[i].patch, err.msg);
+            if (text)
+                cr_expect_str_eq(text, rows[i].result, "%s gives %s", rows[i].patch, text);
+        } else {
+            cr_expect_null(text, "%s gives %s", rows[i].patch, text);
+            cr_expect(err.code && strstr(err.msg, rows[i].error), "%s: '%s' lacks '%s'", rows[i].patch, err.msg, rows[i].error);
+        }
+        arena_free(a);
+    }
+}
+#define CHECK(rows) check(rows, sizeof rows / sizeof *rows)
+
+Test(patch, json_operations)
+{
+    static const struct row rows[] = {
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/b\",\"value\":2}]", "{\"a\":1,\"b\":2}", NULL },
+        { JSON, NULL, "{\"a\":[1,3]}", "[{\"op\":\"add\",\"path\":\"/a/1\",\"value\":2},{\"op\":\"add\",\"path\":\"/a/-\",\"value\":4}]", "{\"a\":[1,2,3,4]}", NULL },
+        { JSON, NULL, "{\"a\":{\"x/y\":1,\"~\":2}}", "[{\"op\":\"remove\",\"path\":\"/a/x~1y\"},{\"op\":\"replace\",\"path\":\"/a/~0\",\"value\":3}]", "{\"a\":{\"~\":3}}", NULL },
+        { JSON, NULL, "{\"a\":[1,2,3]}", "[{\"op\":\"move\",\"from\":\"/a/0\",\"path\":\"/a/2\"}]", "{\"a\":[2,3,1]}", NULL },
+        { JSON, NULL, "{\"a\":{\"b\":1}}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/c\"}]", "{\"a\":{\"b\":1,\"c\":{\"b\":1}}}", NULL },
+        { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":{\"k\":[]}}]", "{\"a\":[{\"k\":[]}]}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1},{\"op\":\"replace\",\"path\":\"\",\"value\":{\"z\":1}}]", "{\"z\":1}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]", NULL, "test failed" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":1}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/00\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":{}}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/a/b\"}]", NULL, "into itself" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", NULL, "unexpected operation 'jump'" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a\"}]", NULL, "has no value" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", NULL, "cannot be removed" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]", NULL, "leaves no object" },
+        { JSON, NULL, "{\"a\":1}", "{\"a\":2}", NULL, "must be an array" },
+    };
+    CHECK(rows);
+}
+
+/* What can be stored must be readable again: texts may nest JSON_DEPTH levels. */
+Test(patch, json_nests_no_deeper_than_texts)
+{
+    struct arena *a = arena_new(0);
+    struct buf ops = BUF_INIT(0), path = BUF_INIT(0);
+    struct kl_err err;
+    buf_lit(&ops, "[");
+    for (int i = 0; i < JSON_DEPTH + 1; i++) {
+        buf_lit(&path, "/a");
+        buf_printf(&ops, "%s{\"op\":\"add\",\"path\":\"%s\",\"value\":{}}", i ? "," : "", path.at);
+    }
+    buf_lit(&ops, "]");
+    cr_expect_null(patched(a, JSON, NULL, "{}", ops.at, &err));
+    cr_expect(strstr(err.msg, "deep"), "%s", err.msg);
+    buf_free(&ops);
+    buf_free(&path);
+    arena_free(a);
+}
+
+Test(patch, merge)
+{
+    static const struct row rows[] = {
+        { MERGE, NULL, "{\"a\":{\"b\":1,\"c\":2},\"d\":[1]}", "{\"a\":{\"b\":null,\"e\":{\"f\":null,\"g\":1}},\"d\":[2]}", "{\"a\":{\"c\":2,\"e\":{\"g\":1}},\"d\":[2]}", NULL },
+        { MERGE, NULL, "{\"a\":1}", "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}", NULL },
+        { MERGE, NULL, "{\"a\":1}", "{}", "{\"a\":1}", NULL },
+        { MERGE, NULL, "{\"a\":1}", "[1]", NULL, "must be an object" },
+    };
+    CHECK(rows);
+}
+
+#define SPEC(s) "{\"spec\":{" s "}}"
+Test(patch, strategic_lists)
+{
+    static const struct row rows[] = {
+        /* a list of structs merges by its key; what is new goes in front */
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"2\"}]"),
+          SPEC("\"containers\":[{\"name\":\"b\",\"image\":\"3\"},{\"name\":\"c\",\"image\":\"4\"}]"),
+          SPEC("\"containers\":[{\"name\":\"c\",\"image\":\"4\"},{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"3\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"), SPEC("\"containers\":[{\"name\":\"a\",\"$patch\":\"delete\"}]"),
+          SPEC("\"containers\":[{\"name\":\"b\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"}]"), SPEC("\"containers\":[{\"$patch\":\"replace\"},{\"name\":\"z\",\"image\":\"i\"}]"),
+          SPEC("\"containers\":[{\"name\":\"z\",\"image\":\"i\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"),
+          SPEC("\"$setElementOrder/containers\":[{\"name\":\"b\"},{\"name\":\"a\"}],\"containers\":[{\"name\":\"a\",\"image\":\"i\"}]"),
+          SPEC("\"containers\":[{\"name\":\"b\"},{\"name\":\"a\",\"image\":\"i\"}]"), NULL },
+        /* an atomic list is replaced */
+        { STRATEGIC, NULL, SPEC("\"tolerations\":[{\"key\":\"a\"}]"), SPEC("\"tolerations\":[{\"key\":\"b\"}]"), SPEC("\"tolerations\":[{\"key\":\"b\"}]"), NULL },
+        /* a set of texts */
+        { STRATEGIC, NULL, "{\"metadata\":{\"finalizers\":[\"a\",\"b\"]}}", "{\"metadata\":{\"$deleteFromPrimitiveList/finalizers\":[\"a\"],\"finalizers\":[\"c\",\"b\"]}}",
+          "{\"metadata\":{\"finalizers\":[\"b\",\"c\"]}}", NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"}]"), SPEC("\"containers\":[{\"image\":\"x\"}]"), NULL, "does not contain declared merge key: name" },
+        { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[{\"name\":\"a\",\"$patch\":\"burn\"}]"), NULL, "unknown patch type: burn" },
+        { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[{\"name\":\"a\",\"resources\":{\"$patch\":\"burn\"}}]"), NULL, "unknown patch type: burn" },
+        { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"tolerations\":[{\"$patch\":\"burn\"}]"), NULL, "unknown patch type: burn" },
+        { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[3]"), NULL, "is not an object" },
+        { STRATEGIC, NULL, "\"text\"", "{\"$patch\":\"replace\"}", NULL, "must be an object" },
+        { STRATEGIC, NULL, "{}", "[]", NULL, "must be an object" },
+    };
+    CHECK(rows);
+}
+
+Test(patch, strategic_structs)
+{
+    static const struct row rows[] = {
+        { STRATEGIC, NULL, "{\"metadata\":{\"labels\":{\"a\":\"1\",\"b\":\"2\"}}}", "{\"metadata\":{\"labels\":{\"a\":null,\"c\":\"3\"}}}", "{\"metadata\":{\"labels\":{\"b\":\"2\",\"c\":\"3\"}}}", NULL },
+        { STRATEGIC, NULL, "{\"metadata\":{\"labels\":{\"a\":\"1\"}}}", "{\"metadata\":{\"labels\":{\"$patch\":\"replace\",\"c\":\"3\"}}}", "{\"metadata\":{\"labels\":{\"c\":\"3\"}}}", NULL },
+        { STRATEGIC, NULL, SPEC("\"nodeName\":\"n\",\"hostname\":\"h\""), SPEC("\"$patch\":\"replace\",\"nodeName\":\"m\""), SPEC("\"nodeName\":\"m\""), NULL },
+        { STRATEGIC, "io.k8s.api.apps.v1.Deployment", SPEC("\"strategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":1}}"),
+          SPEC("\"strategy\":{\"$retainKeys\":[\"type\"],\"type\":\"Recreate\"}"), SPEC("\"strategy\":{\"type\":\"Recreate\"}"), NULL },
+        { STRATEGIC, NULL, "{\"a\":1}", "{\"$patch\":\"delete\"}", "{}", NULL },
+    };
+    CHECK(rows);
+}

@@ -1,0 +1,97 @@
+/* YAML: what is read, what is refused, and that every text comes back as it was. */
+#include "base/cleanup.h"
+#include "object/object.h"
+
+#include <criterion/criterion.h>
+
+Test(yaml, reads)
+{
+    static const char *const rows[][2] = {
+        { "a: 1\nb: [x, 2.5, true, ~, \"1\"]\n", "{\"a\":1,\"b\":[\"x\",2.5,true,null,\"1\"]}" },
+        { "a:\n- b: |\n    one\n    two\n- >-\n  folded\n  text\n", "{\"a\":[{\"b\":\"one\\ntwo\\n\"},\"folded text\"]}" },
+        { "{\"a\": {\"b\": []}}", "{\"a\":{\"b\":[]}}" },
+        { "a: 0x1F\nb: 0o17\nc: 017\ne: 1e3\nf: 1.5.2\n", "{\"a\":31,\"b\":15,\"c\":15,\"e\":1e3,\"f\":\"1.5.2\"}" },
+        { "a: yes\nb: \"yes\"\nc: 'no'\nd: off\n", "{\"a\":true,\"b\":\"yes\",\"c\":\"no\",\"d\":false}" },
+        { "---\nx: 12:30:45\ny: 2026-01-01\n", "{\"x\":\"12:30:45\",\"y\":\"2026-01-01\"}" },
+        { "3: x\ntrue: y\n", "{\"3\":\"x\",\"true\":\"y\"}" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct buf b = BUF_INIT(0);
+        struct kl_err err;
+        kl_err_init(&err);
+        struct val *v = object_parse_yaml(a, str_of(rows[i][0]), &err);
+        cr_assert(v, "%s: %s", rows[i][0], err.msg);
+        json_write(&b, v);
+        cr_expect_str_eq(b.at, rows[i][1], "%s gives %s", rows[i][0], b.at);
+        buf_free(&b);
+        arena_free(a);
+    }
+}
+
+Test(yaml, refuses)
+{
+    static const char *const rows[][2] = {
+        { "a: *b\n", "aliases" }, { "a: &x 1\nb: *x\n", "aliases" }, { "a: 1\na: 2\n", "already set" }, { "? [a]\n: b\n", "key is not text" },
+        { "a: [1\n", "line" }, { "\ta: 1\n", "line" }, { "", "empty" }, { "# only words\n", "empty" }, { "a: \"\\q\"\n", "line" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct kl_err err;
+        kl_err_init(&err);
+        cr_expect_null(object_parse_yaml(a, str_of(rows[i][0]), &err), "%s", rows[i][0]);
+        cr_expect(err.code == KL_BAD_REQUEST && strstr(err.msg, rows[i][1]), "%s: %s", rows[i][0], err.msg);
+        arena_free(a);
+    }
+}
+
+Test(yaml, nests_no_deeper_than_json)
+{
+    struct arena *a = arena_new(0);
+    struct buf b = BUF_INIT(0);
+    struct kl_err err;
+    for (int i = 0; i < JSON_DEPTH + 1; i++)
+        buf_lit(&b, "[");
+    for (int i = 0; i < JSON_DEPTH + 1; i++)
+        buf_lit(&b, "]");
+    cr_expect_null(object_parse_yaml(a, buf_str(&b), &err));
+    cr_expect_eq(err.code, KL_TOO_LARGE);
+    buf_free(&b);
+    arena_free(a);
+}
+
+Test(yaml, every_text_comes_back)
+{
+    static const char *const texts[] = {
+        "", " ", "a", " a", "a ", "a: b", "a:", ":a", "a #b", "#a", "- a", "-", "-a", "--- a", "...", "... a", "?", "? a", "?a", "true", "null", "~", "1", "-1", "1.5",
+        "0x10", "1e3", ".5", "12:30", "1:2:3", "yes", "a\nb", "a\n", "a\n\n", "\na", "\n", " \n", "a \nb", " a\nb", "a\n b\n", "a\tb", "'", "it's", "\"", "a\"b", "\\", "\\n",
+        "{", "[a]", "&a", "*a", "!a", "|", ">", "%a", "@a", "`a", "a,b", "a\rb", "\x7f", "\xc2\x85", "\xc2\x80", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xc3\xa9", "\xf0\x9f\x98\x80",
+        "=", "<<", "2026-01-01", "#!/bin/sh\necho \"a: b\"\n\n  x\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct arena *a = arena_new(0);
+        struct buf b = BUF_INIT(0);
+        struct kl_err err;
+        kl_err_init(&err);
+        struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("list"));
+        json_set_str(a, v, str_of(texts[i]), str_of(texts[i]));
+        val_push(list, val_of_str(a, str_of(texts[i])));
+        object_write_yaml(&b, v);
+        struct val *back = object_parse_yaml(a, buf_str(&b), &err);
+        cr_expect(back && val_equal(v, back), "text %zu is written as\n%s", i, b.at);
+        buf_free(&b);
+        arena_free(a);
+    }
+}
+
+Test(yaml, writes_as_upstream)
+{
+    struct arena *a = arena_new(0);
+    struct buf b = BUF_INIT(0);
+    struct kl_err err;
+    struct val *v = json_parse(a, STR("{\"b\":[{\"x\":1,\"y\":[2]},\"s\"],\"a\":{},\"c\":\"1\",\"d\":\"x\\ny\\n\",\"e\":[],\"f\":null,\"g\":\"on\",\"h\":\"a: b\"}"), &err);
+    object_write_yaml(&b, v);
+    cr_expect_str_eq(b.at, "a: {}\nb:\n- x: 1\n  \"y\":\n  - 2\n- s\nc: \"1\"\nd: |\n  x\n  y\ne: []\nf: null\ng: \"on\"\nh: 'a: b'\n");
+    buf_free(&b);
+    arena_free(a);
+}
