@@ -9,7 +9,7 @@ TEST_PACKAGES="$NODE_PACKAGES
   nghttp2-server
   openssl
   procps
-  python3-minimal"
+  python3"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
