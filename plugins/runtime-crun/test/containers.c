@@ -66,7 +66,9 @@ TEST(runs_to_its_end)
     char *log = harness_log(&h, "main");
     cr_assert(strstr(log, "stdout F yes pod a b box box\n"), "%s", log);
     cr_assert(strstr(log, "stderr F err\n"), "%s", log);
-    cr_assert(strstr(log, "stdout P part\n") && strstr(log, "stdout F 4\n"), "no descriptor leaks in (0, 1, 2 and ls's own): %s", log);
+    /* conmon reads both writes at once or one by one. */
+    bool whole = strstr(log, "stdout F part4\n"), parts = strstr(log, "stdout P part\n") && strstr(log, "stdout F 4\n");
+    cr_assert(whole || parts, "no descriptor leaks in (0, 1, 2 and ls's own): %s", log);
     cr_assert(strstr(log, "stdout F /tmp\n"), "%s", log);
     finish(s);
 }
