@@ -1,12 +1,7 @@
 /* agent.c - an instance's life, its keys, the thread that waits for containers, and small helpers of all parts. */
 #include "probes.h"
 
-#include <arpa/inet.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <stdlib.h>
 
 #define WAIT_NS  (600 * NS_PER_S)           /* the runtime's wait ends early when the agent closes */
 #define SWEEP_NS (15 * NS_PER_S)
@@ -86,44 +81,6 @@ struct kl_call call_within(const struct agent *a, const struct kl_call *c, int64
     return sub;
 }
 
-static void find_address(struct agent *a)
-{
-    struct ifaddrs *all = NULL;
-    snprintf(a->ip, sizeof a->ip, "127.0.0.1");
-    if (a->conf->node_ip && a->conf->node_ip[0]) {
-        snprintf(a->ip, sizeof a->ip, "%s", a->conf->node_ip);
-        return;
-    }
-    if (getifaddrs(&all) != 0)
-        return;
-    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_LOOPBACK) || !(i->ifa_flags & IFF_UP))
-            continue;
-        struct sockaddr_in at;
-        memcpy(&at, i->ifa_addr, sizeof at);
-        inet_ntop(AF_INET, &at.sin_addr, a->ip, sizeof a->ip);
-        break;
-    }
-    freeifaddrs(all);
-}
-
-static int find_name(struct agent *a, struct kl_call *c)
-{
-    if (a->conf->node && a->conf->node[0]) {
-        snprintf(a->node, sizeof a->node, "%s", a->conf->node);
-    } else {
-        char host[128];
-        if (gethostname(host, sizeof host) != 0)
-            return kl_fail(c, KL_INTERNAL, "the host has no name");
-        host[sizeof host - 1] = '\0';
-        snprintf(a->node, sizeof a->node, "%s", host);
-    }
-    for (char *p = a->node; *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    return 0;
-}
-
 int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
 {
     struct agent *a = mem_alloc(sizeof *a);
@@ -138,13 +95,13 @@ int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->up_lock, NULL);
     pthread_cond_init(&a->idle, NULL);
-    int rc = a->env && a->objects && a->plugins ? find_name(a, c)
+    int rc = a->env && a->objects && a->plugins ? identity_name(a, c)
                                                 : kl_fail(c, KL_UNAVAILABLE, "the host lacks a service that '%s' needs", h->instance);
     if (rc < 0) {
         agent_close(a);
         return rc;
     }
-    find_address(a);
+    identity_address(a);
     rc = fs_mkdirs(a->conf->state_dir, 0711, &c->err);
     if (rc < 0) {
         agent_close(a);

@@ -83,6 +83,10 @@ int agent_reconcile(void *self, struct kl_call *c, const char *key, int64_t *aga
 int agent_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj,
               struct kl_bytes *ret);
 
+/* identity.c: from the configuration, else from the machine. */
+void identity_address(struct agent *a);
+int identity_name(struct agent *a, struct kl_call *c);
+
 /* A call of our own, for threads of ours. Lives in *o; done frees what the callee gave out. */
 struct own_call {
     struct kl_call call;
@@ -190,8 +194,7 @@ enum action_type { ACT_START = 1, ACT_STOP };
 struct action {
     enum action_type type;
     struct ctr *ctr;
-    const char *reason, *message;
-    int64_t grace_s;                        /* STOP; < 0: the pod's */
+    const char *message;                    /* STOP: why, when it is to be restarted; NULL: it has done its work */
 };
 struct plan {
     bool need_sandbox, finished;            /* finished: nothing will ever start again */
@@ -296,6 +299,7 @@ __attribute__((format(printf, 3, 4))) void event_node(struct agent *a, const cha
 
 /* rotate.c, plugin.c */
 void rotate_logs(struct agent *a, struct kl_call *c, const struct val *list);
+void rotate_drop(struct arena *ar, const char *path);   /* a log and its rotated parts */
 const char *node_name(void *self);
 
 /* Short hands for building and reading. */

@@ -8,8 +8,10 @@ static const char *const warnings[] = {
     "ErrImageNeverPull", "FailedToken", "DeadlineExceeded", "FailedKillPod", "ProbeUnsupported", "InvalidDiskCapacity",
 };
 
-static const char *type_of(const char *reason)
+static const char *type_of(const char *reason, const char *message)
 {
+    if (strncmp(message, "Back-off pulling", 16) == 0)
+        return "Normal";                    /* as upstream: a restart's back-off is a warning, an image's is not */
     for (size_t i = 0; i < sizeof warnings / sizeof *warnings; i++)
         if (strcmp(warnings[i], reason) == 0)
             return "Warning";
@@ -20,7 +22,7 @@ static void send(struct agent *a, struct arena *ar, struct val *about, const cha
 {
     struct kl_bytes text = agent_text(ar, about);
     if (text.at)
-        a->objects->event(a->host, text, type_of(reason), reason, message);
+        a->objects->event(a->host, text, type_of(reason, message), reason, message);
 }
 
 void event_pod(struct agent *a, const struct pod_view *v, const struct ctr *k, const char *reason, const char *fmt, ...)

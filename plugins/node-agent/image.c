@@ -29,6 +29,7 @@ static int pull(struct agent *a, struct kl_call *c, struct pod_view *v, struct c
     int rc = a->rt->image_pull(a->rt_self, c, ref, none, &got);
     if (rc < 0) {
         event_pod(a, v, k, "Failed", "Failed to pull image \"%s\": %s", ref, c->err.msg);
+        event_pod(a, v, k, "Failed", "Error: ErrImagePull");
         return held(a, c, k, "ErrImagePull");
     }
     event_pod(a, v, k, "Pulled", "Successfully pulled image \"%s\" in %lldms", ref,

@@ -30,9 +30,9 @@ bool plan_restarts(const struct pod_view *v, const struct ctr *k)
     return true;
 }
 
-static void act(struct plan *p, enum action_type type, struct ctr *k, const char *reason, const char *message)
+static void act(struct plan *p, enum action_type type, struct ctr *k, const char *message)
 {
-    p->act[p->n++] = (struct action){ type, k, reason, message, -1 };
+    p->act[p->n++] = (struct action){ type, k, message };
 }
 
 static bool over(const struct pod_view *v, const struct ctr *k)
@@ -80,7 +80,7 @@ static void start(struct plan *p, struct ctr *k, const struct clocks *t)
     if (k->mem->retry_ns > t->mono_ns)
         plan_sooner(&p->again_ns, k->mem->retry_ns - t->mono_ns);
     else
-        act(p, ACT_START, k, NULL, NULL);
+        act(p, ACT_START, k, NULL);
 }
 
 /* Long runs make the next restart immediate again. */
@@ -127,9 +127,9 @@ static void keep_running(struct plan *p, struct ctr *k)
         return;
     const char *why = stop_reason(k);
     if (why)
-        act(p, ACT_STOP, k, "Killing", why);
+        act(p, ACT_STOP, k, why);
     else if (image_changed(k))
-        act(p, ACT_STOP, k, "Killing", "definition changed");
+        act(p, ACT_STOP, k, "definition changed");
 }
 
 /* A container that should run: start, restart or leave alone. */
@@ -161,7 +161,7 @@ static void stop_sidecars(struct pod_view *v, struct plan *p)
     for (size_t i = v->n; i-- > 0;) {
         struct ctr *k = &v->ctrs[i];
         if (k->state == RUN_RUNNING && !str_is(ctr_id(k), k->mem->stop_id))
-            act(p, ACT_STOP, k, "Killing", "the pod's containers have ended");
+            act(p, ACT_STOP, k, NULL);
     }
 }
 

@@ -23,10 +23,11 @@ static int rotated(const char *dir, const char *base, struct dirent ***ret)
     return found < 0 ? -1 : kept;
 }
 
-static void drop_oldest(struct agent *a, struct arena *ar, const char *dir, const char *base)
+/* All but the newest `keep`. */
+static void drop_rotated(struct arena *ar, const char *dir, const char *base, int keep)
 {
     struct dirent **all;
-    int n = rotated(dir, base, &all), keep = (int)a->conf->log_files - 1;
+    int n = rotated(dir, base, &all);
     for (int i = 0; i < n; i++) {
         char *path = i < n - keep ? arena_printf(ar, "%s/%s", dir, all[i]->d_name) : NULL;
         if (path)
@@ -35,6 +36,16 @@ static void drop_oldest(struct agent *a, struct arena *ar, const char *dir, cons
     }
     if (n >= 0)
         free(all);
+}
+
+void rotate_drop(struct arena *ar, const char *path)
+{
+    char *dir = arena_dup(ar, str_of(path)), *base = dir ? strrchr(dir, '/') : NULL;
+    unlink(path);
+    if (!base)
+        return;
+    *base++ = '\0';
+    drop_rotated(ar, dir, base, 0);
 }
 
 static void rotate(struct agent *a, struct kl_call *c, struct arena *ar, const struct val *record)
@@ -53,7 +64,7 @@ static void rotate(struct agent *a, struct kl_call *c, struct arena *ar, const s
         rename(aside, path);                /* better too large than lost */
         return;
     }
-    drop_oldest(a, ar, dir, base);
+    drop_rotated(ar, dir, base, (int)a->conf->log_files - 1);
 }
 
 void rotate_logs(struct agent *a, struct kl_call *c, const struct val *list)

@@ -214,11 +214,21 @@ static int post_start(struct agent *a, struct kl_call *c, struct pod_view *v, st
     return 0;
 }
 
+/* The container before the last one, with what it wrote: one earlier life is kept, as users know it. */
 static void drop_old(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k)
 {
-    char *old = k->before ? arena_dup(v->arena, json_str(k->before, "id")) : NULL;
-    if (old && a->rt->container_remove(a->rt_self, c, old) < 0)
+    struct arena *ar = v->arena;
+    char *old = k->before ? arena_dup(ar, json_str(k->before, "id")) : NULL, *log = arena_dup(ar, json_str(k->before, "logPath"));
+    if (!old)
+        return;
+    if (a->rt->container_remove(a->rt_self, c, old) < 0)
         kl_log(a->host, KL_WARN, "removing an old container of pod '%s': %s", v->mem->key, c->err.msg);
+    if (log && log[0])
+        rotate_drop(ar, log);
+    char *tail = arena_printf(ar, "/messages/" STR_FMT ".%lld", STR_ARG(k->name), (long long)json_int(k->before, "metadata.attempt", 0));
+    char *message = tail ? pod_path(a, ar, v->uid, tail) : NULL;
+    if (message)
+        unlink(message);
 }
 
 int start_container(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k)

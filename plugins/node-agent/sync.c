@@ -89,7 +89,7 @@ static int prepare(struct agent *a, struct kl_call *c, struct pod_view *v, int64
             event_pod(a, v, NULL, "FailedMount", "%s", c->err.msg);
             v->mem->volume_event_ns = agent_mono(a) + 60 * NS_PER_S;
         }
-        plan_sooner(again_ns, v->mem->volumes_ok ? 30 * NS_PER_S : NS_PER_S);
+        plan_sooner(again_ns, v->mem->volumes_ok ? 30 * NS_PER_S : 5 * NS_PER_S);
         return v->mem->volumes_ok ? 0 : rc;
     }
     v->mem->volumes_ok = true;
@@ -108,9 +108,9 @@ static int64_t stop_grace(const struct pod_view *v, const struct action *act)
 {
     int64_t grace = json_int(v->spec, "terminationGracePeriodSeconds", 30);
     const struct val *probe = json_get(act->ctr->spec, STR("livenessProbe"));
-    if (strcmp(act->message, "failed startup probe") == 0)
+    if (act->message && strcmp(act->message, "failed startup probe") == 0)
         probe = json_get(act->ctr->spec, STR("startupProbe"));
-    else if (strcmp(act->message, "failed liveness probe") != 0)
+    else if (!act->message || strcmp(act->message, "failed liveness probe") != 0)
         probe = NULL;
     return json_int(probe, "terminationGracePeriodSeconds", grace);
 }
@@ -119,8 +119,10 @@ static bool act_on(struct agent *a, struct kl_call *c, struct pod_view *v, const
 {
     if (act->type == ACT_START)
         return start_container(a, c, v, act->ctr) >= 0;
-    event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s%s", STR_ARG(act->ctr->name), act->message,
-              strstr(act->message, "probe") ? ", will be restarted" : "");
+    if (act->message)
+        event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s, will be restarted", STR_ARG(act->ctr->name), act->message);
+    else
+        event_pod(a, v, act->ctr, "Killing", "Stopping container " STR_FMT, STR_ARG(act->ctr->name));
     return job_stop(a, c, v, act->ctr, stop_grace(v, act));
 }
 
@@ -133,9 +135,12 @@ static void note_backoff(struct agent *a, const struct pod_view *v)
             event_pod(a, v, k, "BackOff", "Back-off restarting failed container " STR_FMT " in pod " STR_FMT "_" STR_FMT "(" STR_FMT ")",
                       STR_ARG(k->name), STR_ARG(v->name), STR_ARG(v->ns), STR_ARG(v->uid));
         } else if (strcmp(k->mem->reason, "ErrImagePull") == 0 && k->mem->retry_ns > agent_mono(a)) {
+            char *why = arena_dup(v->arena, str_of(k->mem->message));
             snprintf(k->mem->reason, sizeof k->mem->reason, "ImagePullBackOff");
-            snprintf(k->mem->message, sizeof k->mem->message, "Back-off pulling image \"" STR_FMT "\": ErrImagePull",
-                     STR_ARG(json_str(k->spec, "image")));
+            snprintf(k->mem->message, sizeof k->mem->message, "Back-off pulling image \"" STR_FMT "\": ErrImagePull: %s",
+                     STR_ARG(json_str(k->spec, "image")), why ? why : "");
+            event_pod(a, v, k, "BackOff", "Back-off pulling image \"" STR_FMT "\"", STR_ARG(json_str(k->spec, "image")));
+            event_pod(a, v, k, "Failed", "Error: ImagePullBackOff");
         }
     }
 }
