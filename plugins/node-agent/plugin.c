@@ -1,5 +1,5 @@
 /* plugin.c - the descriptor of node-agent: a controller over this node's pods, and the node as the API server asks it. */
-#include "agent.h"
+#include "serve.h"
 
 static const struct kl_watch watches[] = {
     { sizeof(struct kl_watch), "/pods", "spec.nodeName=$(node)", NULL },
@@ -28,6 +28,11 @@ static const struct kl_node node = {
     .size = sizeof node,
     .life = { .open = agent_open, .close = agent_close },
     .name = node_name,
+    .logs = node_logs,
+    .exec = node_exec,
+    .attach = node_attach,
+    .dial = node_dial,
+    .stats = node_stats,
 };
 
 static const struct kl_provider provides[] = {
