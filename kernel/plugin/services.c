@@ -89,7 +89,14 @@ static int resources(const struct kl_host *h, struct kl_call *c, const char *con
     return objects(h)->ops->resources(objects(h), h->instance, c, ret);
 }
 
-static const struct kl_host_objects objects_table = { sizeof objects_table, get, list, create, update, patch, remove_object, event, resources };
+static int kind(const struct kl_host *h, struct kl_call *c, const char *resource, const char *api_version, const char *name, struct kl_kind *ret)
+{
+    (void)h;
+    return objects_kind(c, resource, api_version, name, ret);
+}
+
+static const struct kl_host_objects objects_table = { sizeof objects_table, get, list, create, update, patch, remove_object, event, resources,
+                                                      kind };
 
 /* --- keelson.host.queue/0 --- */
 

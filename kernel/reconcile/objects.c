@@ -48,7 +48,7 @@ int objects_read(struct store *s, struct kl_call *c, const struct kl_object_key 
 struct gathering {
     struct kl_call *call;
     struct selector *labels, *fields;
-    struct str resource, ns;            /* of an owner's dependents; ns.at NULL: all */
+    struct str resource, ns;            /* of an owner's dependents; at NULL: all */
     struct store_object **at;
     uint32_t n, cap;
     bool failed;
@@ -77,7 +77,7 @@ static bool gather(void *ctx, struct store_object *o)
 static bool gather_owned(void *ctx, struct str resource, struct store_object *o)
 {
     struct gathering *g = ctx;
-    if (!str_eq(resource, g->resource) || (g->ns.at && !str_eq(g->ns, store_object_ns(o))))
+    if ((g->resource.at && !str_eq(resource, g->resource)) || (g->ns.at && !str_eq(g->ns, store_object_ns(o))))
         return true;
     return gather(ctx, o);
 }
@@ -113,8 +113,24 @@ static int hand_out_all(struct kl_call *c, struct gathering *g, struct kl_object
     return 0;
 }
 
+static int list_dependents(struct store *s, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret)
+{
+    struct gathering g = { .call = c, .ns = o->ns ? str_of(o->ns) : STR_NONE };
+    if (!o->owner_uid || o->label_selector || o->field_selector)
+        return kl_fail(c, KL_BAD_REQUEST, "a list of all resources is by owner_uid, and by nothing else");
+    store_owned(s, str_of(o->owner_uid), gather_owned, &g);
+    if (g.n)
+        qsort(g.at, g.n, sizeof *g.at, by_key);
+    ret->revision = store_revision(s);
+    int rc = hand_out_all(c, &g, ret);
+    mem_free(g.at);
+    return rc;
+}
+
 int objects_list(struct store *s, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret)
 {
+    if (!o->resource)
+        return list_dependents(s, c, o, ret);
     _cleanup_arena_ struct arena *a = arena_new(1 << 20);
     const struct schema_kind *k = schema_resource_by_name(str_of(o->resource));
     struct gathering g = { .call = c };
@@ -153,5 +169,27 @@ int objects_resources(struct kl_call *c, const char *const **ret)
             at[used++] = k->resource;
     }
     *ret = at;
+    return 0;
+}
+
+/* References may name a version that is served no more: the group counts. */
+static const struct schema_kind *kind_of(const char *api_version, const char *kind)
+{
+    struct str version = str_of(api_version), group = STR("");
+    if (str_find(version, '/') >= 0)
+        group = str_cut(&version, '/');
+    const struct schema_kind *k = schema_kind_find(group, version, str_of(kind));
+    for (size_t i = 0; !k && i < schema_n_kinds(); i++)
+        if (str_is(group, schema_kind_at(i)->group) && strcmp(kind, schema_kind_at(i)->kind) == 0)
+            k = schema_kind_at(i);
+    return k;
+}
+
+int objects_kind(struct kl_call *c, const char *resource, const char *api_version, const char *kind, struct kl_kind *ret)
+{
+    const struct schema_kind *k = resource ? schema_resource_by_name(str_of(resource)) : kind_of(api_version, kind);
+    if (!k || !k->storage || !(k->storage->flags & K_STORED))
+        return resource ? no_kind(c, resource) : kl_fail(c, KL_NOT_FOUND, "there is no kind \"%s\" in \"%s\"", kind, api_version);
+    *ret = (struct kl_kind){ sizeof *ret, k->storage->resource, k->storage->flags & K_NAMESPACED ? KL_KIND_NAMESPACED : 0 };
     return 0;
 }

@@ -30,5 +30,6 @@ struct objects_ops {
 int objects_read(struct store *s, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret);
 int objects_list(struct store *s, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret);
 int objects_resources(struct kl_call *c, const char *const **ret);      /* [any] */
+int objects_kind(struct kl_call *c, const char *resource, const char *api_version, const char *kind, struct kl_kind *ret);      /* [any] */
 
 #endif

@@ -39,8 +39,8 @@ struct runner {
     struct loop *loop;
     struct runner_conf conf;
     struct queue *queue;
-    struct source *sources[32];
-    unsigned n_sources, n_working;
+    struct source **sources;
+    unsigned n_sources, cap_sources, n_working;
     bool posted;
     volatile bool stopping;             /* read by threads: a late sight of it costs one more poll */
     loop_fn gone;
@@ -239,20 +239,46 @@ static void on_key(void *ctx, struct str key)
         queue_add(r->queue, key, 0);
 }
 
+static int start_source(struct runner *r, struct store *s, const struct kl_watch *w, struct kl_err *err)
+{
+    struct source_conf sc = { .watch = w, .table = r->conf.table, .self = r->conf.self, .name = r->conf.name, .variable = r->conf.variable,
+                              .variable_ctx = r->conf.ctx, .key = on_key, .ctx = r };
+    if (r->n_sources == r->cap_sources) {
+        unsigned cap = r->cap_sources ? r->cap_sources * 2 : 8;
+        struct source **at = mem_resize(r->sources, cap * sizeof *at);
+        if (!at)
+            return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        r->sources = at;
+        r->cap_sources = cap;
+    }
+    int rc = source_start(s, &sc, &r->sources[r->n_sources], err);
+    r->n_sources += rc == 0;
+    return rc;
+}
+
+/* One watch of every kind that is kept. */
+static int start_all(struct runner *r, struct store *s, const struct kl_watch *w, struct kl_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < schema_n_kinds() && rc == 0; i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        struct kl_watch one = *w;
+        one.resource = k->resource;
+        if (k->flags & K_STORED && k->storage == k)
+            rc = start_source(r, s, &one, err);
+    }
+    return rc;
+}
+
 static int start_sources(struct runner *r, struct store *s, struct kl_err *err)
 {
     const struct kl_controller *t = r->conf.table;
-    if (t->watches.n > sizeof r->sources / sizeof *r->sources)
-        return kl_err_set(err, KL_INVALID, "controller '%s' has %u watches, at most 32 are possible", r->conf.name, t->watches.n);
-    for (uint32_t i = 0; i < t->watches.n; i++) {
-        struct source_conf sc = { .watch = KL_AT(struct kl_watch, t->watches, i), .table = t, .self = r->conf.self, .name = r->conf.name,
-                                  .variable = r->conf.variable, .variable_ctx = r->conf.ctx, .key = on_key, .ctx = r };
-        int rc = source_start(s, &sc, &r->sources[r->n_sources], err);
-        if (rc < 0)
-            return rc;
-        r->n_sources++;
+    int rc = 0;
+    for (uint32_t i = 0; i < t->watches.n && rc == 0; i++) {
+        const struct kl_watch *w = KL_AT(struct kl_watch, t->watches, i);
+        rc = strcmp(w->resource, "*") == 0 ? start_all(r, s, w, err) : start_source(r, s, w, err);
     }
-    return 0;
+    return rc;
 }
 
 int runner_start(struct loop *l, struct store *s, const struct runner_conf *c, struct runner **ret, struct kl_err *err)
@@ -309,6 +335,7 @@ void runner_free(struct runner *r)
         source_free(r->sources[i]);
     for (unsigned i = 0; i < r->threads.n; i++)
         pthread_join(r->threads.at[i], NULL);
+    mem_free(r->sources);
     queue_free(r->queue);
     pthread_mutex_destroy(&r->threads.lock);
     pthread_cond_destroy(&r->threads.more);

@@ -55,7 +55,7 @@ static struct kl_bytes bytes_of(struct store_object *o)
     return (struct kl_bytes){ s.at, s.len };
 }
 
-static void mapped_keys(struct source *x, struct store_object *old, struct store_object *o)
+static void mapped_keys(struct source *x, struct store_object *old, struct store_object *o, bool deleted)
 {
     _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
     struct kl_bytes out = { NULL, 0 };
@@ -63,6 +63,7 @@ static void mapped_keys(struct source *x, struct store_object *old, struct store
     if (!a)
         return;
     host_call_init(&c, a, x->conf.name);
+    c.flags |= deleted ? KL_CALL_DELETED : 0;
     if (x->conf.table->map(x->conf.self, &c, x->resource, bytes_of(old), bytes_of(o), &out) < 0) {
         log_warn(x->conf.name, "map of a change of '" STR_FMT "' failed: %s", STR_ARG(store_object_name(o)), c.err.msg);
         return;
@@ -79,12 +80,12 @@ static bool wanted(const struct source *x, struct store_object *o)
     return o && (!x->fields || selector_matches_text(x->fields, store_object_json(o)));
 }
 
-static void change(struct source *x, struct store_object *old, struct store_object *o)
+static void change(struct source *x, struct store_object *old, struct store_object *o, bool deleted)
 {
     if (!wanted(x, old) && !wanted(x, o))
         return;
     if (x->by_map) {
-        mapped_keys(x, old, o);
+        mapped_keys(x, old, o, deleted);
     } else if (x->owner_kind.at) {
         owner_key(x, o);
         if (old)
@@ -98,7 +99,7 @@ static void change(struct source *x, struct store_object *old, struct store_obje
 
 static bool listed(void *ctx, struct store_object *o)
 {
-    change(ctx, NULL, o);
+    change(ctx, NULL, o, false);
     return true;
 }
 
@@ -112,7 +113,7 @@ static void wake(void *ctx)
     struct kl_err err;
     kl_err_init(&err);
     while (store_watch_next(x->watch, &e, &expired))
-        change(x, e.old, e.object);
+        change(x, e.old, e.object, e.type == STORE_DELETED);
     if (!expired)
         return;
     log_warn(x->conf.name, "its watch of %s fell behind the history; everything is looked at again", x->resource);

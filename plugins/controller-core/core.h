@@ -6,9 +6,18 @@
 #include "meta.h"
 #include "pods.h"
 
-#define CORE_CONTROLLERS(X) X(endpointslice) X(endpoints) X(endpointslicemirroring)
+/* C name, provider's name */
+#define CORE_FIRST(X) X(endpointslice, "endpointslice")
+#define CORE_MORE(X) \
+    X(endpoints, "endpoints") X(endpointslicemirroring, "endpointslicemirroring") \
+    X(namespace, "namespace") X(garbage_collector, "garbage-collector") X(serviceaccount, "service-account") X(root_ca, "root-ca-cert-publisher")
+#define CORE_CONTROLLERS(X) CORE_FIRST(X) CORE_MORE(X)
 
-#define DECLARE(ID) extern const struct kl_controller ID##_controller;
+struct core_conf {
+    const char *ca;
+};
+
+#define DECLARE(ID, NAME) extern const struct kl_controller ID##_controller;
 CORE_CONTROLLERS(DECLARE)
 
 #define PODS       "/pods"

@@ -172,8 +172,7 @@ static bool matters(struct str old, struct str obj)
 
 int keys_of_pod(struct ctl_run *r, struct str old, struct str obj, struct buf *keys)
 {
-    bool deleted = old.len && str_eq(json_scan_path(old, "metadata.resourceVersion"), json_scan_path(obj, "metadata.resourceVersion"));
-    if (old.len && !deleted && !matters(old, obj) && json_scan_path(obj, "status.podIP").at)
+    if (old.len && !(r->call->flags & KL_CALL_DELETED) && !matters(old, obj))
         return 0;
     return keys_by_selector(r, SERVICES, old, obj, true, keys);
 }

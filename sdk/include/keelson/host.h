@@ -60,7 +60,7 @@ struct kl_object_key {
 
 struct kl_list_options {
     KL_STRUCT_HEAD;
-    const char *resource, *ns;          /* ns NULL: all namespaces */
+    const char *resource, *ns;          /* resource NULL: all, with owner_uid only; ns NULL: all namespaces */
     const char *label_selector, *field_selector;     /* NULL: all */
     const char *owner_uid;              /* NULL: all; else objects that name this uid among their ownerReferences (indexed) */
 };
@@ -80,6 +80,14 @@ struct kl_object_list {                 /* objects in key order */
     const struct kl_bytes *at;          /* n objects, in the call's arena or kept alive by it */
 };
 
+#define KL_KIND_NAMESPACED 1u
+
+struct kl_kind {
+    KL_STRUCT_HEAD;
+    const char *resource;               /* "group/plural" under which its objects are kept; valid until the call ends */
+    uint32_t flags;                     /* KL_KIND_* */
+};
+
 struct kl_host_objects {
     KL_STRUCT_HEAD;
     /* *ret stays valid until the call ends. */
@@ -97,8 +105,10 @@ struct kl_host_objects {
     /* Records an Event about an object ({"apiVersion","kind","namespace","name","uid"[,"fieldPath"]}), with upstream's
      * counting of repeated ones. type "Normal" or "Warning". Lossy under load; never fails the caller. */
     void (*event)(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message);
-    /* Resource names of every kind served, "group/plural", NULL-terminated, in the call's arena; bit 0 of scope: namespaced. */
+    /* Resource names of every kind served, "group/plural", NULL-terminated, in the call's arena. */
     int (*resources)(const struct kl_host *h, struct kl_call *c, const char *const **ret);
+    /* The kind of a resource, or (resource NULL) of what apiVersion and kind in an object say. KL_NOT_FOUND: not served. */
+    int (*kind)(const struct kl_host *h, struct kl_call *c, const char *resource, const char *api_version, const char *kind, struct kl_kind *ret);
 };
 
 /* Work queues of a controller instance (iface/controller.h). */

@@ -14,7 +14,7 @@
 
 struct kl_watch {
     KL_STRUCT_HEAD;
-    const char *resource;               /* "apps/deployments" */
+    const char *resource;               /* "apps/deployments"; "*": every resource, also ones added later */
     const char *field_selector;         /* NULL: all; "$(instance)"-like expansion is the host's: "spec.nodeName=$(node)" */
     /* How a change becomes a key:
      *   NULL          "ns/name" of the object itself ("name" for cluster scope)
@@ -32,7 +32,7 @@ struct kl_controller {
     uint32_t workers;                   /* blocking: how many keys at once; 0: 1 */
     KL_ARRAY(struct kl_watch) watches;
     /* [loop] Keys that a change of an object under a "map" watch concerns: newline-separated in the call's arena, "" none.
-     * old is empty for ADDED, obj is the last state for DELETED. NULL when no watch says "map". */
+     * old is empty for ADDED, obj is the last state for DELETED (KL_CALL_DELETED is set then). NULL when no watch says "map". */
     int (*map)(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj, struct kl_bytes *ret);
     /* [loop], or [worker] with KL_CONTROLLER_BLOCKING. *again_ns: come back after that time (0: no). */
     int (*reconcile)(void *self, struct kl_call *c, const char *key, int64_t *again_ns);
