@@ -92,6 +92,9 @@ void api_send_text(struct api_rq *rq, int status, const char *content_type, stru
 /* An object of info.kind as JSON bytes that is not in the store (dry run, conversion). */
 void api_send_json(struct api_rq *rq, int status, const struct schema_kind *k, struct str json);
 
+/* --- auth.c: each sets rq->err and is < 0 when the answer is no --- */
+int api_authenticate(struct api_rq *rq);
+
 /* --- forms.c: an object in the form that was asked for --- */
 /* JSON, YAML, protobuf (enveloped), Table or PartialObjectMetadata of one object. */
 int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str json, struct store_object *o, struct buf *b);
@@ -191,6 +194,13 @@ struct api_docs;
 void api_docs_free(struct api_docs *d);                                         /* openapi.c: documents made so far */
 int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struct selector **ret_fields);
 
+/* --- token.c: tokens of service accounts --- */
+struct api_signer;
+int api_signer_new(const char *file, const char *domain, struct api_signer **ret, struct kl_err *err);
+void api_signer_free(struct api_signer *s);
+int api_op_token(struct api_op *op, struct val *body, struct val **ret);        /* TokenRequest */
+bool api_issuer_documents(struct api_rq *rq);                                   /* what verifiers elsewhere read: true when answered */
+
 /* --- convert.c: kinds stored in another version or group --- */
 struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
 bool api_converts(const struct schema_kind *k);                                 /* k->storage != k */
@@ -208,6 +218,7 @@ struct api {
     struct api_hooks hooks;
     struct api_alloc *alloc;
     struct streams *streams;
+    struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
     struct api_check checks[16];
     unsigned n_checks;

@@ -17,9 +17,10 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->streams = streams_new(l);
     int rc = a->streams ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && c->signer_file)
+        rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);
     if (rc < 0) {
-        streams_free(a->streams);
-        mem_free(a);
+        api_free(a);
         return rc;
     }
     *ret = a;
@@ -48,63 +49,6 @@ static void set_audit_id(struct api_rq *rq)
         return;
     }
     api_new_uid(rq->audit_id);
-}
-
-static const char *bearer(struct api_rq *rq)
-{
-    struct str h = http_header(rq->http, STR("authorization"));
-    if (h.len > 7 && str_eq_nocase(str_n(h.at, 7), STR("bearer ")))
-        return arena_dup(rq->arena, str_trim(str_skip(h, 7)));
-    return NULL;
-}
-
-static int authenticate(struct api_rq *rq)
-{
-    static const char *const anonymous[] = { "system:unauthenticated", NULL };
-    const struct http_peer *peer = http_peer(rq->http);
-    const char **orgs = arena_alloc(rq->arena, (peer->n_cert_orgs + 1) * sizeof *orgs);
-    struct kl_call c;
-    if (!orgs)
-        return api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-    for (unsigned i = 0; i < peer->n_cert_orgs; i++)
-        orgs[i] = arena_dup(rq->arena, peer->cert_orgs[i]);
-    struct kl_credentials cred = { .size = sizeof cred, .cert_der = { peer->cert_der.at, peer->cert_der.len },
-                                   .cert_cn = peer->cert_cn.len ? arena_dup(rq->arena, peer->cert_cn) : NULL, .cert_orgs = orgs,
-                                   .bearer = bearer(rq), .peer = arena_dup(rq->arena, peer->address) };
-    api_call_init(&c, rq->arena, NULL);
-    rq->user = (struct kl_user){ .size = sizeof rq->user };
-    int rc = rq->api->hooks.authenticate ? rq->api->hooks.authenticate(rq->api->hooks.ctx, &c, &cred, &rq->user) : 0;
-    if (rc < 0 || (rc == 0 && cred.bearer))
-        return api_fail(&rq->err, rq->arena, KL_UNAUTHORIZED, "Unauthorized");
-    if (rc == 0)
-        rq->user = (struct kl_user){ .size = sizeof rq->user, .name = "system:anonymous", .uid = "", .groups = anonymous };
-    return 0;
-}
-
-static int forbidden(struct api_rq *rq, const char *why)
-{
-    const struct kl_request *t = &rq->info.tuple;
-    struct arena *a = rq->arena;
-    if (!t->is_resource)
-        return api_fail(&rq->err, a, KL_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", rq->user.name, t->verb, t->path,
-                        why[0] ? ": " : "", why);
-    const char *res = arena_printf(a, "%s%s%s", t->resource, t->subresource[0] ? "/" : "", t->subresource);
-    const char *qualified = t->group[0] ? arena_printf(a, "%s.%s", t->resource, t->group) : t->resource;
-    api_fail(&rq->err, a, KL_FORBIDDEN, "%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s%s%s%s", qualified,
-             t->name[0] ? " \"" : "", t->name, t->name[0] ? "\"" : "", rq->user.name, t->verb, res, t->group,
-             t->ns[0] ? "in the namespace \"" : "at the cluster scope", t->ns, t->ns[0] ? "\"" : "", why[0] ? ": " : "", why);
-    rq->err.name = t->name;
-    rq->err.group = t->group;
-    rq->err.kind = t->resource;
-    return -KL_FORBIDDEN;
-}
-
-int api_authorize(struct api_rq *rq)
-{
-    struct kl_call c;
-    api_call_init(&c, rq->arena, rq->user.name);
-    int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, &rq->user, &rq->info.tuple) : 0;
-    return rc == 1 ? 0 : forbidden(rq, c.err.msg);
 }
 
 static int not_found(struct api_rq *rq)
@@ -180,7 +124,7 @@ static int enter(struct api_rq *rq, struct http_req *r)
         return -1;
     rq->pretty = rq->info.q.pretty;
     bool documents = !rq->info.tuple.is_resource;
-    if (authenticate(rq) < 0 || api_authorize(rq) < 0)
+    if (api_authenticate(rq) < 0 || api_authorize(rq) < 0)
         return -1;
     wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
     if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, &rq->accept) && !documents)

@@ -44,6 +44,7 @@ struct api_conf {
     const char *advertise_address;      /* of the kubernetes Service's endpoint; NULL: none is written */
     int advertise_port;
     const char *cluster_dns_domain;     /* "cluster.local" */
+    const char *signer_file;            /* PEM, ECDSA P-256: signs service account tokens; NULL: none are given out. Read in api_new */
     /* The server's own client certificate towards nodes in other processes. */
     const char *node_ca_file, *node_cert_file, *node_key_file;
 };

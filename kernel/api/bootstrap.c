@@ -67,6 +67,7 @@ void api_free(struct api *a)
         streams_free(a->streams);
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
+        api_signer_free(a->signer);
     }
     mem_free(a);
 }

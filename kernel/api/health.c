@@ -99,8 +99,8 @@ static void send_metrics(struct api_rq *rq)
 
 static void send_root(struct api_rq *rq)
 {
-    static const char *const fixed[] = { "/api", "/api/v1", "/apis", "/debug/plugins", "/healthz",
-                                         "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version" };
+    static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/debug/plugins", "/healthz",
+                                         "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version" };
     struct arena *a = rq->arena;
     struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("paths"));
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
@@ -137,6 +137,6 @@ bool api_documents(struct api_rq *rq)
     else if (str_starts(path, STR("/debug/")))
         return send_debug(rq, str_skip(path, 7));
     else
-        return api_discovery(rq) || api_openapi(rq);
+        return api_discovery(rq) || api_openapi(rq) || api_issuer_documents(rq);
     return true;
 }

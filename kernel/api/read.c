@@ -2,6 +2,7 @@
  * another version is asked for. */
 #include "api-internal.h"
 
+#include "base/base64url.h"
 #include "base/env.h"
 
 void api_read_get(struct api_rq *rq)
@@ -38,47 +39,20 @@ int api_compile_selectors(struct api_rq *rq, struct selector **labels, struct se
 
 /* --- continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":"ns/name"} --- */
 
-static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static const char *token_make(struct arena *a, uint64_t rv, struct str ns, struct str name)
+static const char *token_make(struct arena *a, int64_t rv, struct str ns, struct str name)
 {
-    char *json = arena_printf(a, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%llu,\"start\":\"" STR_FMT "/" STR_FMT "\"}",
-                              (unsigned long long)rv, STR_ARG(ns), STR_ARG(name));
-    size_t n = json ? strlen(json) : 0;
-    char *out = arena_alloc(a, n * 4 / 3 + 4), *o = out;
-    if (!json || !out)
-        return NULL;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)(unsigned char)json[i] << 16;
-        v |= i + 1 < n ? (uint32_t)(unsigned char)json[i + 1] << 8 : 0;
-        v |= i + 2 < n ? (uint32_t)(unsigned char)json[i + 2] : 0;
-        *o++ = digits64[v >> 18];
-        *o++ = digits64[v >> 12 & 63];
-        if (i + 1 < n)
-            *o++ = digits64[v >> 6 & 63];
-        if (i + 2 < n)
-            *o++ = digits64[v & 63];
-    }
-    return out;
+    char *json = arena_printf(a, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":\"" STR_FMT "/" STR_FMT "\"}", (long long)rv, STR_ARG(ns),
+                              STR_ARG(name));
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    if (json)
+        base64url_encode(&b, json, strlen(json));
+    return json && !b.failed ? arena_dup(a, buf_str(&b)) : NULL;
 }
 
 static struct val *token_parse(struct arena *a, struct str token)
 {
-    char *out = arena_alloc(a, token.len + 4), *o = out;
-    uint32_t v = 0;
-    int bits = 0;
-    for (size_t i = 0; out && i < token.len; i++) {
-        const char *p = token.at[i] ? strchr(digits64, token.at[i]) : NULL;
-        if (!p)
-            return NULL;
-        v = v << 6 | (uint32_t)(p - digits64);
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            *o++ = (char)(v >> bits);
-        }
-    }
-    return out ? json_parse(a, str_n(out, (size_t)(o - out)), NULL) : NULL;
+    struct str json = base64url_decode(a, token);
+    return json.at ? json_parse(a, json, NULL) : NULL;
 }
 
 struct lister {
@@ -253,7 +227,7 @@ static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *r
                  "retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - "
                  "objects that were created, modified, or deleted between the time the first chunk was returned and now may "
                  "show up in the list.");
-        rq->err.continue_token = token_make(rq->arena, 0, range->after_ns, range->after_name);
+        rq->err.continue_token = token_make(rq->arena, -1, range->after_ns, range->after_name);
         return -KL_EXPIRED;
     }
     *ret_rv = rv > 0 ? (uint64_t)rv : store_revision(rq->api->store);
@@ -275,7 +249,7 @@ static struct val *list_meta(struct lister *l, uint64_t rv)
     struct val *m = val_new(a, VAL_OBJ);
     json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)rv)));
     if (l->more) {
-        const char *t = token_make(a, rv, store_object_ns(l->last), store_object_name(l->last));
+        const char *t = token_make(a, (int64_t)rv, store_object_ns(l->last), store_object_name(l->last));
         json_set_str(a, m, STR("continue"), str_of(t));
         if (!l->labels && !l->fields)
             json_set_int(a, m, STR("remainingItemCount"), l->remaining);

@@ -72,22 +72,37 @@ static void access_review(struct api_rq *rq, struct val *v, bool self)
     api_send_tree(rq, 201, rq->info.kind->type, v);
 }
 
+/* metav1's UserInfo. */
+static void put_user(struct arena *a, struct val *info, const struct kl_user *u)
+{
+    json_set_str(a, info, STR("username"), str_of(u->name));
+    if (u->uid && u->uid[0])
+        json_set_str(a, info, STR("uid"), str_of(u->uid));
+    for (const char *const *g = u->groups; g && *g; g++)
+        val_push(json_arr(a, info, STR("groups")), val_of_str(a, str_of(*g)));
+    for (const char *const *x = KL_HAS(u, extra) ? u->extra : NULL; x && x[0] && x[1]; x += 2)
+        val_push(json_arr(a, json_obj(a, info, STR("extra")), str_of(x[0])), val_of_str(a, str_of(x[1])));
+}
+
 static void self_subject(struct api_rq *rq, struct val *v)
 {
     struct arena *a = rq->arena;
     struct val *info = json_obj(a, json_obj(a, v, STR("status")), STR("userInfo"));
-    json_set_str(a, info, STR("username"), str_of(rq->user.name));
-    if (rq->user.uid && rq->user.uid[0])
-        json_set_str(a, info, STR("uid"), str_of(rq->user.uid));
-    for (const char *const *g = rq->user.groups; g && *g; g++)
-        val_push(json_arr(a, info, STR("groups")), val_of_str(a, str_of(*g)));
+    put_user(a, info, &rq->user);
     api_send_tree(rq, 201, rq->info.kind->type, v);
 }
 
 static void token_review(struct api_rq *rq, struct val *v)
 {
     struct arena *a = rq->arena;
-    struct kl_credentials cred = { .size = sizeof cred, .bearer = text(a, v, "spec.token") };
+    struct val *asked = json_path(v, "spec.audiences");
+    struct kl_credentials cred = { .size = sizeof cred, .bearer = text(a, v, "spec.token"),
+                                   .audiences = val_is(asked, VAL_ARR) && asked->n ? text_list(a, asked) : NULL };
+    if (!cred.bearer[0]) {
+        api_fail(&rq->err, a, KL_BAD_REQUEST, "token is required for TokenReview in authentication");
+        api_send_error(rq);
+        return;
+    }
     struct kl_user user = { .size = sizeof user };
     struct kl_call c;
     api_call_init(&c, a, NULL);
@@ -96,9 +111,9 @@ static void token_review(struct api_rq *rq, struct val *v)
     json_set_bool(a, st, STR("authenticated"), rc == 1);
     if (rc == 1) {
         struct val *info = json_obj(a, st, STR("user"));
-        json_set_str(a, info, STR("username"), str_of(user.name));
-        for (const char *const *g = user.groups; g && *g; g++)
-            val_push(json_arr(a, info, STR("groups")), val_of_str(a, str_of(*g)));
+        put_user(a, info, &user);
+        for (const char *const *x = user.audiences; x && *x; x++)
+            val_push(json_arr(a, st, STR("audiences")), val_of_str(a, str_of(*x)));
     } else if (rc < 0) {
         json_set_str(a, st, STR("error"), arena_str(a, str_of(c.err.msg)));
     }

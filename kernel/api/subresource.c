@@ -251,6 +251,15 @@ static int evict(struct api_op *op, struct val *body)
     return rc < 0 ? rc : answer_success(op);
 }
 
+static int token(struct api_op *op, struct val *body)
+{
+    struct val *v;
+    if (api_op_token(op, body, &v) < 0)
+        return -op->err.code;
+    op->created = true;
+    return answer_tree(op, v);
+}
+
 /* --- whole objects of which a part may change --- */
 
 static int write_part(struct api_op *op, const char *verb, int type, struct val *body, bool status_too)
@@ -284,7 +293,7 @@ int api_op_subresource(struct api_op *op, const char *verb, int type, struct val
         const char *sub;
         const char *verbs;
     } writable[] = { { "scale", "update,patch" }, { "binding", "create" }, { "eviction", "create" }, { "finalize", "update" },
-                     { "ephemeralcontainers", "update,patch" }, { "resize", "update,patch" }, { "approval", "update,patch" } };
+                     { "ephemeralcontainers", "update,patch" }, { "resize", "update,patch" }, { "approval", "update,patch" }, { "token", "create" } };
     *handled = false;
     for (size_t i = 0; i < sizeof writable / sizeof *writable; i++)
         *handled |= strcmp(writable[i].sub, op->subresource) == 0 && strstr(writable[i].verbs, verb);
@@ -296,5 +305,7 @@ int api_op_subresource(struct api_op *op, const char *verb, int type, struct val
         return bind(op, body);
     if (strcmp(op->subresource, "eviction") == 0)
         return evict(op, body);
+    if (strcmp(op->subresource, "token") == 0)
+        return token(op, body);
     return write_part(op, verb, type, body, strcmp(op->subresource, "approval") == 0);
 }

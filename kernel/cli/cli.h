@@ -17,7 +17,7 @@ int cli_option(int argc, char **argv, int *i, const char *name, const char **val
 /* "keelson: text" on standard error; returns status. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
 
-/* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key; and the administrator's kubeconfig. */
+/* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key sa.key sa.pub; and the administrator's kubeconfig. */
 int pki_ensure(const char *dir, const char *address, struct kl_err *err);
 int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err);
 

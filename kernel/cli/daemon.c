@@ -86,10 +86,13 @@ static int open_api(struct daemon *d, struct kl_err *err)
 {
     int64_t port = 0;
     struct api_hooks hooks;
+    char signer[sizeof d->pki_dir + 8];
+    snprintf(signer, sizeof signer, "%s/sa.key", d->pki_dir);
     str_int(str_of(d->o->port_text), &port);
     struct api_conf ac = { .version = "v1.36.0+keelson-" KEELSON_VERSION, .service_cidr = d->o->service_cidr,
                            .node_port_first = d->o->node_port_first, .node_port_last = d->o->node_port_last,
-                           .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain };
+                           .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain,
+                           .signer_file = signer };
     plugin_host_hooks(d->host, &hooks);
     int rc = api_new(d->loop, d->store, &ac, &hooks, &d->api, err);
     if (rc == 0)

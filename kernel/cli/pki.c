@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -136,6 +137,40 @@ static int ensure_one(const char *dir, const char *name, const struct request *r
     return rc;
 }
 
+/* The key that signs service account tokens: sa.key, and sa.pub for those who only verify. */
+static int ensure_signer(const char *dir, struct kl_err *err)
+{
+    char path[4200], pub_path[4200];
+    gnutls_datum_t key = { 0 }, pub = { 0 };
+    gnutls_x509_privkey_t k = NULL;
+    gnutls_privkey_t abstract = NULL;
+    gnutls_pubkey_t p = NULL;
+    snprintf(path, sizeof path, "%s/sa.key", dir);
+    snprintf(pub_path, sizeof pub_path, "%s/sa.pub", dir);
+    if (access(path, F_OK) == 0 && access(pub_path, F_OK) == 0)
+        return 0;
+    int rc = gnutls_x509_privkey_init(&k);
+    if (rc >= 0 && access(path, F_OK) == 0 && (rc = gnutls_load_file(path, &key)) >= 0)
+        rc = gnutls_x509_privkey_import(k, &key, GNUTLS_X509_FMT_PEM);
+    else if (rc >= 0)
+        rc = gnutls_x509_privkey_generate(k, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    if (rc >= 0 && !key.data)
+        rc = gnutls_x509_privkey_export2(k, GNUTLS_X509_FMT_PEM, &key);
+    if (rc >= 0 && (rc = gnutls_privkey_init(&abstract)) >= 0 && (rc = gnutls_pubkey_init(&p)) >= 0)
+        rc = gnutls_privkey_import_x509(abstract, k, 0);
+    if (rc >= 0 && (rc = gnutls_pubkey_import_privkey(p, abstract, 0, 0)) >= 0)
+        rc = gnutls_pubkey_export2(p, GNUTLS_X509_FMT_PEM, &pub);
+    rc = rc < 0 ? kl_err_set(err, KL_INTERNAL, "'%s': %s", path, gnutls_strerror(rc)) : write_file(pub_path, pub.data, pub.size, err);
+    if (rc == 0)
+        rc = write_file(path, key.data, key.size, err);
+    gnutls_pubkey_deinit(p);
+    gnutls_privkey_deinit(abstract);
+    gnutls_x509_privkey_deinit(k);
+    gnutls_free(key.data);
+    gnutls_free(pub.data);
+    return rc;
+}
+
 int pki_ensure(const char *dir, const char *address, struct kl_err *err)
 {
     static const struct request ca_request = { .cn = "keelson-ca", .ca = true };
@@ -151,6 +186,8 @@ int pki_ensure(const char *dir, const char *address, struct kl_err *err)
         rc = ensure_one(dir, "server", &server, &ca, err);
     if (rc == 0)
         rc = ensure_one(dir, "admin", &admin, &ca, err);
+    if (rc == 0)
+        rc = ensure_signer(dir, err);
     pair_free(&ca);
     return rc;
 }

@@ -137,6 +137,14 @@ struct str http_header(const struct http_req *r, struct str name)
     return found;
 }
 
+bool http_each_header(const struct http_req *r, bool (*each)(void *ctx, struct str name, struct str value), void *ctx)
+{
+    for (unsigned i = 0; i < r->n_headers; i++)
+        if (!each(ctx, r->headers[i].name, r->headers[i].value))
+            return false;
+    return true;
+}
+
 struct str http_body(const struct http_req *r)
 {
     return buf_str(&r->body);

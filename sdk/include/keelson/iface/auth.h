@@ -14,6 +14,8 @@ struct kl_user {
     KL_STRUCT_HEAD;
     const char *name, *uid;
     const char *const *groups;          /* NULL-terminated */
+    const char *const *extra;           /* key, value, key, value, ..., NULL; a key may come again. NULL: none */
+    const char *const *audiences;       /* for whom the credentials are, NULL-terminated; NULL: for this server */
 };
 
 /* What proves who asks. Texts may be NULL. */
@@ -24,6 +26,7 @@ struct kl_credentials {
     const char *const *cert_orgs;       /* NULL-terminated */
     const char *bearer;
     const char *peer;                   /* address */
+    const char *const *audiences;       /* who asks about them, NULL-terminated: the credentials must be for one of these; NULL: this server */
 };
 
 struct kl_authn {

@@ -1,0 +1,48 @@
+# server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url; functions start_server, k, want, refuse, said.
+# Sourced with `build` set; the script ends with: exit $bad.
+dir=$(mktemp -d)
+export HOME="$dir"
+bad=0
+pid=
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+start_server() {
+    "$build/keelson" server --state-dir "$dir/state" --port "${1:-0}" >>"$dir/log" 2>&1 &
+    pid=$!
+    export KUBECONFIG="$dir/state/admin.kubeconfig"
+    for _ in $(seq 100); do
+        url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
+        [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
+        sleep 0.1
+    done
+    echo "the server did not start:"
+    cat "$dir/log"
+    exit 1
+}
+# c ARGUMENT...: curl as the administrator.
+c() { curl -s --cacert "$dir/state/pki/ca.crt" --cert "$dir/state/pki/admin.crt" --key "$dir/state/pki/admin.key" "$@"; }
+# k ARGUMENT...: the kubectl under test.
+k() { timeout 30 "${kubectl:-kubectl}" "$@" 2>&1; }
+fail() {
+    echo "FAILED: $1"
+    shift
+    printf '  %s\n' "$@"
+    bad=1
+}
+# want TEXT COMMAND...: kubectl's output holds the text. not TEXT COMMAND...: it does not.
+want() {
+    text=$1
+    shift
+    out=$(k "$@")
+    case "$out" in
+    *"$text"*) ;;
+    *) fail "kubectl $*" "wanted: $text" "got: $out" ;;
+    esac
+}
+not() {
+    text=$1
+    shift
+    out=$(k "$@")
+    case "$out" in
+    *"$text"*) fail "kubectl $*" "not wanted: $text" "got: $out" ;;
+    esac
+}

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Service account tokens: made, used, bound to a pod and dead with it, reviewed by audience; and impersonation.
+# usage: tokens.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+command -v kubectl >/dev/null || {
+    echo "skipped: no kubectl"
+    exit 0
+}
+. "$(dirname "$0")/lib/server.sh"
+start_server
+as() {
+    token=$1
+    shift
+    timeout 30 kubectl --kubeconfig=/dev/null --server="$url" --certificate-authority="$dir/state/pki/ca.crt" --token="$token" "$@" 2>&1
+}
+# holds NAME OUTPUT TEXT
+holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
+want "serviceaccount/x created" create serviceaccount x
+want "created" create serviceaccount default
+t=$(k create token x)
+holds "who a token names" "$(as "$t" auth whoami)" "system:serviceaccount:default:x"
+holds "its groups" "$(as "$t" auth whoami)" "[system:serviceaccounts system:serviceaccounts:default system:authenticated]"
+holds "no rights" "$(as "$t" get pods)" 'User "system:serviceaccount:default:x" cannot list resource "pods"'
+want "created" create clusterrolebinding v --clusterrole=view --serviceaccount=default:x
+holds "rights" "$(as "$t" get pods)" "No resources found"
+holds "another signature" "$(as "${t%?????}AAAAA" get pods)" "Unauthorized"
+holds "no token" "$(as nonsense get pods)" "Unauthorized"
+want "may not specify a duration less than 10 minutes" create token x --duration=1m
+want 'serviceaccounts "nope" not found' create token nope
+other=$(k create token x --audience=other)
+holds "another audience" "$(as "$other" get pods)" "Unauthorized"
+review() {
+    printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"%s","audiences":[%s]}}' "$1" "$2" |
+        k create -f - -o "jsonpath={.status.authenticated} {.status.user.username} {.status.audiences}"
+}
+holds "review" "$(review "$other" '"other","more"')" 'true system:serviceaccount:default:x ["other"]'
+holds "review for others" "$(review "$other" '"more"')" "false"
+want "created" run p --image=busybox
+want "cannot bind token for serviceaccount" create token x --bound-object-kind=Pod --bound-object-name=p
+b=$(k create token default --bound-object-kind=Pod --bound-object-name=p)
+holds "a pod's token" "$(as "$b" auth whoami)" "authentication.kubernetes.io/pod-name"
+want "deleted" delete pod p
+holds "a pod's token without the pod" "$(as "$b" auth whoami)" "Unauthorized"
+want "deleted" delete serviceaccount x
+holds "a token without its account" "$(as "$t" auth whoami)" "Unauthorized"
+want "no" auth can-i create pods --as=bob
+want "yes" auth can-i create pods --as=bob --as-group=system:masters
+holds "may not impersonate" "$(as "$(k create token default)" get pods --as=bob)" 'cannot impersonate resource "users"'
+holds "keys for others" "$(c "$url/openid/v1/jwks")" '"kty":"EC"'
+exit $bad
