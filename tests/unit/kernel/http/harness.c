@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/env.h"
+#include "base/mem.h"
 
 /* --- calls --- */
 
@@ -294,13 +294,14 @@ static void *raw_main(void *ctx)
 
 uint16_t test_raw_server(struct str answer, unsigned piece)
 {
-    static struct raw_server all[64];
+    static struct raw_server all[256];
     static unsigned used;
-    struct raw_server *s = &all[used++ % 64];
+    struct raw_server *s = &all[used++ % 256];
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t n = sizeof in;
     pthread_t t;
-    *s = (struct raw_server){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .answer = answer, .piece = piece };
+    *s = (struct raw_server){ .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .piece = piece,
+                              .answer = str_n(mem_dup(answer.at, answer.len), answer.len) };        /* its thread outlives the test's texts */
     cr_assert(bind(s->fd, (struct sockaddr *)&in, sizeof in) == 0 && listen(s->fd, 16) == 0 && getsockname(s->fd, (struct sockaddr *)&in, &n) == 0);
     cr_assert_eq(pthread_create(&t, NULL, raw_main, s), 0);
     pthread_detach(t);
