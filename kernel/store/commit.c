@@ -300,10 +300,29 @@ static struct batch *batch_of(struct store *s)
     return s->batch;
 }
 
+/* Nothing has to last first. */
+static void show_at_once(struct store *s)
+{
+    struct list done = LIST_INIT(done);
+    if (list_empty(&s->queued))
+        return;
+    move_all(&s->queued, &s->flying);
+    show_batch(s);
+    move_all(&s->flying, &done);
+    answer(&done, 0, NULL);
+    watches_wake(s);
+}
+
 /* At the end of each turn, and after each batch. */
 void commit_hook(void *ctx)
 {
     struct store *s = ctx;
+    if (!s->provider) {
+        show_at_once(s);
+        if (!list_empty(&s->queued))    /* committed within an answer or a wake */
+            loop_post(s->loop, commit_hook, s);
+        return;
+    }
     if (s->busy)
         return;
     bool checkpoint = s->checkpoint || checkpoint_start(s);
@@ -338,6 +357,8 @@ void commit_hook(void *ctx)
 /* Everything that was accepted is made durable here and now; for the end of the process. */
 void commit_drain(struct store *s)
 {
+    while (!s->provider && !list_empty(&s->queued))
+        show_at_once(s);
     checkpoint_free(s);
     while (!s->busy && !list_empty(&s->queued)) {
         struct batch *b = batch_of(s);

@@ -103,7 +103,7 @@ int store_open(struct loop *l, const struct store_conf *c, struct store **ret, s
     list_init(&s->queued);
     list_init(&s->flying);
     list_init(&s->hook.link);
-    int rc = load(s, err);
+    int rc = s->provider ? load(s, err) : 0;
     if (rc < 0) {
         store_close(s);
         return rc;

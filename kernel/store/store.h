@@ -32,6 +32,7 @@ void store_object_set_form(struct store_object *o, unsigned form, char *at, size
 
 /* --- life --- */
 struct store_conf {
+    /* NULL: nothing lasts. What is committed is shown at the end of the turn, revisions begin at 1. (A node's mirror of the API.) */
     const struct kl_store *provider;
     void *self;                         /* an open instance */
     unsigned history;                   /* events kept for watches, 0: 100,000 */
