@@ -4,7 +4,9 @@ BUILD_PACKAGES="ca-certificates gcc cmake ninja-build pkg-config libc6-dev libco
 NODE_PACKAGES="crun conmon iproute2"
 TEST_PACKAGES="$NODE_PACKAGES
   busybox-static
+  clang
   curl
+  libclang-rt-14-dev
   libcriterion-dev
   nghttp2-server
   openssl

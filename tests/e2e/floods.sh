@@ -1,6 +1,7 @@
 #!/bin/sh
 # Floods, bombs and smuggling against the API's port: the offender is cut off, memory stays flat, others are served. The client is
 # tests/e2e/floods.py, which writes frames by hand. usage: floods.sh BUILD_DIR
+# not under AddressSanitizer: memory is measured
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)

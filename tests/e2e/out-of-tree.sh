@@ -72,11 +72,13 @@ want created k create configmap plain --from-literal=a=b
 want '{"stamp":"seen"}' k get configmap plain -o 'jsonpath={.metadata.labels}'
 want "data may not hold 'password'" k create configmap secret --from-literal=password=x
 want "not found" k get configmap secret
-ready='{"status":{"conditions":[{"type":"Ready","status":"True"}],"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"}}}'
 for node in east-1 west-1; do
-    echo "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"$node\"}}" >"$dir/node.json"
+    cat >"$dir/node.json" <<EOF
+{"apiVersion":"v1","kind":"Node","metadata":{"name":"$node"},"status":{"conditions":[{"type":"Ready","status":"True"}],
+ "allocatable":{"cpu":"4","memory":"8Gi","pods":"110"}}}
+EOF
     want created k create -f "$dir/node.json"
-    want patched k patch node "$node" --subresource=status -p "$ready"
+    want '"status":"True"' k replace --raw "/api/v1/nodes/$node/status" -f "$dir/node.json"
 done
 for who in east west; do
     for i in 1 2 3; do
