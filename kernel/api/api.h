@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "http/http.h"
 #include "loop/loop.h"
+#include "schema/schema.h"
 #include "store/store.h"
 
 struct api;
@@ -28,9 +29,10 @@ struct api_hooks {
     /* Adds the rules that the user holds in ns to both lists. True: these are all; false: some authorizer cannot list its own. */
     bool (*rules)(void *ctx, struct kl_call *c, const struct kl_user *user, const char *ns, struct arena *a, struct val *resource,
                   struct val *other);
-    /* Walks one half of the admission chain. 0 or < 0. *ret_patch: JSON patch or empty (mutating half only, may be called again). */
-    int (*admit)(void *ctx, struct kl_call *c, bool mutating, const struct kl_admission_review *r,
-                 struct kl_admission_verdict *ret);
+    /* Walks one half of the admission chain. 0 or < 0. The mutating half changes *object, a tree of r's kind in arena a (NULL: a deletion);
+     * r->object is made from it only for plugins that are concerned. */
+    int (*admit)(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a,
+                 const struct schema_kind *kind, struct val **object, struct kl_admission_verdict *ret);
     /* The table that serves the node of that name in this process, or NULL: it is elsewhere. */
     const struct kl_node *(*node)(void *ctx, struct str node, void **ret_self);
     /* Debug documents below /debug/ ("plugins", "queues"); NULL tree: not found. */

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/json_scan.h"
 
 static int check_namespace(struct api_op *op, struct val *v)
 {
@@ -29,10 +30,7 @@ static int namespace_open(struct api_op *op)
     struct store_object *o = store_head(op->api->store, str_of(nk->resource), STR(""), op->ns);
     if (!o)
         return api_fail_not_found(&op->err, op->arena, nk, op->ns);
-    struct val *v = api_tree(op->arena, o, &op->err);
-    if (!v)
-        return -op->err.code;
-    if (!json_path(v, "metadata.deletionTimestamp"))
+    if (!json_scan_path(store_object_json(o), "metadata.deletionTimestamp").at)
         return 0;
     struct object_cause *cause = arena_alloc(op->arena, sizeof *cause);
     api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s \"" STR_FMT "\" is forbidden: unable to create new content in namespace "

@@ -83,30 +83,6 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     return 0;
 }
 
-static struct kl_bytes bytes_of(struct arena *a, const struct schema_kind *k, const struct val *v)
-{
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    if (!v)
-        return (struct kl_bytes){ NULL, 0 };
-    object_encode_json(&b, k->type, v);
-    struct str s = arena_str(a, buf_str(&b));
-    return (struct kl_bytes){ s.at, s.len };
-}
-
-static int apply_admission_patch(struct api_op *op, struct val **v, struct kl_bytes patch)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *ops = json_parse(op->arena, str_n(patch.at, patch.len), &err);
-    struct val *out = ops ? object_patch_json(op->arena, *v, ops, &err) : NULL;
-    if (!out || object_conform(op->arena, op->kind->type, out, NULL, &err) < 0)
-        return api_fail(&op->err, op->arena, KL_INTERNAL, "an admission plugin's patch does not apply: %s", err.msg);
-    if (object_default(op->arena, op->kind, out) < 0)
-        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
-    *v = out;
-    return 0;
-}
-
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
 {
     struct api *api = op->api;
@@ -116,8 +92,7 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
                             .version = op->kind->version, .resource = op->kind->plural,
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
                             .name = arena_dup(op->arena, op->name) };
-    struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = op->kind->kind,
-                                          .object = bytes_of(op->arena, op->kind, *v) };
+    struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = op->kind->kind };
     if (old)
         review.old_object = (struct kl_bytes){ store_object_json(old).at, store_object_json(old).len };
     struct kl_admission_verdict verdict = { .size = sizeof verdict };
@@ -125,7 +100,7 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     api_call_init(&c, op->arena, op->user ? op->user->name : NULL);
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
-    if (api->hooks.admit(api->hooks.ctx, &c, mutating, &review, &verdict) < 0) {
+    if (api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict) < 0) {
         const char *text = arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s", api_resource_text(op->arena, op->kind),
                                         STR_ARG(op->name), c.err.msg);
         if (c.err.code != KL_FORBIDDEN)
@@ -138,7 +113,7 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     }
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
-    return mutating && verdict.patch.len ? apply_admission_patch(op, v, verdict.patch) : 0;
+    return 0;
 }
 
 int api_validate(struct api_op *op, struct val *v, const struct val *old)

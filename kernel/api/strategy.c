@@ -7,10 +7,16 @@ void api_new_uid(char ret[37])
 {
     unsigned char r[16];
     env_random(r, sizeof r);
+    static const char hex[] = "0123456789abcdef";
     r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
-    snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2], r[3], r[4], r[5],
-             r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *ret++ = '-';
+        *ret++ = hex[r[i] >> 4];
+        *ret++ = hex[r[i] & 15];
+    }
+    *ret = '\0';
 }
 
 static bool is_core(const struct schema_kind *k, const char *kind)

@@ -28,6 +28,8 @@ char *buf_room(struct buf *b, size_t n)
         size_t cap = b->cap ? b->cap * 2 : 256;
         while (cap < b->len + n + 1)
             cap *= 2;
+        if (b->max && cap > b->max + 1)
+            cap = b->max + 1;
         char *at = mem_resize(b->at, cap);
         if (!at) {
             b->failed = true;
@@ -39,7 +41,7 @@ char *buf_room(struct buf *b, size_t n)
     return b->at + b->len;
 }
 
-void buf_add(struct buf *b, const void *at, size_t n)
+void buf_add_slow(struct buf *b, const void *at, size_t n)
 {
     char *p = buf_room(b, n);
     if (!p)
@@ -50,19 +52,9 @@ void buf_add(struct buf *b, const void *at, size_t n)
     b->at[b->len] = '\0';
 }
 
-void buf_add_str(struct buf *b, struct str s)
-{
-    buf_add(b, s.at, s.len);
-}
-
 void buf_add_z(struct buf *b, const char *z)
 {
     buf_add(b, z, strlen(z));
-}
-
-void buf_add_c(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
 }
 
 void buf_add_uint(struct buf *b, uint64_t v)

@@ -1,11 +1,14 @@
 /* json_parse.c - JSON text to tree. One pass, no recursion: open containers sit on a small stack. */
 #include "base/json.h"
+#include "base/plain.h"
 
 struct parser {
     struct arena *arena;
     const char *start, *at, *end;
     struct kl_err *err;
     unsigned nodes;
+    struct val *spare;                  /* nodes that are not used yet: they come from the arena many at a time */
+    unsigned n_spare;
 };
 
 static int fail_at(struct parser *p, const char *where)
@@ -25,7 +28,7 @@ static int no_memory(struct parser *p)
     return kl_err_set(p->err, KL_NO_MEMORY, "out of memory for a JSON document");
 }
 
-static void skip_space(struct parser *p)
+static inline void skip_space(struct parser *p)
 {
     while (p->at < p->end && (*p->at == ' ' || *p->at == '\n' || *p->at == '\t' || *p->at == '\r'))
         p->at++;
@@ -175,6 +178,7 @@ static int parse_string(struct parser *p, struct str *ret)
 {
     const char *begin = ++p->at;
     for (;;) {
+        PLAIN_SKIP(p->at, p->end, plain_parse_stops);
         while (p->at < p->end && !special[(unsigned char)*p->at] && !(*p->at & 0x80))
             p->at++;
         if (p->at >= p->end)
@@ -278,15 +282,28 @@ static int parse_one(struct parser *p, struct val *v)
     }
 }
 
+/* As many as the rest of the text may need, within reason. */
+static int more_nodes(struct parser *p)
+{
+    size_t n = (size_t)(p->end - p->at) / 32 + 2;
+    if (n > 64)
+        n = 64;
+    p->spare = arena_raw(p->arena, n * sizeof *p->spare);
+    p->n_spare = p->spare ? (unsigned)n : 0;
+    return p->spare ? 0 : no_memory(p);
+}
+
 static struct val *new_node(struct parser *p)
 {
     if (++p->nodes > JSON_NODES) {
         kl_err_set(p->err, KL_TOO_LARGE, "a JSON document may hold at most %d values", JSON_NODES);
         return NULL;
     }
-    struct val *v = arena_alloc(p->arena, sizeof *v);
-    if (!v)
-        no_memory(p);
+    if (!p->n_spare && more_nodes(p) < 0)
+        return NULL;
+    p->n_spare--;
+    struct val *v = p->spare++;
+    *v = (struct val){ 0 };
     return v;
 }
 

@@ -1,5 +1,6 @@
 /* json_write.c - tree to text, compact and pretty. */
 #include "base/json.h"
+#include "base/plain.h"
 
 /* 0 plain; else needs an escape. The escapes are those of Go's encoder, so that texts equal upstream's. */
 static const uint8_t escaped[256] = {
@@ -22,9 +23,9 @@ static void write_escape(struct buf *b, unsigned char c)
     }
 }
 
-void json_write_str(struct buf *b, struct str s)
+/* From the first byte that needs care on. */
+static void write_careful(struct buf *b, struct str s)
 {
-    buf_add_c(b, '"');
     size_t from = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.at[i];
@@ -42,8 +43,28 @@ void json_write_str(struct buf *b, struct str s)
         }
         from = i + 1;
     }
-    if (s.len)
-        buf_add(b, s.at + from, s.len - from);
+    buf_add(b, s.at + from, s.len - from);
+}
+
+void json_write_str(struct buf *b, struct str s)
+{
+    if (!s.len) {
+        buf_lit(b, "\"\"");
+        return;
+    }
+    const char *at = s.at, *end = s.at + s.len;
+    PLAIN_SKIP(at, end, plain_write_stops);
+    while (at < end && !escaped[(unsigned char)*at])
+        at++;
+    char *out = buf_room(b, s.len + 2);
+    if (!out)
+        return;
+    size_t plain = (size_t)(at - s.at);
+    *out++ = '"';
+    memcpy(out, s.at, plain);
+    b->len += plain + 1;
+    if (at < end)
+        write_careful(b, str_n(at, (size_t)(end - at)));
     buf_add_c(b, '"');
 }
 

@@ -234,8 +234,9 @@ static void relink(struct val *v, struct val **slots, unsigned n)
 
 static int conform_struct(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
 {
-    struct val *slots[256 + 2] = { NULL };
+    struct val *slots[256 + 2];
     unsigned guess = 0;
+    memset(slots, 0, (t->n_flat + 2u) * sizeof *slots);
     if (v->type != VAL_OBJ)
         return wrong(w, v, p, owner, arena_printf(w->arena, "%s", t->go));
     for (struct val *m = v->first, *next; m; m = next) {

@@ -24,17 +24,15 @@ static void set_int(struct defaulting *d, struct val *v, const char *key, int64_
 }
 
 /* Declared default of an absent field; empty text counts as absent, as a zero value does upstream. */
-static void declared(struct defaulting *d, const struct schema_field *f, struct val *v)
+static struct val *declared(struct defaulting *d, const struct schema_field *f, struct val *v, struct val *there)
 {
     struct str name = str_n(f->json, f->json_len);
-    struct val *there = json_get(v, name);
     bool zero = there && !(f->flags & F_POINTER) && f->shape == SHAPE_ONE &&
                 ((there->type == VAL_STR && !there->n) || (there->type == VAL_INT && !there->i));
     if (there && !zero)
-        return;
+        return there;
     struct val *value = json_parse(d->arena, str_of(f->fallback), NULL);
-    if (value && !(zero && val_equal(value, there)))
-        json_set(d->arena, v, name, value);
+    return value && !(zero && val_equal(value, there)) ? json_set(d->arena, v, name, value) : there;
 }
 
 static void walk(struct defaulting *d, const struct schema_type *t, struct val *v);
@@ -64,15 +62,16 @@ static void walk_field(struct defaulting *d, const struct schema_field *f, struc
 
 static void walk(struct defaulting *d, const struct schema_type *t, struct val *v)
 {
+    struct val *members[OBJECT_FIELDS];
+    object_members(t, v, members);
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
-        struct str name = str_n(f->json, f->json_len);
+        struct val *m = members[i];
         if (f->fallback)
-            declared(d, f, v);
+            m = declared(d, f, v, m);
         /* A struct by value is always there: its own defaults count even when nothing was said. */
-        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && has_defaults(f->type))
-            json_obj(d->arena, v, name);
-        struct val *m = json_get(v, name);
+        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && !val_is(m, VAL_OBJ) && has_defaults(f->type))
+            m = json_obj(d->arena, v, str_n(f->json, f->json_len));
         if (m)
             walk_field(d, f, m);
     }

@@ -102,27 +102,39 @@ static void put_type_meta(struct buf *b, bool *first, const struct val *v)
     }
 }
 
-/* v NULL: the zero struct. Members are in the order of the rows (object_conform), so one pass over both. */
+void object_members(const struct schema_type *t, const struct val *v, struct val **ret)
+{
+    unsigned guess = 0;
+    memset(ret, 0, t->n_flat * sizeof *ret);
+    for (struct val *m = v ? v->first : NULL; m; m = m->next) {
+        unsigned at = guess;
+        while (at < t->n_flat && (t->flat[at]->json_len != m->key_len || memcmp(t->flat[at]->json, m->key, m->key_len) != 0))
+            at++;
+        int found = at < t->n_flat ? (int)at : schema_flat_find(t, val_key(m), 0);
+        if (found < 0)
+            continue;
+        ret[found] = m;
+        guess = (unsigned)found + 1;
+    }
+}
+
+/* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {
+    struct val *members[OBJECT_FIELDS];
     bool first = true;
-    const struct val *next = v ? v->first : NULL;
     buf_add_c(b, '{');
     if (v && t->has_typemeta)
         put_type_meta(b, &first, v);
+    object_members(t, v, members);
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
-        struct str name = str_n(f->json, f->json_len);
-        const struct val *m = next && str_eq(val_key(next), name) ? next : v ? json_get(v, name) : NULL;
-        if (m)
-            next = m->next;
+        const struct val *m = members[i];
         if (m && m->type == VAL_NULL && f->type->kind != T_JSON)
             m = NULL;
-        if (m && f->flags & F_OMITEMPTY && is_empty(f, m))
+        if (m ? f->flags & F_OMITEMPTY && is_empty(f, m) : !object_shows_empty(f))
             continue;
-        if (!m && !object_shows_empty(f))
-            continue;
-        put_name(b, &first, name);
+        put_name(b, &first, str_n(f->json, f->json_len));
         if (m)
             encode_field(b, f, m);
         else

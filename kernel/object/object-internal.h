@@ -18,6 +18,11 @@ const char *path_text(struct arena *a, const struct path *p);
 
 void strict_add(struct object_strict *s, const char *what, const struct path *p);
 
+/* The members of v (NULL: none) by field, ret[i] for t->flat[i]; of several with one name the last. Trees that conform have them in the order
+ * of the rows, so one pass over both finds them. */
+#define OBJECT_FIELDS 256               /* no type has more */
+void object_members(const struct schema_type *t, const struct val *v, struct val **ret);
+
 /* Does an absent field of this row still show in JSON? (no omitempty, or a struct by value) */
 bool object_shows_empty(const struct schema_field *f);
 

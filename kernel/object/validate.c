@@ -37,12 +37,19 @@ void check_invalid_int(struct object_causes *c, const char *field, int64_t value
     object_cause_add(c, "FieldValueInvalid", field, "Invalid value: %lld: %s", (long long)value, detail);
 }
 
+static bool is_choice(const char *const *choices, struct str value)
+{
+    for (; *choices; choices++)
+        if (str_is(value, *choices))
+            return true;
+    return false;
+}
+
 void check_choices(struct object_causes *c, const char *field, struct str value, const char *const *choices)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(2048);
-    for (const char *const *x = choices; *x; x++)
-        if (str_is(value, *x))
-            return;
+    if (is_choice(choices, value))
+        return;
     for (const char *const *x = choices; *x; x++)
         buf_printf(&b, "%s\"%s\"", x == choices ? "" : ", ", *x);
     object_cause_add(c, "FieldValueNotSupported", field, "Unsupported value: \"" STR_FMT "\": supported values: %s", STR_ARG(value),
@@ -217,10 +224,8 @@ static void walk_field(struct object_causes *c, const struct schema_field *f, co
 {
     long i = 0;
     if (f->shape == SHAPE_ONE) {
-        if (f->choices && m->type == VAL_STR && m->n) {
-            const char *field = path_text(c->arena, p);
-            check_choices(c, field, val_str(m), f->choices);
-        }
+        if (f->choices && m->type == VAL_STR && m->n && !is_choice(f->choices, val_str(m)))
+            check_choices(c, path_text(c->arena, p), val_str(m), f->choices);
         if (f->type->kind == T_STRUCT && m->type == VAL_OBJ)
             walk(c, f->type, m, p);
         return;
@@ -236,12 +241,13 @@ static void walk_field(struct object_causes *c, const struct schema_field *f, co
 
 static void walk(struct object_causes *c, const struct schema_type *t, const struct val *v, const struct path *up)
 {
+    struct val *members[OBJECT_FIELDS];
+    object_members(t, v, members);
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
         struct path here = { up, str_n(f->json, f->json_len), 0 };
-        const struct val *m = json_get(v, here.name);
-        if (m)
-            walk_field(c, f, m, &here);
+        if (members[i])
+            walk_field(c, f, members[i], &here);
         else if (f->flags & F_REQUIRED)
             check_required(c, path_text(c->arena, &here), NULL);
     }

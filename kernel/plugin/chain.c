@@ -118,65 +118,72 @@ static bool concerns(const struct kl_admission *t, const struct kl_request *r)
     bool has_op = false;
     while (ops.at)
         has_op |= str_is(str_trim(str_cut(&ops, ',')), op);
+    if (!has_op)
+        return false;
     snprintf(resource, sizeof resource, "%s/%s%s%s", r->group, r->resource, r->subresource[0] ? "/" : "", r->subresource);
-    for (const char *const *n = t->resources; has_op && n && *n; n++)
+    for (const char *const *n = t->resources; n && *n; n++)
         if (strcmp(*n, "*") == 0 || strcmp(*n, resource) == 0)
             return true;
     return false;
 }
 
-/* Applies one plugin's patch to what the next one sees, and keeps its operations for the caller. */
-static int follow(struct arena *a, struct kl_admission_review *seen, struct kl_bytes patch, struct buf *ops, struct kl_err *err)
+/* The object as the next plugin sees it. */
+static int show(struct arena *a, const struct schema_kind *kind, const struct val *object, struct kl_admission_review *r)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 20);
-    struct val *list = json_parse(a, str_n(patch.at, patch.len), err);
-    struct val *object = list ? json_parse(a, str_n(seen->object.at, seen->object.len), err) : NULL;
-    struct val *now = object ? object_patch_json(a, object, list, err) : NULL;
-    if (!now || !val_is(list, VAL_ARR))
-        return kl_err_wrap(err, "the patch does not apply");
-    json_write(&b, now);
-    struct str text = arena_str(a, buf_str(&b));
-    val_each(op, list) {
-        buf_add_c(ops, ops->len > 1 ? ',' : ' ');
-        json_write(ops, op);
-    }
-    seen->object = (struct kl_bytes){ text.at, text.len };
-    return text.at && !b.failed && !ops->failed ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (!object)
+        return 0;
+    object_encode_json(&b, kind->type, object);
+    struct str text = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    r->object = (struct kl_bytes){ text.at, text.len };
+    return text.at ? 0 : -KL_NO_MEMORY;
 }
 
-static int admit(void *ctx, struct kl_call *c, bool mutating, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
+static int follow(struct arena *a, struct val **object, struct kl_bytes patch, struct kl_err *err)
+{
+    struct val *list = json_parse(a, str_n(patch.at, patch.len), err);
+    struct val *now = list && *object ? object_patch_json(a, *object, list, err) : NULL;
+    if (!now)
+        return kl_err_wrap(err, "the patch does not apply");
+    *object = now;
+    return 0;
+}
+
+/* What plugins put in gets the same forms and defaults as what clients send. */
+static int settle(struct arena *a, const struct schema_kind *kind, struct val *object, struct kl_err *err)
+{
+    if (object_conform(a, kind->type, object, NULL, err) < 0)
+        return kl_err_wrap(err, "an admission plugin's patch does not apply");
+    return object_default(a, kind, object) < 0 ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
+                 struct val **object, struct kl_admission_verdict *ret)
 {
     struct plugin_host *h = ctx;
-    _cleanup_arena_ struct arena *a = NULL;
-    _cleanup_buf_ struct buf ops = BUF_INIT(64 << 20);
-    struct kl_admission_review seen = *r;
+    bool shown = false, changed = false;
     for (unsigned i = 0; i < h->admission.n; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
         if (p->state != PLUGIN_READY || (t->mutates != 0) != mutating || !concerns(t, r->request))
             continue;
+        if (!shown && show(a, kind, *object, r) < 0)
+            return kl_fail(c, KL_NO_MEMORY, "out of memory");
+        shown = true;
         struct kl_admission_verdict one = { .size = sizeof one };
-        int rc = t->review(p->self, c, &seen, &one);
+        int rc = t->review(p->self, c, r, &one);
         if (rc < 0)
             return rc;
         if (one.warnings)
             ret->warnings = one.warnings;
         if (!mutating || !one.patch.len)
             continue;
-        if (!a && !(a = arena_new(64 << 20)))
-            return kl_fail(c, KL_NO_MEMORY, "out of memory");
-        if (!ops.len)
-            buf_add_c(&ops, '[');
-        rc = follow(a, &seen, one.patch, &ops, &c->err);
-        if (rc < 0)
+        if (follow(a, object, one.patch, &c->err) < 0)
             return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
+        changed = true;
+        shown = false;
     }
-    if (!ops.len)
-        return 0;
-    buf_add_c(&ops, ']');
-    char *text = kl_dup(c, ops.at, ops.len);
-    ret->patch = (struct kl_bytes){ text, ops.len };
-    return text && !ops.failed ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    return changed ? settle(a, kind, *object, &c->err) : 0;
 }
 
 /* --- the other hooks --- */

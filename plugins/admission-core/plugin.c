@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/json_scan.h"
 
 struct core {
     const struct kl_host *host;
@@ -52,12 +53,31 @@ static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verd
     return text ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
+/* Only what the rules look at becomes a tree: most of a pod is its containers. */
+static struct val *pick(struct arena *a, struct str object, struct kl_err *err)
+{
+    static const char *const wanted[] = { "annotations", "serviceAccountName", "imagePullSecrets", "tolerations", "priorityClassName",
+                                          "priority", "preemptionPolicy" };
+    struct val *pod = val_new(a, VAL_OBJ);
+    struct str key, part, name, value;
+    while (json_scan_next(&object, &key, &part)) {
+        if (!str_is(key, "metadata") && !str_is(key, "spec"))
+            continue;
+        struct val *group = json_obj(a, pod, key);
+        while (json_scan_next(&part, &name, &value))
+            for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+                if (str_is(name, wanted[i]) && !json_set(a, group, name, json_parse(a, value, err)))
+                    return NULL;
+    }
+    return pod;
+}
+
 typedef int (*pod_rule)(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p);
 
 static int review_pod(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret, pod_rule rule)
 {
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *pod = a ? json_parse(a, str_n(r->object.at, r->object.len), &c->err) : NULL;
+    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), &c->err) : NULL;
     struct patch p = { a, pod ? val_new(a, VAL_ARR) : NULL };
     if (!p.ops)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
@@ -173,7 +193,10 @@ static int class_default(struct core *x, struct kl_call *c, struct arena *a, str
     struct kl_list_options o = { .size = sizeof o, .resource = "scheduling.k8s.io/priorityclasses" };
     int rc = x->objects->list(x->host, c, &o, &list);
     for (uint32_t i = 0; rc == 0 && i < list.n; i++) {
-        struct val *v = json_parse(a, str_n(list.at[i].at, list.at[i].len), &c->err);
+        struct str text = str_n(list.at[i].at, list.at[i].len);
+        if (!str_is(json_scan_member(text, STR("globalDefault")), "true"))
+            continue;
+        struct val *v = json_parse(a, text, &c->err);
         if (json_bool(v, "globalDefault", false) && (!*ret || json_int(v, "value", 0) < json_int(*ret, "value", 0)))
             *ret = v;
     }
