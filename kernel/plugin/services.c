@@ -1,5 +1,7 @@
 /* services.c - what the host gives to an instance: log, environment, objects, queue, other instances. Each call finds its instance through
  * the kl_host it was given. */
+#include <keelson/iface/node.h>
+
 #include "base/env.h"
 #include "base/log.h"
 #include "host-internal.h"
@@ -75,12 +77,20 @@ static int remove_object(const struct kl_host *h, struct kl_call *c, const struc
     return objects(h)->ops->remove(objects(h), h->instance, c, k, o);
 }
 
-/* Events of controllers carry upstream's component names ("deployment-controller"): people and tools know them. */
+static bool is_node_agent(const struct plugin_instance *i)
+{
+    for (uint32_t k = 0; k < i->plugin->providers.n; k++)
+        if (strcmp(KL_AT(struct kl_provider, i->plugin->providers, k)->iface, KL_NODE_0) == 0)
+            return true;
+    return false;
+}
+
+/* Events carry upstream's component names ("deployment-controller", "kubelet"): people and tools know them. */
 static void event(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message)
 {
     char who[96];
     bool controller = strcmp(me(h)->provider->iface, "keelson.controller/0") == 0 && me(h)->roles == ROLE_SERVER;
-    snprintf(who, sizeof who, "%s%s", h->instance, controller ? "-controller" : "");
+    snprintf(who, sizeof who, "%s%s", is_node_agent(me(h)) ? "kubelet" : h->instance, controller ? "-controller" : "");
     objects(h)->ops->event(objects(h), who, about, type, reason, message);
 }
 

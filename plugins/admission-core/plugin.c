@@ -5,9 +5,12 @@
 #include "base/json.h"
 #include "base/json_scan.h"
 
+#define TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+
 struct core {
     const struct kl_host *host;
     const struct kl_host_objects *objects;
+    const struct kl_host_env *env;
 };
 
 static int core_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
@@ -18,6 +21,7 @@ static int core_open(const struct kl_host *h, const void *conf, void **self, str
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     x->host = h;
     x->objects = h->service(h, KL_HOST_OBJECTS_0);
+    x->env = h->service(h, KL_HOST_ENV_0);
     *self = x;
     return 0;
 }
@@ -42,6 +46,18 @@ static void set_value(struct patch *p, const char *path, struct val *v)
     json_set(p->arena, op, STR("value"), v);
 }
 
+/* At the end of a list that may not be there yet. */
+static void add_item(struct patch *p, const struct val *list, const char *path, struct val *v)
+{
+    if (val_is(list, VAL_ARR)) {
+        set_value(p, arena_printf(p->arena, "%s/-", path), v);
+        return;
+    }
+    struct val *one = val_new(p->arena, VAL_ARR);
+    val_push(one, v);
+    set_value(p, path, one);
+}
+
 static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verdict *ret)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
@@ -53,11 +69,9 @@ static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verd
     return text ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
-/* Only what the rules look at becomes a tree: most of a pod is its containers. */
-static struct val *pick(struct arena *a, struct str object, struct kl_err *err)
+/* Only what a rule looks at becomes a tree: most of a pod is its containers. wanted: members of metadata and spec, NULL-terminated. */
+static struct val *pick(struct arena *a, struct str object, const char *const *wanted, struct kl_err *err)
 {
-    static const char *const wanted[] = { "annotations", "serviceAccountName", "imagePullSecrets", "tolerations", "priorityClassName",
-                                          "priority", "preemptionPolicy" };
     struct val *pod = val_new(a, VAL_OBJ);
     struct str key, part, name, value;
     while (json_scan_next(&object, &key, &part)) {
@@ -65,8 +79,8 @@ static struct val *pick(struct arena *a, struct str object, struct kl_err *err)
             continue;
         struct val *group = json_obj(a, pod, key);
         while (json_scan_next(&part, &name, &value))
-            for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-                if (str_is(name, wanted[i]) && !json_set(a, group, name, json_parse(a, value, err)))
+            for (const char *const *w = wanted; *w; w++)
+                if (str_is(name, *w) && !json_set(a, group, name, json_parse(a, value, err)))
                     return NULL;
     }
     return pod;
@@ -74,10 +88,11 @@ static struct val *pick(struct arena *a, struct str object, struct kl_err *err)
 
 typedef int (*pod_rule)(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p);
 
-static int review_pod(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret, pod_rule rule)
+static int review_pod(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret,
+                      const char *const *wanted, pod_rule rule)
 {
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), &c->err) : NULL;
+    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), wanted, &c->err) : NULL;
     struct patch p = { a, pod ? val_new(a, VAL_ARR) : NULL };
     if (!p.ops)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
@@ -91,6 +106,58 @@ static bool starts_with_pod(const struct val *pod)
 {
     return json_path(pod, "metadata.annotations") &&
            json_get(json_path(pod, "metadata.annotations"), STR("kubernetes.io/config.mirror")) != NULL;
+}
+
+static bool mounts_token(const struct val *container)
+{
+    const struct val *mounts = json_get(container, STR("volumeMounts"));
+    if (val_is(mounts, VAL_ARR))
+        val_each(m, mounts)
+            if (str_is(json_str(m, "mountPath"), TOKEN_PATH))
+                return true;
+    return false;
+}
+
+/* A mount for each container that has none at that path. How many? */
+static unsigned mount_token(struct patch *p, const struct val *pod, const char *list, const char *volume)
+{
+    const struct val *all = json_get(json_get(pod, STR("spec")), str_of(list));
+    unsigned i = 0, n = 0;
+    for (const struct val *k = val_is(all, VAL_ARR) ? all->first : NULL; k; k = k->next, i++) {
+        if (mounts_token(k))
+            continue;
+        struct val *m = val_new(p->arena, VAL_OBJ);
+        json_set_str(p->arena, m, STR("name"), str_of(volume));
+        json_set_bool(p->arena, m, STR("readOnly"), true);
+        json_set_str(p->arena, m, STR("mountPath"), STR(TOKEN_PATH));
+        add_item(p, json_get(k, STR("volumeMounts")), arena_printf(p->arena, "/spec/%s/%u/volumeMounts", list, i), m);
+        n++;
+    }
+    return n;
+}
+
+/* The account's token, renewed by the node, the CA and the namespace: what clients in a pod look for. */
+static int add_token(struct core *x, struct kl_call *c, struct val *pod, struct patch *p)
+{
+    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
+    static const char projected[] =
+        "{\"defaultMode\":420,\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}},{\"configMap\":{\"name\":"
+        "\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},{\"downwardAPI\":{\"items\":[{\"path\":\"namespace\","
+        "\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.namespace\"}}]}}]}";
+    unsigned char salt[5];
+    char name[] = "kube-api-access-.....";
+    x->env->random(x->host, salt, sizeof salt);
+    for (int i = 0; i < 5; i++)
+        name[sizeof name - 6 + i] = letters[salt[i] % (sizeof letters - 1)];
+    const char *volume = arena_dup(p->arena, str_of(name));
+    unsigned n = mount_token(p, pod, "initContainers", volume) + mount_token(p, pod, "containers", volume);
+    if (!n)
+        return 0;
+    struct val *v = val_new(p->arena, VAL_OBJ);
+    json_set_str(p->arena, v, STR("name"), str_of(volume));
+    json_set(p->arena, v, STR("projected"), json_parse(p->arena, str_of(projected), &c->err));
+    add_item(p, json_path(pod, "spec.volumes"), "/spec/volumes", v);
+    return 0;
 }
 
 static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p)
@@ -116,12 +183,15 @@ static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct k
     struct val *secrets = json_get(account, STR("imagePullSecrets"));
     if (secrets && secrets->n && !json_path(pod, "spec.imagePullSecrets"))
         set_value(p, "/spec/imagePullSecrets", val_copy(a, secrets));
-    return 0;
+    bool mount = json_bool(account, "automountServiceAccountToken", true);
+    return json_bool(pod, "spec.automountServiceAccountToken", mount) ? add_token(x, c, pod, p) : 0;
 }
 
 static int serviceaccount_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    return review_pod(self, c, r, ret, serviceaccount_rule);
+    static const char *const wanted[] = { "annotations", "serviceAccountName", "imagePullSecrets", "automountServiceAccountToken",
+                                          "containers", "initContainers", "volumes", NULL };
+    return review_pod(self, c, r, ret, wanted, serviceaccount_rule);
 }
 
 /* --- default-toleration-seconds --- */
@@ -168,7 +238,8 @@ static int tolerations_rule(struct core *x, struct kl_call *c, const struct kl_a
 
 static int tolerations_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    return review_pod(self, c, r, ret, tolerations_rule);
+    static const char *const wanted[] = { "tolerations", NULL };
+    return review_pod(self, c, r, ret, wanted, tolerations_rule);
 }
 
 /* --- priority --- */
@@ -227,7 +298,8 @@ static int priority_rule(struct core *x, struct kl_call *c, const struct kl_admi
 
 static int priority_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    return review_pod(self, c, r, ret, priority_rule);
+    static const char *const wanted[] = { "priorityClassName", "priority", "preemptionPolicy", NULL };
+    return review_pod(self, c, r, ret, wanted, priority_rule);
 }
 
 /* --- descriptor --- */
@@ -247,9 +319,9 @@ static const struct kl_provider provides[] = {
     { KL_ADMISSION_0, "default-toleration-seconds", 0, &tolerations },
 };
 
-static const struct kl_need needs[] = { { KL_HOST_OBJECTS_0, 0 } };
+static const struct kl_need needs[] = { { KL_HOST_OBJECTS_0, 0 }, { KL_HOST_ENV_0, 0 } };
 
 KL_PLUGIN_DEFINE("dev.keelson.admission-core", "0.1.0",
                  "keelson.admission/0:priority keelson.admission/0:serviceaccount keelson.admission/0:default-toleration-seconds",
-                 "keelson.host.objects/0", .summary = "what every new Pod is given", .license = "Apache-2.0", .needs = KL_ARRAY_OF(needs),
+                 "keelson.host.objects/0 keelson.host.env/0", .summary = "what every new Pod is given", .license = "Apache-2.0", .needs = KL_ARRAY_OF(needs),
                  .providers = KL_ARRAY_OF(provides));
