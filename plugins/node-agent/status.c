@@ -32,14 +32,15 @@ static void count(const struct pod_view *v, struct counts *n)
 
 static const char *final_phase(const struct pod_view *v, const struct counts *n, bool terminating)
 {
-    bool always = str_is(json_str(v->spec, "restartPolicy"), "Always");
+    struct str policy = json_str(v->spec, "restartPolicy");
+    bool always = !policy.len || str_is(policy, "Always");
     if (v->mem->fail_reason[0] || n->failed)
         return "Failed";
     if (n->running || n->waiting || !n->stopped || (n->pending && !n->begun))
         return NULL;
     if (n->stopped == n->succeeded)
         return always && !terminating ? NULL : "Succeeded";
-    return str_is(json_str(v->spec, "restartPolicy"), "Never") || terminating ? "Failed" : NULL;
+    return str_is(policy, "Never") || terminating ? "Failed" : NULL;
 }
 
 /* Succeeded and Failed last for ever, so they are said only when nothing runs any more. */
@@ -119,9 +120,15 @@ struct val *status_make(const struct pod_view *v, const struct status_in *in)
 
 /* --- comparing and writing --- */
 
-static bool empty(const struct val *v)
+static bool hollow(const struct val *v)
 {
-    return !v || v->type == VAL_NULL || ((v->type == VAL_OBJ || v->type == VAL_ARR) && !v->n);
+    if (!v || v->type == VAL_NULL)
+        return true;
+    if (v->type == VAL_OBJ)
+        val_each(m, v)
+            if (!hollow(m))
+                return false;
+    return v->type == VAL_OBJ || (v->type == VAL_ARR && !v->n);
 }
 
 static bool members_in(const struct val *a, const struct val *b)
@@ -134,8 +141,8 @@ static bool members_in(const struct val *a, const struct val *b)
 
 bool status_same(const struct val *a, const struct val *b)
 {
-    if (empty(a) || empty(b))
-        return empty(a) && empty(b);
+    if (hollow(a) || hollow(b))
+        return hollow(a) && hollow(b);
     if (a->type != b->type)
         return false;
     if (a->type == VAL_OBJ)

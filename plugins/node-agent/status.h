@@ -14,7 +14,7 @@ struct status_in {
 struct val *status_make(const struct pod_view *v, const struct status_in *in);
 /* Only what differs goes to the API; *v shows the answer then. */
 int status_write(struct agent *a, struct kl_call *c, struct pod_view *v, struct val *status);
-/* Equal; null, {} and [] count as absent. */
+/* Equal; null, [] and objects with nothing in them count as absent. */
 bool status_same(const struct val *a, const struct val *b);
 const char *status_phase(const struct pod_view *v, bool terminating);
 
