@@ -209,8 +209,6 @@ static void on_ready(void *ctx)
     struct remote *r = ctx;
     r->depth++;
     r->ready = true;
-    if (r->ws && !r->spdy)
-        greet(r);
     if (r->ev.ready)
         r->ev.ready(r->ctx);
     if (r->ws && !r->spdy && r->conf.kind == REMOTE_PORTFORWARD)
@@ -467,6 +465,8 @@ struct remote *remote_accept(struct http_req *req, const struct remote_conf *c, 
     }
     r->conn = conn_take(req, buf_str(&head), on_bytes, on_drain, r);
     buf_free(&head);
+    if (r->ws && !r->spdy)
+        greet(r);
     r->waits = r->spdy && c->kind == REMOTE_EXEC;
     loop_timer_start(r->loop, &r->start, r->waits ? STREAMS_NS : 0, r->waits ? on_late : on_ready, r);
     return r;
