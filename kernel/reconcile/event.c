@@ -81,7 +81,7 @@ static struct entry *lookup(struct cache *c, struct str key)
 static bool take_token(struct event_recorder *r, struct str uid)
 {
     struct entry *b = lookup(&r->buckets, uid);
-    int64_t now = loop_now(r->loop);
+    int64_t now = env_mono_ns();
     if (!b)
         return false;
     if (!b->refilled_ns)
@@ -174,7 +174,7 @@ static void write_event(struct record *x)
     create(x, e, about, now);
 }
 
-static void on_loop(void *ctx)
+static void write_and_free(void *ctx)
 {
     struct record *x = ctx;
     write_event(x);
@@ -209,18 +209,30 @@ void event_recorder_free(struct event_recorder *r)
     mem_free(r);
 }
 
-void event_record(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message)
+static struct record *record_new(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason,
+                                 const char *message)
 {
     struct arena *a = arena_new(1 << 20);
     struct record *x = a ? arena_alloc(a, sizeof *x) : NULL;
-    if (!x) {
-        arena_free(a);
-        return;
-    }
-    *x = (struct record){ .recorder = r, .arena = a, .who = arena_dup(a, str_of(who)), .type = arena_dup(a, str_of(type)),
-                          .reason = arena_dup(a, str_of(reason)), .message = arena_dup(a, str_of(message)), .about = arena_str(a, about) };
-    if (arena_exhausted(a))
-        arena_free(a);
-    else
-        loop_post(r->loop, on_loop, x);
+    if (x)
+        *x = (struct record){ .recorder = r, .arena = a, .who = arena_dup(a, str_of(who)), .type = arena_dup(a, str_of(type)),
+                              .reason = arena_dup(a, str_of(reason)), .message = arena_dup(a, str_of(message)), .about = arena_str(a, about) };
+    if (x && !arena_exhausted(a))
+        return x;
+    arena_free(a);
+    return NULL;
+}
+
+void event_record(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message)
+{
+    struct record *x = record_new(r, who, about, type, reason, message);
+    if (x)
+        loop_post(r->loop, write_and_free, x);
+}
+
+void event_write(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message)
+{
+    struct record *x = record_new(r, who, about, type, reason, message);
+    if (x)
+        write_and_free(x);
 }

@@ -12,4 +12,7 @@ void event_recorder_free(struct event_recorder *r);
 /* [any] about: JSON {"apiVersion","kind","namespace","name","uid"[,"fieldPath"]}. */
 void event_record(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message);
 
+/* The same here and now, for objects that must not be asked on the loop; one thread at a time, and no other use of the recorder. */
+void event_write(struct event_recorder *r, const char *who, struct str about, const char *type, const char *reason, const char *message);
+
 #endif
