@@ -21,6 +21,7 @@ struct api_error {
     unsigned n_causes;
     int retry_after;                    /* seconds; 0: not said */
     const char *continue_token;         /* Expired lists */
+    bool empty_details;                 /* details are there, and say nothing */
 };
 /* Each returns -code. e->... texts are in the arena. */
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
@@ -30,6 +31,10 @@ int api_fail_exists(struct api_error *e, struct arena *a, const struct schema_ki
 int api_fail_conflict(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name, const char *why);
 int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name,
                      const struct object_causes *c);
+/* A patch that gives no object of the kind: patched is what it gives. */
+int api_fail_patched(struct api_error *e, struct arena *a, const struct val *patched, const char *why);
+/* A patch that does not apply. */
+int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err);
 struct val *api_error_tree(struct arena *a, const struct api_error *e);         /* the Status object */
 const char *api_resource_text(struct arena *a, const struct schema_kind *k);    /* "deployments.apps" */
 
@@ -94,6 +99,7 @@ void api_send_json(struct api_rq *rq, int status, const struct schema_kind *k, s
 
 /* --- auth.c: each sets rq->err and is < 0 when the answer is no --- */
 int api_authenticate(struct api_rq *rq);
+int api_authorize(struct api_rq *rq);                                           /* may rq->user do what rq->info.tuple says? */
 
 /* --- forms.c: an object in the form that was asked for --- */
 /* JSON, YAML, protobuf (enveloped), Table or PartialObjectMetadata of one object. */
@@ -147,6 +153,7 @@ int api_op_delete(struct api_op *op);
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret);
 
 /* parts of op used by several files */
+const char *api_strict_text(struct arena *a, const struct object_strict *s);    /* findings, joined */
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
@@ -174,9 +181,6 @@ void api_service_claim(struct api *api, const struct val *service);             
 /* True: handled (also when it failed). */
 int api_op_subresource(struct api_op *op, const char *verb, int patch_type, struct val *body, bool *ret_handled);
 int api_scale_get(struct api_op *op, struct val **ret);
-
-/* api.c: may rq->user do what rq->info.tuple says? Forbidden: rq->err. */
-int api_authorize(struct api_rq *rq);
 
 /* --- verbs over HTTP --- */
 void api_read_get(struct api_rq *rq);

@@ -83,6 +83,31 @@ int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_k
     return -KL_INVALID;
 }
 
+int api_fail_patched(struct api_error *e, struct arena *a, const struct val *patched, const char *why)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0), quoted = BUF_INIT(0);
+    struct object_cause *c = arena_alloc(a, sizeof *c);
+    json_write(&b, patched);
+    json_write_str(&quoted, buf_str(&b));
+    set_code(e, KL_INVALID);
+    if (!c || b.failed || quoted.failed)
+        return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+    *c = (struct object_cause){ "FieldValueInvalid", "patch", arena_printf(a, "Invalid value: %s: %s", quoted.at, why) };
+    e->message = arena_printf(a, " \"\" is invalid: patch: %s", c->message);
+    e->causes = c;
+    e->n_causes = 1;
+    return -KL_INVALID;
+}
+
+int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err)
+{
+    if (err->code != KL_INVALID)
+        return api_fail_err(e, a, err);
+    api_fail(e, a, KL_INVALID, "the server rejected our request due to an error in our request");
+    e->empty_details = true;
+    return -KL_INVALID;
+}
+
 static void put(struct arena *a, struct val *obj, const char *key, const char *text)
 {
     if (text && text[0])
@@ -118,7 +143,7 @@ struct val *api_error_tree(struct arena *a, const struct api_error *e)
     put(a, v, "message", e->message);
     put(a, v, "reason", e->reason);
     struct val *d = details_tree(a, e);
-    if (d && d->first)
+    if (d && (d->first || e->empty_details))
         json_set(a, v, STR("details"), d);
     json_set_int(a, v, STR("code"), e->http);
     return v;

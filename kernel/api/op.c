@@ -13,7 +13,7 @@ struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *
     return v;
 }
 
-static const char *strict_text(struct arena *a, const struct object_strict *s)
+const char *api_strict_text(struct arena *a, const struct object_strict *s)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(16 << 10);
     for (unsigned i = 0; i < s->n; i++) {
@@ -23,35 +23,89 @@ static const char *strict_text(struct arena *a, const struct object_strict *s)
     return b.failed ? "too many strict decoding errors" : arena_dup(a, buf_str(&b));
 }
 
-static int check_type(struct api_op *op, const struct schema_type *t, struct val *v, const struct schema_kind *k)
+/* The package name of the kind's internal type, as upstream's conversions name it. */
+static const char *package(struct arena *a, const struct schema_kind *k)
+{
+    struct str g = str_of(k->group[0] ? k->group : "core");
+    return arena_dup(a, str_cut(&g, '.'));
+}
+
+static int wrong_kind(struct api_op *op, struct str kind, struct str gv, const struct schema_type *t)
+{
+    struct str version = gv, group = STR("");
+    if (str_find(gv, '/') >= 0)
+        group = str_cut(&version, '/');
+    const struct schema_kind *other = schema_kind_find(group, version, kind);
+    const char *head = arena_printf(op->arena, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s", STR_ARG(kind), STR_ARG(version), t->go);
+    if (!other)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s: no kind \"" STR_FMT "\" is registered for version \"" STR_FMT
+                        "\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"", head, STR_ARG(kind), STR_ARG(gv));
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s: converting (%s.%s) to (%s.%s): unknown conversion", head, other->version, other->kind,
+                    package(op->arena, op->kind), t->go);
+}
+
+static void set_type(struct api_op *op, struct val *v, const char *gv, const char *kind)
+{
+    struct val *gvv = val_of_str(op->arena, str_of(gv)), *kv = val_of_str(op->arena, str_of(kind));
+    json_del(v, STR("kind"));
+    json_del(v, STR("apiVersion"));
+    if (!gvv || !kv)
+        return;
+    gvv->key = "apiVersion";
+    gvv->key_len = 10;
+    kv->key = "kind";
+    kv->key_len = 4;
+    gvv->next = v->first;
+    kv->next = gvv;
+    v->first = kv;
+    if (!v->last)
+        v->last = gvv;
+    v->n += 2;
+}
+
+/* What the object says it is must be what the path says; where it says nothing the path counts. */
+static int check_type(struct api_op *op, const struct schema_type *t, struct val *v)
 {
     struct str kind = json_str(v, "kind"), gv = json_str(v, "apiVersion");
-    const char *want = api_group_version(op->arena, k);
-    const char *want_kind = t == k->type ? k->kind : t->go;
+    const char *want = api_group_version(op->arena, op->kind);
+    const char *want_kind = t == op->kind->type ? op->kind->kind : t->go;
     if (kind.len && !str_is(kind, want_kind))
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "" STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: "
-                        "the kind in the data does not match", STR_ARG(kind), STR_ARG(gv), want_kind);
-    if (t == k->type && gv.len && !str_is(gv, want))
+        return wrong_kind(op, kind, gv.len ? gv : str_of(want), t);
+    if (t == op->kind->type && gv.len && !str_is(gv, want))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
                         "the API version in the data (" STR_FMT ") does not match the expected API version (%s)", STR_ARG(gv), want);
-    if (t->has_typemeta && t == k->type) {
-        json_del(v, STR("kind"));
-        json_del(v, STR("apiVersion"));
-        struct val *gvv = val_of_str(op->arena, str_of(want)), *kv = val_of_str(op->arena, str_of(k->kind));
-        if (!gvv || !kv)
-            return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
-        gvv->key = "apiVersion";
-        gvv->key_len = 10;
-        kv->key = "kind";
-        kv->key_len = 4;
-        gvv->next = v->first;
-        kv->next = gvv;
-        v->first = kv;
-        if (!v->last)
-            v->last = gvv;
-        v->n += 2;
-    }
-    return 0;
+    if (t->has_typemeta && t == op->kind->type)
+        set_type(op, v, want, op->kind->kind);
+    return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+/* The beginning of a body that could not be read. */
+static const char *summary(struct arena *a, struct str body)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(256);
+    size_t n = body.len > 30 ? 30 : body.len;
+    if (!body.len)
+        return "<empty>";
+    for (size_t i = 0; i < n; i++)
+        if (body.at[0] == '{')
+            buf_add_c(&b, body.at[i]);
+        else
+            buf_printf(&b, "%02x", (unsigned char)body.at[i]);
+    return arena_printf(a, STR_FMT "%s", STR_ARG(buf_str(&b)), body.len > n ? " ..." : "");
+}
+
+static int bad_body(struct api_op *op, const struct schema_type *t, struct str body, const struct val *raw, const struct kl_err *err)
+{
+    struct str kind = json_str(raw, "kind"), version = json_str(raw, "apiVersion");
+    if (err->code == KL_NO_MEMORY || err->code == KL_TOO_LARGE)
+        return api_fail_err(&op->err, op->arena, err);
+    if (str_find(version, '/') >= 0)
+        str_cut(&version, '/');
+    if (raw)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s",
+                        STR_ARG(kind.len ? kind : str_of(t->go)), STR_ARG(version.len ? version : str_of(op->kind->version)), t->go, err->msg);
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; "
+                    "json parse error: %s (%s)", t->go, err->msg, summary(op->arena, body));
 }
 
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret)
@@ -59,25 +113,23 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
-    struct val *v;
-    if (media == MEDIA_PROTOBUF) {
+    struct val *v = NULL, *raw = NULL;
+    if (media == MEDIA_PROTOBUF)
         v = object_decode_protobuf(op->arena, t, body, NULL, &err);
-    } else if (media == MEDIA_YAML) {
-        v = object_parse_yaml(op->arena, body, &err);
-        if (v && object_conform(op->arena, t, v, &strict, &err) < 0)
-            v = NULL;
-    } else {
-        v = object_decode_json(op->arena, t, body, &strict, &err);
+    else if ((raw = media == MEDIA_YAML ? object_parse_yaml(op->arena, body, &err) : json_parse(op->arena, body, &err))) {
+        struct str kind = json_str(raw, "kind");
+        if (t->has_typemeta && kind.len && check_type(op, t, raw) < 0)
+            return -op->err.code;
+        v = object_conform(op->arena, t, raw, &strict, &err) < 0 ? NULL : raw;
     }
     if (!v)
-        return api_fail(&op->err, op->arena, err.code == KL_TOO_LARGE ? KL_TOO_LARGE : KL_BAD_REQUEST,
-                        "%s in version \"%s\" cannot be handled as a %s: %s", t->go, op->kind->version, t->go, err.msg);
+        return bad_body(op, t, body, raw, &err);
     if (strict.n && op->field_validation == VALIDATE_STRICT)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s",
-                        t->go, op->kind->version, t->go, strict_text(op->arena, &strict));
+                        t->go, op->kind->version, t->go, api_strict_text(op->arena, &strict));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
-    if (check_type(op, t, v, op->kind) < 0)
+    if (check_type(op, t, v) < 0)
         return -op->err.code;
     *ret = v;
     return 0;
@@ -147,12 +199,21 @@ static struct val *storage_tree(struct api_op *op, struct val *v)
     return api_converts(op->kind) ? api_convert(op->arena, op->kind, op->kind->storage, v) : v;
 }
 
-static int encode(struct api_op *op, struct val *v, struct buf *b)
+/* A dry run makes no revision: a new object has none, a changed one keeps its own. */
+static void set_revision(struct api_op *op, struct val *v, struct store_object *old)
 {
     struct val *meta = json_obj(op->arena, v, STR("metadata"));
+    uint64_t rev = !op->dry_run ? store_next_revision(op->api->store) : old ? store_object_revision(old) : 0;
+    if (rev)
+        json_set_str(op->arena, meta, STR("resourceVersion"), str_of(arena_printf(op->arena, "%llu", (unsigned long long)rev)));
+    else
+        json_del(meta, STR("resourceVersion"));
+}
+
+static int encode(struct api_op *op, struct val *v, struct store_object *old, struct buf *b)
+{
     struct val *stored;
-    uint64_t rev = store_next_revision(op->api->store);
-    json_set_str(op->arena, meta, STR("resourceVersion"), str_of(arena_printf(op->arena, "%llu", (unsigned long long)rev)));
+    set_revision(op, v, old);
     stored = storage_tree(op, v);
     if (stored)
         object_encode_json(b, op->kind->storage->type, stored);
@@ -175,7 +236,7 @@ static int commit(struct api_op *op, enum store_op_type type, struct val *v, str
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     struct kl_err err;
     kl_err_init(&err);
-    if (encode(op, v, &b) < 0)
+    if (encode(op, v, old, &b) < 0)
         return -op->err.code;
     if (op->dry_run) {
         set_result(op, NULL, buf_str(&b));

@@ -130,16 +130,15 @@ static int conform(struct api_op *op, struct val *v)
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
+    struct val *as_patched = val_copy(op->arena, v);
     if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
-        return api_fail(&op->err, op->arena, KL_INVALID, "%s \"" STR_FMT "\" is invalid: patch: Invalid value: %s", op->kind->kind,
-                        STR_ARG(op->name), err.msg);
-    for (unsigned i = 0; i < strict.n; i++) {
-        if (op->field_validation == VALIDATE_STRICT)
-            return api_fail(&op->err, op->arena, KL_INVALID, "%s \"" STR_FMT "\" is invalid: patch: Invalid value: strict decoding error: %s",
-                            op->kind->kind, STR_ARG(op->name), strict.at[i]);
-        if (op->field_validation == VALIDATE_WARN && op->warn)
-            op->warn(op->warn_ctx, strict.at[i]);
-    }
+        return api_fail_patched(&op->err, op->arena, as_patched,
+                                arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind, op->kind->version,
+                                             op->kind->kind, err.msg));
+    if (strict.n && op->field_validation == VALIDATE_STRICT)
+        return api_fail_patched(&op->err, op->arena, as_patched, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
+    for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
+        op->warn(op->warn_ctx, strict.at[i]);
     return 0;
 }
 
@@ -163,7 +162,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
     if (!old_tree)
         return -op->err.code;
     if (!v)
-        return api_fail_err(&op->err, op->arena, &err);
+        return api_fail_patch(&op->err, op->arena, &err);
     if (conform(op, v) < 0 || check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, true) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

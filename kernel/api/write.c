@@ -153,8 +153,6 @@ static int read_body(struct api_rq *rq, struct api_op *op, struct val **ret)
     if (body_media(rq, &media) < 0)
         return -1;
     struct str body = http_body(rq->http);
-    if (!body.len)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "the request needs a body");
     if (api_op_decode(op, body_type(rq), media, body, ret) < 0) {
         rq->err = op->err;
         return -1;
