@@ -16,6 +16,10 @@ struct kl_proxy {
      * A port without endpoints rejects at once. Atomic: a kill at any time leaves the old or the new rules. */
     int (*apply)(void *self, struct kl_call *c, uint64_t generation, struct kl_bytes state);
     int (*teardown)(void *self, struct kl_call *c);
+    /* NULL: apply is all there is. What changed since generation - 1: {"services":[...],"removed":[{"namespace","name"}]}, each Service whole, as in
+     * apply; both may be empty or absent (the proxy then only looks whether its rules are still there). Node and ranges stay. As atomic as
+     * apply. KL_CONFLICT: generation does not follow the last applied one; the caller applies the whole state. */
+    int (*update)(void *self, struct kl_call *c, uint64_t generation, struct kl_bytes changes);
 };
 
 #endif
