@@ -240,6 +240,11 @@ for _ in $(seq 50); do [ "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")" =
 is "vols: a changed ConfigMap arrives" blue "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")"
 
 is "vols: one network for both containers" "$(get vols '{.status.podIP}')" "$(get vols '{.status.podIPs[0].ip}')"
+token=$(cat "$dir/state/node/pods/$uid/volumes/kube-api-access-"*/token)
+has "vols: the service account's token is good" system:serviceaccount:default:default \
+    "$(curl -sk -H "Authorization: Bearer $token" https://127.0.0.1:6443/apis/authentication.k8s.io/v1/selfsubjectreviews \
+        -H 'Content-Type: application/json' -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}')"
+has "vols: the cluster's CA comes with it" "BEGIN CERTIFICATE" "$(cat "$dir/state/node/pods/$uid/volumes/kube-api-access-"*/ca.crt)"
 nets=$(for id in $(get vols '{.status.containerStatuses[*].containerID}'); do readlink /proc/"$(pid_of "${id#*://}")"/ns/net; done | sort -u)
 is "vols: containers share the network namespace" 1 "$(echo "$nets" | grep -c net:)"
 [ "$nets" != "$(readlink /proc/self/ns/net)" ] && ok "vols: and it is not the node's" || fail "vols: the namespace is the node's"
@@ -341,7 +346,8 @@ is "no process is left" "" "$(pgrep -af "$dir/run" | grep -v "keelson up")"
 is "no mount is left" "" "$(grep " $dir/" /proc/self/mountinfo)"
 kill "$pid"
 wait "$pid"
+is "the daemon ends well" 0 $?
 pid=
 is "no control group is left" "$before" "$(ls -d /sys/fs/cgroup/*/kubepods 2>/dev/null | wc -l)"
-grep -E " E | W " "$dir/out" | head -20
+grep -E " E | W |ERROR|SUMMARY" "$dir/out" | head -20
 exit $bad
