@@ -21,6 +21,7 @@ int ctl_open(const struct kl_host *h, const void *conf, void **self, struct kl_c
     x->objects = h->service(h, KL_HOST_OBJECTS_0);
     x->env = h->service(h, KL_HOST_ENV_0);
     x->queue = h->service(h, KL_HOST_QUEUE_0);
+    x->opened_ns = x->env->wall_ns(h);
     *self = x;
     return 0;
 }

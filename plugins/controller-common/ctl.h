@@ -19,6 +19,7 @@ struct ctl {                            /* one instance */
     const struct kl_host_env *env;
     const struct kl_host_queue *queue;
     const void *conf;
+    int64_t opened_ns;                  /* wall clock: nothing can have been noticed before */
 };
 
 struct ctl_run {                        /* one reconcile or map */
