@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
     { "up", cmd_up, "a whole cluster of one node in one process" },
     { "server", cmd_server, "store, API, controllers and schedulers in one process" },
+    { "agent", cmd_agent, "a node of a cluster whose server is another process" },
+    { "pki", cmd_pki, "node NAME: credentials for a node's agent" },
     { "check-config", cmd_check_config, "reads the configuration and says what is wrong with it" },
     { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
     { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },

@@ -4,10 +4,14 @@
 
 #include <keelson/error.h>
 
+#include "base/buf.h"
+
 int cmd_server(int argc, char **argv);
 int cmd_up(int argc, char **argv);
+int cmd_agent(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_pki(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
 int cmd_version(int argc, char **argv);
@@ -17,8 +21,15 @@ int cli_option(int argc, char **argv, int *i, const char *name, const char **val
 /* "keelson: text" on standard error; returns status. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
 
-/* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key sa.key sa.pub; and the administrator's kubeconfig. */
+/* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key sa.key sa.pub, what the server shows
+ * to nodes (apiserver-kubelet-client.crt .key); and the administrator's kubeconfig. */
+#define PKI_TOWARDS_NODES "kube-apiserver-kubelet-client"       /* name in that certificate */
+#define PKI_NODE_PREFIX   "system:node:"
 int pki_ensure(const char *dir, const char *address, struct kl_err *err);
 int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err);
+/* A new key and certificate for that node, as the text of a kubeconfig. */
+int pki_node_kubeconfig(const char *dir, const char *node, const char *url, struct buf *ret, struct kl_err *err);
+/* Whose certificate that is. KL_INVALID: no node's. */
+int pki_node_name(struct str cert_pem, char *ret, size_t size, struct kl_err *err);
 
 #endif

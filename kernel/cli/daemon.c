@@ -37,7 +37,7 @@ struct daemon {
 
 /* --- start --- */
 
-static int make_dir(const char *path, mode_t mode, struct kl_err *err)
+int daemon_make_dir(const char *path, mode_t mode, struct kl_err *err)
 {
     char part[PATH_MAX];
     snprintf(part, sizeof part, "%s", path);
@@ -53,16 +53,21 @@ static int make_dir(const char *path, mode_t mode, struct kl_err *err)
     return 0;
 }
 
-static int prepare(struct daemon *d, struct kl_err *err)
+void daemon_seed(void)
 {
     uint64_t seed[2];
     env_random(seed, sizeof seed);
     map_seed(seed);
-    int rc = make_dir(d->o->state, 0700, err);
+}
+
+static int prepare(struct daemon *d, struct kl_err *err)
+{
+    daemon_seed();
+    int rc = daemon_make_dir(d->o->state, 0700, err);
     if (rc == 0 && d->roles & ROLE_NODE)
-        rc = make_dir(d->o->run, 0711, err);
+        rc = daemon_make_dir(d->o->run, 0711, err);
     if (rc == 0 && d->roles & ROLE_NODE)
-        rc = make_dir(d->o->logs, 0755, err);
+        rc = daemon_make_dir(d->o->logs, 0755, err);
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
     return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, err);
 }

@@ -12,8 +12,8 @@
 
 /* Command line over configuration over these rows' fallbacks (options.c). */
 struct options {
-    const char *config, *plugins, *store, *kubeconfig, *log;
-    const char *state, *run, *logs, *address, *port, *node, *node_address;
+    const char *config, *plugins, *store, *kubeconfig, *log, *server;
+    const char *state, *run, *logs, *address, *port, *node, *node_address, *node_port;
     const char *service_cidr, *cluster_cidr, *cluster_domain, *node_ports;
     char port_text[8], ca[PATH_MAX], config_path[PATH_MAX], plugin_dir[PATH_MAX], kubeconfig_path[PATH_MAX], hostname[256];
     int node_port_first, node_port_last;
@@ -26,6 +26,11 @@ struct options {
 int options_read(struct options *o, const char *command, int argc, char **argv);
 /* Value of $(NAME) in the configuration. */
 const char *options_variable(void *ctx, struct str name);
+
+/* Makes path and the folders above it. */
+int daemon_make_dir(const char *path, mode_t mode, struct kl_err *err);
+/* The seed of every map, out of the environment. */
+void daemon_seed(void);
 
 int daemon_run(struct options *o, const char *command, unsigned roles);
 

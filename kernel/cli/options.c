@@ -18,7 +18,8 @@ static const struct {
     { "--config", NULL, NULL, AT(config), NULL, "configuration; /etc/keelson/keelson.cfg, or beside the program" },
     { "--plugins", NULL, NULL, AT(plugins), NULL, "folder of plugin files; beside the program, or its prefix's lib/keelson/plugins" },
     { "--store", NULL, NULL, AT(store), NULL, "wal or memory: takes that store's instance of the configuration" },
-    { "--kubeconfig", NULL, NULL, AT(kubeconfig), NULL, "the administrator's, written at start; STATE/admin.kubeconfig" },
+    { "--kubeconfig", NULL, NULL, AT(kubeconfig), NULL, "the administrator's, written at start; STATE/admin.kubeconfig; agent: the node's, STATE/node.kubeconfig" },
+    { "--server", NULL, NULL, AT(server), NULL, "agent: URL of the API server; the kubeconfig's" },
     { "--log", NULL, NULL, AT(log), NULL, "log file; standard error" },
     { "--state-dir", "paths", "state", AT(state), "/var/lib/keelson", "keys, store, images and volumes" },
     { "--run-dir", "paths", "run", AT(run), "/run/keelson", "sockets, namespaces, what need not outlive the machine" },
@@ -31,6 +32,7 @@ static const struct {
     { "--cluster-cidr", "node", "cluster_cidr", AT(cluster_cidr), "10.244.0.0/16", "addresses of pods" },
     { "--node-name", "node", "name", AT(node), NULL, "name of this node; the host's name" },
     { "--node-address", "node", "address", AT(node_address), "", "address that the node shows; its first one" },
+    { "--node-port", "node", "port", AT(node_port), "10250", "port of a node's own API" },
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
@@ -109,8 +111,10 @@ static int check_groups(struct options *o, struct kl_err *err)
         unsigned n = 0;
         struct val *group = json_get(o->tree, str_of(groups[g].key));
         for (size_t i = 0; i < N_ROWS; i++)
-            if (rows[i].group && strcmp(rows[i].group, groups[g].key) == 0)
-                known[n++] = (struct conf_row){ rows[i].key, rows[i].at == AT(port) ? VAL_INT : VAL_STR, 0, rows[i].at == AT(port) ? 65535 : 0, NULL };
+            if (rows[i].group && strcmp(rows[i].group, groups[g].key) == 0) {
+                bool port = rows[i].at == AT(port) || rows[i].at == AT(node_port);
+                known[n++] = (struct conf_row){ rows[i].key, port ? VAL_INT : VAL_STR, 0, port ? 65535 : 0, NULL };
+            }
         if (group)
             rc = conf_check(o->arena, group, known, n, err);
     }
@@ -150,9 +154,11 @@ static int choose_store(struct options *o)
 
 static int check_values(struct options *o, const char *command)
 {
-    int64_t port;
+    int64_t port, node_port;
     if (!str_int(str_of(o->port), &port) || port < 0 || port > 65535)
         return cli_fail(2, "%s: --port is '%s', must be 0..65535", command, o->port);
+    if (!str_int(str_of(o->node_port), &node_port) || node_port < 1 || node_port > 65535)
+        return cli_fail(2, "%s: --node-port is '%s', must be 1..65535", command, o->node_port);
     if (sscanf(o->node_ports, "%d-%d", &o->node_port_first, &o->node_port_last) != 2 || o->node_port_first < 1 ||
         o->node_port_last > 65535 || o->node_port_last < o->node_port_first)
         return cli_fail(2, "%s: --node-ports is '%s', must be two ports such as 30000-32767", command, o->node_ports);
@@ -168,7 +174,7 @@ static int check_values(struct options *o, const char *command)
     if (o->kubeconfig)
         snprintf(o->kubeconfig_path, PATH_MAX, "%s", o->kubeconfig);
     else
-        snprintf(o->kubeconfig_path, PATH_MAX, "%s/admin.kubeconfig", o->state);
+        snprintf(o->kubeconfig_path, PATH_MAX, "%s/%s.kubeconfig", o->state, strcmp(command, "agent") == 0 ? "node" : "admin");
     return 0;
 }
 
@@ -196,7 +202,7 @@ const char *options_variable(void *ctx, struct str name)
     const struct {
         const char *name, *value;
     } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "port", o->port_text },
-                { "node", o->node }, { "node_address", o->node_address }, { "service_cidr", o->service_cidr },
+                { "node", o->node }, { "node_address", o->node_address }, { "node_port", o->node_port }, { "service_cidr", o->service_cidr },
                 { "cluster_cidr", o->cluster_cidr }, { "cluster_domain", o->cluster_domain }, { "ca", o->ca } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (str_is(name, all[i].name))

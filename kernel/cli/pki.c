@@ -1,10 +1,12 @@
 /* pki.c - keys and certificates of a cluster, made when they are not there: a CA, the server's certificate, the administrator's
- * kubeconfig. ECDSA P-256; files 0600. */
+ * kubeconfig; and on demand a node's. ECDSA P-256; files 0600. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/abstract.h>
 #include <gnutls/x509.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +23,8 @@ struct pair {
 
 struct request {
     const char *cn, *org, *address;
-    bool ca, server;
+    const char *const *names;           /* DNS names that a server has; NULL-terminated */
+    bool ca, server, client;
 };
 
 static void pair_free(struct pair *p)
@@ -40,6 +43,38 @@ static int write_file(const char *path, const void *at, size_t n, struct kl_err 
     if (fd < 0 || write(fd, at, n) != (ssize_t)n || fsync(fd) < 0 || rename(temp, path) < 0)
         return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be written: %s", path, strerror(errno));
     return 0;
+}
+
+static void add_address(gnutls_x509_crt_t crt, const struct in_addr *in)
+{
+    gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, in, sizeof *in, GNUTLS_FSAN_APPEND);
+}
+
+/* Who listens everywhere is called by any address of the machine. */
+static void add_own_addresses(gnutls_x509_crt_t crt)
+{
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all) < 0)
+        return;
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next)
+        if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && !(i->ifa_flags & IFF_LOOPBACK))
+            add_address(crt, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr);
+    freeifaddrs(all);
+}
+
+static void add_names(gnutls_x509_crt_t crt, const struct request *r)
+{
+    struct in_addr in;
+    for (const char *const *n = r->names; n && *n; n++)
+        gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, *n, (unsigned)strlen(*n), GNUTLS_FSAN_APPEND);
+    if (!r->address)
+        return;
+    inet_pton(AF_INET, "127.0.0.1", &in);
+    add_address(crt, &in);
+    if (strcmp(r->address, "0.0.0.0") == 0)
+        add_own_addresses(crt);
+    else if (inet_pton(AF_INET, r->address, &in) == 1 && strcmp(r->address, "127.0.0.1") != 0)
+        add_address(crt, &in);
 }
 
 static int issue(struct pair *p, const struct request *r, const struct pair *signer)
@@ -63,19 +98,12 @@ static int issue(struct pair *p, const struct request *r, const struct pair *sig
     gnutls_x509_crt_set_key(p->crt, p->key);
     gnutls_x509_crt_set_basic_constraints(p->crt, r->ca, r->ca ? 1 : -1);
     gnutls_x509_crt_set_key_usage(p->crt, r->ca ? GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN : GNUTLS_KEY_DIGITAL_SIGNATURE);
-    if (!r->ca)
-        gnutls_x509_crt_set_key_purpose_oid(p->crt, r->server ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT, 0);
-    if (r->server) {
-        static const char *const names[] = { "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                             "kubernetes.default.svc.cluster.local" };
-        struct in_addr in;
-        for (size_t i = 0; i < 5; i++)
-            gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_DNSNAME, names[i], (unsigned)strlen(names[i]), GNUTLS_FSAN_APPEND);
-        inet_pton(AF_INET, "127.0.0.1", &in);
-        gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_IPADDRESS, &in, sizeof in, GNUTLS_FSAN_APPEND);
-        if (inet_pton(AF_INET, r->address, &in) == 1)
-            gnutls_x509_crt_set_subject_alt_name(p->crt, GNUTLS_SAN_IPADDRESS, &in, sizeof in, GNUTLS_FSAN_APPEND);
-    }
+    if (r->client)
+        gnutls_x509_crt_set_key_purpose_oid(p->crt, GNUTLS_KP_TLS_WWW_CLIENT, 0);
+    if (r->server)
+        gnutls_x509_crt_set_key_purpose_oid(p->crt, GNUTLS_KP_TLS_WWW_SERVER, 0);
+    if (r->server)
+        add_names(p->crt, r);
     const struct pair *by = signer ? signer : p;
     return gnutls_x509_crt_sign2(p->crt, by->crt, by->key, GNUTLS_DIG_SHA256, 0);
 }
@@ -174,8 +202,12 @@ static int ensure_signer(const char *dir, struct kl_err *err)
 int pki_ensure(const char *dir, const char *address, struct kl_err *err)
 {
     static const struct request ca_request = { .cn = "keelson-ca", .ca = true };
-    struct request server = { .cn = "kube-apiserver", .address = address, .server = true };
-    static const struct request admin = { .cn = "kubernetes-admin", .org = "system:masters" };
+    static const char *const names[] = { "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                         "kubernetes.default.svc.cluster.local", NULL };
+    struct request server = { .cn = "kube-apiserver", .address = address, .names = names, .server = true };
+    static const struct request admin = { .cn = "kubernetes-admin", .org = "system:masters", .client = true };
+    /* What the server shows to nodes: it is allowed nothing in the API. */
+    static const struct request towards_nodes = { .cn = PKI_TOWARDS_NODES, .client = true };
     struct pair ca = { 0 };
     if (mkdir(dir, 0700) < 0 && errno != EEXIST)
         return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be made: %s", dir, strerror(errno));
@@ -187,37 +219,107 @@ int pki_ensure(const char *dir, const char *address, struct kl_err *err)
     if (rc == 0)
         rc = ensure_one(dir, "admin", &admin, &ca, err);
     if (rc == 0)
+        rc = ensure_one(dir, "apiserver-kubelet-client", &towards_nodes, &ca, err);
+    if (rc == 0)
         rc = ensure_signer(dir, err);
     pair_free(&ca);
     return rc;
 }
 
+/* --- kubeconfigs --- */
+
+static int add_data(struct buf *b, const char *key, const gnutls_datum_t *raw)
+{
+    gnutls_datum_t text = { 0 };
+    int rc = gnutls_base64_encode2(raw, &text);
+    if (rc >= 0)
+        buf_printf(b, "    %s: %.*s\n", key, (int)text.size, text.data);
+    gnutls_free(text.data);
+    return rc;
+}
+
 static int add_file(struct buf *b, const char *key, const char *dir, const char *name, struct kl_err *err)
 {
-    gnutls_datum_t raw = { 0 }, text = { 0 };
+    gnutls_datum_t raw = { 0 };
     char path[4200];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     int rc = gnutls_load_file(path, &raw);
     if (rc >= 0)
-        rc = gnutls_base64_encode2(&raw, &text);
-    if (rc >= 0)
-        buf_printf(b, "    %s: %.*s\n", key, (int)text.size, text.data);
+        rc = add_data(b, key, &raw);
     gnutls_free(raw.data);
-    gnutls_free(text.data);
     return rc < 0 ? kl_err_set(err, KL_INVALID, "'%s': %s", path, gnutls_strerror(rc)) : 0;
+}
+
+static int begin(struct buf *b, const char *dir, const char *url, const char *user, struct kl_err *err)
+{
+    buf_printf(b, "apiVersion: v1\nkind: Config\nclusters:\n- name: keelson\n  cluster:\n    server: %s\n", url);
+    int rc = add_file(b, "certificate-authority-data", dir, "ca.crt", err);
+    buf_printf(b, "contexts:\n- name: keelson\n  context:\n    cluster: keelson\n    user: %s\ncurrent-context: keelson\n"
+               "users:\n- name: %s\n  user:\n", user, user);
+    return rc;
 }
 
 int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    buf_printf(&b, "apiVersion: v1\nkind: Config\nclusters:\n- name: keelson\n  cluster:\n    server: https://%s:%d\n",
-               strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, port);
-    int rc = add_file(&b, "certificate-authority-data", dir, "ca.crt", err);
-    buf_add_z(&b, "users:\n- name: kubernetes-admin\n  user:\n");
+    char url[128];
+    snprintf(url, sizeof url, "https://%s:%d", strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1" : address, port);
+    int rc = begin(&b, dir, url, "kubernetes-admin", err);
     if (rc == 0)
         rc = add_file(&b, "client-certificate-data", dir, "admin.crt", err);
     if (rc == 0)
         rc = add_file(&b, "client-key-data", dir, "admin.key", err);
-    buf_add_z(&b, "contexts:\n- name: keelson\n  context:\n    cluster: keelson\n    user: kubernetes-admin\ncurrent-context: keelson\n");
     return rc == 0 ? write_file(path, b.at, b.len, err) : rc;
+}
+
+static int add_pair(struct buf *b, const struct pair *p)
+{
+    gnutls_datum_t crt = { 0 }, key = { 0 };
+    int rc = gnutls_x509_crt_export2(p->crt, GNUTLS_X509_FMT_PEM, &crt);
+    if (rc >= 0)
+        rc = gnutls_x509_privkey_export2(p->key, GNUTLS_X509_FMT_PEM, &key);
+    if (rc >= 0)
+        rc = add_data(b, "client-certificate-data", &crt);
+    if (rc >= 0)
+        rc = add_data(b, "client-key-data", &key);
+    gnutls_free(crt.data);
+    gnutls_free(key.data);
+    return rc;
+}
+
+int pki_node_kubeconfig(const char *dir, const char *node, const char *url, struct buf *ret, struct kl_err *err)
+{
+    char user[300];
+    const char *names[] = { node, NULL };
+    struct pair ca = { 0 }, p = { 0 };
+    snprintf(user, sizeof user, PKI_NODE_PREFIX "%s", node);
+    /* One certificate for both directions: towards the API, and on the node's own port, where the server expects the node's name. */
+    struct request r = { .cn = user, .org = "system:nodes", .names = names, .server = true, .client = true };
+    int rc = load(&ca, dir, "ca");
+    rc = rc < 0 ? kl_err_set(err, KL_NOT_FOUND, "the cluster's CA in '%s' cannot be read: %s", dir, gnutls_strerror(rc))
+                : begin(ret, dir, url, user, err);
+    if (rc == 0 && ((rc = issue(&p, &r, &ca)) < 0 || (rc = add_pair(ret, &p)) < 0))
+        rc = kl_err_set(err, KL_INTERNAL, "certificate of '%s': %s", user, gnutls_strerror(rc));
+    pair_free(&p);
+    pair_free(&ca);
+    return rc;
+}
+
+int pki_node_name(struct str cert_pem, char *ret, size_t size, struct kl_err *err)
+{
+    gnutls_datum_t pem = { (unsigned char *)(uintptr_t)cert_pem.at, (unsigned)cert_pem.len };
+    gnutls_x509_crt_t crt;
+    char cn[300] = "";
+    size_t n = sizeof cn, prefix = strlen(PKI_NODE_PREFIX);
+    int rc = gnutls_x509_crt_init(&crt);
+    if (rc < 0)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    rc = gnutls_x509_crt_import(crt, &pem, GNUTLS_X509_FMT_PEM);
+    if (rc >= 0)
+        rc = gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &n);
+    gnutls_x509_crt_deinit(crt);
+    if (rc < 0 || strncmp(cn, PKI_NODE_PREFIX, prefix) != 0 || !cn[prefix] || strlen(cn + prefix) >= size)
+        return kl_err_set(err, KL_INVALID, "the kubeconfig's certificate is no node's: its name is '%s', not '" PKI_NODE_PREFIX "NAME'", cn);
+    snprintf(ret, size, "%s", cn + prefix);
+    return 0;
 }

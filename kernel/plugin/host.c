@@ -19,7 +19,7 @@ int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, 
     }
     h->conf = *c;
     int rc = host_read_manifest(h, err);
-    if (rc == 0)
+    if (rc == 0 && c->roles & ROLE_SERVER)
         rc = host_read_chains(h, err);
     if (rc < 0) {
         plugin_host_free(h);

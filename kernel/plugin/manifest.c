@@ -40,6 +40,31 @@ static void set_place(struct plugin_instance *i, struct str on, const char *ifac
         i->roles = str_is(on, "node") ? ROLE_NODE : ROLE_SERVER;
 }
 
+static unsigned roles_of(struct str iface)
+{
+    for (size_t k = 0; k < sizeof ifaces / sizeof *ifaces; k++)
+        if (str_starts(iface, str_of(ifaces[k].iface)))
+            return ifaces[k].roles;
+    return ROLE_SERVER | ROLE_NODE;
+}
+
+/* Nothing of the file would run here: then none of its code is loaded. */
+static bool elsewhere(const struct plugin_host *h, const struct val *entry, const char *file)
+{
+    struct plugin_note note;
+    struct kl_err ignored;
+    struct str on = json_str(entry, "on");
+    kl_err_init(&ignored);
+    if (on.len)
+        return !((str_is(on, "node") ? ROLE_NODE : ROLE_SERVER) & h->conf.roles);
+    if (plugin_note_read(file, &note, &ignored) < 0)
+        return false;                   /* refused later, with the reason */
+    for (struct str rest = str_of(note.provides); rest.at && rest.len;)
+        if (roles_of(str_cut(&rest, ' ')) & h->conf.roles)
+            return false;
+    return true;
+}
+
 /* --- variables in settings --- */
 
 static int expand_text(struct plugin_host *h, struct val *v, struct kl_err *err)
@@ -167,6 +192,16 @@ static int add_refused(struct plugin_host *h, const struct val *entry, const cha
     return 0;
 }
 
+static int add_elsewhere(struct plugin_host *h, const struct val *entry, const char *file, struct kl_err *err)
+{
+    struct str name = json_str(entry, "name");
+    struct plugin_instance *i = add(h, entry, name.len ? name : json_str(entry, "plugin"), file, err);
+    if (!i)
+        return -err->code;
+    i->roles = (ROLE_SERVER | ROLE_NODE) & ~h->conf.roles;
+    return 0;
+}
+
 /* --- the list --- */
 
 struct candidate {
@@ -174,7 +209,7 @@ struct candidate {
     char *file;
     struct plugin_trial trial;
     struct kl_err err;
-    bool tried, same;                   /* same: an earlier entry tries this file */
+    bool tried, same, elsewhere;        /* same: an earlier entry tries this file */
 };
 
 static char *file_of(struct plugin_host *h, struct str plugin)
@@ -203,6 +238,8 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
 static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err)
 {
     const struct kl_plugin *p = NULL;
+    if (c->elsewhere)
+        return add_elsewhere(h, c->entry, c->file, err);
     if (!c->err.code && plugin_dlopen(c->file, &p, &c->err) == 0)
         return add_loaded(h, c->entry, p, c->file, err);
     return add_refused(h, c->entry, c->file, &c->err, err);
@@ -214,15 +251,15 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
     int rc = 0;
     for (unsigned i = 0; i < n; i++) {
         for (unsigned k = 0; k < i && !all[i].same; k++)
-            all[i].same = strcmp(all[i].file, all[k].file) == 0;
+            all[i].same = !all[k].elsewhere && strcmp(all[i].file, all[k].file) == 0;
         kl_err_init(&all[i].err);
-        all[i].tried = !all[i].same && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
+        all[i].tried = !all[i].same && !all[i].elsewhere && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
     }
     for (unsigned i = 0; i < n; i++) {
         if (all[i].tried)
             plugin_trial_end(&all[i].trial, &all[i].err);
         for (unsigned k = 0; k < i && all[i].same; k++)
-            if (strcmp(all[i].file, all[k].file) == 0) {
+            if (!all[k].elsewhere && strcmp(all[i].file, all[k].file) == 0) {
                 all[i].err = all[k].err;
                 break;
             }
@@ -244,7 +281,10 @@ int host_read_manifest(struct plugin_host *h, struct kl_err *err)
     int rc = all ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     for (struct val *e = list->first; e && rc == 0; e = e->next) {
         rc = read_entry(h, e, &all[n], err);
-        n += rc == 0 && json_bool(e, "enabled", true);
+        if (rc < 0 || !json_bool(e, "enabled", true))
+            continue;
+        all[n].elsewhere = elsewhere(h, e, all[n].file);
+        n++;
     }
     if (rc == 0)
         rc = load_all(h, all, n, err);

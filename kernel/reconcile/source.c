@@ -131,23 +131,21 @@ static int begin(struct source *x, struct kl_err *err)
     return rc;
 }
 
-/* "spec.nodeName=$(node)" with the variables' values. */
-static int expand(struct source *x, const char *text, struct buf *b, struct kl_err *err)
+int source_expand(const char *text, const char *(*variable)(void *ctx, struct str name), void *ctx, struct buf *ret, struct kl_err *err)
 {
     for (struct str rest = str_of(text); rest.len;) {
         long at = str_find(rest, '$');
         if (at < 0 || (size_t)at + 1 >= rest.len || rest.at[at + 1] != '(') {
-            buf_add_str(b, rest);
+            buf_add_str(ret, rest);
             return 0;
         }
-        buf_add(b, rest.at, (size_t)at);
+        buf_add(ret, rest.at, (size_t)at);
         rest = str_skip(rest, (size_t)at + 2);
         struct str name = str_cut(&rest, ')');
-        const char *value = x->conf.variable ? x->conf.variable(x->conf.variable_ctx, name) : NULL;
+        const char *value = variable ? variable(ctx, name) : NULL;
         if (!value)
-            return kl_err_set(err, KL_INVALID, "controller '%s' watches %s with the unknown variable '" STR_FMT "'", x->conf.name, x->resource,
-                              STR_ARG(name));
-        buf_add_z(b, value);
+            return kl_err_set(err, KL_INVALID, "the variable '" STR_FMT "' is not known", STR_ARG(name));
+        buf_add_z(ret, value);
     }
     return 0;
 }
@@ -161,9 +159,9 @@ static int compile(struct source *x, struct kl_err *err)
     x->resource = k->resource;
     if (!x->conf.watch->field_selector)
         return 0;
-    int rc = expand(x, x->conf.watch->field_selector, &b, err);
+    int rc = source_expand(x->conf.watch->field_selector, x->conf.variable, x->conf.variable_ctx, &b, err);
     if (rc < 0)
-        return rc;
+        return kl_err_wrap(err, "controller '%s' watches %s", x->conf.name, x->resource);
     x->fields = selector_parse_fields(x->arena, k, arena_str(x->arena, buf_str(&b)), err);
     return x->fields ? 0 : -err->code;
 }

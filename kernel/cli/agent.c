@@ -1,0 +1,290 @@
+/* agent.c - `keelson agent`: a node in its own process. The same plugins as in `keelson up`, over a mirror of the API.
+ *
+ * Life: credentials -> plugin files -> what controllers watch is held -> everything held has been read once (until then no plugin runs, so that
+ * none takes an unread cluster for an empty one) -> plugins open, on a thread, because they may ask the server -> controllers run, the node's
+ * port listens. Containers are children of nobody here: they outlive all of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/daemon.h"
+#include "cli/kubeconfig.h"
+#include "mirror/mirror.h"
+#include "reconcile/source.h"
+
+#define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
+
+struct agent {
+    struct options *o;
+    struct kubeconfig kubeconfig;
+    struct loop *loop;
+    struct http_client *http;
+    struct mirror *mirror;
+    struct plugin_host *host;
+    struct loop_timer patience;
+    pthread_t opener;
+    bool opening, running, stopping, hasty;
+    unsigned ending;                    /* parts still to end */
+    int status;                         /* of the process */
+    int64_t began_ns;
+    char name[256], pid_file[PATH_MAX];
+};
+
+/* --- start --- */
+
+static int write_ca(struct agent *a, struct kl_err *err)
+{
+    char dir[PATH_MAX], path[PATH_MAX];
+    snprintf(dir, sizeof dir, "%.4000s/pki", a->o->state);
+    snprintf(path, sizeof path, "%.4050s/ca.crt", dir);
+    int rc = daemon_make_dir(dir, 0700, err);
+    if (rc < 0)
+        return rc;
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const struct str *ca = &a->kubeconfig.ca;
+    if (fd < 0 || write(fd, ca->at, ca->len) != (ssize_t)ca->len)
+        return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be written: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Who we are is in the certificate; --node-name may only agree. */
+static int identity(struct agent *a, struct kl_err *err)
+{
+    int rc = kubeconfig_read(a->o->arena, a->o->kubeconfig_path, &a->kubeconfig, err);
+    if (rc == 0)
+        rc = pki_node_name(a->kubeconfig.cert, a->name, sizeof a->name, err);
+    if (rc < 0)
+        return rc;
+    if (a->o->node != a->o->hostname && strcmp(a->o->node, a->name) != 0)
+        return kl_err_set(err, KL_INVALID, "--node-name is '%s', and the kubeconfig is that of '%s'", a->o->node, a->name);
+    a->o->node = a->name;
+    if (a->o->server)
+        a->kubeconfig.server = a->o->server;
+    return 0;
+}
+
+static int prepare(struct agent *a, struct kl_err *err)
+{
+    daemon_seed();
+    int rc = identity(a, err);
+    if (rc == 0)
+        rc = daemon_make_dir(a->o->state, 0700, err);
+    if (rc == 0)
+        rc = daemon_make_dir(a->o->run, 0711, err);
+    if (rc == 0)
+        rc = daemon_make_dir(a->o->logs, 0755, err);
+    return rc == 0 ? write_ca(a, err) : rc;
+}
+
+static int hold_one(struct agent *a, const struct kl_watch *w, struct kl_err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    if (!w->field_selector)
+        return mirror_hold(a->mirror, w->resource, NULL, err);
+    int rc = source_expand(w->field_selector, options_variable, a->o, &b, err);
+    return rc < 0 ? rc : mirror_hold(a->mirror, w->resource, buf_str(&b).at, err);
+}
+
+static int hold_all(struct agent *a, struct kl_err *err)
+{
+    for (unsigned k = 0; k < plugin_host_count(a->host); k++) {
+        struct plugin_instance *i = plugin_host_at(a->host, k);
+        if (i->state != PLUGIN_LOADED || !(i->roles & ROLE_NODE) || strcmp(i->provider->iface, KL_CONTROLLER_0) != 0)
+            continue;
+        const struct kl_controller *t = i->provider->table;
+        for (uint32_t w = 0; w < t->watches.n; w++)
+            if (hold_one(a, KL_AT(struct kl_watch, t->watches, w), err) < 0)
+                return kl_err_wrap(err, "controller '%s'", i->name);
+    }
+    return 0;
+}
+
+static int start(struct agent *a, struct kl_err *err)
+{
+    struct plugin_host_conf hc = { .config = a->o->tree, .plugin_dir = a->o->plugin_dir, .roles = ROLE_NODE, .variable = options_variable,
+                                   .ctx = a->o };
+    int rc = prepare(a, err);
+    if (rc < 0)
+        return rc;
+    a->loop = hc.loop = loop_new();
+    if (!a->loop)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    const struct kubeconfig *k = &a->kubeconfig;
+    struct http_client_conf cc = { .url = k->server, .server_name = k->server_name, .ca = k->ca, .cert = k->cert, .key = k->key };
+    rc = http_client_new(a->loop, &cc, &a->http, err);
+    struct mirror_conf mc = { .loop = a->loop, .http = a->http, .agent = "keelson-agent/" KEELSON_VERSION };
+    if (rc == 0)
+        rc = mirror_new(&mc, &a->mirror, err);
+    if (rc == 0)
+        rc = plugin_host_new(&hc, &a->host, err);
+    if (rc < 0)
+        return rc;
+    plugin_host_set_objects(a->host, mirror_store(a->mirror), mirror_objects(a->mirror));
+    return hold_all(a, err);
+}
+
+/* --- what is read once: plugins --- */
+
+static void stop(struct agent *a);
+
+static void fail(struct agent *a, const char *why)
+{
+    log_error("agent", "%s", why);
+    a->status = 1;
+    stop(a);
+}
+
+static void run(void *ctx)
+{
+    struct agent *a = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
+    pthread_join(a->opener, NULL);
+    a->opening = false;
+    if (a->stopping)
+        return;
+    a->running = true;
+    if (plugin_host_run(a->host, &err) < 0) {
+        fail(a, err.msg);
+        return;
+    }
+    log_info("agent", "node '%s' ready after %lld ms, server %s", a->name, (long long)((env_mono_ns() - a->began_ns) / NS_PER_MS),
+             a->kubeconfig.server);
+}
+
+/* An instance that is required and failed ends the process; the reason is in the log already. */
+static void open_failed(void *ctx)
+{
+    struct agent *a = ctx;
+    pthread_join(a->opener, NULL);
+    a->opening = false;
+    a->status = 1;
+    stop(a);
+}
+
+static void *opener_main(void *ctx)
+{
+    struct agent *a = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
+    if (plugin_host_open(a->host, NULL, &err) < 0) {
+        log_error("agent", "%s", err.msg);
+        loop_post(a->loop, open_failed, a);
+    } else {
+        loop_post(a->loop, run, a);
+    }
+    return NULL;
+}
+
+static void on_synced(void *ctx)
+{
+    struct agent *a = ctx;
+    sigset_t all, old;
+    if (a->stopping)
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);     /* signals are the loop's */
+    a->opening = pthread_create(&a->opener, NULL, opener_main, a) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!a->opening)
+        fail(a, "no thread to open plugins");
+}
+
+/* --- end --- */
+
+static void one_ended(void *ctx)
+{
+    struct agent *a = ctx;
+    if (--a->ending == 0)
+        loop_stop(a->loop);
+}
+
+static void out_of_patience(void *ctx)
+{
+    struct agent *a = ctx;
+    log_warn("agent", "some plugin calls do not end; stopping without them");
+    a->hasty = true;
+    loop_stop(a->loop);
+}
+
+static void stop(struct agent *a)
+{
+    if (a->stopping)
+        return;
+    a->stopping = true;
+    a->ending = 2;
+    loop_timer_start(a->loop, &a->patience, STOP_NS, out_of_patience, a);
+    plugin_host_stop(a->host, one_ended, a);
+    mirror_stop(a->mirror, one_ended, a);
+}
+
+static void on_signal(void *ctx)
+{
+    stop(ctx);
+}
+
+static void on_hup(void *ctx)
+{
+    (void)ctx;
+    log_reopen();
+}
+
+static void end(struct agent *a)
+{
+    if (a->pid_file[0])
+        unlink(a->pid_file);
+    log_info("agent", "stopped");
+    if (a->hasty)
+        _exit(a->status);
+    if (a->opening)
+        pthread_join(a->opener, NULL);
+    plugin_host_close(a->host, NULL);
+    mirror_free(a->mirror);
+    http_client_free(a->http);
+    plugin_host_free(a->host);
+    loop_free(a->loop);
+}
+
+static void write_pid(struct agent *a)
+{
+    snprintf(a->pid_file, sizeof a->pid_file, "%.4000s/keelson.pid", a->o->run);
+    _cleanup_file_ FILE *f = fopen(a->pid_file, "we");
+    if (f)
+        fprintf(f, "%d\n", (int)getpid());
+}
+
+int cmd_agent(int argc, char **argv)
+{
+    static struct options o;
+    static struct agent a;
+    struct kl_err err;
+    int rc = options_read(&o, "agent", argc, argv);
+    if (rc || o.help)
+        return rc;
+    kl_err_init(&err);
+    a.o = &o;
+    a.began_ns = env_mono_ns();
+    if (o.log && log_open(o.log) < 0)
+        return cli_fail(1, "agent: log file '%s' cannot be opened", o.log);
+    signal(SIGPIPE, SIG_IGN);
+    if (start(&a, &err) < 0) {
+        cli_fail(1, "agent: %s", err.msg);
+        fflush(NULL);
+        _exit(err.code == KL_INVALID ? 2 : 1);
+    }
+    loop_signal(a.loop, SIGTERM, on_signal, &a);
+    loop_signal(a.loop, SIGINT, on_signal, &a);
+    loop_signal(a.loop, SIGHUP, on_hup, &a);
+    write_pid(&a);
+    mirror_on_synced(a.mirror, on_synced, &a);
+    loop_run(a.loop);
+    end(&a);
+    return a.status;
+}
