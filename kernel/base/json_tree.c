@@ -7,7 +7,7 @@ struct val *json_get(const struct val *obj, struct str key)
     if (!val_is(obj, VAL_OBJ))
         return NULL;
     val_each(v, obj)
-        if (v->key_len == key.len && memcmp(v->key, key.at, key.len) == 0)
+        if (str_eq(val_key(v), key))
             found = v;
     return found;
 }
@@ -71,7 +71,7 @@ bool val_equal(const struct val *a, const struct val *b)
         return a->i == b->i;
     case VAL_NUM:
     case VAL_STR:
-        return a->n == b->n && memcmp(a->s, b->s, a->n) == 0;
+        return str_eq(str_n(a->s, a->n), str_n(b->s, b->n));
     case VAL_OBJ:
         return a->n == b->n && members_equal(a, b);
     default:

@@ -83,3 +83,19 @@ Test(json, tree_edits)
     buf_free(&b);
     arena_free(a);
 }
+
+/* Empty texts may have no bytes at all to point at. */
+Test(json, empty_texts_are_equal)
+{
+    struct arena *a = arena_new(0);
+    struct val *none = val_new(a, VAL_STR), *empty = val_of_str(a, STR("")), *obj = val_new(a, VAL_OBJ);
+    cr_expect(val_equal(none, empty));
+    cr_expect(val_equal(none, none));
+    json_set(a, obj, STR_NONE, none);
+    cr_expect_eq(json_get(obj, STR("")), none);
+    struct buf b = BUF_INIT(0);
+    json_write(&b, obj);
+    cr_expect_str_eq(b.at, "{\"\":\"\"}");
+    buf_free(&b);
+    arena_free(a);
+}
