@@ -3,19 +3,54 @@
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "cli/fetch.h"
+#include "plugin/signature.h"
 
 static const char usage_text[] =
-    "usage: keelson plugin inspect FILE         what a plugin file is, without running it, and whether it loads\n"
+    "usage: keelson plugin inspect [--calls] FILE   what a plugin file is, without running it, and whether it loads; --calls: the calls\n"
+    "                                           of its interfaces\n"
     "       keelson plugin list [OPTION...]     the instances that the configuration makes (options as of `keelson up`)\n"
     "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n";
 
-static int inspect(const char *file)
+static void print_call(const struct kl_sig_call *c)
+{
+    printf("  %s %s(", signature_result_text(c->result), c->name);
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct kl_sig_item *a = &c->arguments[i];
+        const char *kind = signature_kind_text(a->kind);
+        printf("%s%s%s%s %s", i ? ", " : "", kind, a->of && kind[0] ? " " : "", a->of ? a->of->name : "", a->name);
+    }
+    printf(")  [%s%s%s]\n", signature_thread_text(c->thread), c->flags & KL_SIG_MANY ? ", many at once" : "", c->flags & KL_SIG_OPTIONAL ? ", optional" : "");
+}
+
+/* provides: "keelson.scheduler/0:binpack keelson.x/0:y". Each interface once. */
+static void print_calls(const char *provides)
+{
+    for (size_t i = 0; i < signature_count(); i++) {
+        const struct kl_sig_table *t = signature_at(i);
+        bool provided = false;
+        for (struct str rest = str_of(provides); rest.at;) {
+            struct str one = str_cut(&rest, ' ');
+            provided |= str_is(str_cut(&one, ':'), t->id);
+        }
+        if (!provided)
+            continue;
+        printf("%s\n", t->id);
+        for (uint32_t k = 0; k < t->n_calls; k++)
+            print_call(&t->calls[k]);
+    }
+}
+
+static int inspect(const char *file, bool calls)
 {
     struct plugin_note n;
     struct kl_err err;
     kl_err_init(&err);
     if (plugin_note_read(file, &n, &err) < 0)
         return cli_fail(1, "%s", err.msg);
+    if (calls) {
+        print_calls(n.provides);
+        return 0;
+    }
     printf("id        %s\nversion   %s\nabi       %s\nprovides  %s\nneeds     %s\n", n.id, n.version, n.abi, n.provides, n.needs);
     if (plugin_trust(file, &err) < 0 || plugin_probe(file, &err) < 0)
         return cli_fail(1, "%s", err.msg);
@@ -75,8 +110,11 @@ int cmd_plugin(int argc, char **argv)
         fputs(usage_text, stdout);
         return 0;
     }
-    if (argc == 3 && strcmp(argv[1], "inspect") == 0)
-        return inspect(argv[2]);
+    if (argc >= 2 && strcmp(argv[1], "inspect") == 0) {
+        bool calls = argc > 2 && strcmp(argv[2], "--calls") == 0;
+        if (argc == 3 + calls && argv[2 + calls][0] != '-')
+            return inspect(argv[2 + calls], calls);
+    }
     if (argc < 2 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "status") != 0)) {
         fputs(usage_text, stderr);
         return 2;

@@ -135,4 +135,51 @@ struct kl_host_plugins {
     int (*find)(const struct kl_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_OBJECT_KEY_MEMBERS(M, S) \
+    M(S, STR, resource, _) \
+    M(S, STR, ns, _) \
+    M(S, STR, name, _) \
+    M(S, STR, subresource, _)
+#define KL_LIST_OPTIONS_MEMBERS(M, S) \
+    M(S, STR, resource, _) \
+    M(S, STR, ns, _) \
+    M(S, STR, label_selector, _) \
+    M(S, STR, field_selector, _) \
+    M(S, STR, owner_uid, _)
+#define KL_DELETE_OPTIONS_MEMBERS(M, S) \
+    M(S, STR, uid, _) \
+    M(S, STR, propagation, _) \
+    M(S, I64, grace_seconds, _) \
+    M(S, U64, revision, _)
+#define KL_OBJECT_LIST_MEMBERS(M, S) \
+    M(S, U64, revision, _) \
+    M(S, U32, n, _) \
+    M(S, BYTES_LIST, at, _)
+#define KL_KIND_MEMBERS(M, S) \
+    M(S, STR, resource, _) \
+    M(S, U32, flags, _)
+#define KL_INSTANCE_MEMBERS(M, S) \
+    M(S, STR, name, _) \
+    M(S, TABLE, table, _) \
+    M(S, HANDLE, self, _)
+#define KL_HOST_ENV_CALLS(F, S) \
+    F(S, mono_ns, I64, ANY, 0, (NONE, _, _)) \
+    F(S, wall_ns, I64, ANY, 0, (NONE, _, _)) \
+    F(S, random, VOID, ANY, 0, (OUT_MEMORY, at, _), (SIZE, n, _))
+#define KL_HOST_OBJECTS_CALLS(F, S) \
+    F(S, get, INT, ANY, 0, (CALL, c, _), (STRUCT, k, kl_object_key), (OUT_BYTES, ret, _)) \
+    F(S, list, INT, ANY, 0, (CALL, c, _), (STRUCT, o, kl_list_options), (OUT_STRUCT, ret, kl_object_list)) \
+    F(S, create, INT, ANY, 0, (CALL, c, _), (STRUCT, k, kl_object_key), (BYTES, obj, _), (OUT_BYTES, ret, _)) \
+    F(S, update, INT, ANY, 0, (CALL, c, _), (STRUCT, k, kl_object_key), (BYTES, obj, _), (OUT_BYTES, ret, _)) \
+    F(S, patch, INT, ANY, 0, (CALL, c, _), (STRUCT, k, kl_object_key), (I32, type, _), (BYTES, patch, _), (OUT_BYTES, ret, _)) \
+    F(S, remove, INT, ANY, 0, (CALL, c, _), (STRUCT, k, kl_object_key), (STRUCT, o, kl_delete_options)) \
+    F(S, event, VOID, ANY, 0, (BYTES, about, _), (STR, type, _), (STR, reason, _), (STR, message, _)) \
+    F(S, resources, INT, ANY, 0, (CALL, c, _), (OUT_STRS, ret, _)) \
+    F(S, kind, INT, ANY, 0, (CALL, c, _), (STR, resource, _), (STR, api_version, _), (STR, kind, _), (OUT_STRUCT, ret, kl_kind))
+#define KL_HOST_QUEUE_CALLS(F, S) \
+    F(S, add, VOID, ANY, 0, (STR, key, _), (I64, delay_ns, _))
+#define KL_HOST_PLUGINS_CALLS(F, S) \
+    F(S, find, INT, ANY, 0, (CALL, c, _), (STR, iface, _), (STR, name, _), (OUT_STRUCT, ret, kl_instance))
+
 #endif

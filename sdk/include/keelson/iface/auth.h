@@ -79,4 +79,50 @@ struct kl_admission {
     int (*review)(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_USER_MEMBERS(M, S) \
+    M(S, STR, name, _) \
+    M(S, STR, uid, _) \
+    M(S, STRS, groups, _) \
+    M(S, STRS, extra, _) \
+    M(S, STRS, audiences, _)
+#define KL_CREDENTIALS_MEMBERS(M, S) \
+    M(S, BYTES, cert_der, _) \
+    M(S, STR, cert_cn, _) \
+    M(S, STRS, cert_orgs, _) \
+    M(S, STR, bearer, _) \
+    M(S, STR, peer, _) \
+    M(S, STRS, audiences, _)
+#define KL_REQUEST_MEMBERS(M, S) \
+    M(S, STR, verb, _) \
+    M(S, STR, path, _) \
+    M(S, U32, is_resource, _) \
+    M(S, STR, group, _) \
+    M(S, STR, version, _) \
+    M(S, STR, resource, _) \
+    M(S, STR, subresource, _) \
+    M(S, STR, ns, _) \
+    M(S, STR, name, _)
+#define KL_ADMISSION_REVIEW_MEMBERS(M, S) \
+    M(S, STRUCT, request, kl_request) \
+    M(S, STRUCT, user, kl_user) \
+    M(S, STR, kind, _) \
+    M(S, BYTES, object, _) \
+    M(S, BYTES, old_object, _) \
+    M(S, BYTES, options, _)
+#define KL_ADMISSION_VERDICT_MEMBERS(M, S) \
+    M(S, BYTES, patch, _) \
+    M(S, STRS, warnings, _)
+#define KL_AUTHN_CALLS(F, S) \
+    F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user))
+#define KL_AUTHZ_CALLS(F, S) \
+    F(S, authorize, INT, LOOP, 0, (CALL, c, _), (STRUCT, user, kl_user), (STRUCT, r, kl_request)) \
+    F(S, rules, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, user, kl_user), (STR, ns, _), (OUT_BYTES, ret, _))
+#define KL_ADMISSION_DATA(M, S) \
+    M(S, STRS, resources, _) \
+    M(S, STR, operations, _) \
+    M(S, U32, mutates, _)
+#define KL_ADMISSION_CALLS(F, S) \
+    F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict))
+
 #endif

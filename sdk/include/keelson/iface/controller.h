@@ -38,4 +38,17 @@ struct kl_controller {
     int (*reconcile)(void *self, struct kl_call *c, const char *key, int64_t *again_ns);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_WATCH_MEMBERS(M, S) \
+    M(S, STR, resource, _) \
+    M(S, STR, field_selector, _) \
+    M(S, STR, key, _)
+#define KL_CONTROLLER_DATA(M, S) \
+    M(S, U32, flags, _) \
+    M(S, U32, workers, _) \
+    M(S, ARRAY, watches, kl_watch)
+#define KL_CONTROLLER_CALLS(F, S) \
+    F(S, map, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STR, resource, _), (BYTES, old, _), (BYTES, obj, _), (OUT_BYTES, ret, _)) \
+    F(S, reconcile, INT, EITHER, KL_SIG_MANY, (CALL, c, _), (STR, key, _), (OUT_I64, again_ns, _))
+
 #endif

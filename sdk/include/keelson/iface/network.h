@@ -22,4 +22,12 @@ struct kl_network {
     int (*teardown)(void *self, struct kl_call *c);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_NETWORK_CALLS(F, S) \
+    F(S, configure, INT, WORKER, 0, (CALL, c, _), (BYTES, config, _)) \
+    F(S, attach, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (BYTES, pod, _), (OUT_BYTES, ret, _)) \
+    F(S, detach, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _)) \
+    F(S, list, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, teardown, INT, WORKER, 0, (CALL, c, _))
+
 #endif

@@ -37,4 +37,21 @@ struct kl_node {
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_LOG_OPTIONS_MEMBERS(M, S) \
+    M(S, U32, follow, _) \
+    M(S, U32, previous, _) \
+    M(S, U32, timestamps, _) \
+    M(S, I64, since_wall_ns, _) \
+    M(S, I64, tail_lines, _) \
+    M(S, I64, limit_bytes, _) \
+    M(S, U32, streams, _)
+#define KL_NODE_CALLS(F, S) \
+    F(S, name, STR, ANY, 0, (NONE, _, _)) \
+    F(S, logs, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (STR, container, _), (STRUCT, o, kl_log_options), (FD, fd, _)) \
+    F(S, exec, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (STR, container, _), (STRS, argv, _), (STRUCT, io, kl_runtime_io), (OUT_I32, exit_code, _)) \
+    F(S, attach, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (STR, container, _), (STRUCT, io, kl_runtime_io)) \
+    F(S, dial, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (I32, port, _), (OUT_FD, ret_fd, _)) \
+    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _))
+
 #endif

@@ -22,4 +22,9 @@ struct kl_proxy {
     int (*update)(void *self, struct kl_call *c, uint64_t generation, struct kl_bytes changes);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_PROXY_CALLS(F, S) \
+    F(S, apply, INT, WORKER, 0, (CALL, c, _), (U64, generation, _), (BYTES, state, _)) \
+    F(S, teardown, INT, WORKER, 0, (CALL, c, _))
+
 #endif

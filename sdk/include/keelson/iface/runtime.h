@@ -73,4 +73,31 @@ struct kl_runtime {
     int (*stats)(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_RUNTIME_IO_MEMBERS(M, S) \
+    M(S, FD, in, _) \
+    M(S, FD, out, _) \
+    M(S, FD, err, _) \
+    M(S, FD, resize, _) \
+    M(S, U32, tty, _)
+#define KL_RUNTIME_CALLS(F, S) \
+    F(S, version, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, sandbox_run, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (BYTES, config, _), (OUT_STR, ret_id, _)) \
+    F(S, sandbox_stop, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _)) \
+    F(S, sandbox_remove, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _)) \
+    F(S, container_create, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, sandbox_id, _), (BYTES, config, _), (OUT_STR, ret_id, _)) \
+    F(S, container_start, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _)) \
+    F(S, container_stop, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _), (I64, grace_ns, _)) \
+    F(S, container_remove, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _)) \
+    F(S, list, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _)) \
+    F(S, exec, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, id, _), (STRS, argv, _), (STRUCT, io, kl_runtime_io), (OUT_I32, exit_code, _)) \
+    F(S, attach, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, id, _), (STRUCT, io, kl_runtime_io)) \
+    F(S, reopen_log, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _)) \
+    F(S, wait, INT, WORKER, KL_SIG_STREAMING, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, image_status, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _), (OUT_BYTES, ret, _)) \
+    F(S, image_pull, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _), (BYTES, auth, _), (OUT_BYTES, ret, _)) \
+    F(S, image_list, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, image_remove, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _)) \
+    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _))
+
 #endif

@@ -42,4 +42,25 @@ struct kl_scheduler {
     void (*end)(void *self, void *cycle);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_NODE_VIEW_MEMBERS(M, S) \
+    M(S, STR, name, _) \
+    M(S, BYTES, node, _) \
+    M(S, I64, mcpu, _) \
+    M(S, I64, memory, _) \
+    M(S, I64, pods, _) \
+    M(S, I64, used_mcpu, _) \
+    M(S, I64, used_memory, _) \
+    M(S, I64, used_pods, _) \
+    M(S, U32, matching_pods, _)
+#define KL_POD_VIEW_MEMBERS(M, S) \
+    M(S, BYTES, pod, _) \
+    M(S, I64, mcpu, _) \
+    M(S, I64, memory, _)
+#define KL_SCHEDULER_CALLS(F, S) \
+    F(S, begin, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, pod, kl_pod_view), (OUT_HANDLE, cycle, _)) \
+    F(S, fit, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (HANDLE, cycle, _), (STRUCT, pod, kl_pod_view), (STRUCT, node, kl_node_view)) \
+    F(S, score, INT, LOOP, 0, (CALL, c, _), (HANDLE, cycle, _), (STRUCT, pod, kl_pod_view), (STRUCT, node, kl_node_view)) \
+    F(S, end, VOID, LOOP, KL_SIG_OPTIONAL, (HANDLE, cycle, _))
+
 #endif

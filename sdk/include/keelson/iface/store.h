@@ -57,4 +57,26 @@ struct kl_store {
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
 };
 
+/* --- signatures: see signature.h --- */
+#define KL_STORE_OP_MEMBERS(M, S) \
+    M(S, I32, type, _) \
+    M(S, BYTES, key, _) \
+    M(S, BYTES, value, _) \
+    M(S, U64, expected, _)
+#define KL_STORE_COMMIT_MEMBERS(M, S) \
+    M(S, U64, revision, _) \
+    M(S, U32, n, _) \
+    M(S, STRUCTS, ops, kl_store_op)
+#define KL_STORE_RECORD_MEMBERS(M, S) \
+    M(S, BYTES, key, _) \
+    M(S, BYTES, value, _) \
+    M(S, U64, revision, _)
+#define KL_STORE_CALLS(F, S) \
+    F(S, revision, U64, WORKER, 0, (NONE, _, _)) \
+    F(S, range, INT, WORKER, 0, (CALL, c, _), (BYTES, after, _), (U32, max, _), (OUT_STRUCTS, ret, kl_store_record), (OUT_U32, ret_n, _)) \
+    F(S, append, INT, WORKER, 0, (CALL, c, _), (STRUCTS, commits, kl_store_commit), (U32, n, _)) \
+    F(S, checkpoint, INT, WORKER, KL_SIG_OPTIONAL, (CALL, c, _), (U64, revision, _), (STRUCTS, records, kl_store_record), (U32, n, _), (U32, last, _)) \
+    F(S, wants_checkpoint, INT, ANY, KL_SIG_OPTIONAL, (NONE, _, _)) \
+    F(S, stats, INT, ANY, KL_SIG_OPTIONAL, (CALL, c, _), (OUT_BYTES, ret, _))
+
 #endif
