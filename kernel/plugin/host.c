@@ -243,9 +243,11 @@ void plugin_host_free(struct plugin_host *h)
 
 struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err)
 {
-    struct plugin_instance *best = NULL, *unready = NULL;
+    struct plugin_instance *best = NULL, *unready = NULL, *refused = NULL;
     for (unsigned k = 0; k < h->n; k++) {
         struct plugin_instance *i = h->at[k];
+        if (!i->provider && !refused)
+            refused = i;                /* it may be what is missed */
         if (!i->provider || strcmp(i->provider->iface, iface) != 0 || (name && strcmp(i->name, name) != 0))
             continue;
         if (i->state != PLUGIN_READY)
@@ -256,7 +258,8 @@ struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *ifac
     if (!best && unready)
         kl_err_set(err, KL_UNAVAILABLE, "instance '%s' of %s is %s: %s", unready->name, iface, plugin_state_text(unready->state), unready->reason);
     else if (!best)
-        kl_err_set(err, KL_NOT_FOUND, "there is no instance %s%s%sof %s", name ? "'" : "", name ? name : "", name ? "' " : "", iface);
+        kl_err_set(err, KL_NOT_FOUND, "there is no instance %s%s%sof %s%s%s%s%s", name ? "'" : "", name ? name : "", name ? "' " : "", iface,
+                   refused ? "; '" : "", refused ? refused->name : "", refused ? "' is REFUSED: " : "", refused ? refused->reason : "");
     return best;
 }
 

@@ -179,15 +179,19 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
     return 0;
 }
 
-static int add_refused(struct plugin_host *h, const struct val *entry, const char *file, const struct kl_err *why, struct kl_err *err)
+/* note: what the file says it is; of a file that is no plugin it is empty, and nobody knows what it would have been. */
+static int add_refused(struct plugin_host *h, const struct val *entry, const char *file, const struct plugin_note *note, const struct kl_err *why,
+                       struct kl_err *err)
 {
+    struct str iface = str_of(note->provides);
     struct str name = json_str(entry, "name");
     struct plugin_instance *i = add(h, entry, name.len ? name : json_str(entry, "plugin"), file, err);
     if (!i)
         return -err->code;
     i->state = PLUGIN_REFUSED;
-    i->roles = ROLE_SERVER | ROLE_NODE;
-    i->required = json_bool(entry, "required", false);
+    const char *first = arena_dup(h->arena, str_cut(&iface, ':'));
+    set_place(i, json_str(entry, "on"), first ? first : "");
+    i->required = json_bool(entry, "required", i->required);
     snprintf(i->reason, sizeof i->reason, "%s", why->msg);
     return 0;
 }
@@ -242,7 +246,7 @@ static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err
         return add_elsewhere(h, c->entry, c->file, err);
     if (!c->err.code && plugin_dlopen(c->file, &p, &c->err) == 0)
         return add_loaded(h, c->entry, p, c->file, err);
-    return add_refused(h, c->entry, c->file, &c->err, err);
+    return add_refused(h, c->entry, c->file, &c->trial.note, &c->err, err);
 }
 
 /* All files are tried at once: each trial is a process of its own. */
@@ -261,6 +265,7 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
         for (unsigned k = 0; k < i && all[i].same; k++)
             if (!all[k].elsewhere && strcmp(all[i].file, all[k].file) == 0) {
                 all[i].err = all[k].err;
+                all[i].trial.note = all[k].trial.note;
                 break;
             }
     }

@@ -6,15 +6,18 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "plugin/plugin.h"
+#include "plugin/signature.h"
 
-#define PROBE_NS (2 * NS_PER_S)
+#define PROBE_NS (1500 * NS_PER_MS)
 
 /* --- trust --- */
 
@@ -28,8 +31,10 @@ int plugin_trust(const char *path, struct kl_err *err)
 {
     char real[PATH_MAX];
     struct stat st;
-    if (!realpath(path, real))
+    if (lstat(path, &st) < 0 || !realpath(path, real))
         return kl_err_set(err, KL_NOT_FOUND, "'%s' cannot be opened: %s", path, strerror(errno));
+    if (S_ISLNK(st.st_mode))
+        return kl_err_set(err, KL_FORBIDDEN, "'%s' is a symbolic link: the configuration must name the file itself", path);
     for (bool file = true;; file = false) {
         if (lstat(real, &st) < 0)
             return kl_err_set(err, KL_NOT_FOUND, "'%s' cannot be looked at: %s", real, strerror(errno));
@@ -47,27 +52,100 @@ int plugin_trust(const char *path, struct kl_err *err)
 
 /* --- trial --- */
 
+struct text {
+    char at[1024];
+    size_t len;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct text *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(t->at + t->len, sizeof t->at - t->len, fmt, ap);
+    va_end(ap);
+    t->len += n > 0 ? (size_t)n : 0;
+    t->len = t->len < sizeof t->at ? t->len : sizeof t->at - 1;
+}
+
+/* An id of ours that is not known here: another revision, or a name that never was. Others' ids may be met by other plugins. */
+static bool unknown_id(const char *id, const char *what, char *why, size_t room)
+{
+    const char *other = signature_other_revision(id);
+    if (strncmp(id, "keelson.", 8) != 0 || signature_find(id))
+        return false;
+    snprintf(why, room, "it %s '%s', which this host does not know%s%s%s", what, id, other ? "; it knows '" : "", other ? other : "", other ? "'" : "");
+    return true;
+}
+
+static int check_provider(const struct kl_provider *v, char *why, size_t room)
+{
+    const struct kl_sig_table *sig = signature_find(v->iface);
+    const struct plugin_table *t = v->table;
+    if (!t)
+        return snprintf(why, room, "its provider '%s' has no table", v->name), -1;
+    if (unknown_id(v->iface, "provides", why, room))
+        return -1;
+    const char *lacks = t->size < sizeof *t || !t->life.open ? "open" : sig ? signature_missing(sig, t) : NULL;
+    if (lacks)
+        return snprintf(why, room, "its provider '%s' of '%s' lacks the function '%s'", v->name, v->iface, lacks), -1;
+    return 0;
+}
+
 static int compare(const struct kl_plugin *p, const struct plugin_note *n, char *why, size_t room)
 {
-    char provides[1024] = "";
-    size_t len = 0;
+    struct text provides = { .len = 0 }, needs = { .len = 0 };
     if (p->size < offsetof(struct kl_plugin, conf_size) || p->abi_major != KL_ABI_MAJOR)
         return snprintf(why, room, "its descriptor is of another ABI"), -1;
-    for (uint32_t i = 0; i < p->providers.n && len < sizeof provides; i++) {
+    for (uint32_t i = 0; i < p->providers.n; i++) {
         const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, i);
-        len += (size_t)snprintf(provides + len, sizeof provides - len, "%s%s:%s", i ? " " : "", v->iface, v->name);
-        if (!v->table)
-            return snprintf(why, room, "its provider '%s' has no table", v->name), -1;
+        add(&provides, "%s%s:%s", i ? " " : "", v->iface, v->name);
+        if (check_provider(v, why, room) < 0)
+            return -1;
     }
-    if (strcmp(p->id, n->id) != 0 || strcmp(p->version, n->version) != 0 || strcmp(provides, n->provides) != 0)
+    for (uint32_t i = 0; i < p->needs.n; i++) {
+        const struct kl_need *need = KL_AT(struct kl_need, p->needs, i);
+        add(&needs, "%s%s", i ? " " : "", need->id);
+        if (!need->optional && unknown_id(need->id, "needs", why, room))
+            return -1;
+    }
+    if (strcmp(p->id, n->id) != 0 || strcmp(p->version, n->version) != 0 || strcmp(provides.at, n->provides) != 0 || strcmp(needs.at, n->needs) != 0)
         return snprintf(why, room, "its descriptor differs from its note"), -1;
     return 0;
+}
+
+/* What it started while it was loaded ends here: this process is the parent of every orphan below it. */
+static bool left_processes(void)
+{
+    char path[64], text[512];
+    bool any = false;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    for (int tries = 0; tries < 100; tries++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+        if (fd >= 0)
+            close(fd);
+        if (n <= 0)
+            break;
+        text[n] = '\0';
+        any = true;
+        for (char *at = text, *end; ; at = end) {
+            long pid = strtol(at, &end, 10);
+            if (end == at)
+                break;
+            kill((pid_t)pid, SIGKILL);
+        }
+        while (waitpid(-1, NULL, WNOHANG) > 0) { }
+    }
+    return any;
 }
 
 static void child(const char *path, const struct plugin_note *note, int fd)
 {
     char why[400] = "";
+    setpgid(0, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGALRM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
     alarm(10);                          /* should the parent go away */
     void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const struct kl_plugin *p = h ? dlsym(h, "kl_plugin") : NULL;
@@ -77,6 +155,8 @@ static void child(const char *path, const struct plugin_note *note, int fd)
         snprintf(why, sizeof why, "it does not export kl_plugin");
     else
         compare(p, note, why, sizeof why);
+    if (left_processes() && !why[0])
+        snprintf(why, sizeof why, "it starts a process while it is loaded");
     char answer[410];
     int n = snprintf(answer, sizeof answer, why[0] ? "!%s" : "ok", why);
     if (write(fd, answer, (size_t)n) < 0)
@@ -90,6 +170,7 @@ static int verdict(const char *path, pid_t pid, const char *answer, bool late, s
     if (late)
         kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
+    kill(-pid, SIGKILL);                /* what a crash left behind */
     if (late)
         return kl_err_set(err, KL_INVALID, "'%s' hangs while it is loaded", path);
     if (answer[0] == '!')
@@ -111,6 +192,7 @@ int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *
     if (pipe2(fds, O_CLOEXEC) < 0)
         return kl_err_set(err, KL_INTERNAL, "pipe: %s", strerror(errno));
     snprintf(t->path, sizeof t->path, "%s", path);
+    fflush(NULL);                       /* or a child that exits would write our buffers too */
     t->pid = fork();
     if (t->pid == 0)
         child(path, &t->note, fds[1]);
@@ -120,6 +202,7 @@ int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *
         return kl_err_set(err, KL_INTERNAL, "fork: %s", strerror(errno));
     }
     t->fd = fds[0];
+    t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);         /* -1 (old kernels): only the pipe tells the end */
     t->until_ns = env_mono_ns() + PROBE_NS;
     return 0;
 }
@@ -129,16 +212,22 @@ int plugin_trial_end(struct plugin_trial *t, struct kl_err *err)
     char answer[420] = "";
     size_t n = 0;
     bool late = false;
-    for (ssize_t got = 1; got > 0 && n < sizeof answer - 1;) {
-        struct pollfd pf = { t->fd, POLLIN, 0 };
+    fcntl(t->fd, F_SETFL, O_NONBLOCK);
+    /* Whoever the child left behind holds the pipe's other end too: the child's end counts. */
+    for (bool ended = false; !ended && n < sizeof answer - 1;) {
+        struct pollfd pf[] = { { t->fd, POLLIN, 0 }, { t->pidfd, POLLIN, 0 } };
         int64_t left = t->until_ns - env_mono_ns();
-        late = left <= 0 || poll(&pf, 1, (int)(left / NS_PER_MS) + 1) == 0;
+        late = left <= 0 || poll(pf, 2, (int)(left / NS_PER_MS) + 1) == 0;
         if (late)
             break;
-        got = read(t->fd, answer + n, sizeof answer - 1 - n);
+        ended = pf[1].revents != 0;
+        ssize_t got = read(t->fd, answer + n, sizeof answer - 1 - n);
         n += got > 0 ? (size_t)got : 0;
+        ended |= got == 0;
     }
     close(t->fd);
+    if (t->pidfd >= 0)
+        close(t->pidfd);
     return verdict(t->path, t->pid, answer, late, err);
 }
 

@@ -26,7 +26,7 @@ struct plugin_trial {
     struct plugin_note note;
     char path[4096];
     pid_t pid;
-    int fd;
+    int fd, pidfd;
     int64_t until_ns;
 };
 int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err);
