@@ -1,11 +1,14 @@
 /* env.c - the real environment. */
 #include "base/env.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,9 +88,25 @@ static ssize_t real_pread(void *ctx, int fd, void *at, size_t n, int64_t offset)
 REAL(fdatasync, fdatasync(fd), int fd)
 REAL(fsync, fsync(fd), int fd)
 REAL(ftruncate, ftruncate(fd, size), int fd, int64_t size)
+/* posix_fallocate would write zeros where the file system cannot: then nothing is reserved, which is no error. */
+REAL(allocate, fallocate(fd, 0, 0, size) < 0 && errno != EOPNOTSUPP ? -1 : 0, int fd, int64_t size)
 REAL(rename, rename(from, to), const char *from, const char *to)
 REAL(unlink, unlink(path), const char *path)
 REAL(close, close(fd), int fd)
+REAL(mkdir, mkdir(path, (mode_t)mode), const char *path, int mode)
+REAL(lock, flock(fd, LOCK_EX | LOCK_NB), int fd)
+
+static int real_list(void *ctx, const char *dir, void (*each)(void *arg, const char *name), void *arg)
+{
+    (void)ctx;
+    DIR *d = opendir(dir);
+    if (!d)
+        return -errno;
+    for (struct dirent *e; (e = readdir(d));)
+        each(arg, e->d_name);
+    closedir(d);
+    return 0;
+}
 
 static const struct env_ops real = {
     .mono_ns = real_mono,
@@ -99,9 +118,13 @@ static const struct env_ops real = {
     .fdatasync = real_fdatasync,
     .fsync = real_fsync,
     .ftruncate = real_ftruncate,
+    .allocate = real_allocate,
     .rename = real_rename,
     .unlink = real_unlink,
     .close = real_close,
+    .mkdir = real_mkdir,
+    .lock = real_lock,
+    .list = real_list,
 };
 
 static const struct env_ops *present = &real;

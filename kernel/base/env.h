@@ -21,9 +21,14 @@ struct env_ops {
     int (*fdatasync)(void *ctx, int fd);
     int (*fsync)(void *ctx, int fd);
     int (*ftruncate)(void *ctx, int fd, int64_t size);
+    int (*allocate)(void *ctx, int fd, int64_t size);       /* so that writes up to size will find room */
     int (*rename)(void *ctx, const char *from, const char *to);
     int (*unlink)(void *ctx, const char *path);
     int (*close)(void *ctx, int fd);
+    int (*mkdir)(void *ctx, const char *path, int mode);
+    int (*lock)(void *ctx, int fd);                         /* for this process alone, at once or -EWOULDBLOCK */
+    /* Names in a folder, in no order. */
+    int (*list)(void *ctx, const char *dir, void (*each)(void *arg, const char *name), void *arg);
     void *ctx;
 };
 

@@ -14,6 +14,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* --name value or --name=value; *value points into argv. 1 taken, 0 another argument, 2 wrong use (said already). */

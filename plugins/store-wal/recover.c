@@ -1,196 +1,95 @@
-/* recover.c - start-up: the newest snapshot, then the log files behind it. An incomplete last record of the newest file was never
- * acknowledged and is cut; anything else that does not fit is damage: it is named, and nothing is guessed. */
+/* recover.c - start-up: the newest snapshot, then the log files behind it. What a crash leaves of the last batch was never acknowledged
+ * and is cut; anything else that does not fit is damage: it is named, and nothing is guessed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "wal.h"
 
-struct reader {
-    struct wal *w;
-    struct kl_call *c;
-    const char *path;
-    struct buf text;
-    size_t at;
-    uint32_t sum;
-    uint64_t not_before;                /* records up to here are in the snapshot */
-};
-
-static int damage(struct reader *r, const char *what)
+static int refuse(struct kl_call *c, const struct wal *w, const struct wal_reader *r, const char *why)
 {
-    return kl_fail(r->c, KL_CORRUPT, "'%s' is damaged at byte %zu (after revision %llu): %s; see keelson store check", r->path, r->at,
-                   (unsigned long long)r->w->revision, what);
-}
-
-static int read_file(struct reader *r)
-{
-    const struct env_ops *e = env_ops();
-    int fd = e->open(e->ctx, r->path, O_RDONLY, 0);
-    if (fd < 0)
-        return wal_errno(r->c, fd, "cannot open", r->path);
-    ssize_t n;
-    do {
-        char *room = buf_room(&r->text, 1 << 20);
-        n = room ? e->pread(e->ctx, fd, room, 1 << 20, (int64_t)r->text.len) : -ENOMEM;
-        r->text.len += n > 0 ? (size_t)n : 0;
-    } while (n > 0);
-    e->close(e->ctx, fd);
-    return n < 0 ? wal_errno(r->c, (int)n, "cannot read", r->path) : 0;
-}
-
-static int set_entry(struct wal *w, struct str key, struct str value, uint64_t revision)
-{
-    struct wal_entry *e = map_get(&w->entries, key);
-    if (!e) {
-        e = arena_alloc(w->arena, sizeof *e);
-        if (!e || !(e->key = arena_str(w->arena, key)).at || !map_put(&w->entries, e->key, e))
-            return -1;
-    }
-    e->value = arena_str(w->arena, value);
-    e->revision = revision;
-    return e->value.at ? 0 : -1;
-}
-
-/* n operations in body. */
-static int apply(struct reader *r, struct str body, uint32_t n)
-{
-    while (n--) {
-        uint64_t revision;
-        uint32_t key_len, value_len;
-        if (body.len < 17)
-            return damage(r, "an operation is cut short");
-        int type = body.at[0];
-        memcpy(&revision, body.at + 1, 8);
-        memcpy(&key_len, body.at + 9, 4);
-        memcpy(&value_len, body.at + 13, 4);
-        body = str_skip(body, 17);
-        if ((uint64_t)key_len + value_len > body.len)
-            return damage(r, "an operation is cut short");
-        struct str key = str_n(body.at, key_len), value = str_n(body.at + key_len, value_len);
-        body = str_skip(body, (size_t)key_len + value_len);
-        if (type == KL_STORE_DELETE)
-            map_del(&r->w->entries, key);
-        else if (type != KL_STORE_PUT)
-            return damage(r, "an operation of unknown type");
-        else if (set_entry(r->w, key, value, revision) < 0)
-            return kl_fail(r->c, KL_NO_MEMORY, "out of memory");
-    }
-    return 0;
-}
-
-/* 1 a record, 0 the end, 2 an incomplete last record. */
-static int next_record(struct reader *r, struct wal_record_head *h, struct str *body)
-{
-    size_t left = r->text.len - r->at;
-    if (left == 0)
-        return 0;
-    if (left < sizeof *h)
-        return 2;
-    memcpy(h, r->text.at + r->at, sizeof *h);
-    if (h->check != wal_record_check(h) || h->len > RECORD_MOST)
-        return damage(r, "the head of a record does not have its checksum");
-    if (left - sizeof *h < h->len)
-        return 2;
-    *body = str_n(r->text.at + r->at + sizeof *h, h->len);
-    if (h->sum != wal_record_sum(r->sum, h, body->at))
-        return damage(r, "a record does not have its checksum, or does not follow the one before");
-    return 1;
-}
-
-static int read_head(struct reader *r, uint64_t magic, struct wal_file_head *h)
-{
-    if (r->text.len < sizeof *h)
-        return damage(r, "the file is too short");
-    memcpy(h, r->text.at, sizeof *h);
-    if (h->magic != magic || h->check != wal_file_check(h))
-        return damage(r, "the head of the file does not have its checksum");
-    r->at = sizeof *h;
-    return 0;
+    return kl_fail(c, KL_CORRUPT, "'%s' is damaged at byte %zu (after revision %llu; see keelson store check): %s", r->path, r->at,
+                   (unsigned long long)w->revision, why);
 }
 
 static int load_snapshot(struct wal *w, struct kl_call *c, uint64_t base)
 {
-    char path[4200];
-    struct reader r = { .w = w, .c = c, .path = path };
-    struct wal_file_head fh;
-    struct wal_record_head h;
-    struct str body;
-    wal_path(w, "snap", base, path, sizeof path);
-    int rc = read_file(&r);
-    if (rc == 0)
-        rc = read_head(&r, SNAP_MAGIC, &fh);
-    bool whole = false;
-    while (rc == 0 && !whole) {
-        rc = next_record(&r, &h, &body);
-        if (rc == 0 || rc == 2)
-            rc = damage(&r, "the snapshot has no end");
-        if (rc < 0)
+    struct wal_reader r;
+    const char *why = NULL;
+    int rc = wal_read_open(&r, w, c, "snap", base, NO_FILE);
+    if (rc < 0)
+        return rc;
+    while (rc == WAL_RECORD && !why) {
+        rc = wal_read_next(&r);
+        if (rc != WAL_RECORD || r.h.n == 0)
             break;
-        r.sum = h.sum;
-        whole = h.n == 0;
-        rc = apply(&r, body, h.n);
-        r.at += sizeof h + h.len;
+        why = wal_apply(w, &r);
     }
-    if (rc == 0)
-        w->revision = w->snapshot = base;
-    buf_free(&r.text);
-    return rc;
+    if (rc != WAL_RECORD || why)
+        return refuse(c, w, &r, why ? why : r.why ? r.why : "the snapshot has no end");
+    w->revision = w->snapshot = base;
+    w->snapshot_bytes = (int64_t)r.at;
+    return 0;
 }
 
-/* limit: how much of the file counts, UINT64_MAX: all. */
-static int load_log(struct wal *w, struct kl_call *c, uint64_t base, uint64_t limit, bool newest)
+/* How the records end. */
+static int end_of_log(struct wal *w, struct kl_call *c, const struct wal_reader *r, enum wal_found found, bool newest)
 {
-    char path[4200];
-    struct reader r = { .w = w, .c = c, .path = path };
-    struct wal_file_head fh;
-    struct wal_record_head h;
-    struct str body;
-    wal_path(w, "wal", base, path, sizeof path);
-    int rc = read_file(&r);
-    if (rc == 0 && limit < r.text.len)
-        r.text.len = (size_t)limit;
-    if (rc == 0)
-        rc = read_head(&r, WAL_MAGIC, &fh);
-    if (rc == 0)
-        r.sum = fh.sum;
-    while (rc == 0 && (rc = next_record(&r, &h, &body)) == 1) {
-        rc = 0;
-        if (h.revision > w->revision) {
-            rc = apply(&r, body, h.n);
-            w->revision = h.revision;
-        }
-        r.sum = h.sum;
-        r.at += sizeof h + h.len;
+    if (found == WAL_DAMAGED && !(newest && wal_read_torn(r)))
+        return refuse(c, w, r, r->why);
+    if (found == WAL_CUT && !newest)
+        return refuse(c, w, r, "a record is cut short and a newer file follows");
+    if (found == WAL_END && newest && r->h.n == RECORD_ON)
+        return refuse(c, w, r, "the log goes on in a newer file, which is not there");
+    return 0;
+}
+
+/* limit: how much of the file counts. first: no log was read before it. */
+static int load_log(struct wal *w, struct kl_call *c, uint64_t base, uint64_t limit, bool first)
+{
+    struct wal_reader r;
+    bool newest = limit == NO_FILE;
+    int rc = wal_read_open(&r, w, c, "wal", base, limit);
+    if (rc < 0)
+        return rc;
+    if (rc == WAL_DAMAGED)
+        return refuse(c, w, &r, r.why);
+    if (!first && r.head.sum != w->sum)
+        return refuse(c, w, &r, "the file does not go on where the one before it ends");
+    while ((rc = wal_read_next(&r)) == WAL_RECORD) {
+        if (r.h.n == RECORD_ON || r.h.revision <= w->revision)
+            continue;
+        const char *why = wal_apply(w, &r);
+        if (why)
+            return refuse(c, w, &r, why);
+        w->revision = r.h.revision;
     }
-    if (rc == 2 && !newest)
-        rc = damage(&r, "a record is cut short and a newer file follows");
-    if (rc >= 0) {
-        w->sum = r.sum;
-        w->base = base;
-        w->len = (int64_t)r.at;
-        w->since_snapshot += w->len;
-        rc = 0;
-    }
-    buf_free(&r.text);
+    rc = end_of_log(w, c, &r, (enum wal_found)rc, newest);
+    w->sum = r.sum;
+    w->base = base;
+    w->len = (int64_t)r.at;
+    w->cut = r.at < r.text.len;
+    w->batch_no = r.h.batch ? r.h.batch : w->batch_no;
+    w->since_snapshot += w->len;
     return rc;
 }
 
 /* What a file says about the one before it. */
-static int previous_len(struct wal *w, struct kl_call *c, uint64_t base, uint64_t *ret)
+static int read_head(struct wal *w, struct kl_call *c, uint64_t base, struct wal_file_head *h)
 {
-    char path[4200];
-    struct wal_file_head h;
+    char path[WAL_PATH];
     const struct env_ops *e = env_ops();
-    wal_path(w, "wal", base, path, sizeof path);
+    wal_path(w, "wal", base, path);
     int fd = e->open(e->ctx, path, O_RDONLY, 0);
-    ssize_t n = fd < 0 ? fd : e->pread(e->ctx, fd, &h, sizeof h, 0);
+    ssize_t n = fd < 0 ? fd : e->pread(e->ctx, fd, h, sizeof *h, 0);
     if (fd >= 0)
         e->close(e->ctx, fd);
+    if (n == -ENOENT)
+        return kl_fail(c, KL_CORRUPT, "'%s' is not there, but a newer file goes on from it; see keelson store check", path);
     if (n < 0)
         return wal_errno(c, (int)n, "cannot read", path);
-    if ((size_t)n < sizeof h || h.magic != WAL_MAGIC || h.check != wal_file_check(&h))
-        return kl_fail(c, KL_CORRUPT, "'%s' is damaged at byte 0: the head of the file does not have its checksum", path);
-    *ret = h.previous_len;
+    if ((size_t)n < sizeof *h || h->magic != WAL_MAGIC || h->check != wal_file_check(h))
+        return kl_fail(c, KL_CORRUPT, "'%s' is damaged at byte 0: the head of the file does not have its checksum; see keelson store check", path);
     return 0;
 }
 
@@ -200,7 +99,7 @@ static int by_key(const void *a, const void *b)
     return str_cmp((*x)->key, (*y)->key);
 }
 
-static int sort_entries(struct wal *w, struct kl_call *c)
+int wal_sort(struct wal *w, struct kl_call *c)
 {
     size_t at = 0;
     void *v;
@@ -213,17 +112,65 @@ static int sort_entries(struct wal *w, struct kl_call *c)
     return 0;
 }
 
-/* Opens the newest file for appending, its incomplete tail cut. */
-static int reopen(struct wal *w, struct kl_call *c)
+/* Opens the newest file for appending, its tail cut. */
+static int reopen(struct wal *w, struct kl_call *c, bool cut)
 {
     const struct env_ops *e = env_ops();
-    char path[4200];
-    wal_path(w, "wal", w->base, path, sizeof path);
+    char path[WAL_PATH];
+    wal_path(w, "wal", w->base, path);
     w->fd = e->open(e->ctx, path, O_RDWR, 0);
     if (w->fd < 0)
         return wal_errno(c, w->fd, "cannot open", path);
-    int rc = e->ftruncate(e->ctx, w->fd, w->len);
+    int rc = cut ? e->ftruncate(e->ctx, w->fd, w->len) : 0;
+    if (cut && rc == 0 && w->conf.sync)
+        rc = e->fsync(e->ctx, w->fd);   /* or a later crash could mix what was there with what comes */
     return rc < 0 ? wal_errno(c, rc, "cannot cut", path) : 0;
+}
+
+struct part {
+    uint64_t base, limit;
+};
+
+/* The files that go on from the snapshot, newest first: each names the one before it. *ret_n of ret. */
+static int find_parts(struct wal *w, struct kl_call *c, uint64_t newest, size_t room, struct part *ret, size_t *ret_n)
+{
+    struct wal_file_head h = { .previous = newest, .previous_len = NO_FILE };
+    do {
+        uint64_t limit = h.previous_len, base = h.previous;
+        if (*ret_n == room || base == NO_FILE || (*ret_n && base >= ret[*ret_n - 1].base))
+            return kl_fail(c, KL_CORRUPT, "'%s' is damaged: the revisions from %llu to %llu are in no file; see keelson store check", w->conf.dir,
+                           (unsigned long long)w->snapshot + 1, (unsigned long long)h.base - 1);
+        int rc = read_head(w, c, base, &h);
+        if (rc < 0)
+            return rc;
+        ret[(*ret_n)++] = (struct part){ base, limit };
+    } while (h.base > w->snapshot + 1);
+    return 0;
+}
+
+static int load_logs(struct wal *w, struct kl_call *c, const uint64_t *at, size_t n)
+{
+    struct part *parts = mem_alloc(n * sizeof *parts);
+    size_t n_parts = 0;
+    int rc = parts ? find_parts(w, c, at[n - 1], n, parts, &n_parts) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    for (size_t i = n_parts; i-- > 0 && rc == 0;)
+        rc = load_log(w, c, parts[i].base, parts[i].limit, i + 1 == n_parts);
+    mem_free(parts);
+    return rc;
+}
+
+static int load(struct wal *w, struct kl_call *c, const uint64_t *snaps, size_t n_snaps, const uint64_t *logs, size_t n_logs)
+{
+    int rc = n_snaps ? load_snapshot(w, c, snaps[n_snaps - 1]) : 0;
+    w->snapshot_before = n_snaps > 1 ? snaps[n_snaps - 2] : 0;
+    if (rc < 0)
+        return rc;
+    if (n_snaps && !n_logs)
+        return kl_fail(c, KL_CORRUPT, "'%s' is damaged: there is a snapshot, but no log behind it; see keelson store check", w->conf.dir);
+    if (!n_logs)
+        return wal_new_file(w, c, 1);
+    rc = load_logs(w, c, logs, n_logs);
+    return rc == 0 ? reopen(w, c, w->cut) : rc;
 }
 
 int wal_recover(struct wal *w, struct kl_call *c)
@@ -234,24 +181,9 @@ int wal_recover(struct wal *w, struct kl_call *c)
     int rc = w->arena ? wal_list(w, "snap", &snaps, &n_snaps) : -ENOMEM;
     if (rc == 0)
         rc = wal_list(w, "wal", &logs, &n_logs);
-    if (rc < 0) {
-        mem_free(snaps);
-        return wal_errno(c, rc, "cannot read the folder", w->conf.dir);
-    }
-    if (n_snaps)
-        rc = load_snapshot(w, c, snaps[n_snaps - 1]);
-    w->snapshot_before = n_snaps > 1 ? snaps[n_snaps - 2] : 0;
-    for (size_t i = 0; i < n_logs && rc == 0; i++) {
-        uint64_t limit = UINT64_MAX;
-        if (i + 1 < n_logs)
-            rc = previous_len(w, c, logs[i + 1], &limit);
-        if (rc == 0)
-            rc = load_log(w, c, logs[i], limit, i + 1 == n_logs);
-    }
+    rc = rc < 0 ? wal_errno(c, rc, "cannot read the folder", w->conf.dir) : load(w, c, snaps, n_snaps, logs, n_logs);
     if (rc == 0)
-        rc = n_logs ? reopen(w, c) : wal_new_file(w, c, w->revision + 1, UINT64_MAX);
-    if (rc == 0)
-        rc = sort_entries(w, c);
+        rc = wal_sort(w, c);
     mem_free(snaps);
     mem_free(logs);
     return rc;

@@ -55,6 +55,10 @@ struct kl_store {
     int (*wants_checkpoint)(void *self);                         /* [any] 1 yes, 0 no */
     /* {"files":[...],"bytes":n,"fsyncs":n,"appends":n,"commits":n,...} for metrics and `keelson store`. [any] */
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
+    /* Instead of open: reads everything and reports what it finds, a line each, in the call's arena. 0: sound (now). -KL_CORRUPT: damage
+     * is left. repair: makes the store readable again, cuts only what the report names, and keeps the damaged files aside.
+     * NULL: there is nothing to examine. [worker] */
+    int (*examine)(const struct kl_host *h, const void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret_report);
 };
 
 /* --- signatures: see signature.h --- */
