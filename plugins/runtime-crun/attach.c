@@ -3,13 +3,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/env.h"
 #include "stream.h"
 
 #define MSG_RESIZE 1
 #define MSG_REOPEN 2
+#define TELL_NS (500 * NS_PER_MS)
+
+/* conmon 2.1 takes the first of two lines that it reads at once twice: the one before must have been read. */
+static void await_read(int fd)
+{
+    int left = 0;
+    for (int64_t until = env_mono_ns() + TELL_NS; ioctl(fd, FIONREAD, &left) == 0 && left > 0 && env_mono_ns() < until;)
+        poll(NULL, 0, 1);
+}
 
 /* conmon's control fifo takes lines of three numbers. */
 static int tell(struct runtime *rt, const char *id, int what, unsigned height, unsigned width)
@@ -17,6 +29,8 @@ static int tell(struct runtime *rt, const char *id, int what, unsigned height, u
     char path[PATH_MAX], line[64];
     run_path(rt, path, "b", id, "ctl");
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd >= 0)
+        await_read(fd);
     int n = snprintf(line, sizeof line, "%d %u %u\n", what, height, width);
     return fd < 0 || write(fd, line, (size_t)n) != n ? -errno : 0;
 }

@@ -100,7 +100,8 @@ int conmon_start(struct runtime *rt, struct container *c, const char *bundle, st
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (c->stdin_open) {
         argv[n++] = "-i";
-        argv[n++] = "--leave-stdin-open";
+        if (!c->stdin_once)             /* else the first client's end of input is the process's */
+            argv[n++] = "--leave-stdin-open";
     }
     if (pipe2(ends, O_CLOEXEC) < 0)
         return kl_err_set(err, KL_INTERNAL, "no pipe: %s", strerror(errno));

@@ -53,7 +53,7 @@ struct container {
     char message[200];
     int stop_signal, exit_code, pid, monitor_pid;
     uint64_t pid_start, monitor_start;
-    bool tty, stdin_open, own_pidns, oom, lost;
+    bool tty, stdin_open, stdin_once, own_pidns, oom, lost;
     int64_t created_ns, started_ns, finished_ns;
 };
 

@@ -185,6 +185,7 @@ struct container *container_parse(const char *config, size_t len, struct kl_err 
     c->created_ns = env_wall_ns();
     c->tty = json_bool(v, "tty", false);
     c->stdin_open = json_bool(v, "stdin", false);
+    c->stdin_once = json_bool(v, "stdinOnce", false);
     struct str name = json_str(v, "metadata.name");
     if (!c->config)
         kl_err_set(err, KL_NO_MEMORY, "out of memory");

@@ -257,6 +257,61 @@ TEST(attach_carries_both_ways)
     finish(s);
 }
 
+/* Who reads once ends with the first client's input; else the input stays open for the next one. */
+TEST(attach_ends_input_that_is_read_once)
+{
+    setup();
+    static const char *const more[] = { ",\"stdin\":true,\"stdinOnce\":true", ",\"stdin\":true" };
+    for (int i = 0; i < 2; i++) {
+        int in[2];
+        const char *s = keep(harness_sandbox(&h, i ? "uid-15" : "uid-14", NULL));
+        const char *id = keep(harness_container(&h, s, i ? "open" : "once", "cat; echo the end", more[i]));
+        harness_start(&h, id);
+        cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
+        cr_assert_eq(write(in[1], "words\n", 6), 6);
+        close(in[1]);
+        struct kl_runtime_io io = { .size = sizeof io, .in = in[0], .out = -1, .err = -1, .resize = -1 };
+        struct kl_call *c = harness_call(&h);
+        c->deadline_ns = env_mono_ns() + (i ? NS_PER_S : 20 * NS_PER_S);
+        int rc = h.rt->attach(h.self, c, id, &io);
+        cr_expect_eq(rc, i ? -KL_TIMEOUT : 0, "%d: %s", rc, c->err.msg);
+        if (i)
+            cr_expect_str_eq(harness_log(&h, "open"), "stdout F words\n");
+        else
+            harness_until(&h, id, "CONTAINER_EXITED");
+        close(in[0]);
+        c = harness_call(&h);
+        cr_assert_eq(h.rt->sandbox_stop(h.self, c, s), 0, "%s", c->err.msg);
+        cr_assert_eq(h.rt->sandbox_remove(h.self, c, s), 0, "%s", c->err.msg);
+    }
+    harness_done(&h);
+}
+
+/* As kubectl does it: one larger, then the true one, at once. */
+TEST(attach_takes_the_last_of_many_sizes)
+{
+    setup();
+    int in[2], out[2], size[2];
+    char text[4096] = "";
+    const char *s = keep(harness_sandbox(&h, "uid-16", NULL));
+    const char *id = keep(harness_container(&h, s, "main", "read x; stty size", ",\"stdin\":true,\"tty\":true"));
+    harness_start(&h, id);
+    cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(size, O_CLOEXEC) == 0);
+    cr_assert_eq(write(size[1], "82 26\n83 27\n81 25\n", 18), 18);
+    pid_t typist = fork();
+    if (typist == 0) {
+        sleep(1);
+        _exit(write(in[1], "\n", 1) != 1);
+    }
+    struct kl_runtime_io io = { .size = sizeof io, .in = in[0], .out = out[1], .err = -1, .resize = size[0], .tty = 1 };
+    struct kl_call *c = harness_call(&h);
+    c->deadline_ns = env_mono_ns() + 20 * NS_PER_S;
+    cr_assert_eq(h.rt->attach(h.self, c, id, &io), 0, "%s", c->err.msg);
+    cr_assert_gt(read(out[0], text, sizeof text - 1), 0);
+    cr_expect(strstr(text, "25 81"), "%s", text);
+    finish(s);
+}
+
 TEST(log_is_opened_anew)
 {
     setup();
