@@ -1,0 +1,210 @@
+#!/bin/sh
+# logs, exec, attach, port-forward and cp by the real kubectl, over WebSocket and over SPDY, into real containers.
+# usage: streams.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox, python3 or kubectl.
+# KUBECTL_OLD: a second kubectl (for example 1.20) that is tried too. The Python client is tried when PYTHON (or python3) has it.
+set -u
+build=$(cd "$1" && pwd)
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+for tool in kubectl crun conmon busybox ip unshare python3; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+[ "$(id -u)" = 0 ] || {
+    echo "skipped: needs root"
+    exit 0
+}
+[ "${2:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" inside
+
+dir=$(mktemp -d /tmp/keelson-streams.XXXXXX)
+here=$(dirname "$self")
+export HOME="$dir" KUBECONFIG="$dir/kc"
+node=e2e-streams
+bad=0
+pid=
+ip link set lo up
+# crun 1.8 wants every v1 controller it finds in /proc/cgroups to be mounted
+if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
+    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
+fi
+kubectl=kubectl
+k() { timeout 60 $kubectl "$@" 2>&1; }
+finish() {
+    k delete pods --all --grace-period=0 --force --wait=false >/dev/null 2>&1
+    for _ in $(seq 50); do
+        [ -n "$(find "$dir/run" -name attach 2>/dev/null)" ] || break
+        sleep 0.1
+    done
+    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
+    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
+    rm -rf "$dir"
+}
+trap finish EXIT
+ok() { echo "ok: $1"; }
+fail() {
+    echo "FAILED: $1"
+    [ $# -gt 1 ] && echo "  $2"
+    bad=1
+}
+is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
+has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
+# gives WHAT CODE OUTPUT COMMAND...: exactly
+gives() {
+    what=$1 code=$2 want=$3
+    shift 3
+    out=$(k "$@")
+    got=$?
+    if [ "$got" = "$code" ] && [ "$out" = "$want" ]; then ok "$what"; else fail "$what" "wanted $code '$want', got $got '$out'"; fi
+}
+# says WHAT TEXT COMMAND...: somewhere in the output
+says() {
+    what=$1 want=$2
+    shift 2
+    has "$what" "$want" "$(k "$@")"
+}
+image=localhost/busybox:e2e
+"$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
+"$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name $node \
+    --node-address 127.0.0.1 --kubeconfig "$dir/kc" >"$dir/out" 2>&1 &
+pid=$!
+for _ in $(seq 200); do
+    [ -s "$dir/kc" ] && k get node $node >/dev/null && break
+    sleep 0.05
+done
+cat >"$dir/pods.yaml" <<END
+apiVersion: v1
+kind: Pod
+metadata: {name: two}
+spec:
+  nodeName: $node
+  terminationGracePeriodSeconds: 0
+  initContainers: [{name: before, image: $image, command: [echo, from init]}]
+  containers:
+  - {name: a, image: $image, command: [sh, -c, 'for i in 1 2 3 4 5; do echo line \$i; done; echo to stderr >&2; sleep 3600']}
+  - {name: b, image: $image, command: [sh, -c, 'echo only b; while :; do busybox nc -ll -p 8080 -e busybox cat; done']}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: tty}
+spec: {nodeName: $node, terminationGracePeriodSeconds: 0, containers: [{name: c, image: $image, stdin: true, tty: true, command: [sh]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pipe}
+spec: {nodeName: $node, terminationGracePeriodSeconds: 0, restartPolicy: Never, containers: [{name: c, image: $image, stdin: true, stdinOnce: true, command: [sh, -c, 'cat; echo the end']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: crash}
+spec: {nodeName: $node, terminationGracePeriodSeconds: 0, containers: [{name: c, image: $image, command: [sh, -c, 'n=\$(cat /d/n 2>/dev/null || echo 1); echo \$((n + 1)) >/d/n; echo life \$n; [ \$n = 1 ] && exit 1; sleep 3600'],
+  volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, emptyDir: {}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: none}
+spec: {nodeName: $node, containers: [{name: c, image: "localhost/none:1"}]}
+END
+k apply -f "$dir/pods.yaml" >/dev/null
+k wait --for=condition=Ready pod/two pod/tty pod/pipe --timeout=30s >/dev/null || fail "pods become ready" "$(k get pods)"
+
+echo "--- logs"
+lines="line 1
+line 2
+line 3
+line 4
+line 5
+to stderr"
+gives "logs -c" 0 "$lines" logs two -c a
+gives "logs --tail" 0 "line 5
+to stderr" logs two -c a --tail=2
+gives "logs --tail=0" 0 "" logs two -c a --tail=0
+gives "logs of an init container" 0 "from init" logs two -c before
+says "logs --all-containers" "only b" logs two --all-containers
+gives "logs --prefix" 0 "[pod/two/b] only b" logs two -c b --prefix
+gives "logs --limit-bytes" 0 "line 1
+li" logs two -c a --limit-bytes=9
+gives "logs --since-time in the future" 0 "" logs two -c a --since-time=2100-01-01T00:00:00Z
+gives "logs --since" 0 "$lines" logs two -c a --since=1h
+out=$(k logs two -c a --timestamps --tail=1)
+echo "$out" | grep -qE '^20[0-9-]+T[0-9:]+\.[0-9]{9}Z to stderr$' && ok "logs --timestamps" || fail "logs --timestamps" "$out"
+gives "logs of one that is not there" 1 'error: container x is not valid for pod two' logs two -c x
+gives "logs of one that cannot start" 1 \
+    'Error from server (BadRequest): container "c" in pod "none" is waiting to start: trying and failing to pull image' logs none
+gives "logs --previous without one" 1 'Error from server (BadRequest): previous terminated container "a" in pod "two" not found' logs two -c a --previous
+for _ in $(seq 300); do
+    [ "$(k logs crash 2>/dev/null)" = "life 2" ] && break
+    sleep 0.1
+done
+gives "logs after a restart" 0 "life 2" logs crash
+gives "logs --previous" 0 "life 1" logs crash --previous
+k exec two -c a -- sh -c 'for i in 1 2 3; do sleep 0.3; echo late $i; done >/proc/1/fd/1' >/dev/null &
+out=$(timeout 4 kubectl logs two -c a -f --tail=0 2>&1)
+wait $!
+is "logs -f" "late 1
+late 2
+late 3" "$out"
+(
+    sleep 1
+    k delete pod crash --wait=false >/dev/null
+) &
+out=$(timeout 20 kubectl logs crash -f 2>&1)
+is "logs -f ends with its container" "0 life 2" "$? $out"
+wait $!
+
+head -c 100000000 /dev/urandom >"$dir/big"
+sum=$(sha256sum <"$dir/big")
+
+commands() {
+    gives "exec" 0 "hi there" exec two -c a -- echo hi there
+    gives "exec: exit code and both streams" 3 "command terminated with exit code 3" exec two -c b -- sh -c 'exit 3'
+    out=$(timeout 60 $kubectl exec two -c b -- sh -c 'echo out; echo err >&2' 2>"$dir/err")
+    is "exec: stdout" out "$out"
+    is "exec: stderr" err "$(cat "$dir/err")"
+    is "exec -i" "some text" "$(echo some text | k exec -i two -c b -- cat)"
+    is "exec -i: end of input" "0" "$(printf '' | k exec -i two -c b -- wc -c)"
+    is "exec -i: 100 MB there and back" "$sum" "$(timeout 120 $kubectl exec -i two -c b -- cat <"$dir/big" | sha256sum)"
+    is "exec -i: a reader that leaves early" "0" "$(timeout 60 $kubectl exec -i two -c b -- true <"$dir/big"; echo $?)"
+    is "exec: all output before the exit code" "3000000" "$(timeout 60 $kubectl exec two -c b -- sh -c 'head -c 3000000 /dev/zero; exit 7' 2>/dev/null | wc -c)"
+    is "exec: a child that stays does not hold it" "started" "$(k exec two -c b -- sh -c 'sleep 5 & echo started')"
+    says "exec: no such command" "not found" exec two -c b -- no-such-command
+    gives "exec into what does not run" 1 'error: unable to upgrade connection: container not found ("c")' exec none -- true
+    python3 "$here/streams_tty.py" "$kubectl" && ok "terminals: exec -it, sizes, attach -it" || fail "terminals" ""
+    k cp "$dir/pods.yaml" two:/tmp/copied -c b >/dev/null && k cp two:/tmp/copied "$dir/copied" -c b >/dev/null
+    cmp -s "$dir/pods.yaml" "$dir/copied" && ok "cp there and back" || fail "cp there and back"
+    rm -f "$dir/copied"
+    python3 "$here/streams_ports.py" "$kubectl" && ok "port-forward" || fail "port-forward" ""
+}
+echo "--- over WebSocket"
+commands
+is "attach -i, half-closed input" "from stdin the end" "$(echo from stdin | timeout 20 kubectl attach -i pipe 2>/dev/null | tr '\n' ' ' | sed 's/ $//')"
+echo "--- over SPDY"
+export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false KUBECTL_PORT_FORWARD_WEBSOCKETS=false
+commands
+unset KUBECTL_REMOTE_COMMAND_WEBSOCKETS KUBECTL_PORT_FORWARD_WEBSOCKETS
+if [ -x "${KUBECTL_OLD:-}" ]; then
+    echo "--- $KUBECTL_OLD"
+    kubectl=$KUBECTL_OLD
+    commands
+    kubectl=kubectl
+fi
+python=${PYTHON:-python3}
+if "$python" -c 'import kubernetes' 2>/dev/null; then
+    "$python" "$here/streams_client.py" && ok "the Python client" || fail "the Python client" ""
+else
+    echo "skipped: the Python client is not installed"
+fi
+echo "--- many at once"
+many=
+for i in $(seq 40); do
+    timeout 60 kubectl exec two -c b -- sh -c "echo $i" >"$dir/many.$i" 2>&1 &
+    many="$many $!"
+done
+# shellcheck disable=SC2086
+wait $many
+is "40 commands at once" "$(seq 40)" "$(cat "$dir"/many.* | sort -n)"
+is "nothing is left of them" "" "$(find "$dir/run/runtime/e" -mindepth 1 2>/dev/null)"
+kill -0 "$pid" && ok "the server lives" || fail "the server lives" "$(tail "$dir/out")"
+[ $bad = 0 ] || tail -5 "$dir/out"
+exit $bad
