@@ -1,0 +1,115 @@
+/* state.c - Services and EndpointSlices to what a proxy is told. */
+#include <criterion/criterion.h>
+
+#include "proxy.h"
+
+static const struct conf conf = { .node = "n1", .cluster_cidr = "10.244.0.0/16" };
+static struct arena *a;
+
+static void set_up(void)
+{
+    a = arena_new(0);
+}
+
+static void tear_down(void)
+{
+    arena_free(a);
+}
+
+TestSuite(state, .init = set_up, .fini = tear_down);
+
+static struct val *parse(const char *text)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(a, str_of(text), &err);
+    cr_assert(v != NULL, "%s in %s", err.msg, text);
+    return v;
+}
+
+static struct str text_of(const struct val *v)
+{
+    struct buf b = BUF_INIT(0);
+    json_write(&b, v);
+    struct str s = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+static struct str one(const char *service, const char *slice)
+{
+    struct slices s = { parse(slice), NULL };
+    struct val *v = state_service(a, &conf, parse(service), &s);
+    return v ? text_of(v) : STR("none");
+}
+
+#define META "\"metadata\":{\"namespace\":\"d\",\"name\":\"s\"}"
+#define SLICE(endpoints) "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"http\",\"port\":8080,\"protocol\":\"TCP\"}],\"endpoints\":[" endpoints "]}"
+#define SERVICE(more) "{" META ",\"spec\":{\"clusterIP\":\"10.96.0.9\",\"clusterIPs\":[\"10.96.0.9\"],\"type\":\"ClusterIP\"," more "\"ports\":[" \
+                      "{\"name\":\"http\",\"port\":80,\"protocol\":\"TCP\",\"targetPort\":\"web\"}]}}"
+#define OUT(members, endpoints) "{\"namespace\":\"d\",\"name\":\"s\",\"clusterIPs\":[\"10.96.0.9\"],\"externalIPs\":[]," members \
+                                ",\"ports\":[{\"name\":\"http\",\"protocol\":\"TCP\",\"port\":80,\"nodePort\":0,\"endpoints\":[" endpoints "]}]}"
+#define PLAIN "\"sessionAffinitySeconds\":0,\"externalLocal\":false,\"internalLocal\":false"
+
+static void expect(struct str got, const char *wanted)
+{
+    cr_expect(str_is(got, wanted), "got    " STR_FMT "\nwanted %s", STR_ARG(got), wanted);
+}
+
+Test(state, ready_endpoints_with_the_slices_port)
+{
+    expect(one(SERVICE(""), SLICE("{\"addresses\":[\"10.244.0.2\"],\"nodeName\":\"n1\",\"conditions\":{\"ready\":true}},"
+                                  "{\"addresses\":[\"10.244.0.3\"],\"nodeName\":\"n2\",\"conditions\":{\"ready\":false}},"
+                                  "{\"addresses\":[\"10.244.0.4\"],\"conditions\":{}}")),
+           OUT(PLAIN, "{\"ip\":\"10.244.0.2\",\"port\":8080,\"local\":true},{\"ip\":\"10.244.0.4\",\"port\":8080,\"local\":false}"));
+}
+
+Test(state, ending_endpoints_serve_when_no_other_does)
+{
+    expect(one(SERVICE(""), SLICE("{\"addresses\":[\"10.244.0.2\"],\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":true}},"
+                                  "{\"addresses\":[\"10.244.0.3\"],\"conditions\":{\"ready\":false,\"serving\":false,\"terminating\":true}}")),
+           OUT(PLAIN, "{\"ip\":\"10.244.0.2\",\"port\":8080,\"local\":false}"));
+}
+
+Test(state, policies_and_affinity)
+{
+    expect(one(SERVICE("\"sessionAffinity\":\"ClientIP\",\"externalTrafficPolicy\":\"Local\",\"internalTrafficPolicy\":\"Local\","), SLICE("")),
+           OUT("\"sessionAffinitySeconds\":10800,\"externalLocal\":true,\"internalLocal\":true", ""));
+    expect(one(SERVICE("\"sessionAffinity\":\"ClientIP\",\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":7}},"), SLICE("")),
+           OUT("\"sessionAffinitySeconds\":7,\"externalLocal\":false,\"internalLocal\":false", ""));
+}
+
+Test(state, what_is_not_proxied)
+{
+    expect(one("{" META ",\"spec\":{\"clusterIP\":\"None\",\"ports\":[{\"port\":1}]}}", SLICE("")), "none");
+    expect(one("{" META ",\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"x\",\"clusterIP\":\"\"}}", SLICE("")), "none");
+    expect(one("{\"metadata\":{\"labels\":{\"" OTHER_PROXY "\":\"mesh\"}},\"spec\":{\"clusterIP\":\"10.96.0.9\",\"ports\":[{\"port\":1}]}}", SLICE("")), "none");
+    expect(one(SERVICE(""), "{\"addressType\":\"IPv6\",\"ports\":[{\"name\":\"http\",\"port\":8080}],\"endpoints\":[{\"addresses\":[\"fd00::1\"]}]}"), OUT(PLAIN, ""));
+    expect(one(SERVICE(""), "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"other\",\"port\":8080}],\"endpoints\":[{\"addresses\":[\"10.244.0.2\"]}]}"), OUT(PLAIN, ""));
+}
+
+Test(state, addresses_of_load_balancers)
+{
+    struct str got = one("{" META ",\"spec\":{\"clusterIP\":\"10.96.0.9\",\"externalIPs\":[\"192.0.2.5\"],\"ports\":[]},\"status\":{\"loadBalancer\":{\"ingress\":["
+                         "{\"ip\":\"192.0.2.6\",\"ipMode\":\"VIP\"},{\"ip\":\"192.0.2.7\",\"ipMode\":\"Proxy\"},{\"hostname\":\"x\"}]}}}",
+                         SLICE(""));
+    expect(text_of(json_get(parse(got.at), STR("externalIPs"))), "[\"192.0.2.5\",\"192.0.2.6\"]");
+    expect(text_of(json_get(parse(got.at), STR("clusterIPs"))), "[\"10.96.0.9\"]");
+}
+
+Test(state, the_whole_of_it)
+{
+    static const char service[] = SERVICE("");
+    static const char slice[] = "{\"metadata\":{\"namespace\":\"d\",\"name\":\"s-1\",\"labels\":{\"kubernetes.io/service-name\":\"s\"}},\"addressType\":\"IPv4\","
+                                "\"ports\":[{\"name\":\"http\",\"port\":1}],\"endpoints\":[{\"addresses\":[\"10.244.0.2\"]}]}";
+    static const char stray[] = "{\"metadata\":{\"namespace\":\"d\",\"name\":\"x\"},\"addressType\":\"IPv4\",\"endpoints\":[]}";
+    const struct kl_bytes svc[] = { { service, sizeof service - 1 } }, sl[] = { { slice, sizeof slice - 1 }, { stray, sizeof stray - 1 } };
+    struct kl_object_list services = { .size = sizeof services, .n = 1, .at = svc }, slices = { .size = sizeof slices, .n = 2, .at = sl };
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = state_build(a, &conf, &services, &slices,
+                                parse("{\"status\":{\"addresses\":[{\"type\":\"Hostname\",\"address\":\"n1\"},{\"type\":\"InternalIP\",\"address\":\"192.0.2.1\"}]}}"), &err);
+    cr_assert(v != NULL, "%s", err.msg);
+    expect(text_of(v), "{\"node\":\"n1\",\"nodeIPs\":[\"192.0.2.1\"],\"podCIDRs\":[\"10.244.0.0/16\"],\"services\":["
+                       OUT(PLAIN, "{\"ip\":\"10.244.0.2\",\"port\":1,\"local\":false}") "]}");
+}
