@@ -6,7 +6,14 @@
 #include "meta.h"
 #include "pods.h"
 
-extern const struct kl_controller replicaset_controller, replicationcontroller_controller, deployment_controller;
+/* C name, provider's name */
+#define WORKLOADS_FIRST(X) X(replicaset, "replicaset")
+#define WORKLOADS_MORE(X) \
+    X(replicationcontroller, "replicationcontroller") X(deployment, "deployment") X(job, "job") X(job_ttl, "ttl-after-finished")
+#define WORKLOADS(X) WORKLOADS_FIRST(X) WORKLOADS_MORE(X)
+
+#define DECLARE(ID, NAME) extern const struct kl_controller ID##_controller;
+WORKLOADS(DECLARE)
 
 #define PODS        "/pods"
 #define REPLICASETS "apps/replicasets"

@@ -1,0 +1,115 @@
+/* Counting the pods of a Job, and its verdicts. */
+#include <criterion/criterion.h>
+
+#include "job.h"
+
+static struct arena *a;
+static struct kl_call call;
+static struct ctl_run run;
+
+static void setup(void)
+{
+    a = arena_new(0);
+    kl_err_init(&call.err);
+    run = (struct ctl_run){ .call = &call, .arena = a, .now_ns = 1000 * NS_S };
+}
+
+static void teardown(void)
+{
+    a = arena_free(a);
+}
+
+TestSuite(job, .init = setup, .fini = teardown);
+
+static struct val *tree(const char *text)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *v = json_parse(a, str_of(arena_dup(a, str_of(text))), &err);
+    cr_assert_not_null(v, "%s: %s", err.msg, text);
+    return v;
+}
+
+static struct val *pod(const char *uid, int index, const char *phase, bool tracked, int ended_s)
+{
+    char when[CLOCK_TEXT];
+    clock_format(ended_s * NS_S, when);
+    return tree(arena_printf(a, "{\"metadata\":{\"uid\":\"%s\",\"annotations\":{\"" INDEX "\":\"%d\"}%s},\"status\":{\"phase\":\"%s\","
+                                "\"containerStatuses\":[{\"name\":\"c\",\"state\":{\"terminated\":{\"exitCode\":42,\"finishedAt\":\"%s\"}}}]}}",
+                             uid, index, tracked ? ",\"finalizers\":[\"" TRACKING "\"]" : "", phase, when));
+}
+
+static struct job job(const char *spec, struct val **pods, uint32_t n)
+{
+    struct job j = { .r = &run, .v = tree(arena_printf(a, "{\"metadata\":{\"name\":\"j\"},\"spec\":%s,\"status\":{}}", spec)) };
+    j.now = val_copy(a, j.v);
+    j.st = json_get(j.now, STR("status"));
+    j.indexed = str_is(json_str(j.v, "spec.completionMode"), "Indexed");
+    j.parallelism = json_int(j.v, "spec.parallelism", 1);
+    j.completions = json_int(j.v, "spec.completions", -1);
+    j.pods = (struct ctl_list){ pods, n };
+    return j;
+}
+
+Test(job, indexes_are_intervals)
+{
+    bool set[10] = { 0 };
+    indexes_parse(STR("0,2-4,7,8,99"), set, 10);
+    cr_expect_str_eq(indexes_text(a, set, 10), "0,2-4,7,8");
+    set[1] = true;
+    cr_expect_str_eq(indexes_text(a, set, 10), "0-4,7,8");
+    cr_expect_str_eq(indexes_text(a, set, 0), "");
+}
+
+Test(job, a_pod_is_counted_once)
+{
+    struct val *pods[] = { pod("a", 0, "Succeeded", true, 1), pod("b", 0, "Failed", true, 1), pod("c", 0, "Running", true, 1) };
+    struct job j = job("{\"completions\":2,\"backoffLimit\":6}", pods, 3);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_eq(j.succeeded, 1);
+    cr_expect_eq(j.failed, 1);
+    cr_expect_eq(j.n_active, 1);
+    cr_expect_eq(json_int(j.st, "succeeded", 0), 0, "not before its finalizer is gone");
+    json_del(json_get(pods[0], STR("metadata")), STR("finalizers"));
+    struct job next = job("{\"completions\":2,\"backoffLimit\":6}", pods, 3);
+    next.st = j.st;
+    cr_assert_eq(job_count(&next), 0);
+    cr_expect_eq(next.succeeded, 1);
+    cr_expect_eq(json_int(next.st, "succeeded", 0), 1);
+    cr_expect_eq(next.failed, 1);
+}
+
+Test(job, verdicts)
+{
+    struct val *ok[] = { pod("a", 0, "Succeeded", true, 1), pod("b", 1, "Succeeded", true, 1) }, *bad[] = { pod("c", 0, "Failed", true, 1) };
+    struct job j = job("{\"completions\":2,\"completionMode\":\"Indexed\"}", ok, 2);
+    cr_assert_eq(job_count(&j), 0);
+    job_judge(&j);
+    cr_expect(j.success);
+    cr_expect_str_eq(j.reason, "CompletionsReached");
+    cr_expect(str_is(json_str(j.st, "completedIndexes"), "0,1"));
+    j = job("{\"completions\":1,\"backoffLimit\":0}", bad, 1);
+    cr_assert_eq(job_count(&j), 0);
+    job_judge(&j);
+    cr_expect_str_eq(j.reason, "BackoffLimitExceeded");
+    j = job("{\"completions\":3,\"completionMode\":\"Indexed\",\"successPolicy\":{\"rules\":[{\"succeededIndexes\":\"1\"}]}}", ok, 2);
+    cr_assert_eq(job_count(&j), 0);
+    job_judge(&j);
+    cr_expect_str_eq(j.reason, "SuccessPolicy");
+    j = job("{\"completions\":1,\"backoffLimit\":6,\"podFailurePolicy\":{\"rules\":[{\"action\":\"Ignore\",\"onExitCodes\":{\"operator\":\"In\",\"values\":[42]}}]}}",
+            bad, 1);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_eq(j.failed, 0);
+}
+
+Test(job, failures_cost_time)
+{
+    struct val *pods[] = { pod("a", 0, "Failed", false, 990), pod("b", 0, "Failed", false, 995), pod("c", 0, "Succeeded", false, 980) };
+    struct job j = job("{}", pods, 1);
+    cr_expect_eq(job_backoff_ns(&j), 0);
+    j = job("{}", pods, 2);
+    cr_expect_eq(job_backoff_ns(&j), 15 * NS_S);
+    pods[2] = pod("c", 0, "Succeeded", false, 996);
+    j = job("{}", pods, 3);
+    cr_expect_eq(job_backoff_ns(&j), 0);
+}
