@@ -191,6 +191,12 @@ void api_review(struct api_rq *rq);                                             
 bool api_is_review(const struct schema_kind *k);
 void api_streams(struct api_rq *rq);                                            /* streams.c: log, exec, attach, portforward, proxy */
 bool api_is_stream(const char *subresource);
+/* nodes.c: requests sent on to a node in another process. Take the request. */
+struct api_nodes;
+struct api_nodes *api_nodes_new(void);
+void api_nodes_free(struct api_nodes *n);
+void api_node_send(struct api_rq *rq, struct str node, const char *path);
+void api_node_proxy(struct api_rq *rq);
 bool api_documents(struct api_rq *rq);                                          /* health.c, discovery.c, openapi.c: true when answered */
 bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
@@ -222,6 +228,7 @@ struct api {
     struct api_hooks hooks;
     struct api_alloc *alloc;
     struct streams *streams;
+    struct api_nodes *nodes;
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
     struct api_check checks[16];

@@ -15,7 +15,8 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->hooks = *h;
     a->started_wall_ns = env_wall_ns();
     a->streams = streams_new(l);
-    int rc = a->streams ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
+    a->nodes = api_nodes_new();
+    int rc = a->streams && a->nodes ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);

@@ -142,13 +142,6 @@ static int choose_container(struct api_rq *rq, const struct val *pod, struct str
 
 /* --- the node --- */
 
-/* A node in another process answers on its own port; until it is asked there, it is out of reach. */
-static void elsewhere(struct api_rq *rq, struct str node)
-{
-    api_fail(&rq->err, rq->arena, KL_UNAVAILABLE, "node '" STR_FMT "' cannot be reached from this server", STR_ARG(node));
-    api_send_error(rq);
-}
-
 struct streaming {
     struct api_rq *rq;
     const struct val *pod;
@@ -275,6 +268,100 @@ static void logs(struct streaming *x)
         refuse(rq, &err);
 }
 
+/* --- nodes in other processes: the same with the words of a kubelet --- */
+
+static void add(struct buf *b, const char *key, struct str value)
+{
+    buf_printf(b, "%c%s=", memchr(b->at, '?', b->len) ? '&' : '?', key);
+    http_encode(b, value);
+}
+
+static void add_flag(struct buf *b, const char *key, bool value)
+{
+    if (value)
+        add(b, key, STR("true"));
+}
+
+static void add_number(struct buf *b, const char *key, int64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    if (value != INT64_MIN)
+        add(b, key, str_of(text));
+}
+
+static void add_options(struct streaming *x, struct buf *b, const char *sub)
+{
+    const struct stream_query *q = &x->q;
+    if (strcmp(sub, "log") == 0) {
+        add_flag(b, "follow", q->follow);
+        add_flag(b, "previous", q->previous);
+        add_flag(b, "timestamps", q->timestamps);
+        add_number(b, "sinceSeconds", q->since_seconds);
+        add_number(b, "tailLines", q->tail_lines);
+        add_number(b, "limitBytes", q->limit_bytes);
+        if (q->since_time.len)
+            add(b, "sinceTime", q->since_time);
+        if (q->stream.len)
+            add(b, "stream", q->stream);
+        return;
+    }
+    for (unsigned i = 0; i < q->n_ports; i++)
+        add_number(b, "port", q->ports[i]);
+    add_flag(b, "input", q->in);
+    add_flag(b, "output", q->out);
+    add_flag(b, "error", q->err);
+    add_flag(b, "tty", q->tty);
+    for (unsigned i = 0; i < q->n_command; i++)
+        add(b, "command", str_of(q->command[i]));
+}
+
+/* What is wrong with the request itself is said here, in the same words as for a node of this process. */
+static int check_elsewhere(struct streaming *x)
+{
+    struct api_rq *rq = x->rq;
+    const char *sub = rq->info.tuple.subresource;
+    int64_t since;
+    uint32_t streams;
+    if (strcmp(sub, "log") == 0)
+        return check_log_options(x, &since, &streams);
+    if (!remote_wanted(rq->http))
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Upgrade request required");
+    if (strcmp(sub, "portforward") == 0)
+        return 0;
+    if (!x->q.in && !x->q.out && !x->q.err)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr");
+    if (strcmp(sub, "exec") == 0 && !x->q.n_command)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "you must specify at least 1 command for the container");
+    return 0;
+}
+
+static void elsewhere(struct streaming *x, struct str node)
+{
+    static const struct {
+        const char *sub, *path;
+    } rows[] = { { "log", "containerLogs" }, { "exec", "exec" }, { "attach", "attach" }, { "portforward", "portForward" } };
+    struct api_rq *rq = x->rq;
+    const char *sub = rq->info.tuple.subresource;
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    if (check_elsewhere(x) < 0) {
+        api_send_error(rq);
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].sub, sub) == 0)
+            buf_printf(&b, "/%s/%s/%s", rows[i].path, x->at.ns, x->at.pod);
+    if (x->at.container && x->at.container[0])
+        buf_printf(&b, "/%s", x->at.container);
+    add_options(x, &b, sub);
+    if (b.failed) {
+        api_fail(&rq->err, rq->arena, KL_TOO_LARGE, "the command is too long");
+        api_send_error(rq);
+        return;
+    }
+    api_node_send(rq, node, b.at);
+}
+
 /* --- the gate --- */
 
 /* Whatever the method: who may only read must not reach into a container. */
@@ -306,8 +393,12 @@ void api_streams(struct api_rq *rq)
     struct streaming *x = arena_alloc(rq->arena, sizeof *x);
     bool log = strcmp(t->subresource, "log") == 0, port = strcmp(t->subresource, "portforward") == 0;
     int rc = x ? 0 : api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && strcmp(t->subresource, "proxy") == 0 && strcmp(t->resource, "nodes") == 0) {
+        api_node_proxy(rq);
+        return;
+    }
     if (strcmp(t->subresource, "proxy") == 0) {
-        api_fail(&rq->err, rq->arena, KL_UNSUPPORTED, "proxies to pods, services and nodes are not there yet");
+        api_fail(&rq->err, rq->arena, KL_UNSUPPORTED, "proxies to pods and services are not there yet");
         api_send_error(rq);
         return;
     }
@@ -335,7 +426,7 @@ void api_streams(struct api_rq *rq)
     x->at = (struct stream_target){ .ns = t->ns, .pod = t->name, .container = arena_dup(rq->arena, x->q.container) };
     x->at.node = rq->api->hooks.node ? rq->api->hooks.node(rq->api->hooks.ctx, node, &x->at.self) : NULL;
     if (!x->at.node)
-        elsewhere(rq, node);
+        elsewhere(x, node);
     else
         (log ? logs : port ? ports : exec)(x);
 }

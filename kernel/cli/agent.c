@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/node_port.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/log.h"
@@ -28,6 +29,7 @@ struct agent {
     struct http_client *http;
     struct mirror *mirror;
     struct plugin_host *host;
+    struct node_port *port;
     struct loop_timer patience;
     pthread_t opener;
     bool opening, running, stopping, hasty;
@@ -141,6 +143,54 @@ static void fail(struct agent *a, const char *why)
     stop(a);
 }
 
+/* --- the node's own port --- */
+
+static const struct kl_node *find_node(void *ctx, void **ret_self)
+{
+    struct agent *a = ctx;
+    struct kl_err ignored;
+    kl_err_init(&ignored);
+    struct plugin_instance *i = a->running ? plugin_host_find(a->host, KL_NODE_0, NULL, &ignored) : NULL;
+    if (!i)
+        return NULL;
+    *ret_self = i->self;
+    return i->provider->table;
+}
+
+static bool add_pod(void *ctx, struct store_object *o)
+{
+    struct buf *b = ctx;
+    if (b->at[b->len - 1] != '[')
+        buf_add_c(b, ',');
+    buf_add_str(b, store_object_json(o));
+    return true;
+}
+
+static void list_pods(void *ctx, struct buf *b)
+{
+    struct agent *a = ctx;
+    struct store_range r = { .resource = STR("/pods") };
+    buf_add_z(b, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
+    store_list(mirror_store(a->mirror), &r, add_pod, b);
+    buf_add_z(b, "]}\n");
+}
+
+static struct val *debug(void *ctx, struct arena *ar, struct str what)
+{
+    struct agent *a = ctx;
+    return str_is(what, "plugins") ? plugin_host_debug(a->host, ar) : str_is(what, "mirror") ? mirror_debug(a->mirror, ar) : NULL;
+}
+
+static int open_port(struct agent *a, struct kl_err *err)
+{
+    const struct kubeconfig *k = &a->kubeconfig;
+    int64_t port = 0;
+    str_int(str_of(a->o->node_port), &port);
+    struct node_port_conf pc = { .address = "0.0.0.0", .port = (uint16_t)port, .cert = k->cert, .key = k->key, .client_ca = k->ca,
+                                 .client_name = PKI_TOWARDS_NODES, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug };
+    return node_port_new(a->loop, &pc, &a->port, err);
+}
+
 static void run(void *ctx)
 {
     struct agent *a = ctx;
@@ -151,7 +201,7 @@ static void run(void *ctx)
     if (a->stopping)
         return;
     a->running = true;
-    if (plugin_host_run(a->host, &err) < 0) {
+    if (open_port(a, &err) < 0 || plugin_host_run(a->host, &err) < 0) {
         fail(a, err.msg);
         return;
     }
@@ -219,10 +269,12 @@ static void stop(struct agent *a)
     if (a->stopping)
         return;
     a->stopping = true;
-    a->ending = 2;
+    a->ending = a->port ? 3 : 2;
     loop_timer_start(a->loop, &a->patience, STOP_NS, out_of_patience, a);
     plugin_host_stop(a->host, one_ended, a);
     mirror_stop(a->mirror, one_ended, a);
+    if (a->port)
+        node_port_stop(a->port, NS_PER_S, one_ended, a);
 }
 
 static void on_signal(void *ctx)
@@ -246,6 +298,7 @@ static void end(struct agent *a)
     if (a->opening)
         pthread_join(a->opener, NULL);
     plugin_host_close(a->host, NULL);
+    node_port_free(a->port);
     mirror_free(a->mirror);
     http_client_free(a->http);
     plugin_host_free(a->host);

@@ -32,7 +32,7 @@ struct daemon {
     unsigned ending;                    /* parts still to end */
     bool stopping, hasty;
     int port;
-    char pki_dir[PATH_MAX], files[3][PATH_MAX], pid_file[PATH_MAX];
+    char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], pid_file[PATH_MAX];
 };
 
 /* --- start --- */
@@ -92,12 +92,16 @@ static int open_api(struct daemon *d, struct kl_err *err)
     int64_t port = 0;
     struct api_hooks hooks;
     char signer[sizeof d->pki_dir + 8];
+    static const char *const towards_nodes[] = { "ca.crt", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key" };
+    for (int i = 0; i < 3; i++)
+        snprintf(d->towards_nodes[i], sizeof d->towards_nodes[i], "%.4000s/%s", d->pki_dir, towards_nodes[i]);
     snprintf(signer, sizeof signer, "%s/sa.key", d->pki_dir);
     str_int(str_of(d->o->port_text), &port);
     struct api_conf ac = { .version = "v1.36.0+keelson-" KEELSON_VERSION, .service_cidr = d->o->service_cidr,
                            .node_port_first = d->o->node_port_first, .node_port_last = d->o->node_port_last,
                            .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain,
-                           .signer_file = signer };
+                           .signer_file = signer, .node_ca_file = d->towards_nodes[0], .node_cert_file = d->towards_nodes[1],
+                           .node_key_file = d->towards_nodes[2] };
     plugin_host_hooks(d->host, &hooks);
     int rc = api_new(d->loop, d->store, &ac, &hooks, &d->api, err);
     if (rc == 0)

@@ -374,6 +374,18 @@ void http_client_free(struct http_client *c)
     mem_free(c);
 }
 
+bool http_client_idle(const struct http_client *c)
+{
+    if (!list_empty(&c->waiting))
+        return false;
+    list_each(node, &c->owner.conns)
+    {
+        if (((const struct link *)(void *)list_item(node, struct conn, link))->n_calls)
+            return false;
+    }
+    return true;
+}
+
 struct str http_client_authority(const struct http_client *c)
 {
     return str_of(c->authority);

@@ -33,6 +33,7 @@ struct http_result_events {
 int http_client_new(struct loop *l, const struct http_client_conf *c, struct http_client **ret, struct kl_err *err);
 /* Cancels what is under way. Not from within a callback of one of its calls (post it). */
 void http_client_free(struct http_client *c);
+bool http_client_idle(const struct http_client *c);         /* no call waits or is under way */
 /* Headers and body are copied. timeout_ns: until the end; 0: none. Callbacks come later, never from within. NULL: out of memory. */
 struct http_call *http_call_new(struct http_client *c, const char *method, const char *path_and_query,
                                 const struct http_header *headers, unsigned n, struct str body, int64_t timeout_ns,

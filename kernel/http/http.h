@@ -10,6 +10,7 @@
 #include <keelson/error.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "loop/loop.h"
 
 struct http_server;
@@ -36,6 +37,7 @@ struct http_conf {
     uint16_t port;                      /* 0: any (see http_server_port) */
     const char *cert_file, *key_file;   /* PEM chain and key; NULL: no TLS (tests, h2 by prior knowledge and h1) */
     const char *client_ca_file;         /* PEM; NULL: client certificates are not asked for */
+    struct str cert, key, client_ca;    /* the same as PEM text; at NULL: see the files */
     size_t body_max;                    /* 0: 3 MiB */
     unsigned connections_max;           /* 0: 4096 */
 };
@@ -85,6 +87,8 @@ void http_stream_abort(struct http_req *r);                             /* reset
 /* --- helpers --- */
 /* Percent-decoding; '+' is a blank only in queries. STR_NONE with bad escapes. In the arena when it changes anything. */
 struct str http_decode(struct arena *a, struct str s, bool query);
+/* Everything but letters, digits and -._~ as %XX. */
+void http_encode(struct buf *b, struct str s);
 /* Next "k=v" of a query, decoded. False: the end. */
 bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, struct str *ret_value);
 

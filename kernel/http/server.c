@@ -246,7 +246,7 @@ int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, v
     s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     s->body_max = c->body_max ? c->body_max : (size_t)3 << 20;
     s->conns_max = c->connections_max ? c->connections_max : 4096;
-    int rc = c->cert_file ? tls_server_new(c, &s->tls, err) : 0;
+    int rc = c->cert_file || c->cert.at ? tls_server_new(c, &s->tls, err) : 0;
     if (rc == 0)
         rc = c->address[0] == '/' ? listen_unix(s, c->address, err) : listen_tcp(s, c, err);
     if (rc == 0 && !(s->watch = loop_fd_new(l, s->fd, on_accept, s)))

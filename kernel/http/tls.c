@@ -16,6 +16,33 @@ static int tls_fail(struct kl_err *err, const char *what, const char *file, int 
     return kl_err_set(err, KL_INVALID, "%s '%s': %s", what, file, gnutls_strerror(rc));
 }
 
+static gnutls_datum_t datum(struct str s)
+{
+    return (gnutls_datum_t){ (unsigned char *)(uintptr_t)s.at, (unsigned)s.len };
+}
+
+static int set_identity(struct tls_server *t, const struct http_conf *c, struct kl_err *err)
+{
+    gnutls_datum_t cert = datum(c->cert), key = datum(c->key);
+    int rc = c->cert.at ? gnutls_certificate_set_x509_key_mem(t->cred, &cert, &key, GNUTLS_X509_FMT_PEM)
+                        : gnutls_certificate_set_x509_key_file(t->cred, c->cert_file, c->key_file, GNUTLS_X509_FMT_PEM);
+    return rc < 0 ? tls_fail(err, "server certificate", c->cert.at ? "" : c->cert_file, rc) : 0;
+}
+
+static int set_client_ca(struct tls_server *t, const struct http_conf *c, struct kl_err *err)
+{
+    gnutls_datum_t ca = datum(c->client_ca);
+    if (!c->client_ca.at && !c->client_ca_file)
+        return 0;
+    int rc = c->client_ca.at ? gnutls_certificate_set_x509_trust_mem(t->cred, &ca, GNUTLS_X509_FMT_PEM)
+                             : gnutls_certificate_set_x509_trust_file(t->cred, c->client_ca_file, GNUTLS_X509_FMT_PEM);
+    if (rc <= 0)
+        return tls_fail(err, "client CA", c->client_ca.at ? "" : c->client_ca_file, rc < 0 ? rc : GNUTLS_E_NO_CERTIFICATE_FOUND);
+    gnutls_certificate_set_verify_limits(t->cred, 16384, 4);
+    t->ask = true;
+    return 0;
+}
+
 int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl_err *err)
 {
     struct tls_server *t = mem_alloc(sizeof *t);
@@ -26,19 +53,12 @@ int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl
         mem_free(t);
         return tls_fail(err, "TLS", "", rc);
     }
-    rc = gnutls_certificate_set_x509_key_file(t->cred, c->cert_file, c->key_file, GNUTLS_X509_FMT_PEM);
+    rc = set_identity(t, c, err);
+    if (rc == 0)
+        rc = set_client_ca(t, c, err);
     if (rc < 0) {
         tls_server_free(t);
-        return tls_fail(err, "server certificate", c->cert_file, rc);
-    }
-    if (c->client_ca_file) {
-        rc = gnutls_certificate_set_x509_trust_file(t->cred, c->client_ca_file, GNUTLS_X509_FMT_PEM);
-        if (rc <= 0) {
-            tls_server_free(t);
-            return tls_fail(err, "client CA", c->client_ca_file, rc < 0 ? rc : GNUTLS_E_NO_CERTIFICATE_FOUND);
-        }
-        gnutls_certificate_set_verify_limits(t->cred, 16384, 4);
-        t->ask = true;
+        return rc;
     }
     *ret = t;
     return 0;

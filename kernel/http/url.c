@@ -1,4 +1,4 @@
-/* url.c - percent-decoding and query strings. */
+/* url.c - percent-coding and query strings. */
 #include "http/http.h"
 
 static int hex(char c)
@@ -44,4 +44,19 @@ bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, str
             return true;
     }
     return false;
+}
+
+void http_encode(struct buf *b, struct str s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || memchr("-._~", c, 4)) {
+            buf_add_c(b, (char)c);
+            continue;
+        }
+        buf_add_c(b, '%');
+        buf_add_c(b, digits[c >> 4]);
+        buf_add_c(b, digits[c & 15]);
+    }
 }

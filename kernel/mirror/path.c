@@ -2,22 +2,6 @@
 #include "base/json_scan.h"
 #include "mirror-internal.h"
 
-static void add_escaped(struct buf *b, struct str s)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || memchr("-._~", c, 4);
-        if (plain) {
-            buf_add_c(b, (char)c);
-        } else {
-            buf_add_c(b, '%');
-            buf_add_c(b, hex[c >> 4]);
-            buf_add_c(b, hex[c & 15]);
-        }
-    }
-}
-
 void path_of(struct buf *b, const struct schema_kind *k, struct str ns, struct str name, const char *sub)
 {
     if (k->group[0])
@@ -26,23 +10,23 @@ void path_of(struct buf *b, const struct schema_kind *k, struct str ns, struct s
         buf_printf(b, "/api/%s", k->version);
     if (k->flags & K_NAMESPACED && ns.len) {
         buf_add_z(b, "/namespaces/");
-        add_escaped(b, ns);
+        http_encode(b, ns);
     }
     buf_printf(b, "/%s", k->plural);
     if (name.len) {
         buf_add_c(b, '/');
-        add_escaped(b, name);
+        http_encode(b, name);
     }
     if (sub) {
         buf_add_c(b, '/');
-        add_escaped(b, str_of(sub));
+        http_encode(b, str_of(sub));
     }
 }
 
 void path_query(struct buf *b, char before, const char *key, struct str value)
 {
     buf_printf(b, "%c%s=", before, key);
-    add_escaped(b, value);
+    http_encode(b, value);
 }
 
 void path_add_type(struct buf *b, const struct schema_kind *k, struct str object)

@@ -1,0 +1,37 @@
+/* node_port.h - a node's own HTTPS port: what the API server asks of a node in another process, with the paths of upstream's kubelet. [loop]
+ *
+ * Only who shows a certificate of the cluster's CA with the server's name gets an answer. Failures are Status objects.
+ *   GET /healthz /pods /stats/summary /debug/{plugins,...}      GET /containerLogs/NS/POD/CONTAINER
+ *   /exec/NS/POD/CONTAINER  /attach/NS/POD/CONTAINER  /portForward/NS/POD
+ */
+#ifndef API_NODE_PORT_H
+#define API_NODE_PORT_H
+
+#include <keelson/iface/node.h>
+
+#include "base/json.h"
+#include "http/http.h"
+
+struct node_port;
+
+struct node_port_conf {
+    const char *address;
+    uint16_t port;
+    struct str cert, key, client_ca;    /* PEM */
+    const char *client_name;            /* common name of the only client */
+    void *ctx;
+    /* The node's table, or NULL: not now. */
+    const struct kl_node *(*node)(void *ctx, void **ret_self);
+    /* Appends the PodList of the node's pods. */
+    void (*pods)(void *ctx, struct buf *b);
+    /* Documents below /debug/; NULL: not found. */
+    struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+};
+
+int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_port **ret, struct kl_err *err);
+uint16_t node_port_number(const struct node_port *p);
+/* No new requests; streams are cancelled; done(ctx) when all have ended. */
+void node_port_stop(struct node_port *p, int64_t grace_ns, loop_fn done, void *ctx);
+void node_port_free(struct node_port *p);               /* after done; NULL is fine */
+
+#endif

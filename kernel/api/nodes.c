@@ -1,0 +1,149 @@
+/* nodes.c - nodes in other processes: where they listen, one client for each, and requests sent on to them. A node's answer counts only when its
+ * certificate is that node's, whatever address its Node object shows. */
+#include "api-internal.h"
+#include "http/client.h"
+
+struct node_client {
+    char *name, *url;
+    struct http_client *http;
+    struct node_client *retired;        /* next of those whose address has changed */
+};
+
+struct api_nodes {
+    struct map clients;                 /* name -> struct node_client */
+    struct node_client *retired;
+};
+
+static void client_free(struct node_client *c)
+{
+    http_client_free(c->http);
+    mem_free(c->name);
+    mem_free(c->url);
+    mem_free(c);
+}
+
+struct api_nodes *api_nodes_new(void)
+{
+    return mem_alloc(sizeof(struct api_nodes));
+}
+
+void api_nodes_free(struct api_nodes *n)
+{
+    size_t at = 0;
+    void *v;
+    if (!n)
+        return;
+    while (map_next(&n->clients, &at, NULL, &v))
+        client_free(v);
+    map_free(&n->clients);
+    for (struct node_client *c = n->retired, *next; c; c = next) {
+        next = c->retired;
+        client_free(c);
+    }
+    mem_free(n);
+}
+
+/* Requests under way keep their client; those without any can go. */
+static void sweep(struct api_nodes *n)
+{
+    for (struct node_client **at = &n->retired; *at;) {
+        struct node_client *c = *at;
+        if (!http_client_idle(c->http)) {
+            at = &c->retired;
+            continue;
+        }
+        *at = c->retired;
+        client_free(c);
+    }
+}
+
+/* As kubeadm has it: internal addresses before external ones before names. */
+static struct str address_of(const struct val *node)
+{
+    static const char *const types[] = { "InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS" };
+    const struct val *list = json_path(node, "status.addresses");
+    for (size_t i = 0; i < sizeof types / sizeof *types && val_is(list, VAL_ARR); i++)
+        val_each(a, list)
+            if (str_is(json_str(a, "type"), types[i]) && json_str(a, "address").len)
+                return json_str(a, "address");
+    return STR_NONE;
+}
+
+static const char *url_of(struct api_rq *rq, struct str name)
+{
+    struct store_object *o = store_get(rq->api->store, STR("/nodes"), STR(""), name);
+    struct val *v = o ? api_tree(rq->arena, o, &rq->err) : NULL;
+    struct str address = address_of(v);
+    int64_t port = json_int(v, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
+    if (!v || !address.len || port < 1 || port > 65535)
+        return NULL;
+    bool v6 = str_find(address, ':') >= 0;
+    return arena_printf(rq->arena, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(address), v6 ? "]" : "", (int)port);
+}
+
+static struct node_client *client_new(struct api_rq *rq, struct str name, const char *url, struct kl_err *err)
+{
+    const struct api_conf *conf = &rq->api->conf;
+    struct node_client *c = mem_alloc(sizeof *c);
+    if (c) {
+        c->name = mem_dup(name.at, name.len);
+        c->url = mem_dup(url, strlen(url));
+    }
+    struct http_client_conf hc = { .url = url, .server_name = c ? c->name : NULL, .ca_file = conf->node_ca_file, .cert_file = conf->node_cert_file,
+                                   .key_file = conf->node_key_file };
+    int rc = c && c->name && c->url ? http_client_new(rq->api->loop, &hc, &c->http, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && !map_put(&rq->api->nodes->clients, str_of(c->name), c))
+        rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc < 0 && c)
+        client_free(c);
+    return rc < 0 ? NULL : c;
+}
+
+static struct http_client *client_of(struct api_rq *rq, struct str name, struct kl_err *err)
+{
+    struct api_nodes *n = rq->api->nodes;
+    const char *url = url_of(rq, name);
+    sweep(n);
+    if (!url || !rq->api->conf.node_ca_file) {
+        kl_err_set(err, KL_UNAVAILABLE, "node '" STR_FMT "' cannot be reached from this server: its Node object shows no address and port",
+                   STR_ARG(name));
+        return NULL;
+    }
+    struct node_client *c = map_get(&n->clients, name);
+    if (c && strcmp(c->url, url) == 0)
+        return c->http;
+    if (c) {
+        map_del(&n->clients, name);
+        c->retired = n->retired;
+        n->retired = c;
+    }
+    c = client_new(rq, name, url, err);
+    return c ? c->http : NULL;
+}
+
+void api_node_send(struct api_rq *rq, struct str name, const char *path)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct http_client *c = client_of(rq, name, &err);
+    if (c) {
+        http_proxy(rq->http, c, path);
+        return;
+    }
+    api_fail_err(&rq->err, rq->arena, &err);
+    api_send_error(rq);
+}
+
+/* nodes/NAME/proxy/REST: whatever the node's port answers to. */
+void api_node_proxy(struct api_rq *rq)
+{
+    struct str name = str_of(rq->info.tuple.name), rest = rq->info.rest, query = http_query(rq->http);
+    if (!store_get(rq->api->store, STR("/nodes"), STR(""), name)) {
+        api_fail_not_found(&rq->err, rq->arena, rq->info.kind, name);
+        api_send_error(rq);
+        return;
+    }
+    while (rest.len && rest.at[0] == '/')
+        rest = str_skip(rest, 1);
+    api_node_send(rq, name, arena_printf(rq->arena, "/" STR_FMT "%s" STR_FMT, STR_ARG(rest), query.len ? "?" : "", STR_ARG(query)));
+}
