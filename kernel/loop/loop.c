@@ -241,6 +241,14 @@ void loop_run(struct loop *l)
     l->uv->running = false;
 }
 
+void loop_once(struct loop *l)
+{
+    if (l->uv)
+        uv_run(&l->uv->loop, UV_RUN_ONCE);
+    else
+        run_posts(l);
+}
+
 static void set_stopped(void *ctx)
 {
     ((struct loop *)ctx)->stopped = true;

@@ -23,6 +23,8 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l);                          /* until loop_stop, or (sim) until nothing is left to do */
 /* Sim: runs what is due up to that virtual time. */
 void loop_run_until(struct loop *l, int64_t mono_ns);
+/* One turn: waits for something to do and does it. For the end of a process, when loop_run has returned. */
+void loop_once(struct loop *l);
 void loop_stop(struct loop *l);                         /* [any] */
 int64_t loop_now(const struct loop *l);                 /* monotonic ns, cached once per turn; virtual in sim */
 bool loop_here(const struct loop *l);                   /* [any] is this the loop's thread? */

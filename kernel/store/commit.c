@@ -13,6 +13,7 @@ struct batch {
     struct arena *arena;
     struct kl_store_commit *commits;
     unsigned n;
+    bool checkpoint;                    /* hand over the next part behind them */
     int rc;
     struct kl_err err;
 };
@@ -60,8 +61,9 @@ static int head_op(struct store *s, const struct store_op *op, uint64_t revision
         return -KL_NO_MEMORY;
     struct store_object *old = found ? index_at(&r->index, at)->head : NULL;
     bool del = op->type == STORE_DELETE;
-    if (links_replace(s, r, old, del ? NULL : now) < 0) {
-        links_replace(s, r, NULL, old);
+    now->dead = del;
+    if (links_replace(s, r, alive(old), alive(now)) < 0) {
+        links_replace(s, r, NULL, alive(old));
         store_object_unref(now);
         return -KL_NO_MEMORY;
     }
@@ -76,9 +78,9 @@ static int head_op(struct store *s, const struct store_op *op, uint64_t revision
     } else {
         if (old)
             store_object_ref(old);
-        set_head(index_at(&r->index, at), del ? NULL : now);
+        set_head(index_at(&r->index, at), now);
     }
-    *p = (struct pending_op){ .resource = r, .old = old, .expected = old ? old->revision : 0 };
+    *p = (struct pending_op){ .resource = r, .old = old, .expected = alive(old) ? old->revision : 0 };
     *(del ? &p->tomb : &p->object) = now;
     return 0;
 }
@@ -90,7 +92,7 @@ static void undo_op(struct store *s, struct pending_op *p)
     struct place at;
     if (index_find(&p->resource->index, store_object_ns(now), store_object_name(now), &at)) {
         struct entry *e = index_at(&p->resource->index, at);
-        links_replace(s, p->resource, p->object, p->old);
+        links_replace(s, p->resource, p->object, alive(p->old));
         set_head(e, p->old);
         remove_if_empty(p->resource, at, e);
     }
@@ -198,7 +200,7 @@ static void run_batch(void *ctx)
     if (b->n)
         b->rc = b->store->provider->append(b->store->self, &c, b->commits, b->n);
     b->err = c.err;
-    if (b->rc == 0 && b->store->checkpoint)
+    if (b->rc == 0 && b->checkpoint)
         checkpoint_step(b->store);
 }
 
@@ -215,14 +217,18 @@ static void show_op(struct store *s, struct pending_op *p, uint64_t revision)
                         .type = !p->object ? STORE_DELETED : old ? STORE_MODIFIED : STORE_ADDED };
     history_add(s, r, &ev);
     /* The reference that head held moves to cur when they are the same now. */
-    bool same = e->head == p->object;
+    bool same = e->head == now;
     r->index.count += (p->object != NULL) - (old != NULL);
     e->cur = p->object;
     if (p->object && !same)
         store_object_ref(p->object);
     if (old && old != e->head)
         store_object_unref(old);
-    remove_if_empty(r, at, e);
+    if (!p->object && same) {           /* nothing came after the deletion */
+        e->head = NULL;
+        store_object_unref(now);
+        remove_if_empty(r, at, e);
+    }
 }
 
 static void show_batch(struct store *s)
@@ -325,7 +331,7 @@ void commit_hook(void *ctx)
     }
     if (s->busy)
         return;
-    bool checkpoint = s->checkpoint || checkpoint_start(s);
+    bool checkpoint = !s->closing && (s->checkpoint || checkpoint_start(s));
     if (list_empty(&s->queued) && !checkpoint)
         return;
     struct batch *b = batch_of(s);
@@ -334,6 +340,7 @@ void commit_hook(void *ctx)
     unsigned n = 0;
     b->n = 0;
     b->rc = 0;
+    b->checkpoint = checkpoint;
     kl_err_init(&b->err);
     list_each(count, &s->queued)
         n += count != NULL;
@@ -354,29 +361,19 @@ void commit_hook(void *ctx)
     loop_work(s->loop, run_batch, batch_done, b);
 }
 
-/* Everything that was accepted is made durable here and now; for the end of the process. */
+/* Everything that was accepted is made durable, or refused, before the process ends. */
 void commit_drain(struct store *s)
 {
-    while (!s->provider && !list_empty(&s->queued))
-        show_at_once(s);
-    checkpoint_free(s);
-    while (!s->busy && !list_empty(&s->queued)) {
-        struct batch *b = batch_of(s);
-        struct commit *c = list_item(s->queued.next, struct commit, link);
-        if (!b || !(b->commits = arena_alloc(b->arena, sizeof *b->commits)) || fill_commit(b->arena, c, b->commits) < 0)
-            return;
-        b->n = 1;
-        b->rc = 0;
-        list_remove(&c->link);
-        list_push(&s->flying, &c->link);
-        run_batch(b);
-        s->busy = false;
-        if (b->rc < 0)
-            roll_back(s, b);
-        show_batch(s);
-        answer(&s->flying, 0, NULL);
-        arena_reset(b->arena);
+    s->closing = true;
+    while (s->busy || !list_empty(&s->queued)) {
+        if (!s->busy)
+            commit_hook(s);
+        if (s->busy)
+            loop_once(s->loop);
+        else if (s->provider)
+            break;                      /* out of memory */
     }
+    checkpoint_free(s);
     if (s->batch)
         arena_free(s->batch->arena);
     mem_free(s->batch);

@@ -15,7 +15,8 @@ struct owner_ref {
 struct store_object {
     uint32_t refs;                      /* atomic */
     uint32_t json_len, json_at;         /* from the start of the struct */
-    uint16_t ns_len, name_len, n_owners, uid_len;
+    uint16_t ns_len, name_len, uid_len;
+    uint16_t n_owners : 15, dead : 1;   /* dead: the last state of what is deleted */
     uint32_t uid_at;                    /* within the JSON */
     uint64_t revision;
     struct form *form;                  /* other encodings; set on the loop, read there */
@@ -29,10 +30,15 @@ struct form {
 
 struct store_object *object_new(const struct store_op *op, uint64_t revision);
 
-/* --- index.c: objects of one resource in (ns, name) order. cur: durable, head: what will be. --- */
+/* --- index.c: objects of one resource in (ns, name) order. cur: durable, head: what will be; a dead one until the deletion lasts, so that an
+ * entry always has its key. head holds a reference of its own when it is not cur. --- */
 struct entry {
     struct store_object *cur, *head;
 };
+static inline struct store_object *alive(struct store_object *o)
+{
+    return o && !o->dead ? o : NULL;
+}
 #define BLOCK 256
 struct block {
     unsigned n;
@@ -98,7 +104,7 @@ void watches_wake(struct store *s);
 /* --- commit.c --- */
 struct pending_op {
     struct resource *resource;
-    struct store_object *object, *old;  /* object NULL: deleted, then tomb is the last state */
+    struct store_object *object, *old;  /* object NULL: deleted, then tomb is the last state. old: head before, maybe dead */
     struct store_object *tomb;
     uint64_t expected;
 };
@@ -130,7 +136,7 @@ struct store {
     size_t fifo_at, fifo_n, fifo_cap;
     size_t history_max, history_bytes_max, history_bytes;
     struct list queued, flying;         /* struct commit */
-    bool busy;                          /* the provider is at work */
+    bool busy, closing;                 /* the provider is at work; the last commits are made durable */
     struct loop_hook hook;
     char trouble[256];
     int64_t trouble_ns;                 /* when it last failed */

@@ -178,14 +178,14 @@ struct store_object *store_get(struct store *s, struct str resource, struct str 
 struct store_object *store_head(struct store *s, struct str resource, struct str ns, struct str name)
 {
     struct entry *e = find(s, resource, ns, name);
-    return e ? e->head : NULL;
+    return e ? alive(e->head) : NULL;
 }
 
 static void list_from(struct index *x, struct place at, const struct store_range *r,
                       bool (*each)(void *ctx, struct store_object *o), void *ctx)
 {
     for (struct entry *e; (e = index_at(x, at)); index_next(x, &at)) {
-        struct store_object *o = r->head ? e->head : e->cur;
+        struct store_object *o = r->head ? alive(e->head) : e->cur;
         if (r->ns.at && !str_eq(store_object_ns(entry_object(e)), r->ns))
             return;
         if (o && !each(ctx, o))

@@ -276,9 +276,9 @@ static int examine(struct exam *x, bool repair)
     return repair ? mend(x) : kl_fail(x->c, KL_CORRUPT, "the store in '%s' is damaged", w->conf.dir);
 }
 
-int wal_examine(const struct kl_host *h, const void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret)
+int wal_examine(void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret)
 {
-    struct wal w = { .host = h, .conf = *(const struct wal_conf *)conf, .fd = -1, .lock_fd = -1, .snap_fd = -1 };
+    struct wal w = { .conf = *(const struct wal_conf *)conf, .fd = -1, .lock_fd = -1, .snap_fd = -1 };
     struct exam x = { .w = &w, .c = c, .text = BUF_INIT(1 << 20) };
     const struct env_ops *e = env_ops();
     int rc = wal_list(&w, "wal", &x.logs, &x.n_logs);

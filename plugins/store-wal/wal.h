@@ -135,6 +135,6 @@ int wal_wants_checkpoint(void *self);
 int wal_write_recovered(struct wal *w, struct kl_call *c, uint64_t rev);
 
 /* --- examine.c --- */
-int wal_examine(const struct kl_host *h, const void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret);
+int wal_examine(void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret);
 
 #endif

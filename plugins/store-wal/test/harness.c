@@ -176,7 +176,7 @@ int rig_examine(struct rig *r, bool repair, char *ret, size_t room)
 {
     struct kl_bytes report = { "", 0 };
     fresh_call(r);
-    int rc = r->t->examine(NULL, &r->conf, &r->call, repair, &report);
+    int rc = r->t->examine(&r->conf, &r->call, repair, &report);
     snprintf(ret, room, "%.*s", (int)report.len, report.at ? report.at : "");
     return rc;
 }

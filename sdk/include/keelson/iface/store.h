@@ -55,10 +55,10 @@ struct kl_store {
     int (*wants_checkpoint)(void *self);                         /* [any] 1 yes, 0 no */
     /* {"files":[...],"bytes":n,"fsyncs":n,"appends":n,"commits":n,...} for metrics and `keelson store`. [any] */
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
-    /* Instead of open: reads everything and reports what it finds, a line each, in the call's arena. 0: sound (now). -KL_CORRUPT: damage
-     * is left. repair: makes the store readable again, cuts only what the report names, and keeps the damaged files aside.
-     * NULL: there is nothing to examine. [worker] */
-    int (*examine)(const struct kl_host *h, const void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret_report);
+    /* Instead of open, with the bound settings: reads everything and reports what it finds, a line each, in the call's arena. 0: sound
+     * (now). -KL_CORRUPT: damage is left. repair: makes the store readable again, cuts only what the report names, and keeps the damaged
+     * files aside. NULL: there is nothing to examine. [worker] */
+    int (*examine)(void *conf, struct kl_call *c, int32_t repair, struct kl_bytes *ret_report);
 };
 
 /* --- signatures: see signature.h --- */
@@ -81,6 +81,7 @@ struct kl_store {
     F(S, append, INT, WORKER, 0, (CALL, c, _), (STRUCTS, commits, kl_store_commit), (U32, n, _)) \
     F(S, checkpoint, INT, WORKER, KL_SIG_OPTIONAL, (CALL, c, _), (U64, revision, _), (STRUCTS, records, kl_store_record), (U32, n, _), (U32, last, _)) \
     F(S, wants_checkpoint, INT, ANY, KL_SIG_OPTIONAL, (NONE, _, _)) \
-    F(S, stats, INT, ANY, KL_SIG_OPTIONAL, (CALL, c, _), (OUT_BYTES, ret, _))
+    F(S, stats, INT, ANY, KL_SIG_OPTIONAL, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, examine, INT, WORKER, KL_SIG_OPTIONAL, (CALL, c, _), (I32, repair, _), (OUT_BYTES, ret_report, _))
 
 #endif
