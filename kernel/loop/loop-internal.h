@@ -7,7 +7,7 @@
 
 struct loop {
     struct uv_parts *uv;                /* NULL: simulated */
-    struct list hooks, posts;
+    struct list hooks, posts, works;    /* works: whose done has not been called */
     struct loop_timer **heap;           /* by due_ns, then by start */
     uint32_t n, cap;
     uint64_t starts;

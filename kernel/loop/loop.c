@@ -15,7 +15,9 @@ struct post {
 };
 
 struct work {
+    struct list link;
     uv_work_t req;
+    bool ran;
     struct loop *loop;
     loop_fn run, done;
     void *ctx;
@@ -40,7 +42,8 @@ struct uv_parts {
     uv_async_t wake;
     uv_timer_t timer;
     uv_prepare_t prepare;
-    pthread_mutex_t lock;               /* posts */
+    pthread_mutex_t lock;               /* posts; ran of works */
+    pthread_cond_t ran;
     pthread_t thread;
     bool running;
     struct signal_watch signals[65];
@@ -129,6 +132,7 @@ struct loop *loop_new_sim(int64_t start_mono_ns, int64_t start_wall_ns)
         return NULL;
     list_init(&l->hooks);
     list_init(&l->posts);
+    list_init(&l->works);
     l->now_ns = start_mono_ns;
     l->wall_offset_ns = start_wall_ns - start_mono_ns;
     l->env = *env_ops();
@@ -192,7 +196,9 @@ struct loop *loop_new(void)
     l->uv = u;
     list_init(&l->hooks);
     list_init(&l->posts);
+    list_init(&l->works);
     pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->ran, NULL);
     u->wake.data = u->timer.data = u->prepare.data = l;
     uv_async_init(&u->loop, &u->wake, on_wake);
     uv_timer_init(&u->loop, &u->timer);
@@ -219,10 +225,13 @@ void loop_free(struct loop *l)
         uv_run(&l->uv->loop, UV_RUN_DEFAULT);
         uv_loop_close(&l->uv->loop);
         pthread_mutex_destroy(&l->uv->lock);
+        pthread_cond_destroy(&l->uv->ran);
         mem_free(l->uv);
     }
     for (struct list *n; (n = list_pop(&l->posts));)
         mem_free(list_item(n, struct post, link));
+    for (struct list *n; (n = list_pop(&l->works));)
+        mem_free(list_item(n, struct work, link));
     mem_free(l->heap);
     mem_free(l);
 }
@@ -239,14 +248,6 @@ void loop_run(struct loop *l)
         uv_run(&l->uv->loop, UV_RUN_ONCE);
     l->stopped = false;
     l->uv->running = false;
-}
-
-void loop_once(struct loop *l)
-{
-    if (l->uv)
-        uv_run(&l->uv->loop, UV_RUN_ONCE);
-    else
-        run_posts(l);
 }
 
 static void set_stopped(void *ctx)
@@ -366,7 +367,26 @@ void loop_fd_free(struct loop_fd *f)
 static void on_work(uv_work_t *w)
 {
     struct work *k = w->data;
+    struct uv_parts *u = k->loop->uv;
     k->run(k->ctx);
+    pthread_mutex_lock(&u->lock);
+    k->ran = true;
+    pthread_cond_broadcast(&u->ran);
+    pthread_mutex_unlock(&u->lock);
+}
+
+static void finish_work(struct work *k)
+{
+    loop_fn done = k->done;
+    k->done = NULL;
+    if (done)
+        done(k->ctx);
+}
+
+static void free_work(struct work *k)
+{
+    list_remove(&k->link);
+    mem_free(k);
 }
 
 static void on_work_done(uv_work_t *w, int status)
@@ -374,34 +394,59 @@ static void on_work_done(uv_work_t *w, int status)
     struct work *k = w->data;
     (void)status;
     update_now(k->loop);
-    if (k->done)
-        k->done(k->ctx);
-    mem_free(k);
+    finish_work(k);
+    free_work(k);
+}
+
+/* Simulated: done comes in the next turn. */
+static void sim_work_done(void *ctx)
+{
+    finish_work(ctx);
+    free_work(ctx);
 }
 
 static void start_work(void *ctx)
 {
     struct work *k = ctx;
+    list_push(&k->loop->works, &k->link);
     uv_queue_work(&k->loop->uv->loop, &k->req, on_work, on_work_done);
 }
 
 void loop_work(struct loop *l, loop_fn run, loop_fn done, void *ctx)
 {
-    if (!l->uv) {
-        run(ctx);
-        if (done)
-            loop_post(l, done, ctx);
-        return;
-    }
     struct work *k = mem_alloc(sizeof *k);
     if (!k)
         abort();                        /* the same as a lost post */
     *k = (struct work){ .loop = l, .run = run, .done = done, .ctx = ctx };
     k->req.data = k;
+    if (!l->uv) {
+        list_push(&l->works, &k->link);
+        run(ctx);
+        loop_post(l, sim_work_done, k);
+        return;
+    }
     if (loop_here(l))
         start_work(k);
     else
         loop_post(l, start_work, k);
+}
+
+void loop_work_join(struct loop *l, void *ctx)
+{
+    list_each(node, &l->works)
+    {
+        struct work *k = list_item(node, struct work, link);
+        if (k->ctx != ctx || !k->done)
+            continue;
+        if (l->uv)
+            pthread_mutex_lock(&l->uv->lock);
+        while (l->uv && !k->ran)
+            pthread_cond_wait(&l->uv->ran, &l->uv->lock);
+        if (l->uv)
+            pthread_mutex_unlock(&l->uv->lock);
+        finish_work(k);
+        return;
+    }
 }
 
 static void on_signal(uv_signal_t *h, int signum)

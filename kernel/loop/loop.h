@@ -23,8 +23,6 @@ void loop_free(struct loop *l);
 void loop_run(struct loop *l);                          /* until loop_stop, or (sim) until nothing is left to do */
 /* Sim: runs what is due up to that virtual time. */
 void loop_run_until(struct loop *l, int64_t mono_ns);
-/* One turn: waits for something to do and does it. For the end of a process, when loop_run has returned. */
-void loop_once(struct loop *l);
 void loop_stop(struct loop *l);                         /* [any] */
 int64_t loop_now(const struct loop *l);                 /* monotonic ns, cached once per turn; virtual in sim */
 bool loop_here(const struct loop *l);                   /* [any] is this the loop's thread? */
@@ -56,6 +54,8 @@ void loop_fd_free(struct loop_fd *f);                   /* safe within ready; NU
 
 /* [any] run on a worker thread (many at once), then done on the loop. done may be NULL. */
 void loop_work(struct loop *l, loop_fn run, loop_fn done, void *ctx);
+/* Waits for the work that was given with that ctx and runs its done here and now; nothing else runs. For the end of a process. */
+void loop_work_join(struct loop *l, void *ctx);
 
 /* Hook that runs once per turn, before the loop waits: flush what was gathered (output, commits). Unlinks with list_remove. */
 struct loop_hook {

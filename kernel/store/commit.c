@@ -369,7 +369,7 @@ void commit_drain(struct store *s)
         if (!s->busy)
             commit_hook(s);
         if (s->busy)
-            loop_once(s->loop);
+            loop_work_join(s->loop, s->batch);
         else if (s->provider)
             break;                      /* out of memory */
     }
