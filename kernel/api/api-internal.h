@@ -50,7 +50,7 @@ struct api_info {
     struct kl_request tuple;            /* what authorization, storage and audit use */
     const struct schema_kind *kind;     /* NULL: not a known resource */
     const struct schema_subresource *sub;
-    struct str rest;                    /* path behind a proxy subresource */
+    struct str rest;                    /* path behind a subresource, as sent, without the slash; at NULL: not even that */
     struct api_query q;
 };
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
@@ -197,6 +197,9 @@ struct api_nodes *api_nodes_new(void);
 void api_nodes_free(struct api_nodes *n);
 void api_node_send(struct api_rq *rq, struct str node, const char *path);
 void api_node_proxy(struct api_rq *rq);
+struct proxies;
+void api_proxy(struct api_rq *rq);                                              /* proxy.c */
+void api_proxies_free(struct proxies *p);
 bool api_documents(struct api_rq *rq);                                          /* health.c, discovery.c, openapi.c: true when answered */
 bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
@@ -229,6 +232,7 @@ struct api {
     struct api_alloc *alloc;
     struct streams *streams;
     struct api_nodes *nodes;
+    struct proxies *proxies;            /* NULL: none yet */
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
     struct api_check checks[16];

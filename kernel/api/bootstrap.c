@@ -66,6 +66,7 @@ void api_free(struct api *a)
     if (a) {
         streams_free(a->streams);
         api_nodes_free(a->nodes);
+        api_proxies_free(a->proxies);
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
         api_signer_free(a->signer);

@@ -8,6 +8,19 @@ static int bad_path(struct api_error *e, struct arena *a)
     return api_fail(e, a, KL_NOT_FOUND, "the server could not find the requested resource");
 }
 
+/* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy: what follows is another server's path. */
+static bool at_proxy(const char **seg, unsigned n)
+{
+    static const struct {
+        unsigned n;
+        const char *kind;
+    } rows[] = { { 7, "namespaces" }, { 5, "nodes" } };
+    for (int i = 0; i < 2; i++)
+        if (n == rows[i].n && strcmp(seg[0], "api") == 0 && strcmp(seg[2], rows[i].kind) == 0 && strcmp(seg[n - 1], "proxy") == 0)
+            return true;
+    return false;
+}
+
 /* Decoded segments of the path. A segment never holds '/', NUL, '.' or '..': no key can be made to mean another. */
 static int split(struct arena *a, struct str path, const char **seg, unsigned *n, struct str *rest_at, struct api_error *e)
 {
@@ -26,7 +39,9 @@ static int split(struct arena *a, struct str path, const char **seg, unsigned *n
         seg[*n] = arena_dup(a, s);
         if (!seg[*n])
             return api_fail(e, a, KL_NO_MEMORY, "out of memory");
-        ++*n;
+        rest_at[++*n] = left;
+        if (at_proxy(seg, *n))
+            break;
     }
     return 0;
 }
@@ -154,15 +169,14 @@ static void parse_resource(const char **seg, unsigned n, struct str *rest, struc
     t->resource = seg[0];
     t->name = n > 1 ? seg[1] : "";
     t->subresource = n > 2 ? seg[2] : "";
-    if (n > 3)
-        ret->rest = rest[3];
+    ret->rest = n > 2 ? rest[3] : STR_NONE;
 }
 
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
                       struct api_error *e)
 {
     const char *seg[SEGMENTS];
-    struct str rest[SEGMENTS];
+    struct str rest[SEGMENTS + 1];
     unsigned n;
     *ret = (struct api_info){ .tuple = { .size = sizeof(struct kl_request), .group = "", .version = "", .resource = "",
                                          .subresource = "", .ns = "", .name = "" } };
@@ -171,10 +185,10 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     if (!t->path)
         return api_fail(e, a, KL_NO_MEMORY, "out of memory");
     t->verb = lower_method(a, method);
-    if (api_parse_query(a, query, &ret->q, e) < 0)
-        return -KL_BAD_REQUEST;
     if (split(a, path, seg, &n, rest, e) < 0)
         return -KL_NOT_FOUND;
+    if (api_parse_query(a, at_proxy(seg, n) ? STR("") : query, &ret->q, e) < 0)
+        return -KL_BAD_REQUEST;
     unsigned head = n && strcmp(seg[0], "api") == 0 ? 2 : n && strcmp(seg[0], "apis") == 0 ? 3 : 0;
     if (!head || n <= head)
         return 0;                       /* documents */

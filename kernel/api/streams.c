@@ -398,8 +398,7 @@ void api_streams(struct api_rq *rq)
         return;
     }
     if (strcmp(t->subresource, "proxy") == 0) {
-        api_fail(&rq->err, rq->arena, KL_UNSUPPORTED, "proxies to pods and services are not there yet");
-        api_send_error(rq);
+        api_proxy(rq);
         return;
     }
     if (rc == 0 && !log)

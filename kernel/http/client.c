@@ -376,11 +376,12 @@ void http_client_free(struct http_client *c)
 
 bool http_client_idle(const struct http_client *c)
 {
-    if (!list_empty(&c->waiting))
+    if (!list_empty(&c->waiting) || c->resolving)
         return false;
-    list_each(node, &c->owner.conns)
+    list_each(n, &c->owner.conns)
     {
-        if (((const struct link *)(void *)list_item(node, struct conn, link))->n_calls)
+        const struct link *l = (const struct link *)(const void *)list_item(n, struct conn, link);
+        if (!list_empty(&l->calls) || l->conn.state == CONN_RAW)
             return false;
     }
     return true;

@@ -33,7 +33,6 @@ struct http_result_events {
 int http_client_new(struct loop *l, const struct http_client_conf *c, struct http_client **ret, struct kl_err *err);
 /* Cancels what is under way. Not from within a callback of one of its calls (post it). */
 void http_client_free(struct http_client *c);
-bool http_client_idle(const struct http_client *c);         /* no call waits or is under way */
 /* Headers and body are copied. timeout_ns: until the end; 0: none. Callbacks come later, never from within. NULL: out of memory. */
 struct http_call *http_call_new(struct http_client *c, const char *method, const char *path_and_query,
                                 const struct http_header *headers, unsigned n, struct str body, int64_t timeout_ns,
@@ -41,12 +40,16 @@ struct http_call *http_call_new(struct http_client *c, const char *method, const
 void http_call_cancel(struct http_call *c);                 /* end is not called after it */
 /* No more data for now (what is being read may still come). The other side is slowed down, memory stays bounded. */
 void http_call_pause(struct http_call *c, bool paused);
+/* No call is under way and no tunnel stands: it may be freed. */
+bool http_client_idle(const struct http_client *c);
 /* The host and port of the url, as a Host header has it. */
 struct str http_client_authority(const struct http_client *c);
 
 /* Sends r (an upgrade request) on to url's host as it came, with that client's credentials and `path`, and ties both connections together until
  * one ends. Only a 101 (SPDY, WebSocket) or, for plain requests, the answer's bytes go back; a redirect is never followed. The client must live
- * as long as the request. */
+ * as long as the request, and as the tunnel it may become. */
 void http_proxy(struct http_req *r, struct http_client *c, const char *path_and_query);
+/* The same; a redirect of the other side to a path of its own is told as one below `prefix` (copied). NULL: as it is. */
+void http_proxy_below(struct http_req *r, struct http_client *c, const char *path_and_query, const char *prefix);
 
 #endif

@@ -7,6 +7,7 @@ struct proxy {
     struct http_req *req;               /* NULL: its client went away, or it was taken over */
     struct http_call *call;             /* NULL: over */
     struct conn *front, *back;          /* of a tunnel; NULL: gone */
+    const char *below;                  /* prefix of redirects; NULL: none */
     bool upgrade, started;
 };
 
@@ -123,6 +124,20 @@ static void refuse(struct proxy *p, int status, const char *reason, const char *
     req_reply_status(r, status, reason, message);
 }
 
+/* "/a" and "http://this-server/a" are below our prefix; other places are where they are. */
+static struct str relocated(struct proxy *p, struct str to)
+{
+    static const char *const schemes[] = { "http://", "https://" };
+    struct str host = http_client_authority(p->call->client), path = to;
+    for (int i = 0; i < 2; i++)
+        if (str_starts(to, str_of(schemes[i])) && str_starts(str_skip(to, strlen(schemes[i])), host))
+            path = str_skip(to, strlen(schemes[i]) + host.len);
+    if (!p->below || !path.len || path.at[0] != '/' || (path.len > 1 && path.at[1] == '/'))
+        return to;
+    const char *text = arena_printf(p->req->arena, "%s" STR_FMT, p->below, STR_ARG(path));
+    return text ? str_of(text) : to;
+}
+
 static void on_head(void *ctx, int status, const struct http_header *h, unsigned n)
 {
     struct proxy *p = ctx;
@@ -144,6 +159,8 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
     for (unsigned i = 0; i < k; i++)    /* the server says it itself */
         if (str_is(out[i].name, "date"))
             out[i--] = out[--k];
+        else if (str_is(out[i].name, "location"))
+            out[i].value = relocated(p, out[i].value);
     http_stream_begin(p->req, status, out, k);
 }
 
@@ -189,6 +206,11 @@ static void on_close(void *ctx)
 
 void http_proxy(struct http_req *r, struct http_client *c, const char *path)
 {
+    http_proxy_below(r, c, path, NULL);
+}
+
+void http_proxy_below(struct http_req *r, struct http_client *c, const char *path, const char *below)
+{
     static const struct http_result_events ev = { on_head, on_data, on_end };
     struct http_header out[HEADERS_MOST];
     struct proxy *p = mem_alloc(sizeof *p);
@@ -197,6 +219,7 @@ void http_proxy(struct http_req *r, struct http_client *c, const char *path)
         return;
     }
     p->req = r;
+    p->below = below ? arena_dup(r->arena, str_of(below)) : NULL;
     p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
     unsigned n = copy_headers(out, r->headers, r->n_headers, HEADERS_MOST - 10, p->upgrade);
     out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };

@@ -1,11 +1,11 @@
 #!/bin/sh
-# logs, exec, attach, port-forward and cp by the real kubectl, over WebSocket and over SPDY, into real containers.
+# logs, exec, attach, port-forward, cp and proxies by the real kubectl, over WebSocket and over SPDY, into real containers.
 # usage: streams.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox, python3 or kubectl.
 # KUBECTL_OLD: a second kubectl (for example 1.20) that is tried too. The Python client is tried when PYTHON (or python3) has it.
 set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare python3; do
+for tool in kubectl crun conmon busybox ip unshare python3 curl; do
     command -v $tool >/dev/null || {
         echo "skipped: no $tool"
         exit 0
@@ -103,6 +103,18 @@ spec: {nodeName: $node, terminationGracePeriodSeconds: 0, containers: [{name: c,
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {nodeName: $node, terminationGracePeriodSeconds: 0, containers: [{name: c, image: $image, ports: [{containerPort: 8000}], command: [sh, -c,
+  'mkdir -p /w/dir /w/cgi-bin; echo index >/w/index.html; echo below >/w/dir/index.html; printf "#!/bin/sh\\nprintf \"Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n\"; echo \\\$REQUEST_METHOD \\\$QUERY_STRING; cat" >/w/cgi-bin/x;
+  chmod +x /w/cgi-bin/x; exec busybox httpd -f -p 8000 -h /w']}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8000}]}
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: none}
 spec: {nodeName: $node, containers: [{name: c, image: "localhost/none:1"}]}
 END
@@ -189,6 +201,35 @@ if [ -x "${KUBECTL_OLD:-}" ]; then
     commands
     kubectl=kubectl
 fi
+echo "--- proxies"
+below=/api/v1/namespaces/default
+raw() { timeout 20 kubectl get --raw "$below/$1" 2>&1; }
+k wait --for=condition=Ready pod/web --timeout=20s >/dev/null
+for _ in $(seq 100); do
+    k get endpoints web -o jsonpath='{.subsets[0].addresses[0].ip}' | grep -q . && break
+    sleep 0.1
+done
+is "pod proxy" index "$(raw pods/web/proxy/)"
+is "pod proxy: a path below" below "$(raw pods/http:web:8000/proxy/dir/)"
+is "pod proxy: the query is the pod's" "GET limit=abc&watch=1" "$(raw 'pods/web/proxy/cgi-bin/x?limit=abc&watch=1')"
+is "pod proxy: nobody listens" "Error from server (ServiceUnavailable): $(k get pod web -o jsonpath='{.status.podIP}'):9: Connection refused" "$(raw pods/web:9/proxy/)"
+is "service proxy by the port's name" index "$(raw services/web:http/proxy/)"
+is "service proxy by the port's number" index "$(raw services/http:web:80/proxy/)"
+is "service proxy: no such port" 'Error from server (ServiceUnavailable): no service port 81 found for service "web"' "$(raw services/web:81/proxy/)"
+is "service proxy: none there" 'Error from server (NotFound): services "gone" not found' "$(raw services/gone/proxy/)"
+kubectl proxy --port=0 >"$dir/proxy" 2>&1 &
+proxy=$!
+for _ in $(seq 100); do
+    url=$(sed -n 's/.*Starting to serve on /http:\/\//p' "$dir/proxy")
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+has "pod proxy: a slash at the end" "ocation: $below/pods/web/proxy/" "$(curl -si "$url$below/pods/web/proxy")"
+has "pod proxy: its redirects stay below" "ocation: $below/pods/web/proxy/dir/" "$(curl -si "$url$below/pods/web/proxy/dir")"
+is "pod proxy: a body" "POST 
+a body" "$(curl -s -d 'a body' "$url$below/services/web:http/proxy/cgi-bin/x")"
+kill $proxy
+wait $proxy 2>/dev/null
 python=${PYTHON:-python3}
 if "$python" -c 'import kubernetes' 2>/dev/null; then
     "$python" "$here/streams_client.py" && ok "the Python client" || fail "the Python client" ""

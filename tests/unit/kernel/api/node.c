@@ -220,21 +220,27 @@ static const char status_text[] =
     "{\"status\":{\"containerStatuses\":[{\"name\":\"main\",\"image\":\"i\",\"imageID\":\"\",\"ready\":true,\"restartCount\":0,\"state\":{\"running\":{}}},"
     "{\"name\":\"side\",\"image\":\"i\",\"imageID\":\"\",\"ready\":true,\"restartCount\":0,\"state\":{\"running\":{}}}]}}";
 static const char solo_text[] = "{\"metadata\":{\"name\":\"solo\"},\"spec\":{\"nodeName\":\"far\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
+static const char local_text[] = "{\"metadata\":{\"name\":\"local\"},\"spec\":{\"nodeName\":\"n1\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
+static const char local_status[] = "{\"status\":{\"podIP\":\"127.0.0.1\",\"podIPs\":[{\"ip\":\"127.0.0.1\"}]}}";
 static const char homeless_text[] = "{\"metadata\":{\"name\":\"homeless\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
 
 static void *client_main(void *ctx)
 {
     struct served *s = ctx;
     static const char pods[] = "/api/v1/namespaces/default/pods";
-    const char *const made[] = { pod_text, solo_text, homeless_text };
-    for (int i = 0; i < 3; i++) {
+    const char *const made[] = { pod_text, solo_text, homeless_text, local_text };
+    for (int i = 0; i < 4; i++) {
         struct buf b = ask("POST", pods, made[i]);
         cr_assert(strstr(b.at, " 201 "), "%s", b.at);
         buf_free(&b);
     }
-    struct buf b = ask("PATCH", "/api/v1/namespaces/default/pods/p/status", status_text);
-    cr_assert(strstr(b.at, " 200 "), "%s", b.at);
-    buf_free(&b);
+    static const char *const states[][2] = { { "/api/v1/namespaces/default/pods/p/status", status_text },
+                                             { "/api/v1/namespaces/default/pods/local/status", local_status } };
+    for (int i = 0; i < 2; i++) {
+        struct buf b = ask("PATCH", states[i][0], states[i][1]);
+        cr_assert(strstr(b.at, " 200 "), "%s", b.at);
+        buf_free(&b);
+    }
     s->client();
     loop_post(s->loop, end, s);
     return NULL;
