@@ -282,9 +282,7 @@ void api_proxy(struct api_rq *rq)
     const struct kl_request *t = &rq->info.tuple;
     struct where w;
     int rc;
-    if (strcmp(t->resource, "nodes") == 0)
-        rc = unavailable(rq, arena_printf(rq->arena, "node \"%s\" has no port of its own that this server could ask", t->name));
-    else if (!split_name(str_of(t->name), &w))
+    if (!split_name(str_of(t->name), &w))
         rc = api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid %s request \"%s\"", strcmp(t->resource, "pods") == 0 ? "pod" : "service", t->name);
     else
         rc = strcmp(t->resource, "pods") == 0 ? pod_where(rq, &w) : service_where(rq, &w);

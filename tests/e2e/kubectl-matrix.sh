@@ -214,9 +214,12 @@ deleting() {
     not "not found" delete cm nothing --ignore-not-found
     want "deleted" delete svc --all
     want "deleted" delete clusterrole,clusterrolebinding,priorityclass "$1"
+    want "created" create configmap held --from-literal=a=b
+    want "patched" patch cm held --type=merge -p '{"metadata":{"finalizers":["test.keelson.dev/hold"]}}'
     want "deleted" delete ns "$1" --wait=false
     want "Terminating" get ns "$1"
     want "because it is being terminated" create configmap z
+    want "patched" patch cm held --type=merge -p '{"metadata":{"finalizers":null}}'
 }
 
 # What only the newer one knows.

@@ -17,7 +17,10 @@ as() {
 # holds NAME OUTPUT TEXT
 holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
 want "serviceaccount/x created" create serviceaccount x
-want "created" create serviceaccount default
+for _ in $(seq 50); do                  # made by its controller
+    k get serviceaccount default >/dev/null 2>&1 && break
+    sleep 0.1
+done
 t=$(k create token x)
 holds "who a token names" "$(as "$t" auth whoami)" "system:serviceaccount:default:x"
 holds "its groups" "$(as "$t" auth whoami)" "[system:serviceaccounts system:serviceaccounts:default system:authenticated]"

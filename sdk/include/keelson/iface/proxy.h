@@ -25,6 +25,7 @@ struct kl_proxy {
 /* --- signatures: see signature.h --- */
 #define KL_PROXY_CALLS(F, S) \
     F(S, apply, INT, WORKER, 0, (CALL, c, _), (U64, generation, _), (BYTES, state, _)) \
-    F(S, teardown, INT, WORKER, 0, (CALL, c, _))
+    F(S, teardown, INT, WORKER, 0, (CALL, c, _)) \
+    F(S, update, INT, WORKER, KL_SIG_OPTIONAL, (CALL, c, _), (U64, generation, _), (BYTES, changes, _))
 
 #endif
