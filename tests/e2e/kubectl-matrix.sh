@@ -92,7 +92,7 @@ getting() {
     want "d " get deploy -o 'custom-columns=N:.metadata.name,R:.spec.replicas' --no-headers
     want "$1" get pods -A
     want "app=d" get pods -l 'app in (d,e)' --show-labels
-    want "No resources found" get pods -l 'app notin (d)'
+    want "No resources found" get pods -l 'app notin (d),!job-name'
     want "p " get pods --field-selector=status.phase=Pending,metadata.name=p
     want "pod/p" get pods -o name --sort-by=.metadata.name
     want "deployment.apps/d" get all
