@@ -21,8 +21,8 @@ static void clean(void)
 
 static void write_file(const struct wal *w, const char *kind, uint64_t base, struct str bytes)
 {
-    char path[128];
-    wal_path(w, kind, base, path, sizeof path);
+    char path[WAL_PATH];
+    wal_path(w, kind, base, path);
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     must(fd >= 0 && write(fd, bytes.at ? bytes.at : "", bytes.len) == (ssize_t)bytes.len);
 }
@@ -37,13 +37,12 @@ static void make_file(struct buf *b, uint64_t magic, uint64_t base, struct str b
     uint32_t sum = fh.sum;
     while (bodies.at) {
         struct str body = str_cut(&bodies, '\xff');
-        struct wal_record_head h = { .revision = revision++, .len = (uint32_t)body.len, .n = body.len ? fuzz_pick(&body, 4) : 0 };
-        h.len = (uint32_t)body.len;
-        h.sum = wal_record_sum(sum, &h, body.at ? body.at : "");
-        h.check = wal_record_check(&h);
-        sum = h.sum;
+        struct wal_record_head h = { .revision = revision, .batch = (uint32_t)revision, .n = body.len ? fuzz_pick(&body, 4) : 0 };
+        size_t from = b->len;
+        revision++;
         buf_add(b, &h, sizeof h);
         buf_add_str(b, body);
+        sum = wal_seal(b, from, h, sum);
     }
 }
 
