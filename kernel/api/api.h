@@ -60,6 +60,8 @@ void api_free(struct api *a);
 void api_handle(void *ctx, struct http_req *r);
 /* Namespaces, the kubernetes Service, priority classes: what every cluster starts with. Idempotent. */
 int api_bootstrap(struct api *a, struct kl_err *err);
+/* Writes where the API is into Endpoints and EndpointSlice of the kubernetes Service. A loopback address is not written: for a pod it is the pod. */
+int api_advertise(struct api *a, const char *address, int port, struct kl_err *err);
 /* From here on /readyz says ok. */
 void api_set_ready(struct api *a, bool ready);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */

@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, 
  * to nodes (apiserver-kubelet-client.crt .key); and the administrator's kubeconfig. */
 #define PKI_TOWARDS_NODES "kube-apiserver-kubelet-client"       /* name in that certificate */
 #define PKI_NODE_PREFIX   "system:node:"
-int pki_ensure(const char *dir, const char *address, struct kl_err *err);
+int pki_ensure(const char *dir, const char *address, const char *service_ip, struct kl_err *err);
 int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err);
 /* A new key and certificate for that node, as the text of a kubeconfig. */
 int pki_node_kubeconfig(const char *dir, const char *node, const char *url, struct buf *ret, struct kl_err *err);

@@ -3,6 +3,7 @@
 
 #include <keelson/iface/scheduler.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -60,8 +61,37 @@ void daemon_seed(void)
     map_seed(seed);
 }
 
+/* The kubernetes Service's address: the first of the range. */
+static const char *service_ip(const struct daemon *d, char ret[INET_ADDRSTRLEN])
+{
+    struct str cidr = str_of(d->o->service_cidr), ip = str_cut(&cidr, '/');
+    struct in_addr in;
+    snprintf(ret, INET_ADDRSTRLEN, STR_FMT, STR_ARG(ip));
+    if (inet_pton(AF_INET, ret, &in) != 1)
+        return NULL;
+    in.s_addr = htonl(ntohl(in.s_addr) + 1);
+    return inet_ntop(AF_INET, &in, ret, INET_ADDRSTRLEN);
+}
+
+/* Where pods reach the API: where it listens; when that is everywhere, the node's address, or the one that this machine speaks with. */
+static const char *pods_address(const struct daemon *d, char ret[INET_ADDRSTRLEN])
+{
+    struct sockaddr_in far = { .sin_family = AF_INET, .sin_port = htons(9) }, own = { 0 };
+    socklen_t n = sizeof own;
+    if (strcmp(d->o->address, "0.0.0.0") != 0)
+        return d->o->address;
+    if (d->o->node_address && d->o->node_address[0])
+        return d->o->node_address;
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, "198.51.100.1", &far.sin_addr);  /* nothing is sent: only the route is looked up */
+    if (fd < 0 || connect(fd, (struct sockaddr *)&far, sizeof far) < 0 || getsockname(fd, (struct sockaddr *)&own, &n) < 0)
+        return "127.0.0.1";
+    return inet_ntop(AF_INET, &own.sin_addr, ret, INET_ADDRSTRLEN);
+}
+
 static int prepare(struct daemon *d, struct kl_err *err)
 {
+    char ip[INET_ADDRSTRLEN];
     daemon_seed();
     int rc = daemon_make_dir(d->o->state, 0700, err);
     if (rc == 0 && d->roles & ROLE_NODE)
@@ -69,7 +99,7 @@ static int prepare(struct daemon *d, struct kl_err *err)
     if (rc == 0 && d->roles & ROLE_NODE)
         rc = daemon_make_dir(d->o->logs, 0755, err);
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
-    return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, err);
+    return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, service_ip(d, ip), err);
 }
 
 static int open_store(struct daemon *d, struct kl_err *err)
@@ -142,6 +172,10 @@ static int open_port(struct daemon *d, struct kl_err *err)
         return rc;
     d->port = http_server_port(d->http);
     snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
+    char ip[INET_ADDRSTRLEN];
+    rc = api_advertise(d->api, pods_address(d, ip), d->port, err);
+    if (rc < 0)
+        return rc;
     return pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
 }
 

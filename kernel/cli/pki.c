@@ -22,7 +22,7 @@ struct pair {
 };
 
 struct request {
-    const char *cn, *org, *address;
+    const char *cn, *org, *address, *service_ip;
     const char *const *names;           /* DNS names that a server has; NULL-terminated */
     bool ca, server, client;
 };
@@ -71,6 +71,8 @@ static void add_names(gnutls_x509_crt_t crt, const struct request *r)
         return;
     inet_pton(AF_INET, "127.0.0.1", &in);
     add_address(crt, &in);
+    if (r->service_ip && inet_pton(AF_INET, r->service_ip, &in) == 1)
+        add_address(crt, &in);
     if (strcmp(r->address, "0.0.0.0") == 0)
         add_own_addresses(crt);
     else if (inet_pton(AF_INET, r->address, &in) == 1 && strcmp(r->address, "127.0.0.1") != 0)
@@ -199,12 +201,12 @@ static int ensure_signer(const char *dir, struct kl_err *err)
     return rc;
 }
 
-int pki_ensure(const char *dir, const char *address, struct kl_err *err)
+int pki_ensure(const char *dir, const char *address, const char *service_ip, struct kl_err *err)
 {
     static const struct request ca_request = { .cn = "keelson-ca", .ca = true };
     static const char *const names[] = { "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
                                          "kubernetes.default.svc.cluster.local", NULL };
-    struct request server = { .cn = "kube-apiserver", .address = address, .names = names, .server = true };
+    struct request server = { .cn = "kube-apiserver", .address = address, .service_ip = service_ip, .names = names, .server = true };
     static const struct request admin = { .cn = "kubernetes-admin", .org = "system:masters", .client = true };
     /* What the server shows to nodes: it is allowed nothing in the API. */
     static const struct request towards_nodes = { .cn = PKI_TOWARDS_NODES, .client = true };
