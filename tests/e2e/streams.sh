@@ -83,7 +83,7 @@ spec:
   initContainers: [{name: before, image: $image, command: [echo, from init]}]
   containers:
   - {name: a, image: $image, command: [sh, -c, 'for i in 1 2 3 4 5; do echo line \$i; done; echo to stderr >&2; sleep 3600']}
-  - {name: b, image: $image, command: [sh, -c, 'echo only b; while :; do busybox nc -ll -p 8080 -e busybox cat; done']}
+  - {name: b, image: $image, command: [sh, -c, 'echo only b; exec sleep 3600']}
 ---
 apiVersion: v1
 kind: Pod
@@ -121,6 +121,7 @@ END
 k apply -f "$dir/pods.yaml" >/dev/null
 k wait --for=condition=Ready pod/two pod/tty pod/pipe --timeout=30s >/dev/null || fail "pods become ready" "$(k get pods)"
 
+k wait --for=condition=Ready pod/web --timeout=20s >/dev/null
 echo "--- logs"
 lines="line 1
 line 2
@@ -204,7 +205,6 @@ fi
 echo "--- proxies"
 below=/api/v1/namespaces/default
 raw() { timeout 20 kubectl get --raw "$below/$1" 2>&1; }
-k wait --for=condition=Ready pod/web --timeout=20s >/dev/null
 for _ in $(seq 100); do
     k get endpoints web -o jsonpath='{.subsets[0].addresses[0].ip}' | grep -q . && break
     sleep 0.1
@@ -226,7 +226,7 @@ for _ in $(seq 100); do
 done
 has "pod proxy: a slash at the end" "ocation: $below/pods/web/proxy/" "$(curl -si "$url$below/pods/web/proxy")"
 has "pod proxy: its redirects stay below" "ocation: $below/pods/web/proxy/dir/" "$(curl -si "$url$below/pods/web/proxy/dir")"
-is "pod proxy: a body" "POST 
+is "pod proxy: a body" "POST
 a body" "$(curl -s -d 'a body' "$url$below/services/web:http/proxy/cgi-bin/x")"
 kill $proxy
 wait $proxy 2>/dev/null

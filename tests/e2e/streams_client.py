@@ -27,10 +27,13 @@ ws = stream(api.connect_get_namespaced_pod_exec, "two", "default", container="b"
 ws.write_stdin("x" * 3000000)
 ws.run_forever(timeout=60)
 check("a large message", 3000000, len(ws.read_stdout()))
-pf = portforward(api.connect_get_namespaced_pod_portforward, "two", "default", ports="8080")
-s = pf.socket(8080)
+pf = portforward(api.connect_get_namespaced_pod_portforward, "web", "default", ports="8000")
+s = pf.socket(8000)
 s.setblocking(True)
-s.sendall(b"through python")
-check("port-forward", b"through python", s.recv(100))
+s.sendall(b"GET /dir/index.html HTTP/1.0\r\n\r\n")
+got = b""
+while part := s.recv(1000):
+    got += part
+check("port-forward", b"below\n", got.split(b"\r\n\r\n")[-1])
 s.close()
 check("log", "only b\n", api.read_namespaced_pod_log("two", "default", container="b"))

@@ -42,6 +42,17 @@ class Terminal:
             self.read(0.5)
         self.text = self.text.split(what, 1)[1]
 
+    def shows(self, command, what):
+        """Again and again: a size may be on its way still."""
+        for _ in range(20):
+            self.type(command + "\n")
+            end = time.time() + 1
+            while time.time() < end and what not in self.text and not self.over:
+                self.read(0.1)
+            if what in self.text:
+                break
+        self.until(what, 0)
+
     def type(self, text):
         os.write(self.fd, text.encode())
 
@@ -58,9 +69,7 @@ t.until("33 99")
 t.until("/dev/pts/")
 t.until("so-42")
 t.resize(40, 120)
-time.sleep(0.5)
-t.type("stty size\n")
-t.until("40 120")
+t.shows("stty size", "40 120")
 t.type("sleep 100; echo after-$?\n")
 time.sleep(0.5)
 t.type("\x03")  # interrupts what runs in there, not kubectl
@@ -75,8 +84,8 @@ if code != 4:
 t = Terminal(25, 81, "attach", "-it", "tty")
 t.type("\n")
 t.until("# ")
-t.type("stty size; echo in-$((2+3))\n")
-t.until("25 81")
+t.shows("stty size", "25 81")
+t.type("echo in-$((2+3))\n")
 t.until("in-5")
 os.kill(t.pid, signal.SIGKILL)
 os.waitpid(t.pid, 0)
