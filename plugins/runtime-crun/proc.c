@@ -99,12 +99,16 @@ static void end_it(const struct proc *p, int pidfd, pid_t pid)
         kill(pid, SIGKILL);
 }
 
+/* Who reads its output and goes away is noticed at once, a cancelled call without output a little later. */
 static int wait_end(const struct proc *p, int pidfd, int *text_fd, pid_t pid)
 {
+    int out = p->out, most = out >= 0 ? 1000 : 200;
     for (int why = 0;;) {
-        struct pollfd at[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = *text_fd, .events = POLLIN } };
-        int64_t left = p->deadline_ns ? (p->deadline_ns - env_mono_ns()) / NS_PER_MS + 1 : 200;
-        poll(at, 2, (int)(left < 0 ? 0 : left > 200 ? 200 : left));
+        struct pollfd at[3] = { { .fd = pidfd, .events = POLLIN }, { .fd = *text_fd, .events = POLLIN }, { .fd = out } };
+        int64_t left = p->deadline_ns ? (p->deadline_ns - env_mono_ns()) / NS_PER_MS + 1 : most;
+        poll(at, 3, (int)(left < 0 ? 0 : left > most ? most : left));
+        if (at[2].revents)
+            out = -1;
         if (*text_fd >= 0 && at[1].revents)
             take_text(text_fd, p->text);
         if (at[0].revents)

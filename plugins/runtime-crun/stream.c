@@ -117,7 +117,7 @@ static int run(struct pump *u)
         struct pollfd at[] = { { .fd = p->far, .events = POLLIN }, { .fd = u->in_open ? p->in : -1, .events = POLLIN },
                                { .fd = p->resize, .events = POLLIN }, { .fd = p->done, .events = POLLIN },
                                { .fd = p->out, .events = 0 } };
-        poll(at, sizeof at / sizeof *at, 200);
+        poll(at, sizeof at / sizeof *at, p->out >= 0 ? 1000 : 200);     /* who reads and goes away is noticed at once */
         int why = give_up(p->call);
         if (why)
             return why;
