@@ -10,7 +10,7 @@
 #define WORKLOADS_FIRST(X) X(replicaset, "replicaset")
 #define WORKLOADS_MORE(X) \
     X(replicationcontroller, "replicationcontroller") X(deployment, "deployment") X(job, "job") X(job_ttl, "ttl-after-finished") \
-    X(statefulset, "statefulset") X(daemonset, "daemonset")
+    X(statefulset, "statefulset") X(daemonset, "daemonset") X(cronjob, "cronjob") X(disruption, "disruption")
 #define WORKLOADS(X) WORKLOADS_FIRST(X) WORKLOADS_MORE(X)
 
 #define DECLARE(ID, NAME) extern const struct kl_controller ID##_controller;
