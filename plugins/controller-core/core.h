@@ -11,11 +11,11 @@
 #define CORE_MORE(X) \
     X(endpoints, "endpoints") X(endpointslicemirroring, "endpointslicemirroring") \
     X(namespace, "namespace") X(garbage_collector, "garbage-collector") X(serviceaccount, "service-account") X(root_ca, "root-ca-cert-publisher") \
-    X(event_ttl, "event-ttl") X(node_lifecycle, "node-lifecycle") X(taint_eviction, "taint-eviction") X(node_ipam, "node-ipam") X(pod_gc, "pod-gc")
+    X(event_ttl, "event-ttl") X(node_lifecycle, "node-lifecycle") X(taint_eviction, "taint-eviction") X(node_ipam, "node-ipam") X(pod_gc, "pod-gc") X(apiserver, "kubernetes-service")
 #define CORE_CONTROLLERS(X) CORE_FIRST(X) CORE_MORE(X)
 
 struct core_conf {
-    const char *ca, *cluster_cidr;
+    const char *ca, *cluster_cidr, *api_address, *api_port, *node_address;
     int64_t event_ttl, node_grace;      /* ns */
     int64_t node_mask, terminated_pods;
 };
