@@ -37,11 +37,16 @@ static struct val *declared(struct defaulting *d, const struct schema_field *f, 
 
 static void walk(struct defaulting *d, const struct schema_type *t, struct val *v);
 
+static bool by_value(const struct schema_field *f)
+{
+    return f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER);
+}
+
 static bool has_defaults(const struct schema_type *t)
 {
     bool any = default_of(t) != NULL;
     for (unsigned i = 0; i < t->n_flat && !any; i++)
-        any = t->flat[i]->fallback != NULL;
+        any = t->flat[i]->fallback || (by_value(t->flat[i]) && has_defaults(t->flat[i]->type));
     return any;
 }
 
@@ -70,7 +75,7 @@ static void walk(struct defaulting *d, const struct schema_type *t, struct val *
         if (f->fallback)
             m = declared(d, f, v, m);
         /* A struct by value is always there: its own defaults count even when nothing was said. */
-        if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER) && !val_is(m, VAL_OBJ) && has_defaults(f->type))
+        if (by_value(f) && !val_is(m, VAL_OBJ) && has_defaults(f->type))
             m = json_obj(d->arena, v, str_n(f->json, f->json_len));
         if (m)
             walk_field(d, f, m);
@@ -82,19 +87,81 @@ static void walk(struct defaulting *d, const struct schema_type *t, struct val *
 
 /* --- computed --- */
 
+/* What has no tag, or the tag "latest", changes behind its name. */
+static void pull_policy(struct defaulting *d, struct val *v, const char *member, struct str image)
+{
+    bool digest = image.len && memchr(image.at, '@', image.len);
+    struct str tag = image;
+    while (str_find(tag, '/') >= 0)
+        str_cut(&tag, '/');
+    str_cut(&tag, ':');
+    set_text(d, v, member, !digest && (!tag.at || str_is(tag, "latest")) ? "Always" : "IfNotPresent");
+}
+
 static void container(struct defaulting *d, struct val *v)
 {
-    struct str image = json_str(v, "image");
-    if (!json_get(v, STR("imagePullPolicy"))) {
-        bool digest = image.len && memchr(image.at, '@', image.len);
-        struct str tail = image;
-        while (str_find(tail, '/') >= 0)
-            str_cut(&tail, '/');
-        struct str tag = tail;
-        str_cut(&tag, ':');
-        bool latest = !digest && (!tag.at || str_is(tag, "latest"));
-        set_text(d, v, "imagePullPolicy", latest ? "Always" : "IfNotPresent");
+    pull_policy(d, v, "imagePullPolicy", json_str(v, "image"));
+}
+
+static void image_volume(struct defaulting *d, struct val *v)
+{
+    pull_policy(d, v, "pullPolicy", json_str(v, "reference"));
+}
+
+/* Limits of containers, from one bound to the next. */
+static void limit_item(struct defaulting *d, struct val *v)
+{
+    static const char *const from[] = { "max", "default", "min" }, *const to[] = { "default", "defaultRequest", "defaultRequest" };
+    if (!str_is(json_str(v, "type"), "Container"))
+        return;
+    for (int i = 0; i < 3; i++) {
+        struct val *source = json_get(v, str_of(from[i]));
+        if (!val_is(source, VAL_OBJ) || !source->n)
+            continue;
+        struct val *target = json_obj(d->arena, v, str_of(to[i]));
+        val_each(q, source)
+            if (!json_get(target, val_key(q)))
+                json_set(d->arena, target, val_key(q), val_copy(d->arena, q));
     }
+}
+
+static void add_policy(struct defaulting *d, struct val *list, const char *type, int64_t value)
+{
+    struct val *p = val_push(list, val_new(d->arena, VAL_OBJ));
+    json_set_str(d->arena, p, STR("type"), str_of(type));
+    json_set_int(d->arena, p, STR("value"), value);
+    json_set_int(d->arena, p, STR("periodSeconds"), 15);
+}
+
+static void scaling_rules(struct defaulting *d, struct val *r, bool up)
+{
+    if (up)
+        set_int(d, r, "stabilizationWindowSeconds", 0);
+    set_text(d, r, "selectPolicy", "Max");
+    if (json_get(r, STR("policies")))
+        return;
+    struct val *list = json_arr(d->arena, r, STR("policies"));
+    if (up)
+        add_policy(d, list, "Pods", 4);
+    add_policy(d, list, "Percent", 100);
+}
+
+static void autoscaler_spec(struct defaulting *d, struct val *v)
+{
+    struct val *metrics = json_get(v, STR("metrics")), *behavior = json_get(v, STR("behavior"));
+    set_int(d, v, "minReplicas", 1);
+    if (!metrics || !metrics->n) {
+        struct val *m = val_push(json_arr(d->arena, v, STR("metrics")), val_new(d->arena, VAL_OBJ)), *cpu;
+        json_set_str(d->arena, m, STR("type"), STR("Resource"));
+        cpu = json_obj(d->arena, m, STR("resource"));
+        json_set_str(d->arena, cpu, STR("name"), STR("cpu"));
+        json_set_str(d->arena, json_obj(d->arena, cpu, STR("target")), STR("type"), STR("Utilization"));
+        json_set_int(d->arena, json_obj(d->arena, cpu, STR("target")), STR("averageUtilization"), 80);
+    }
+    if (!behavior)
+        return;
+    scaling_rules(d, json_obj(d->arena, behavior, STR("scaleUp")), true);
+    scaling_rules(d, json_obj(d->arena, behavior, STR("scaleDown")), false);
 }
 
 /* Requests that were not given are the limits. */
@@ -126,7 +193,7 @@ static void pod_spec(struct defaulting *d, struct val *v)
     each_container(d, v, container);
     if (val_is(volumes, VAL_ARR))
         val_each(vol, volumes)
-            if (vol->n == 1)            /* a name alone */
+            if (vol->n == (json_get(vol, STR("name")) != NULL))         /* no source */
                 json_obj(d->arena, vol, STR("emptyDir"));
     if (json_bool(v, "hostNetwork", false)) {
         struct val *list = json_get(v, STR("containers"));
@@ -161,6 +228,8 @@ static void service(struct defaulting *d, struct val *v)
 {
     struct val *spec = json_obj(d->arena, v, STR("spec")), *ports = json_get(spec, STR("ports"));
     struct str type = json_str(spec, "type");
+    if (str_is(json_str(spec, "sessionAffinity"), "None"))
+        json_del(spec, STR("sessionAffinityConfig"));
     if (str_is(json_str(spec, "sessionAffinity"), "ClientIP"))
         set_int(d, json_obj(d->arena, json_obj(d->arena, spec, STR("sessionAffinityConfig")), STR("clientIP")), "timeoutSeconds", 10800);
     if (val_is(ports, VAL_ARR))
@@ -264,6 +333,9 @@ static const struct {
 } rows[] = {
     { "io.k8s.api.core.v1.PodSpec", pod_spec },
     { "io.k8s.api.core.v1.Pod", pod },
+    { "io.k8s.api.core.v1.ImageVolumeSource", image_volume },
+    { "io.k8s.api.core.v1.LimitRangeItem", limit_item },
+    { "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", autoscaler_spec },
     { "io.k8s.api.core.v1.Service", service },
     { "io.k8s.api.core.v1.Namespace", namespace_ },
     { "io.k8s.api.core.v1.ReplicationController", replication_controller },

@@ -10,8 +10,9 @@
 struct path {
     const struct path *up;
     struct str name;                    /* member, or */
-    long index;                         /* item (name.at == NULL) */
+    long index;                         /* item (name.at == NULL); PATH_KEY: name is a key of a map */
 };
+#define PATH_KEY (-1)
 /* "spec.containers[0].name"; map keys that are no identifiers as [key]. */
 void path_write(struct buf *b, const struct path *p);
 const char *path_text(struct arena *a, const struct path *p);

@@ -10,6 +10,10 @@ void path_write(struct buf *b, const struct path *p)
         buf_printf(b, "[%ld]", p->index);
         return;
     }
+    if (p->index == PATH_KEY) {
+        buf_printf(b, "[" STR_FMT "]", STR_ARG(p->name));
+        return;
+    }
     if (b->len)
         buf_add_c(b, '.');
     buf_add_str(b, p->name);

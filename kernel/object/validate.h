@@ -1,24 +1,157 @@
-/* validate.h - what the validate*.c files share. */
+/* validate.h - what the validate*.c files share: places, complaints in upstream's words, and the grammars of names.
+ *
+ * A place is a chain of frames on the stack; IN, ITEM and KEY make one below another for the length of the block they stand in.
+ */
 #ifndef OBJECT_VALIDATE_H
 #define OBJECT_VALIDATE_H
 
 #include "object/object-internal.h"
 
-void check_required(struct object_causes *c, const char *field, const char *detail);      /* detail may be NULL */
-void check_invalid(struct object_causes *c, const char *field, struct str value, const char *detail);
-void check_invalid_int(struct object_causes *c, const char *field, int64_t value, const char *detail);
-void check_choices(struct object_causes *c, const char *field, struct str value, const char *const *choices);
-void check_labels(struct object_causes *c, const struct val *labels, const char *field);
+#define IN(up, member) (&(struct path){ (up), str_of(member), 0 })
+#define ITEM(up, i)    (&(struct path){ (up), STR_NONE, (i) })
+#define KEY(up, k)     (&(struct path){ (up), (k), PATH_KEY })
 
-bool is_dns_label(struct str s);
-bool is_dns_subdomain(struct str s);
-bool is_qualified_name(struct str s);
-extern const char subdomain_detail[], label_detail[];
+typedef struct object_causes *causes;
 
-/* validate_kinds.c: rules of the kind itself, if there are any. */
-void validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, struct object_causes *c);
-/* validate_pod.c: field is "spec" or "spec.template.spec". */
-void validate_pod_spec(struct object_causes *c, const struct val *spec, const char *field);
-void validate_pod_update(struct object_causes *c, const struct val *v, const struct val *old);
+/* --- validate_say.c: one complaint each --- */
+void say_required(causes c, const struct path *p, const char *detail);                  /* detail may be NULL or "" */
+void say_invalid(causes c, const struct path *p, struct str value, const char *detail); /* value in quotes */
+void say_invalid_int(causes c, const struct path *p, int64_t value, const char *detail);
+void say_invalid_val(causes c, const struct path *p, const struct val *v, const char *detail);   /* v as JSON; NULL: null */
+void say_forbidden(causes c, const struct path *p, const char *detail);
+void say_duplicate(causes c, const struct path *p, struct str value);
+void say_duplicate_val(causes c, const struct path *p, const struct val *v, const char *detail);
+void say_not_found(causes c, const struct path *p, struct str value);
+void say_too_long(causes c, const struct path *p, size_t most, const char *unit);
+void say_too_many(causes c, const struct path *p, long n, long most, const char *what);
+/* choices in the order in which upstream lists them: mostly sorted. */
+void say_unsupported(causes c, const struct path *p, struct str value, const char *const *choices);
+void say_unsupported_val(causes c, const struct path *p, const struct val *v, const char *const *choices);
+void say_immutable(causes c, const struct path *p, const struct val *now);
+__attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
+
+/* --- checks of one value; each false when it complained --- */
+bool check_choice(causes c, const struct path *p, struct str value, const char *const *choices);
+bool check_required_str(causes c, const struct path *p, struct str value);
+bool check_at_least(causes c, const struct path *p, int64_t n, int64_t least);          /* "must be greater than or equal to N" */
+bool check_positive(causes c, const struct path *p, int64_t n);                         /* "must be greater than 0" */
+bool check_between(causes c, const struct path *p, int64_t n, int64_t least, int64_t most);
+bool check_port(causes c, const struct path *p, int64_t n);
+bool check_nonnegative(causes c, const struct path *up, const struct val *v, const char *member);       /* absent is fine */
+bool check_immutable(causes c, const struct path *up, const struct val *now, const struct val *old, const char *member);
+bool check_ip(causes c, const struct path *p, struct str s);                            /* v4 or v6 */
+bool check_ip_strict(causes c, const struct path *p, struct str s);
+bool check_cidr(causes c, const struct path *p, struct str s);
+bool is_ip(struct str s, bool *ret_v6);                                                 /* ret_v6 may be NULL */
+bool is_cidr(struct str s, bool *ret_v6);
+
+/* --- validate_names.c: grammars --- */
+enum grammar {
+    G_SUBDOMAIN = 1, G_LABEL, G_LABEL_1035, G_QUALIFIED, G_LABEL_VALUE, G_CONFIG_KEY, G_ENV_NAME, G_HTTP_HEADER, G_PATH_SEGMENT,
+    G_SUBDOMAIN_UNDERSCORE, G_WILDCARD_SUBDOMAIN, G_PORT_NAME, G_FQDN, G_PERCENT, G_DOMAIN_PREFIXED_PATH, G_PATH,
+    G_ANY                               /* upstream does not look */
+};
+/* A complaint for each thing that is wrong with s. */
+bool check_name(causes c, const struct path *p, struct str s, enum grammar g);
+/* The same complaints as texts: at most `most` into ret; returns how many. */
+unsigned name_errors(struct arena *a, struct str s, enum grammar g, const char **ret, unsigned most);
+bool is_name(struct str s, enum grammar g);
+
+/* --- validate_meta.c: parts that many kinds have --- */
+enum grammar name_grammar(const struct schema_kind *k);
+void check_metadata(causes c, const struct schema_kind *k, const struct val *v, const struct val *old);
+void check_labels(causes c, const struct path *p, const struct val *labels);
+void check_annotations(causes c, const struct path *p, const struct val *annotations);
+/* metav1.LabelSelector. */
+void check_selector(causes c, const struct path *p, const struct val *selector);
+bool selector_is_empty(const struct val *selector);
+bool selects(causes c, const struct val *selector, const struct val *labels);
+bool selector_is_good(causes c, const struct val *selector);            /* can it be asked at all? */
+const struct val *selector_shown(causes c, const struct val *selector); /* without its empty members */
+
+/* --- the rest, by what it is about --- */
+/* validate_pod.c: of a pod or a template. */
+#define BAD_VOLUMES 32
+struct pod_place {
+    const struct val *meta, *spec;      /* the pod's or the template's */
+    bool is_template;
+    const struct val *bad_volumes[BAD_VOLUMES];  /* those that were complained about: nothing can mount them */
+    unsigned n_bad;
+};
+void check_pod_spec(causes c, const struct path *p, struct pod_place *where);
+void check_template(causes c, const struct path *p, const struct val *t);
+void check_preemption(causes c, const struct path *p, struct str policy);
+void check_pod_update(causes c, const struct val *v, const struct val *old);
+/* validate_container.c */
+void check_containers(causes c, const struct path *p, const struct pod_place *where);
+void check_env_value(causes c, const struct path *p, const struct val *from);
+/* validate_resources.c */
+void check_resource_name(causes c, const struct path *p, struct str name);
+void check_container_resource_name(causes c, const struct path *p, struct str name);
+bool check_quantity(causes c, const struct path *p, struct str name, struct str value);         /* not negative; whole where it must be */
+bool is_native_resource(struct str name);
+bool is_extended_resource(struct str name);
+bool is_integer_resource(struct str name);
+void check_resources(causes c, const struct path *p, const struct val *res, const struct val *claims);
+/* validate_volume.c */
+void check_volumes(causes c, const struct path *p, struct pod_place *where);
+bool volume_known(const struct pod_place *where, struct str name);
+void check_claim_spec(causes c, const struct path *p, const struct val *spec);
+void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
+void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
+void check_local_path(causes c, const struct path *p, struct str path, bool reserved);
+/* validate_placement.c: affinity, tolerations, spreading, node selectors. */
+void check_placement(causes c, const struct path *p, const struct val *spec);
+void check_node_selector(causes c, const struct path *p, const struct val *selector);
+void check_tolerations(causes c, const struct path *p, const struct val *list);
+/* validate_security.c */
+void check_pod_security(causes c, const struct path *p, const struct val *security, const struct val *spec);
+void check_container_security(causes c, const struct path *p, const struct val *security);
+
+/* validate_kinds.c: rules of the kind itself. False: there are none, the rows say all there is. */
+bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c);
+
+#define KIND_RULES(name) void name(causes c, const struct val *v, const struct val *old)
+KIND_RULES(kind_pod);
+KIND_RULES(kind_pod_template);
+KIND_RULES(kind_service);               /* validate_service.c */
+KIND_RULES(kind_endpoints);
+KIND_RULES(kind_endpoint_slice);
+KIND_RULES(kind_config_map);            /* validate_core.c */
+KIND_RULES(kind_secret);
+KIND_RULES(kind_namespace);
+KIND_RULES(kind_node);
+KIND_RULES(kind_service_account);
+KIND_RULES(kind_event);
+KIND_RULES(kind_quota);                 /* validate_limits.c */
+KIND_RULES(kind_limit_range);
+KIND_RULES(kind_volume);                /* validate_storage.c */
+KIND_RULES(kind_claim);
+KIND_RULES(kind_storage_class);
+KIND_RULES(kind_replication_controller); /* validate_apps.c */
+KIND_RULES(kind_deployment);
+KIND_RULES(kind_replica_set);
+KIND_RULES(kind_stateful_set);
+KIND_RULES(kind_daemon_set);
+KIND_RULES(kind_controller_revision);
+KIND_RULES(kind_job);                   /* validate_batch.c */
+KIND_RULES(kind_cron_job);
+KIND_RULES(kind_ingress);               /* validate_network.c */
+KIND_RULES(kind_ingress_class);
+KIND_RULES(kind_network_policy);
+KIND_RULES(kind_budget);                /* validate_groups.c */
+KIND_RULES(kind_autoscaler);
+KIND_RULES(kind_role);
+KIND_RULES(kind_role_binding);
+KIND_RULES(kind_cluster_role);
+KIND_RULES(kind_cluster_role_binding);
+KIND_RULES(kind_priority_class);
+KIND_RULES(kind_lease);
+
+/* For lists that may not be there: for (item, index). */
+#define LIST_EACH(item, index, list) \
+    for (struct { const struct val *at; long i; } index = { val_is((list), VAL_ARR) ? (list)->first : NULL, 0 }; index.at; \
+         index.at = index.at->next, index.i++) \
+        for (const struct val *item = index.at, *once_##item = item; once_##item; once_##item = NULL)
 
 #endif

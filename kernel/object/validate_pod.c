@@ -1,288 +1,326 @@
-/* validate_pod.c - pod specs, wherever they stand: containers, ports, env, volumes, mounts, resources, probes. */
-#include "base/quantity.h"
+/* validate_pod.c - pod specs, in pods and in templates: what is neither container nor volume nor placement nor security. */
 #include "object/validate.h"
 
-#define FIELD 256
+static const char *const dns_policies[] = { "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None", NULL };
+static const char *const restart_policies[] = { "Always", "OnFailure", "Never", NULL };
 
-struct pod_check {
-    struct object_causes *c;
-    const struct val *spec;
-    const char *field;
-};
+/* --- names and addresses --- */
 
-static bool volume_known(const struct val *spec, struct str name)
+static void check_dns(causes c, const struct path *p, const struct val *spec)
 {
-    struct val *list = json_get(spec, STR("volumes"));
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(json_str(v, "name"), name))
-                return true;
-    return false;
-}
-
-static void check_port_number(struct object_causes *c, const char *field, const char *name, int64_t n, bool required)
-{
-    char at[FIELD];
-    snprintf(at, sizeof at, "%s.%s", field, name);
-    if (n == 0 && required)
-        check_required(c, at, NULL);
-    else if (n < 0 || n > 65535)
-        check_invalid_int(c, at, n, "must be between 1 and 65535, inclusive");
-}
-
-static void check_ports(struct pod_check *p, const struct val *ports, const char *field)
-{
-    char at[FIELD];
-    int i = 0;
-    if (!val_is(ports, VAL_ARR))
+    struct val *conf = json_get(spec, STR("dnsConfig")), *servers = json_get(conf, STR("nameservers")), *searches = json_get(conf, STR("searches"));
+    size_t chars = 0;
+    if (str_is(json_str(spec, "dnsPolicy"), "None") && (!servers || !servers->n)) {
+        say_required(c, conf ? IN(p, "nameservers") : p, conf ? "must provide at least one DNS nameserver when `dnsPolicy` is None" :
+                                                                "must provide `dnsConfig` when `dnsPolicy` is None");
         return;
-    val_each(port, ports) {
-        struct str name = json_str(port, "name");
-        snprintf(at, sizeof at, "%s.ports[%d]", field, i++);
-        check_port_number(p->c, at, "containerPort", json_int(port, "containerPort", 0), true);
-        check_port_number(p->c, at, "hostPort", json_int(port, "hostPort", 0), false);
-        if (name.len && (!is_dns_label(name) || name.len > 15)) {
-            size_t n = strlen(at);
-            snprintf(at + n, sizeof at - n, ".name");
-            check_invalid(p->c, at, name, name.len > 15 ? "must be no more than 15 characters" :
-                          "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
-        }
     }
-}
-
-static void check_env(struct pod_check *p, const struct val *env, const char *field)
-{
-    char at[FIELD];
-    int i = 0;
-    if (!val_is(env, VAL_ARR))
-        return;
-    val_each(e, env) {
-        struct str name = json_str(e, "name");
-        snprintf(at, sizeof at, "%s.env[%d].name", field, i);
-        if (!name.len)
-            check_required(p->c, at, NULL);
-        else if (memchr(name.at, '=', name.len))
-            check_invalid(p->c, at, name, "a valid environment variable name must consist only of printable ASCII characters other than '='");
-        snprintf(at, sizeof at, "%s.env[%d].valueFrom", field, i++);
-        if (json_str(e, "value").len && json_get(e, STR("valueFrom")))
-            check_invalid(p->c, at, STR(""), "may not be specified when `value` is not empty");
-    }
-}
-
-static void check_mounts(struct pod_check *p, const struct val *mounts, const char *field)
-{
-    char at[FIELD];
-    int i = 0;
-    if (!val_is(mounts, VAL_ARR))
-        return;
-    val_each(m, mounts) {
-        struct str name = json_str(m, "name");
-        snprintf(at, sizeof at, "%s.volumeMounts[%d].name", field, i);
-        if (!name.len)
-            check_required(p->c, at, NULL);
-        else if (!volume_known(p->spec, name))
-            object_cause_add(p->c, "FieldValueNotFound", at, "Not found: \"" STR_FMT "\"", STR_ARG(name));
-        snprintf(at, sizeof at, "%s.volumeMounts[%d].mountPath", field, i);
-        if (!json_str(m, "mountPath").len)
-            check_required(p->c, at, NULL);
-        val_each(other, mounts) {
-            if (other == m)
-                break;
-            if (str_eq(json_str(other, "mountPath"), json_str(m, "mountPath")))
-                check_invalid(p->c, at, json_str(m, "mountPath"), "must be unique");
-        }
-        i++;
-    }
-}
-
-static void check_resources(struct pod_check *p, const struct val *res, const char *field)
-{
-    static const char *const lists[] = { "limits", "requests" };
-    char at[FIELD];
-    for (int l = 0; l < 2; l++) {
-        struct val *list = json_get(res, str_of(lists[l]));
-        if (!val_is(list, VAL_OBJ))
+    if (servers && servers->n > 3)
+        say_invalid_val(c, IN(p, "nameservers"), servers, "must not have more than 3 nameservers");
+    LIST_EACH (s, at, servers)
+        check_ip(c, ITEM(IN(p, "nameservers"), at.i), val_str(s));
+    if (searches && searches->n > 32)
+        say_invalid_val(c, IN(p, "searches"), searches, "must not have more than 32 search paths");
+    LIST_EACH (s, at, searches)
+        chars += val_str(s).len + (at.i > 0);
+    if (chars > 2048)
+        say_invalid_val(c, IN(p, "searches"), searches, "must not have more than 2048 characters (including spaces) in the search list");
+    LIST_EACH (s, at, searches) {
+        struct str domain = val_str(s);
+        if (str_is(domain, "."))
             continue;
-        val_each(q, list) {
-            struct quantity have, most;
-            snprintf(at, sizeof at, "%s.resources.%s[" STR_FMT "]", field, lists[l], STR_ARG(val_key(q)));
-            if (!quantity_parse(val_str(q), &have))
-                continue;
-            if (have.nano < 0)
-                check_invalid(p->c, at, val_str(q), "must be greater than or equal to 0");
-            struct val *limit = l == 1 ? json_get(json_get(res, STR("limits")), val_key(q)) : NULL;
-            if (limit && quantity_parse(val_str(limit), &most) && quantity_cmp(have, most) > 0) {
-                snprintf(at, sizeof at, "%s.resources.requests", field);
-                object_cause_add(p->c, "FieldValueInvalid", at, "Invalid value: \"" STR_FMT "\": must be less than or equal to " STR_FMT
-                                 " limit of " STR_FMT, STR_ARG(val_str(q)), STR_ARG(val_key(q)), STR_ARG(val_str(limit)));
-            }
-        }
+        if (str_ends(domain, STR(".")))
+            domain.len--;
+        check_name(c, ITEM(IN(p, "searches"), at.i), domain, G_SUBDOMAIN_UNDERSCORE);
+    }
+    LIST_EACH (o, at, json_get(conf, STR("options")))
+        if (!json_str(o, "name").len)
+            say_required(c, ITEM(IN(p, "options"), at.i), "must not be empty");
+}
+
+static void check_aliases(causes c, const struct path *p, const struct val *list)
+{
+    LIST_EACH (a, at, list) {
+        check_ip(c, IN(ITEM(p, at.i), "ip"), json_str(a, "ip"));
+        const struct path *names = IN(ITEM(p, at.i), "hostnames");
+        LIST_EACH (h, ht, json_get(a, STR("hostnames")))
+            check_name(c, ITEM(names, ht.i), val_str(h), G_SUBDOMAIN);
     }
 }
 
-static void check_probe(struct pod_check *p, const struct val *c, const char *name, const char *field)
+static void check_host_name(causes c, const struct path *p, const struct val *spec)
 {
-    static const char *const handlers[] = { "exec", "httpGet", "tcpSocket", "grpc" };
-    static const char *const numbers[] = { "initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold" };
-    struct val *probe = json_get(c, str_of(name));
-    char at[FIELD];
-    unsigned n = 0;
-    if (!probe)
+    struct val *name = json_get(spec, STR("hostnameOverride"));
+    if (!name)
         return;
-    for (int i = 0; i < 4; i++)
-        n += json_get(probe, str_of(handlers[i])) != NULL;
-    snprintf(at, sizeof at, "%s.%s", field, name);
-    if (n == 0)
-        check_required(p->c, at, "must specify a handler type");
-    if (n > 1)
-        object_cause_add(p->c, "FieldValueForbidden", at, "Forbidden: may not specify more than 1 handler type");
-    for (int i = 0; i < 5; i++) {
-        int64_t v = json_int(probe, numbers[i], 0);
-        snprintf(at, sizeof at, "%s.%s.%s", field, name, numbers[i]);
-        if (v < 0)
-            check_invalid_int(p->c, at, v, "must be greater than or equal to 0");
-    }
-    snprintf(at, sizeof at, "%s.%s.successThreshold", field, name);
-    if (strcmp(name, "readinessProbe") != 0 && json_int(probe, "successThreshold", 1) != 1)
-        check_invalid_int(p->c, at, json_int(probe, "successThreshold", 1), "must be 1");
+    if (json_bool(spec, "setHostnameAsFQDN", false))
+        say_forbidden(c, IN(p, "hostnameOverride"), "may not be specified when setHostnameAsFQDN is true");
+    if (json_bool(spec, "hostNetwork", false))
+        say_forbidden(c, IN(p, "hostnameOverride"), "may not be specified when hostNetwork is true");
+    if (name->n > 64)
+        say_too_long(c, IN(p, "hostnameOverride"), 64, "bytes");
+    check_name(c, IN(p, "hostnameOverride"), val_str(name), G_SUBDOMAIN);
 }
 
-static void check_container(struct pod_check *p, const struct val *c, const char *field)
-{
-    char at[FIELD];
-    struct str name = json_str(c, "name");
-    snprintf(at, sizeof at, "%s.name", field);
-    if (!name.len)
-        check_required(p->c, at, NULL);
-    else if (!is_dns_label(name))
-        check_invalid(p->c, at, name, label_detail);
-    snprintf(at, sizeof at, "%s.image", field);
-    struct str image = json_str(c, "image");
-    if (!image.len)
-        check_required(p->c, at, NULL);
-    else if (!str_eq(image, str_trim(image)))
-        check_invalid(p->c, at, image, "must not have leading or trailing whitespace");
-    check_ports(p, json_get(c, STR("ports")), field);
-    check_env(p, json_get(c, STR("env")), field);
-    check_mounts(p, json_get(c, STR("volumeMounts")), field);
-    check_resources(p, json_get(c, STR("resources")), field);
-    check_probe(p, c, "livenessProbe", field);
-    check_probe(p, c, "readinessProbe", field);
-    check_probe(p, c, "startupProbe", field);
-}
+/* Members that are names when they are there: member, grammar. */
+static const struct {
+    const char *member;
+    enum grammar g;
+} names[] = { { "serviceAccountName", G_SUBDOMAIN }, { "nodeName", G_SUBDOMAIN }, { "hostname", G_LABEL }, { "subdomain", G_LABEL },
+              { "priorityClassName", G_SUBDOMAIN }, { "runtimeClassName", G_SUBDOMAIN } };
 
-static bool name_used_before(const struct val *spec, const char *until, const struct val *stop, struct str name)
-{
-    static const char *const lists[] = { "containers", "initContainers" };
-    for (int i = 0; i < 2; i++) {
-        struct val *list = json_get(spec, str_of(lists[i]));
-        if (val_is(list, VAL_ARR))
-            val_each(c, list) {
-                if (c == stop)
-                    return false;
-                if (str_eq(json_str(c, "name"), name))
-                    return true;
-            }
-        if (strcmp(lists[i], until) == 0)
-            return false;
-    }
-    return false;
-}
+/* --- gates --- */
 
-static void check_containers(struct pod_check *p, const char *list_name, bool required)
+static void check_gates(causes c, const struct path *p, const struct val *spec)
 {
-    struct val *list = json_get(p->spec, str_of(list_name));
-    char at[FIELD];
-    int i = 0;
-    snprintf(at, sizeof at, "%s.%s", p->field, list_name);
-    if (!val_is(list, VAL_ARR) || !list->n) {
-        if (required)
-            check_required(p->c, at, NULL);
-        return;
-    }
-    val_each(c, list) {
-        snprintf(at, sizeof at, "%s.%s[%d]", p->field, list_name, i);
-        check_container(p, c, at);
-        snprintf(at, sizeof at, "%s.%s[%d].name", p->field, list_name, i++);
-        if (json_str(c, "name").len && name_used_before(p->spec, list_name, c, json_str(c, "name")))
-            object_cause_add(p->c, "FieldValueDuplicate", at, "Duplicate value: \"" STR_FMT "\"", STR_ARG(json_str(c, "name")));
-    }
-}
-
-static void check_volumes(struct pod_check *p)
-{
-    struct val *list = json_get(p->spec, STR("volumes"));
-    char at[FIELD];
-    int i = 0;
-    if (!val_is(list, VAL_ARR))
-        return;
-    val_each(v, list) {
-        struct str name = json_str(v, "name");
-        snprintf(at, sizeof at, "%s.volumes[%d].name", p->field, i);
-        if (!name.len)
-            check_required(p->c, at, NULL);
-        else if (!is_dns_label(name))
-            check_invalid(p->c, at, name, label_detail);
-        val_each(other, list) {
-            if (other == v)
+    struct val *scheduling = json_get(spec, STR("schedulingGates"));
+    LIST_EACH (g, at, json_get(spec, STR("readinessGates")))
+        check_name(c, IN(ITEM(IN(p, "readinessGates"), at.i), "conditionType"), json_str(g, "conditionType"), G_QUALIFIED);
+    LIST_EACH (g, at, scheduling) {
+        const struct path *here = ITEM(IN(p, "schedulingGates"), at.i);
+        check_name(c, here, json_str(g, "name"), G_QUALIFIED);
+        for (const struct val *other = scheduling->first; other != g; other = other->next)
+            if (str_eq(json_str(other, "name"), json_str(g, "name"))) {
+                say_duplicate(c, here, json_str(g, "name"));
                 break;
-            if (str_eq(json_str(other, "name"), name))
-                object_cause_add(p->c, "FieldValueDuplicate", at, "Duplicate value: \"" STR_FMT "\"", STR_ARG(name));
-        }
-        snprintf(at, sizeof at, "%s.volumes[%d]", p->field, i++);
-        if (v->n > 2)
-            object_cause_add(p->c, "FieldValueForbidden", at, "Forbidden: may not specify more than 1 volume type");
+            }
     }
 }
 
-void validate_pod_spec(struct object_causes *c, const struct val *spec, const char *field)
+static void check_host_users(causes c, const struct path *p, const struct val *spec)
 {
-    struct pod_check p = { c, spec, field };
-    char at[FIELD];
-    check_volumes(&p);
-    check_containers(&p, "containers", true);
-    check_containers(&p, "initContainers", false);
-    int64_t grace = json_int(spec, "terminationGracePeriodSeconds", 0), deadline = json_int(spec, "activeDeadlineSeconds", 1);
-    snprintf(at, sizeof at, "%s.terminationGracePeriodSeconds", field);
-    if (grace < 0)
-        check_invalid_int(c, at, grace, "must be greater than or equal to 0");
-    snprintf(at, sizeof at, "%s.activeDeadlineSeconds", field);
-    if (deadline < 1)
-        check_invalid_int(c, at, deadline, "must be between 1 and 2147483647, inclusive");
-    snprintf(at, sizeof at, "%s.nodeSelector", field);
-    check_labels(c, json_get(spec, STR("nodeSelector")), at);
+    if (json_bool(spec, "hostUsers", true))
+        return;
+    if (json_bool(spec, "hostNetwork", false))
+        say_forbidden(c, IN(p, "hostNetwork"), "when `hostUsers` is false");
+    if (json_bool(spec, "hostPID", false))
+        say_forbidden(c, IN(p, "HostPID"), "when `hostUsers` is false");
+    if (json_bool(spec, "hostIPC", false))
+        say_forbidden(c, IN(p, "HostIPC"), "when `hostUsers` is false");
 }
 
-/* Of a pod that is there only a few fields may change: everything else is put back and compared. */
-void validate_pod_update(struct object_causes *c, const struct val *v, const struct val *old)
+static void check_host_network(causes c, const struct path *p, const struct val *spec, bool is_template)
 {
-    static const char *const free_fields[] = { "activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName",
-                                               "ephemeralContainers", "schedulingGates", "nodeSelector", "affinity" };
-    struct arena *a = c->arena;
-    struct val *now = val_copy(a, json_get(v, STR("spec"))), *was = json_get(old, STR("spec"));
-    static const char *const lists[] = { "containers", "initContainers" };
-    if (!now || !was)
+    if (!json_bool(spec, "hostNetwork", false))
         return;
-    for (size_t i = 0; i < sizeof free_fields / sizeof *free_fields; i++) {
-        struct val *keep = json_get(was, str_of(free_fields[i]));
-        json_del(now, str_of(free_fields[i]));
+    LIST_EACH (x, at, json_get(spec, STR("containers"))) {
+        const struct path *ports = IN(ITEM(IN(p, "containers"), at.i), "ports");
+        LIST_EACH (port, pt, json_get(x, STR("ports"))) {
+            int64_t host = json_int(port, "hostPort", 0);
+            if ((!is_template || host) && host != json_int(port, "containerPort", 0))
+                say_invalid_int(c, IN(ITEM(ports, pt.i), "hostPort"), host, "must match `containerPort` when `hostNetwork` is true");
+        }
+    }
+}
+
+static void check_os(causes c, const struct path *p, const struct val *spec)
+{
+    static const char *const systems[] = { "linux", "windows", NULL };
+    struct val *os = json_get(spec, STR("os"));
+    if (os && check_required_str(c, IN(IN(p, "os"), "name"), json_str(os, "name")))
+        check_choice(c, IN(p, "os"), json_str(os, "name"), systems);
+}
+
+static void check_claims(causes c, const struct path *p, const struct val *list)
+{
+    LIST_EACH (x, at, list) {
+        const struct path *here = ITEM(p, at.i);
+        struct str name = json_str(x, "name"), direct = json_str(x, "resourceClaimName"), template = json_str(x, "resourceClaimTemplateName");
+        if (check_required_str(c, IN(here, "name"), name))
+            check_name(c, IN(here, "name"), name, G_LABEL);
+        for (const struct val *other = list->first; other != x; other = other->next)
+            if (str_eq(json_str(other, "name"), name)) {
+                say_duplicate(c, IN(here, "name"), name);
+                break;
+            }
+        if (direct.len && template.len)
+            say_invalid_val(c, here, x, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified");
+        if (!direct.len && !template.len)
+            say_invalid_val(c, here, x, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`");
+        if (direct.len)
+            check_name(c, IN(here, "resourceClaimName"), direct, G_SUBDOMAIN);
+        if (template.len)
+            check_name(c, IN(here, "resourceClaimTemplateName"), template, G_SUBDOMAIN);
+    }
+}
+
+void check_preemption(causes c, const struct path *p, struct str policy)
+{
+    static const char *const policies[] = { "PreemptLowerPriority", "Never", NULL };
+    if (check_required_str(c, p, policy))
+        check_choice(c, p, policy, policies);
+}
+
+void check_pod_spec(causes c, const struct path *p, struct pod_place *where)
+{
+    const struct val *spec = where->spec;
+    struct str dns = json_str(spec, "dnsPolicy"), restart = json_str(spec, "restartPolicy");
+    struct val *deadline = json_get(spec, STR("activeDeadlineSeconds")), *overhead = json_get(spec, STR("overhead"));
+    check_volumes(c, IN(p, "volumes"), where);
+    check_claims(c, IN(p, "resourceClaims"), json_get(spec, STR("resourceClaims")));
+    check_containers(c, p, where);
+    check_host_network(c, p, spec, where->is_template);
+    if (check_required_str(c, IN(p, "restartPolicy"), restart))
+        check_choice(c, IN(p, "restartPolicy"), restart, restart_policies);
+    if (check_required_str(c, IN(p, "dnsPolicy"), dns))
+        check_choice(c, IN(p, "dnsPolicy"), dns, dns_policies);
+    check_pod_security(c, IN(p, "securityContext"), json_get(spec, STR("securityContext")), spec);
+    check_placement(c, p, spec);
+    check_dns(c, IN(p, "dnsConfig"), spec);
+    check_gates(c, p, spec);
+    check_host_users(c, p, spec);
+    check_host_name(c, p, spec);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_str(spec, names[i].member).len)
+            check_name(c, IN(p, names[i].member), json_str(spec, names[i].member), names[i].g);
+    if (deadline)
+        check_between(c, IN(p, "activeDeadlineSeconds"), deadline->i, 1, INT32_MAX);
+    check_aliases(c, IN(p, "hostAliases"), json_get(spec, STR("hostAliases")));
+    if (json_get(spec, STR("preemptionPolicy")))
+        check_preemption(c, IN(p, "preemptionPolicy"), json_str(spec, "preemptionPolicy"));
+    if (overhead) {
+        struct val *limits = val_new(c->arena, VAL_OBJ);
+        json_set(c->arena, limits, STR("limits"), val_copy(c->arena, overhead));
+        check_resources(c, IN(p, "overhead"), limits, NULL);
+    }
+    check_os(c, p, spec);
+}
+
+void check_template(causes c, const struct path *p, const struct val *t)
+{
+    struct pod_place where = { .meta = json_get(t, STR("metadata")), .spec = json_get(t, STR("spec")), .is_template = true };
+    check_labels(c, IN(p, "labels"), json_path(t, "metadata.labels"));
+    check_annotations(c, IN(p, "annotations"), json_path(t, "metadata.annotations"));
+    check_pod_spec(c, IN(p, "spec"), &where);
+}
+
+/* --- pods --- */
+
+static void check_images(causes c, const struct path *p, const struct val *list)
+{
+    LIST_EACH (x, at, list) {
+        struct str image = json_str(x, "image");
+        if (str_trim(image).len != image.len)
+            say_invalid(c, IN(ITEM(p, at.i), "image"), image, "must not have leading or trailing whitespace");
+    }
+}
+
+static void check_token_volumes(causes c, const struct path *p, const struct val *spec)
+{
+    if (json_str(spec, "serviceAccountName").len)
+        return;
+    LIST_EACH (v, at, json_get(spec, STR("volumes"))) {
+        const struct path *sources = IN(IN(ITEM(IN(p, "volumes"), at.i), "projected"), "sources");
+        LIST_EACH (s, st, json_path(v, "projected.sources"))
+            if (json_get(s, STR("serviceAccountToken")))
+                say_forbidden(c, IN(ITEM(sources, st.i), "serviceAccountToken"), "must not be specified when serviceAccountName is not set");
+    }
+}
+
+KIND_RULES(kind_pod)
+{
+    struct val *spec = json_get(v, STR("spec")), *gates = json_get(spec, STR("schedulingGates"));
+    struct pod_place where = { .meta = json_get(v, STR("metadata")), .spec = spec };
+    const struct path *p = IN(NULL, "spec");
+    check_pod_spec(c, p, &where);
+    check_token_volumes(c, p, spec);
+    check_images(c, IN(p, "containers"), json_get(spec, STR("containers")));
+    check_images(c, IN(p, "initContainers"), json_get(spec, STR("initContainers")));
+    if (old) {
+        check_pod_update(c, v, old);
+        return;
+    }
+    if (json_get(spec, STR("ephemeralContainers")) && json_get(spec, STR("ephemeralContainers"))->n)
+        say_forbidden(c, IN(p, "ephemeralContainers"), "cannot be set on create");
+    if (json_str(spec, "nodeName").len && gates && gates->n)
+        say_forbidden(c, IN(p, "nodeName"), "cannot be set until all schedulingGates have been cleared");
+}
+
+KIND_RULES(kind_pod_template)
+{
+    (void)old;
+    check_template(c, IN(NULL, "template"), json_get(v, STR("template")));
+}
+
+static bool same_toleration(const struct val *x, const struct val *y)
+{
+    static const char *const members[] = { "key", "operator", "value", "effect" };
+    for (int i = 0; i < 4; i++)
+        if (!str_eq(json_str(x, members[i]), json_str(y, members[i])))
+            return false;
+    return true;
+}
+
+static void check_kept_tolerations(causes c, const struct path *p, const struct val *now, const struct val *was)
+{
+    LIST_EACH (o, at, was) {
+        bool found = false;
+        LIST_EACH (n, nt, now)
+            found |= same_toleration(n, o);
+        if (!found) {
+            say_forbidden(c, p, "existing toleration can not be modified except its tolerationSeconds");
+            return;
+        }
+    }
+}
+
+static void check_deadline(causes c, const struct path *p, const struct val *now, const struct val *was)
+{
+    if (!now && was)
+        say_invalid_val(c, p, NULL, "must not update from a positive integer to nil value");
+    if (now && was && was->i < now->i)
+        say_invalid_int(c, p, now->i, "must be less than or equal to previous value");
+}
+
+/* What may change is put back: the rest must be as it was. */
+static struct val *put_back(causes c, const struct val *spec, const struct val *was)
+{
+    static const char *const free_members[] = { "activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers" };
+    static const char *const gated_members[] = { "nodeSelector", "affinity" }, *const lists[] = { "containers", "initContainers" };
+    struct val *now = val_copy(c->arena, spec), *gates = json_get(was, STR("schedulingGates"));
+    bool gated = gates && gates->n;
+    for (int i = 0; i < (gated ? 6 : 4); i++) {
+        const char *member = i < 4 ? free_members[i] : gated_members[i - 4];
+        struct val *keep = json_get(was, str_of(member));
+        json_del(now, str_of(member));
         if (keep)
-            json_set(a, now, str_of(free_fields[i]), val_copy(a, keep));
+            json_set(c->arena, now, str_of(member), val_copy(c->arena, keep));
     }
     for (int i = 0; i < 2; i++) {
         struct val *x = json_get(now, str_of(lists[i])), *y = json_get(was, str_of(lists[i]));
-        if (!val_is(x, VAL_ARR) || !val_is(y, VAL_ARR) || x->n != y->n)
-            continue;
-        for (struct val *p = x->first, *q = y->first; p && q; p = p->next, q = q->next) {
-            json_set_str(a, p, STR("image"), json_str(q, "image"));
-            json_del(p, STR("resources"));
-            if (json_get(q, STR("resources")))
-                json_set(a, p, STR("resources"), val_copy(a, json_get(q, STR("resources"))));
-        }
+        for (struct val *a = x ? x->first : NULL, *b = y ? y->first : NULL; a && b; a = a->next, b = b->next)
+            json_set_str(c->arena, a, STR("image"), json_str(b, "image"));
     }
-    if (!val_equal(now, was))
-        object_cause_add(c, "FieldValueForbidden", "spec",
-                         "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-                         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-                         "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
+    if (json_int(was, "terminationGracePeriodSeconds", 0) < 0 && json_int(now, "terminationGracePeriodSeconds", 0) == 1)
+        json_set_int(c->arena, now, STR("terminationGracePeriodSeconds"), json_int(was, "terminationGracePeriodSeconds", 0));
+    return now;
+}
+
+void check_pod_update(causes c, const struct val *v, const struct val *old)
+{
+    static const char *const lists[] = { "containers", "initContainers" };
+    const struct path *p = IN(NULL, "spec");
+    struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec"));
+    for (int i = 0; i < 2; i++) {
+        struct val *x = json_get(spec, str_of(lists[i])), *y = json_get(was, str_of(lists[i]));
+        if ((x ? x->n : 0) != (y ? y->n : 0)) {
+            say_forbidden(c, IN(p, lists[i]), "pod updates may not add or remove containers");
+            return;
+        }
+        check_images(c, IN(p, lists[i]), x);
+    }
+    check_deadline(c, IN(p, "activeDeadlineSeconds"), json_get(spec, STR("activeDeadlineSeconds")), json_get(was, STR("activeDeadlineSeconds")));
+    check_kept_tolerations(c, IN(p, "tolerations"), json_get(spec, STR("tolerations")), json_get(was, STR("tolerations")));
+    LIST_EACH (g, at, json_get(spec, STR("schedulingGates"))) {
+        bool found = false;
+        LIST_EACH (o, ot, json_get(was, STR("schedulingGates")))
+            found |= str_eq(json_str(o, "name"), json_str(g, "name"));
+        if (!found)
+            say_forbidden(c, IN(ITEM(IN(p, "schedulingGates"), at.i), "name"),
+                          words(c, "only deletion is allowed, but found new scheduling gate '" STR_FMT "'", STR_ARG(json_str(g, "name"))));
+    }
+    if (!val_equal(put_back(c, spec, was), was))
+        say_forbidden(c, p, "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+                      "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+                      "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)");
 }

@@ -1,0 +1,187 @@
+/* validate_autoscaling.c - HorizontalPodAutoscalers, in both of their forms. */
+#include "base/quantity.h"
+#include "object/validate.h"
+
+static void check_reference(causes c, const struct path *p, const struct val *r)
+{
+    static const char *const members[] = { "kind", "name" };
+    for (int i = 0; i < 2; i++)
+        if (check_required_str(c, IN(p, members[i]), json_str(r, members[i])))
+            check_name(c, IN(p, members[i]), json_str(r, members[i]), G_PATH_SEGMENT);
+}
+
+static void check_positive_quantity(causes c, const struct path *p, const struct val *q)
+{
+    struct quantity n;
+    if (q && quantity_parse(val_str(q), &n) && n.nano <= 0)
+        say_invalid_val(c, p, q, "must be positive");
+}
+
+static void check_target(causes c, const struct path *p, const struct val *t)
+{
+    struct str type = json_str(t, "type");
+    struct val *utilization = json_get(t, STR("averageUtilization"));
+    if (!type.len)
+        say_required(c, IN(p, "type"), "must specify a metric target type");
+    if (!str_is(type, "Utilization") && !str_is(type, "Value") && !str_is(type, "AverageValue"))
+        say_invalid(c, IN(p, "type"), type, "must be either Utilization, Value, or AverageValue");
+    check_positive_quantity(c, IN(p, "value"), json_get(t, STR("value")));
+    check_positive_quantity(c, IN(p, "averageValue"), json_get(t, STR("averageValue")));
+    if (utilization && utilization->i < 1)
+        say_invalid_int(c, IN(p, "averageUtilization"), utilization->i, "must be greater than 0");
+}
+
+static void check_metric_name(causes c, const struct path *p, const struct val *m)
+{
+    struct str name = json_str(m, "name");
+    if (!name.len)
+        say_required(c, IN(p, "name"), "must specify a metric name");
+    else
+        check_name(c, IN(p, "name"), name, G_PATH_SEGMENT);
+}
+
+/* --- sources --- */
+
+static void object_source(causes c, const struct path *p, const struct val *s)
+{
+    struct val *t = json_get(s, STR("target"));
+    check_reference(c, IN(p, "describedObject"), json_get(s, STR("describedObject")));
+    check_metric_name(c, IN(p, "metric"), json_get(s, STR("metric")));
+    check_target(c, IN(p, "target"), t);
+    if (!json_get(t, STR("value")) && !json_get(t, STR("averageValue")))
+        say_required(c, IN(IN(p, "target"), "averageValue"), "must set either a target value or averageValue");
+}
+
+static void external_source(causes c, const struct path *p, const struct val *s)
+{
+    struct val *t = json_get(s, STR("target"));
+    bool value = json_get(t, STR("value")), average = json_get(t, STR("averageValue"));
+    check_metric_name(c, IN(p, "metric"), json_get(s, STR("metric")));
+    check_target(c, IN(p, "target"), t);
+    if (!value && !average)
+        say_required(c, IN(IN(p, "target"), "averageValue"), "must set either a target value for metric or a per-pod target");
+    if (value && average)
+        say_forbidden(c, IN(IN(p, "target"), "value"), "may not set both a target value for metric and a per-pod target");
+}
+
+static void pods_source(causes c, const struct path *p, const struct val *s)
+{
+    check_metric_name(c, IN(p, "metric"), json_get(s, STR("metric")));
+    check_target(c, IN(p, "target"), json_get(s, STR("target")));
+    if (!json_path(s, "target.averageValue"))
+        say_required(c, IN(IN(p, "target"), "averageValue"), "must specify a positive target averageValue");
+}
+
+static void resource_source(causes c, const struct path *p, const struct val *s)
+{
+    struct val *t = json_get(s, STR("target"));
+    bool utilization = json_get(t, STR("averageUtilization")), average = json_get(t, STR("averageValue"));
+    if (!json_str(s, "name").len)
+        say_required(c, IN(p, "name"), "must specify a resource name");
+    check_target(c, IN(p, "target"), t);
+    if (!utilization && !average)
+        say_required(c, IN(IN(p, "target"), "averageUtilization"), "must set either a target raw value or a target utilization");
+    if (utilization && average)
+        say_forbidden(c, IN(IN(p, "target"), "averageValue"), "may not set both a target raw value and a target utilization");
+}
+
+static void container_source(causes c, const struct path *p, const struct val *s)
+{
+    struct str name = json_str(s, "name"), container = json_str(s, "container");
+    resource_source(c, p, s);
+    if (name.len)
+        check_container_resource_name(c, IN(p, "name"), name);
+    if (!container.len)
+        say_required(c, IN(p, "container"), "must specify a container");
+    else
+        check_name(c, IN(p, "container"), container, G_LABEL);
+}
+
+static const struct {
+    const char *type, *member;
+    void (*check)(causes c, const struct path *p, const struct val *s);
+} sources[] = {
+    { "Object", "object", object_source },     { "External", "external", external_source }, { "Pods", "pods", pods_source },
+    { "Resource", "resource", resource_source }, { "ContainerResource", "containerResource", container_source },
+};
+#define N_SOURCES 5
+
+static void check_metric(causes c, const struct path *p, const struct val *m)
+{
+    static const char *const types[] = { "ContainerResource", "External", "Object", "Pods", "Resource", NULL };
+    struct str type = json_str(m, "type");
+    unsigned n = 0;
+    bool known = false;
+    if (!type.len)
+        say_required(c, IN(p, "type"), "must specify a metric source type");
+    for (int i = 0; i < N_SOURCES; i++) {
+        known |= str_is(type, sources[i].type);
+        if (json_get(m, str_of(sources[i].member)) && n++ == 0)
+            sources[i].check(c, IN(p, sources[i].member), json_get(m, str_of(sources[i].member)));
+    }
+    if (!known) {
+        say_unsupported(c, IN(p, "type"), type, types);
+        say_unsupported(c, IN(p, "type"), type, types);
+    }
+    for (int i = 0; i < N_SOURCES; i++) {
+        bool there = json_get(m, str_of(sources[i].member)) != NULL, wanted = str_is(type, sources[i].type);
+        if (wanted && !there)
+            say_required(c, IN(p, sources[i].member), "must populate information for the given metric source");
+        if (!wanted && there && n != 1)
+            say_forbidden(c, IN(p, sources[i].member), "must populate the given metric source only");
+    }
+}
+
+/* --- behaviour --- */
+
+static void check_policy(causes c, const struct path *p, const struct val *x)
+{
+    static const char *const types[] = { "Percent", "Pods", NULL };
+    int64_t value = json_int(x, "value", 0), period = json_int(x, "periodSeconds", 0);
+    check_choice(c, IN(p, "type"), json_str(x, "type"), types);
+    if (value <= 0)
+        say_invalid_int(c, IN(p, "value"), value, "must be greater than zero");
+    if (period <= 0)
+        say_invalid_int(c, IN(p, "periodSeconds"), period, "must be greater than zero");
+    if (period > 1800)
+        say_invalid_int(c, IN(p, "periodSeconds"), period, "must be less than or equal to 1800");
+}
+
+static void check_rules(causes c, const struct path *p, const struct val *r)
+{
+    static const char *const picks[] = { "Disabled", "Max", "Min", NULL };
+    struct val *window = json_get(r, STR("stabilizationWindowSeconds")), *policies = json_get(r, STR("policies"));
+    if (!r)
+        return;
+    if (window && window->i < 0)
+        say_invalid_int(c, IN(p, "stabilizationWindowSeconds"), window->i, "must be greater than or equal to zero");
+    if (window && window->i > 3600)
+        say_invalid_int(c, IN(p, "stabilizationWindowSeconds"), window->i, "must be less than or equal to 3600");
+    if (json_get(r, STR("selectPolicy")))
+        check_choice(c, IN(p, "selectPolicy"), json_str(r, "selectPolicy"), picks);
+    if (!policies || !policies->n)
+        say_required(c, IN(p, "policies"), "must specify at least one Policy");
+    LIST_EACH (x, at, policies)
+        check_policy(c, ITEM(IN(p, "policies"), at.i), x);
+}
+
+KIND_RULES(kind_autoscaler)
+{
+    const struct path *p = IN(NULL, "spec");
+    struct val *spec = json_get(v, STR("spec")), *min = json_get(spec, STR("minReplicas")), *behavior = json_get(spec, STR("behavior"));
+    int64_t max = json_int(spec, "maxReplicas", 0);
+    (void)old;
+    if (min && min->i < 1)
+        say_invalid_int(c, IN(p, "minReplicas"), min->i, "must be greater than or equal to 1");
+    if (max == 0)
+        say_required(c, IN(p, "maxReplicas"), "must be set and greater than 0");
+    else if (max < 0)
+        say_invalid_int(c, IN(p, "maxReplicas"), max, "must be greater than or equal to 1");
+    if (min && max < min->i)
+        say_invalid_int(c, IN(p, "maxReplicas"), max, "must be greater than or equal to `minReplicas`");
+    check_reference(c, IN(p, "scaleTargetRef"), json_get(spec, STR("scaleTargetRef")));
+    LIST_EACH (m, at, json_get(spec, STR("metrics")))
+        check_metric(c, ITEM(IN(p, "metrics"), at.i), m);
+    check_rules(c, IN(IN(p, "behavior"), "scaleUp"), json_get(behavior, STR("scaleUp")));
+    check_rules(c, IN(IN(p, "behavior"), "scaleDown"), json_get(behavior, STR("scaleDown")));
+}

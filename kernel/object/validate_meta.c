@@ -1,0 +1,196 @@
+/* validate_meta.c - object metadata and label selectors, the same for every kind. */
+#include "object/validate.h"
+
+#define ANNOTATIONS_MOST (256 << 10)
+
+static const struct {
+    const char *group, *kind;
+    enum grammar g;
+} name_rows[] = {
+    { "", "Namespace", G_LABEL }, { "", "Service", G_LABEL }, { "apps", "StatefulSet", G_LABEL },
+    { "", "Event", G_ANY }, { "policy", "PodDisruptionBudget", G_ANY },
+    { "rbac.authorization.k8s.io", "Role", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "RoleBinding", G_PATH_SEGMENT },
+    { "rbac.authorization.k8s.io", "ClusterRole", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "ClusterRoleBinding", G_PATH_SEGMENT },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", G_SUBDOMAIN }, { "certificates.k8s.io", "CertificateSigningRequest", G_SUBDOMAIN },
+};
+
+enum grammar name_grammar(const struct schema_kind *k)
+{
+    for (size_t i = 0; i < sizeof name_rows / sizeof *name_rows; i++)
+        if (strcmp(name_rows[i].kind, k->kind) == 0 && strcmp(name_rows[i].group, k->group) == 0)
+            return name_rows[i].g;
+    return G_SUBDOMAIN;
+}
+
+void check_labels(causes c, const struct path *p, const struct val *labels)
+{
+    if (!val_is(labels, VAL_OBJ))
+        return;
+    val_each(l, labels) {
+        check_name(c, p, val_key(l), G_QUALIFIED);
+        check_name(c, p, val_str(l), G_LABEL_VALUE);
+    }
+}
+
+void check_annotations(causes c, const struct path *p, const struct val *v)
+{
+    size_t total = 0;
+    if (!val_is(v, VAL_OBJ))
+        return;
+    val_each(a, v) {
+        const char *texts[6];
+        char *key = arena_dup(c->arena, val_key(a));
+        for (char *s = key; s && *s; s++)
+            *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
+        unsigned n = key ? name_errors(c->arena, str_of(key), G_QUALIFIED, texts, 6) : 0;
+        for (unsigned i = 0; i < n; i++)
+            say_invalid(c, p, val_key(a), texts[i]);
+        total += a->key_len + a->n;
+    }
+    if (total > ANNOTATIONS_MOST)
+        say_too_long(c, p, ANNOTATIONS_MOST, "bytes");
+}
+
+static void check_owners(causes c, const struct path *p, const struct val *refs)
+{
+    static const char *const needed[] = { "apiVersion", "kind", "name", "uid" };
+    const char *first = NULL;
+    LIST_EACH (r, at, refs) {
+        for (int k = 0; k < 4; k++) {
+            struct str s = json_str(r, needed[k]), rest = s;
+            bool empty = !s.len;
+            if (k == 0 && str_find(s, '/') >= 0) {
+                str_cut(&rest, '/');
+                empty = !rest.len;
+            }
+            if (empty)
+                say_invalid(c, IN(p, needed[k]), s, k == 0 ? "version must not be empty" : "must not be empty");
+        }
+        if (str_is(json_str(r, "kind"), "Event") && (str_is(json_str(r, "apiVersion"), "v1") || str_is(json_str(r, "apiVersion"), "events.k8s.io/v1")))
+            say_invalid_val(c, p, r, words(c, STR_FMT ", Kind=Event is disallowed from being an owner",
+                                           STR_ARG(str_is(json_str(r, "apiVersion"), "v1") ? STR("/v1") : STR("events.k8s.io/v1"))));
+        if (!json_bool(r, "controller", false))
+            continue;
+        const char *now = words(c, STR_FMT "/" STR_FMT, STR_ARG(json_str(r, "kind")), STR_ARG(json_str(r, "name")));
+        if (first)
+            say_invalid_val(c, p, refs, words(c, "Only one reference can have Controller set to true. Found \"true\" in references for %s and %s", first, now));
+        else
+            first = now;
+    }
+}
+
+/* A finalizer of Kubernetes' own has a plain name; others are qualified. */
+static bool known_finalizer(const struct schema_kind *k, struct str s)
+{
+    static const char *const all[] = { "orphan", "foregroundDeletion" };
+    for (int i = 0; i < 2; i++)
+        if (str_is(s, all[i]))
+            return true;
+    return strcmp(k->kind, "Namespace") == 0 && str_is(s, "kubernetes");
+}
+
+static void check_finalizers(causes c, const struct schema_kind *k, const struct path *p, const struct val *list)
+{
+    bool orphan = false, foreground = false;
+    LIST_EACH (f, at, list) {
+        struct str s = val_str(f);
+        check_name(c, p, s, G_QUALIFIED);
+        orphan |= str_is(s, "orphan");
+        foreground |= str_is(s, "foregroundDeletion");
+        if (str_find(s, '/') < 0 && !known_finalizer(k, s))
+            say_invalid(c, ITEM(p, at.i), s, "name is neither a standard finalizer name nor is it fully qualified");
+    }
+    if (orphan && foreground)
+        say_invalid_val(c, p, list, "finalizer foregroundDeletion and orphan cannot be both set");
+}
+
+void check_metadata(causes c, const struct schema_kind *k, const struct val *v, const struct val *old)
+{
+    const struct path *p = IN(NULL, "metadata");
+    struct val *m = json_get(v, STR("metadata"));
+    struct str name = json_str(m, "name"), base = json_str(m, "generateName");
+    enum grammar g = name_grammar(k);
+    if (!old && base.len) {
+        /* What is generated gets five letters more: an end that only a suffix makes good is good. */
+        struct str b = base;
+        while (b.len && (b.at[b.len - 1] == '-' || (b.at[b.len - 1] == '.' && g != G_LABEL && g != G_LABEL_1035)))
+            b.len--;
+        const char *texts[6];
+        unsigned n = name_errors(c->arena, str_of(words(c, STR_FMT "a", STR_ARG(b))), g, texts, 6);
+        for (unsigned i = 0; i < n; i++)
+            say_invalid(c, IN(p, "generateName"), base, texts[i]);
+    }
+    if (!name.len)
+        say_required(c, IN(p, "name"), "name or generateName is required");
+    else if (!old)
+        check_name(c, IN(p, "name"), name, g);
+    check_labels(c, IN(p, "labels"), json_get(m, STR("labels")));
+    check_annotations(c, IN(p, "annotations"), json_get(m, STR("annotations")));
+    check_owners(c, IN(p, "ownerReferences"), json_get(m, STR("ownerReferences")));
+    check_finalizers(c, k, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+}
+
+/* --- label selectors --- */
+
+static void check_expression(causes c, const struct path *p, const struct val *e)
+{
+    struct str op = json_str(e, "operator");
+    struct val *values = json_get(e, STR("values"));
+    bool some = val_is(values, VAL_ARR) && values->n;
+    if (str_is(op, "In") || str_is(op, "NotIn")) {
+        if (!some)
+            say_required(c, IN(p, "values"), "must be specified when `operator` is 'In' or 'NotIn'");
+    } else if (str_is(op, "Exists") || str_is(op, "DoesNotExist")) {
+        if (some)
+            say_forbidden(c, IN(p, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+    } else {
+        say_invalid(c, IN(p, "operator"), op, "not a valid selector operator");
+    }
+    check_name(c, IN(p, "key"), json_str(e, "key"), G_QUALIFIED);
+    LIST_EACH (v, at, values)
+        check_name(c, ITEM(IN(p, "values"), at.i), val_str(v), G_LABEL_VALUE);
+}
+
+void check_selector(causes c, const struct path *p, const struct val *s)
+{
+    if (!s)
+        return;
+    check_labels(c, IN(p, "matchLabels"), json_get(s, STR("matchLabels")));
+    LIST_EACH (e, at, json_get(s, STR("matchExpressions")))
+        check_expression(c, ITEM(IN(p, "matchExpressions"), at.i), e);
+}
+
+bool selector_is_empty(const struct val *s)
+{
+    struct val *l = json_get(s, STR("matchLabels")), *e = json_get(s, STR("matchExpressions"));
+    return (!l || !l->n) && (!e || !e->n);
+}
+
+bool selector_is_good(causes c, const struct val *selector)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct object_causes found = { .arena = c->arena };
+    check_selector(&found, NULL, selector);
+    return found.n == 0 && selector_of_tree(c->arena, selector, &err) != NULL;
+}
+
+const struct val *selector_shown(causes c, const struct val *s)
+{
+    static const char *const members[] = { "matchLabels", "matchExpressions" };
+    struct val *v = s ? val_copy(c->arena, s) : NULL;
+    for (int i = 0; v && i < 2; i++) {
+        struct val *x = json_get(v, str_of(members[i]));
+        if (x && !x->n)
+            json_del(v, str_of(members[i]));
+    }
+    return v;
+}
+
+bool selects(causes c, const struct val *selector, const struct val *labels)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct selector *s = selector_of_tree(c->arena, selector, &err);
+    return s && selector_matches_labels(s, labels);
+}

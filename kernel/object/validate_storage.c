@@ -1,0 +1,237 @@
+/* validate_storage.c - PersistentVolumes, claims on them, classes of them. */
+#include "base/quantity.h"
+#include "object/validate.h"
+
+static const char *const access_modes[] = { "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL };
+static const char *const volume_modes[] = { "Block", "Filesystem", NULL };
+
+/* --- volumes --- */
+
+static void check_access(causes c, const struct path *p, const struct val *list)
+{
+    bool pod_only = false, other = false;
+    if (!list || !list->n)
+        say_required(c, p, NULL);
+    LIST_EACH (m, at, list) {
+        bool known = check_choice(c, p, val_str(m), access_modes), single = str_is(val_str(m), "ReadWriteOncePod");
+        pod_only |= single;
+        other |= known && !single;
+    }
+    if (pod_only && other)
+        say_forbidden(c, p, "may not use ReadWriteOncePod with other access modes");
+}
+
+static void check_capacity(causes c, const struct path *p, const struct val *v)
+{
+    struct quantity q;
+    if (!v || !v->n)
+        say_required(c, p, NULL);
+    if (!json_get(v, STR("storage")) || v->n > 1) {
+        _cleanup_buf_ struct buf b = BUF_INIT(4096);
+        if (v)
+            json_write(&b, v);
+        object_cause_add(c, "FieldValueNotSupported", path_text(c->arena, p), "Unsupported value: %s: supported values: \"storage\"", v ? b.at : "null");
+    }
+    if (!val_is(v, VAL_OBJ))
+        return;
+    val_each(x, v) {
+        if (!quantity_parse(val_str(x), &q))
+            continue;
+        if (q.nano < 0)
+            say_invalid_int(c, KEY(p, val_key(x)), quantity_value(q), "must be a valid resource quantity");
+        if (q.nano <= 0)
+            say_invalid(c, KEY(p, val_key(x)), val_str(x), "must be greater than zero");
+    }
+}
+
+static void check_host_path(causes c, const struct path *p, const struct val *v)
+{
+    static const char *const types[] = { "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL };
+    struct str path = json_str(v, "path"), rest = path;
+    if (!check_required_str(c, IN(p, "path"), path))
+        return;
+    while (rest.at)
+        if (str_is(str_cut(&rest, '/'), "..")) {
+            say_invalid(c, IN(p, "path"), path, "must not contain '..'");
+            break;
+        }
+    if (json_get(v, STR("type")))
+        check_choice(c, IN(p, "type"), json_str(v, "type"), types);
+}
+
+static void check_needed(causes c, const struct path *p, const struct val *v, const char *members)
+{
+    struct str rest = str_of(members);
+    while (rest.at) {
+        const char *member = arena_dup(c->arena, str_cut(&rest, ','));
+        if (member)
+            check_required_str(c, IN(p, member), json_str(v, member));
+    }
+}
+
+static const struct {
+    const char *member, *shown, *needed;
+} sources[] = {
+    { "hostPath", "hostPath", NULL }, { "gcePersistentDisk", "persistentDisk", "pdName" }, { "awsElasticBlockStore", "awsElasticBlockStore", "volumeID" },
+    { "glusterfs", "glusterfs", "endpoints,path" }, { "flocker", "flocker", NULL }, { "nfs", "nfs", "server,path" }, { "rbd", "rbd", "image" },
+    { "quobyte", "quobyte", "registry,volume" }, { "cephfs", "cephfs", NULL }, { "iscsi", "iscsi", "targetPortal,iqn" }, { "cinder", "cinder", "volumeID" },
+    { "fc", "fc", NULL }, { "flexVolume", "flexVolume", "driver" }, { "azureFile", "azureFile", "secretName,shareName" },
+    { "vsphereVolume", "vsphereVolume", "volumePath" }, { "photonPersistentDisk", "photonPersistentDisk", "pdID" },
+    { "portworxVolume", "portworxVolume", "volumeID" }, { "azureDisk", "azureDisk", "diskName,diskURI" }, { "scaleIO", "scaleIO", "gateway,system" },
+    { "local", "local", "path" }, { "storageos", "storageos", "volumeName" }, { "csi", "csi", "driver,volumeHandle" },
+};
+
+static void check_source(causes c, const struct path *p, const struct val *spec)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct val *v = json_get(spec, str_of(sources[i].member));
+        const struct path *here = IN(p, sources[i].shown);
+        if (!v)
+            continue;
+        if (n++)
+            say_forbidden(c, IN(p, sources[i].member), "may not specify more than 1 volume type");
+        else if (i == 0)
+            check_host_path(c, here, v);
+        else if (sources[i].needed)
+            check_needed(c, here, v, sources[i].needed);
+    }
+    if (!n)
+        say_required(c, p, "must specify a volume type");
+    if (json_get(spec, STR("local")) && !json_path(spec, "nodeAffinity.required"))
+        say_required(c, IN(p, "nodeAffinity"), "Local volume requires node affinity");
+}
+
+static void check_volume_kept(causes c, const struct val *spec, const struct val *was)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        struct val *x = json_get(spec, str_of(sources[i].member)), *y = json_get(was, str_of(sources[i].member));
+        if ((x || y) && !val_equal(x, y)) {
+            say_forbidden(c, IN(IN(NULL, "spec"), "persistentvolumesource"), "spec.persistentvolumesource is immutable after creation");
+            break;
+        }
+    }
+    check_immutable(c, NULL, spec, was, "volumeMode");
+    if (json_get(was, STR("nodeAffinity")))
+        check_immutable(c, NULL, spec, was, "nodeAffinity");
+}
+
+KIND_RULES(kind_volume)
+{
+    static const char *const policies[] = { "Delete", "Recycle", "Retain", NULL };
+    const struct path *p = IN(NULL, "spec");
+    struct val *spec = json_get(v, STR("spec")), *affinity = json_get(spec, STR("nodeAffinity"));
+    struct str policy = json_str(spec, "persistentVolumeReclaimPolicy"), class = json_str(spec, "storageClassName");
+    check_access(c, IN(p, "accessModes"), json_get(spec, STR("accessModes")));
+    check_capacity(c, IN(p, "capacity"), json_get(spec, STR("capacity")));
+    if (policy.len)
+        check_choice(c, IN(p, "persistentVolumeReclaimPolicy"), policy, policies);
+    if (affinity && !json_get(affinity, STR("required")))
+        say_required(c, IN(IN(p, "nodeAffinity"), "required"), "must specify required node constraints");
+    else if (affinity)
+        check_node_selector(c, IN(IN(p, "nodeAffinity"), "required"), json_get(affinity, STR("required")));
+    check_source(c, p, spec);
+    if (str_is(json_str(spec, "hostPath.path"), "/") && str_is(policy, "Recycle"))
+        say_forbidden(c, IN(p, "persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'");
+    if (class.len)
+        check_name(c, IN(p, "storageClassName"), class, G_SUBDOMAIN);
+    if (json_get(spec, STR("volumeMode")))
+        check_choice(c, IN(p, "volumeMode"), json_str(spec, "volumeMode"), volume_modes);
+    if (old)
+        check_volume_kept(c, spec, json_get(old, STR("spec")));
+}
+
+/* --- claims --- */
+
+static void check_claim_kept(causes c, const struct val *spec, const struct val *was, const struct val *old)
+{
+    struct val *x = val_copy(c->arena, spec), *y = val_copy(c->arena, was);
+    struct val *size = json_path(spec, "resources.requests.storage"), *old_size = json_path(was, "resources.requests.storage");
+    struct quantity now, before;
+    bool bound = str_is(json_str(old, "status.phase"), "Bound");
+    if (!json_str(was, "volumeName").len)
+        json_del(x, STR("volumeName"));
+    if (bound && json_path(x, "resources.requests") && old_size)
+        json_set(c->arena, json_path(x, "resources.requests"), STR("storage"), val_copy(c->arena, old_size));
+    json_del(x, STR("volumeAttributesClassName"));
+    json_del(y, STR("volumeAttributesClassName"));
+    if (!json_get(was, STR("storageClassName")))
+        json_del(x, STR("storageClassName"));
+    if (!val_equal(x, y))
+        say_forbidden(c, IN(NULL, "spec"), "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+    if (size && old_size && quantity_parse(val_str(size), &now) && quantity_parse(val_str(old_size), &before) && quantity_cmp(now, before) < 0 && bound)
+        say_forbidden(c, IN(IN(IN(NULL, "spec"), "resources"), "requests.storage"), "field can not be less than status.capacity");
+    check_immutable(c, NULL, spec, was, "volumeMode");
+}
+
+KIND_RULES(kind_claim)
+{
+    struct val *spec = json_get(v, STR("spec"));
+    check_claim_spec(c, IN(NULL, "spec"), spec);
+    if (old)
+        check_claim_kept(c, spec, json_get(old, STR("spec")), old);
+}
+
+/* --- classes --- */
+
+static void check_topologies(causes c, const struct path *p, const struct val *list)
+{
+    LIST_EACH (t, at, list) {
+        struct val *expressions = json_get(t, STR("matchLabelExpressions"));
+        LIST_EACH (e, et, expressions) {
+            const struct path *here = ITEM(IN(ITEM(p, at.i), "matchLabelExpressions"), et.i);
+            struct val *values = json_get(e, STR("values"));
+            if (!values || !values->n)
+                say_required(c, IN(here, "values"), NULL);
+            LIST_EACH (x, xt, values)
+                for (const struct val *o = values->first; o != x; o = o->next)
+                    if (val_equal(o, x)) {
+                        say_duplicate(c, ITEM(IN(here, "values"), xt.i), val_str(x));
+                        break;
+                    }
+            check_name(c, IN(here, "key"), json_str(e, "key"), G_QUALIFIED);
+            for (const struct val *o = expressions->first; o != e; o = o->next)
+                if (str_eq(json_str(o, "key"), json_str(e, "key"))) {
+                    say_duplicate(c, IN(here, "key"), json_str(e, "key"));
+                    break;
+                }
+        }
+        for (const struct val *o = list->first; o != t; o = o->next)
+            if (val_equal(o, t)) {
+                say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
+                break;
+            }
+    }
+}
+
+KIND_RULES(kind_storage_class)
+{
+    static const char *const policies[] = { "Delete", "Retain", NULL }, *const modes[] = { "Immediate", "WaitForFirstConsumer", NULL };
+    static const char *const fixed[] = { "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode" };
+    struct str provisioner = json_str(v, "provisioner");
+    struct val *mode = json_get(v, STR("volumeBindingMode")), *parameters = json_get(v, STR("parameters"));
+    for (int i = 0; old && i < 4; i++)
+        check_immutable(c, NULL, v, old, fixed[i]);
+    if (old)
+        return;
+    if (check_required_str(c, IN(NULL, "provisioner"), provisioner)) {
+        const char *texts[6];
+        char *low = arena_dup(c->arena, provisioner);
+        for (char *s = low; s && *s; s++)
+            *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
+        unsigned n = low ? name_errors(c->arena, str_of(low), G_QUALIFIED, texts, 6) : 0;
+        for (unsigned i = 0; i < n; i++)
+            say_invalid(c, IN(NULL, "provisioner"), str_of(low), texts[i]);
+    }
+    if (val_is(parameters, VAL_OBJ))
+        val_each(x, parameters)
+            if (!x->key_len)
+                say_invalid(c, IN(NULL, "parameters"), STR(""), "field can not be empty.");
+    if (json_str(v, "reclaimPolicy").len)
+        check_choice(c, IN(NULL, "reclaimPolicy"), json_str(v, "reclaimPolicy"), policies);
+    if (!mode)
+        say_required(c, IN(NULL, "volumeBindingMode"), NULL);
+    else
+        check_choice(c, IN(NULL, "volumeBindingMode"), val_str(mode), modes);
+    check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
+}
