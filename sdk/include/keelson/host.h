@@ -42,6 +42,8 @@ struct kl_host_env {
 /* Objects of the cluster. In a server's process this is the store, in a node's process a mirror of the API: the
  * answers are the same. Objects are compact JSON as the API would give them, apiVersion and kind included.
  * All functions are [any]; on the loop they never block; elsewhere they wait for the host (a write: until durable).
+ * In a node's process the loop reads only what some controller watches (else KL_UNAVAILABLE: it is held from then on) and writes
+ * nothing (KL_UNSUPPORTED): a controller that writes there has KL_CONTROLLER_BLOCKING.
  * Resources are named "group/plural" ("/pods", "apps/deployments"); ns is "" for cluster scope.
  *
  * Own writes are seen by own reads at once. A write is validated, defaulted and admitted like one over the API.

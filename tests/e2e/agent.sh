@@ -1,0 +1,214 @@
+#!/bin/sh
+# A server and a node's agent as two processes, in two network namespaces: credentials, pods, logs, exec and port-forward over the node's own port,
+# what a node may not do, kill -9 of either side, a server that is away for a while. No container dies of any of it.
+# usage: agent.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
+set -u
+build=$(cd "$1" && pwd)
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+for tool in kubectl crun conmon busybox ip unshare nsenter curl openssl; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+[ "$(id -u)" = 0 ] || {
+    echo "skipped: needs root"
+    exit 0
+}
+[ "${2:-}" = inside ] || exec unshare -n -m --propagation private sh "$self" "$build" inside
+
+dir=$(mktemp -d /tmp/keelson-agent.XXXXXX)
+export HOME="$dir"
+bad=0
+server=
+agent=
+# The server has this namespace; the node has another one behind a link.
+ip link set lo up
+net="kl-agent-$$"
+mkdir -p /run/netns 2>/dev/null
+mount -t tmpfs tmpfs /run/netns
+ip netns add "$net"
+ip link add e0 type veth peer name e1 netns "$net"
+ip addr add 192.168.77.1/24 dev e0
+ip link set e0 up
+ip -n "$net" addr add 192.168.77.2/24 dev e1
+ip -n "$net" link set e1 up
+ip -n "$net" link set lo up
+if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
+    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
+fi
+k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
+finish() {
+    for p in $agent $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done
+    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
+    sleep 0.3
+    ip netns del "$net" 2>/dev/null
+    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
+    rm -rf "$dir"
+}
+trap finish EXIT
+ok() { echo "ok: $1"; }
+fail() {
+    echo "FAILED: $1"
+    [ $# -gt 1 ] && echo "  $2"
+    bad=1
+}
+is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
+has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
+# until WHAT SECONDS COMMAND...: it succeeds in time.
+until_true() {
+    what=$1 tries=$(($2 * 5))
+    shift 2
+    for _ in $(seq $tries); do
+        "$@" >/dev/null 2>&1 && {
+            ok "$what"
+            return 0
+        }
+        sleep 0.2
+    done
+    fail "$what" "$(tail -3 "$dir/agent.log")"
+    return 1
+}
+start_server() {
+    "$build/keelson" server --state-dir "$dir/state" --address 192.168.77.1 --port 6443 --kubeconfig "$dir/kc" >>"$dir/server.log" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+        [ -s "$dir/kc" ] && k get --raw /readyz >/dev/null && return 0
+        sleep 0.1
+    done
+    echo "the server did not start:"
+    cat "$dir/server.log"
+    exit 1
+}
+start_agent() {
+    nsenter --net="/run/netns/$net" "$build/keelson" agent --state-dir "$dir/node" --run-dir "$dir/run" --log-dir "$dir/log" --kubeconfig "$dir/n1.kc" \
+        --node-address 192.168.77.2 >>"$dir/agent.log" 2>&1 &
+    agent=$!
+}
+ready() { [ "$(k get node n1 -o "jsonpath={.status.conditions[?(@.type=='Ready')].status}")" = True ]; }
+pod_is() { k get pod "$1" -o "jsonpath=$2" | grep -qF "$3"; }
+started_at() { k get pod "$1" -o 'jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}'; }
+lines() { wc -l <"$dir/count" 2>/dev/null || echo 0; }
+
+"$build/keelson" image --dir "$dir/node/images" build --busybox localhost/busybox:e2e >/dev/null || exit 1
+start_server
+
+# --- credentials ---
+"$build/keelson" pki node 'no/name' --state-dir "$dir/state" --kubeconfig "$dir/kc" 2>/dev/null
+is "a name that is none is wrong use" 2 $?
+"$build/keelson" pki node n1 --state-dir "$dir/state" --kubeconfig "$dir/kc" --out "$dir/n1.kc"
+is "pki node" 0 $?
+is "only its owner reads it" 600 "$(stat -c %a "$dir/n1.kc")"
+"$build/keelson" agent --state-dir "$dir/x" --run-dir "$dir/x" --log-dir "$dir/x" --kubeconfig "$dir/kc" 2>"$dir/err"
+is "an administrator is no node" 2 $?
+has "and the reason is said" "certificate is no node's" "$(cat "$dir/err")"
+start_agent
+until_true "the node becomes ready" 20 ready
+n() { timeout 20 kubectl --kubeconfig "$dir/n1.kc" "$@" 2>&1; }
+
+# --- pods, through the node's own port ---
+cat >"$dir/all.yaml" <<END
+apiVersion: v1
+kind: Secret
+metadata: {name: used}
+stringData: {word: swordfish}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: unused}
+stringData: {word: herring}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: page}
+data: {index.html: "hello from a node"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+  - {name: c, image: localhost/busybox:e2e, command: [sh, -c, "echo begun; echo \$WORD; while true; do echo tick >>/shared/count; sleep 0.2; done & exec httpd -f -p 8080 -h /www"],
+     env: [{name: WORD, valueFrom: {secretKeyRef: {name: used, key: word}}}],
+     volumeMounts: [{name: www, mountPath: /www}, {name: shared, mountPath: /shared}]}
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: www, configMap: {name: page}}, {name: shared, hostPath: {path: $dir}}]
+END
+: >"$dir/count"
+k apply -f "$dir/all.yaml" >/dev/null
+until_true "a pod runs" 30 pod_is web '{.status.conditions[?(@.type=="Ready")].status}' True
+has "logs" swordfish "$(k logs web)"
+has "exec" "hello from a node" "$(k exec web -- cat /www/index.html)"
+has "exec takes input" "and out" "$(echo and out | k exec -i web -- cat)"
+k exec web -- sh -c 'exit 7' >/dev/null
+is "exec tells the exit status" 7 $?
+k port-forward pod/web 18080:8080 >"$dir/pf" 2>&1 &
+pf=$!
+until_true "port-forward" 10 sh -c "curl -s http://127.0.0.1:18080/index.html | grep -q 'hello from a node'"
+kill $pf
+wait $pf 2>/dev/null
+has "the node's port through the API" '"name":"web"' "$(k get --raw /api/v1/nodes/n1/proxy/pods)"
+has "figures" usageCoreNanoSeconds "$(k get --raw /api/v1/nodes/n1/proxy/stats/summary)"
+has "what is held" '"state":"watching"' "$(k get --raw /api/v1/nodes/n1/proxy/debug/mirror)"
+is "nobody else gets an answer there" 401 "$(curl -sk -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
+sed -n 's/.*client-certificate-data: //p' "$dir/kc" | base64 -d >"$dir/admin.crt"
+sed -n 's/.*client-key-data: //p' "$dir/kc" | base64 -d >"$dir/admin.key"
+is "not even an administrator" 403 "$(curl -sk --cert "$dir/admin.crt" --key "$dir/admin.key" -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
+has "the node's certificate is that of its name" "DNS:n1" "$(echo | openssl s_client -connect 192.168.77.2:10250 2>/dev/null | openssl x509 -noout -ext subjectAltName)"
+
+# --- what a node may and may not do ---
+has "a secret that its pod uses" secret/used "$(n get secret used -o name)"
+has "no other secret" "forbidden" "$(n get secret unused -o name)"
+has "no list of them" "forbidden" "$(n get secrets -o name)"
+has "no other node" "not allowed to make or change another node" "$(echo '{"apiVersion":"v1","kind":"Node","metadata":{"name":"other"}}' | n create -f -)"
+has "no pod of its own making" "not allowed" "$(n run mine --image=x --overrides='{"spec":{"nodeName":"n1"}}')"
+has "no workload" "forbidden" "$(n create deployment x --image=x)"
+
+# --- kill -9 of the server ---
+before=$(started_at web)
+kill -9 $server
+wait $server 2>/dev/null
+c1=$(lines)
+sleep 3
+[ "$(lines)" -gt "$c1" ] && ok "the pod works on without a server" || fail "the pod works on without a server"
+start_server
+until_true "the agent finds the server again" 40 sh -c "kubectl --kubeconfig $dir/kc get --raw /api/v1/nodes/n1/proxy/debug/mirror | grep -q '\"state\":\"watching\"'"
+k run second --image=localhost/busybox:e2e --restart=Never --command -- sh -c 'echo again; sleep 1000' >/dev/null
+until_true "and runs what is new" 30 pod_is second '{.status.phase}' Running
+is "the pod was not touched" "$before" "$(started_at web)"
+
+# --- kill -9 of the agent ---
+kill -9 $agent
+wait $agent 2>/dev/null
+c1=$(lines)
+sleep 1
+[ "$(lines)" -gt "$c1" ] && ok "the pod works on without an agent" || fail "the pod works on without an agent"
+k delete pod second --grace-period=1 --wait=false >/dev/null
+start_agent
+until_true "a pod deleted meanwhile goes" 40 sh -c "! kubectl --kubeconfig $dir/kc get pod second"
+until_true "logs after the restart" 20 sh -c "kubectl --kubeconfig $dir/kc logs web | grep -q swordfish"
+is "the pod was adopted" "$before" "$(started_at web)"
+
+# --- a server that is away, and an agent that starts meanwhile ---
+kill $server
+wait $server 2>/dev/null
+kill $agent
+wait $agent 2>/dev/null
+c1=$(lines)
+start_agent
+sleep 4
+[ "$(lines)" -gt "$c1" ] && ok "an agent without a server leaves pods alone" || fail "an agent without a server leaves pods alone"
+kill -0 $agent 2>/dev/null && ok "and waits for it" || fail "and waits for it" "$(tail -3 "$dir/agent.log")"
+start_server
+until_true "then it works" 60 sh -c "kubectl --kubeconfig $dir/kc exec web -- true"
+is "the pod is the same" "$before" "$(started_at web)"
+until_true "the node is ready" 30 ready
+
+k delete pod web --wait=false >/dev/null
+until_true "a deleted pod goes" 30 sh -c "! kubectl --kubeconfig $dir/kc get pod web"
+kill $agent
+wait $agent
+is "the agent ends well" 0 $?
+agent=
+[ $bad = 0 ] || tail -40 "$dir/agent.log"
+exit $bad
