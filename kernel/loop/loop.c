@@ -33,6 +33,7 @@ struct loop_fd {
 
 struct signal_watch {
     uv_signal_t handle;
+    struct loop *loop;
     loop_fn fn;
     void *ctx;
 };
@@ -453,6 +454,7 @@ static void on_signal(uv_signal_t *h, int signum)
 {
     struct signal_watch *w = h->data;
     (void)signum;
+    update_now(w->loop);
     w->fn(w->ctx);
 }
 
@@ -463,6 +465,7 @@ int loop_signal(struct loop *l, int signum, loop_fn fn, void *ctx)
     struct signal_watch *w = &l->uv->signals[signum];
     if (!w->fn && uv_signal_init(&l->uv->loop, &w->handle) < 0)
         return -1;
+    w->loop = l;
     w->fn = fn;
     w->ctx = ctx;
     w->handle.data = w;
