@@ -43,7 +43,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "keelson: unknown command '%s'\n", argv[1]);
+    const char *known[sizeof commands / sizeof *commands + 1] = { NULL };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        known[i] = commands[i].name;
+    cli_known("", argv[1], known);
     usage(stderr);
     return 2;
 }

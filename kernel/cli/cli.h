@@ -19,6 +19,8 @@ int cmd_version(int argc, char **argv);
 
 /* --name value or --name=value; *value points into argv. 1 taken, 0 another argument, 2 wrong use (said already). */
 int cli_option(int argc, char **argv, int *i, const char *name, const char **value);
+/* 0 when word is one of known (NULL-terminated) or NULL; else 2, said with the nearest one. command "": of the program itself. */
+int cli_known(const char *command, const char *word, const char *const *known);
 /* "keelson: text" on standard error; returns status. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "cli/cli.h"
 #include "image/image.h"
 
 #define DEFAULT_DIR "/var/lib/keelson/images"
@@ -65,6 +66,7 @@ static int parse(int argc, char **argv, struct options *o)
         { "help", no_argument, NULL, 'h' },           { NULL, 0, NULL, 0 },
     };
     bool fits = true;
+    opterr = 0;                         /* the words are ours */
     optind = 0;
     for (int c; (c = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
         switch (c) {
@@ -192,7 +194,7 @@ int cmd_image(int argc, char **argv)
         return 0;
     }
     if (rc < 0)
-        return wrong_use("an option is not understood", "");
+        return wrong_use("an option is not understood: ", optind > 0 && optind <= argc ? argv[optind - 1] : "");
     const char *name = optind < argc ? argv[optind++] : "";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(name, commands[i].name) != 0)
@@ -205,5 +207,8 @@ int cmd_image(int argc, char **argv)
         image_store_close(s);
         return rc;
     }
-    return wrong_use(*name ? "unknown command " : "a command is missing", name);
+    static const char *const known[] = { "build", "import", "list", "inspect", "remove", NULL };
+    if (*name && cli_known("image", name, known))
+        fputs(usage_text, stderr);
+    return *name ? 2 : wrong_use("a command is missing", "");
 }

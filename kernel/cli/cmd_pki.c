@@ -102,6 +102,8 @@ int cmd_pki(int argc, char **argv)
         return 0;
     }
     if (argc < 3 || strcmp(argv[1], "node") != 0 || name[0] == '-') {
+        static const char *const known[] = { "node", NULL };
+        cli_known("pki", argc > 1 ? argv[1] : NULL, known);
         fputs(usage_text, stderr);
         return 2;
     }

@@ -111,11 +111,16 @@ int cmd_plugin(int argc, char **argv)
         return 0;
     }
     if (argc >= 2 && strcmp(argv[1], "inspect") == 0) {
+        if (argc == 3 && strcmp(argv[2], "--help") == 0) {
+            fputs(usage_text, stdout);
+            return 0;
+        }
         bool calls = argc > 2 && strcmp(argv[2], "--calls") == 0;
         if (argc == 3 + calls && argv[2 + calls][0] != '-')
             return inspect(argv[2 + calls], calls);
     }
-    if (argc < 2 || (strcmp(argv[1], "list") != 0 && strcmp(argv[1], "status") != 0)) {
+    static const char *const known[] = { "inspect", "list", "status", NULL };
+    if (argc < 2 || cli_known("plugin", argv[1], known) || strcmp(argv[1], "inspect") == 0) {
         fputs(usage_text, stderr);
         return 2;
     }

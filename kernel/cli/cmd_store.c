@@ -53,6 +53,8 @@ int cmd_store(int argc, char **argv)
     bool check = argc >= 2 && strcmp(argv[1], "check") == 0, repair = argc >= 2 && strcmp(argv[1], "repair") == 0;
     if (!check && !repair) {
         bool help = argc >= 2 && strcmp(argv[1], "--help") == 0;
+        static const char *const known[] = { "check", "repair", "--help", NULL };
+        cli_known("store", argc >= 2 ? argv[1] : NULL, known);
         fputs(usage_text, help ? stdout : stderr);
         return help ? 0 : 2;
     }

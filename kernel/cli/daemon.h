@@ -24,6 +24,8 @@ struct options {
 
 /* Reads arguments and configuration. 0, or the exit status (said already). */
 int options_read(struct options *o, const char *command, int argc, char **argv);
+/* values.c: 0, or 2 (said already: where is '...', must be ...). value NULL: not given. */
+int options_check_value(const char *flag, const char *value, const char *where);
 /* Value of $(NAME) in the configuration. */
 const char *options_variable(void *ctx, struct str name);
 

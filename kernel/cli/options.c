@@ -58,6 +58,7 @@ static int usage(const char *command)
 static int read_arguments(struct options *o, const char *command, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
+        struct str rest = str_of(argv[i]), flag = str_cut(&rest, '=');
         int rc = 0;
         if (strcmp(argv[i], "--help") == 0) {
             o->help = true;
@@ -66,7 +67,7 @@ static int read_arguments(struct options *o, const char *command, int argc, char
         for (size_t k = 0; k < N_ROWS && rc == 0; k++)
             rc = cli_option(argc, argv, &i, rows[k].flag, slot(o, k));
         if (rc == 0) {
-            const char *near = conf_nearest(str_of(argv[i]), &rows[0].flag, N_ROWS, sizeof *rows);
+            const char *near = conf_nearest(flag, &rows[0].flag, N_ROWS, sizeof *rows);
             cli_fail(2, "%s: unknown argument '%s'%s%s%s", command, argv[i], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }
         if (rc != 1)
@@ -121,16 +122,22 @@ static int check_groups(struct options *o, struct kl_err *err)
     return rc;
 }
 
-static void take_configured(struct options *o)
+/* What the command line says, else the files, else the fallback; each checked where it stands. */
+static int take_configured(struct options *o)
 {
+    int rc = 0;
     for (size_t i = 0; i < N_ROWS; i++) {
         struct val *v = rows[i].group ? json_get(json_get(o->tree, str_of(rows[i].group)), str_of(rows[i].key)) : NULL;
         const char **at = slot(o, i);
+        const char *where = *at || !v ? rows[i].flag : arena_printf(o->arena, "%s: '%s'", conf_where(o->arena, v), rows[i].key);
         if (!*at && v)
             *at = v->type == VAL_INT ? arena_printf(o->arena, "%lld", (long long)v->i) : v->s;
         if (!*at)
             *at = rows[i].fallback;
+        if (rc == 0)
+            rc = options_check_value(rows[i].flag, *at, where);
     }
+    return rc;
 }
 
 /* --store X: of the instances whose plugin is store-*, that one and no other. */
@@ -152,16 +159,9 @@ static int choose_store(struct options *o)
     return found ? 0 : cli_fail(2, "--store is '%s', and the configuration has no instance of the plugin '%s'", o->store, wanted);
 }
 
-static int check_values(struct options *o, const char *command)
+static int derive_values(struct options *o, const char *command)
 {
-    int64_t port, node_port;
-    if (!str_int(str_of(o->port), &port) || port < 0 || port > 65535)
-        return cli_fail(2, "%s: --port is '%s', must be 0..65535", command, o->port);
-    if (!str_int(str_of(o->node_port), &node_port) || node_port < 1 || node_port > 65535)
-        return cli_fail(2, "%s: --node-port is '%s', must be 1..65535", command, o->node_port);
-    if (sscanf(o->node_ports, "%d-%d", &o->node_port_first, &o->node_port_last) != 2 || o->node_port_first < 1 ||
-        o->node_port_last > 65535 || o->node_port_last < o->node_port_first)
-        return cli_fail(2, "%s: --node-ports is '%s', must be two ports such as 30000-32767", command, o->node_ports);
+    sscanf(o->node_ports, "%d-%d", &o->node_port_first, &o->node_port_last);
     if (!o->node || !o->node[0]) {
         if (gethostname(o->hostname, sizeof o->hostname - 1) < 0 || !o->hostname[0])
             return cli_fail(1, "%s: this machine has no host name; give --node-name", command);
@@ -170,7 +170,7 @@ static int check_values(struct options *o, const char *command)
         o->node = o->hostname;
     }
     snprintf(o->ca, sizeof o->ca, "%s/pki/ca.crt", o->state);
-    snprintf(o->port_text, sizeof o->port_text, "%lld", (long long)port);
+    snprintf(o->port_text, sizeof o->port_text, "%s", o->port);
     if (o->kubeconfig)
         snprintf(o->kubeconfig_path, PATH_MAX, "%s", o->kubeconfig);
     else
@@ -192,13 +192,16 @@ int options_read(struct options *o, const char *command, int argc, char **argv)
     if (conf_load(o->arena, o->config_path, &o->tree, &err) < 0 || check_groups(o, &err) < 0)
         return cli_fail(2, "%s", err.msg);
     rc = choose_store(o);
-    take_configured(o);
-    return rc ? rc : check_values(o, command);
+    if (rc == 0)
+        rc = take_configured(o);
+    return rc ? rc : derive_values(o, command);
 }
 
 const char *options_variable(void *ctx, struct str name)
 {
     struct options *o = ctx;
+    if (!name.len)
+        return "state run log address port node node_address node_port service_cidr cluster_cidr cluster_domain ca";
     const struct {
         const char *name, *value;
     } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "port", o->port_text },

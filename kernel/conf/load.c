@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "conf/scan.h"
 
 #define CONF_MARK 0x40u                 /* val.flags: a struct conf_val */
 
@@ -86,9 +87,27 @@ static struct val *convert(struct arena *a, const config_setting_t *s, const cha
     return v;
 }
 
+/* A file that cannot be read is told by libconfig's own attempt. */
+static int scan_file(const char *path, struct kl_err *err)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(16 << 20);
+    _cleanup_file_ FILE *f = fopen(path, "re");
+    for (size_t n = 1; f && n > 0;) {
+        char *room = buf_room(&text, 65536);
+        n = room ? fread(room, 1, 65536, f) : 0;
+        text.len += n;
+    }
+    if (text.failed)
+        return kl_err_set(err, KL_INVALID, "configuration file '%s' is larger than 16 MiB", path);
+    return conf_scan(path, buf_str(&text), err);
+}
+
 static int read_file(struct arena *a, const char *path, struct val **ret, struct kl_err *err)
 {
     config_t c;
+    int scanned = scan_file(path, err);
+    if (scanned < 0)
+        return scanned;
     config_init(&c);
     if (!config_read_file(&c, path)) {
         const char *file = config_error_file(&c) ? config_error_file(&c) : path;
@@ -182,7 +201,7 @@ static unsigned distance(struct str a, struct str b)
 const char *conf_nearest(struct str name, const char *const *first, unsigned n, size_t stride)
 {
     const char *near = NULL;
-    unsigned best = 4;
+    unsigned best = (unsigned)(name.len < 6 ? name.len / 3 + 2 : 4);       /* three slips, fewer in short names */
     for (unsigned i = 0; i < n; i++) {
         const char *one = *(const char *const *)(const void *)((const char *)first + i * stride);
         unsigned d = distance(name, str_of(one));

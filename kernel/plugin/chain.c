@@ -27,8 +27,10 @@ static int read_chain(struct plugin_host *h, const char *key, const char *iface,
     val_each(v, list) {
         struct plugin_instance *i = by_name(h, iface, val_str(v));
         if (!i)
-            return kl_err_set(err, KL_INVALID, "%s: chain '%s' names '" STR_FMT "', which is no instance of %s", conf_where(h->arena, v), key,
-                              STR_ARG(val_str(v)), iface);
+            return host_missing_link(h, key, iface, v, err);
+        for (unsigned k = 0; k < c->n; k++)
+            if (c->at[k] == i)
+                return kl_err_set(err, KL_INVALID, "%s: chain '%s' names '%s' twice", conf_where(h->arena, v), key, i->name);
         if (c->n < HOST_INSTANCES_MAX)
             c->at[c->n++] = i;
     }

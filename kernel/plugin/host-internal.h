@@ -32,6 +32,14 @@ int host_read_manifest(struct plugin_host *h, struct kl_err *err);
 const void *host_service(const struct kl_host *host, const char *id);
 bool host_offers(const struct plugin_host *h, const char *id);
 void host_log(const struct kl_host *h, int32_t level, const char *line);
+bool host_knows(const char *id);        /* a service of the host, here or in another process */
+/* check.c: mistakes with file and line. */
+int host_check_entry(struct plugin_host *h, const struct val *entry, const char *file, struct kl_err *err);
+int host_check_providers(struct plugin_host *h, const struct val *entry, const struct kl_plugin *p, struct kl_err *err);
+int host_check_cycles(struct plugin_host *h, struct kl_err *err);
+int host_check_needs(struct plugin_host *h, struct kl_err *err);
+/* A chain's item that is no instance of its interface: says so. */
+int host_missing_link(struct plugin_host *h, const char *chain, const char *iface, const struct val *item, struct kl_err *err);
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 

@@ -10,6 +10,22 @@
 
 #define OPEN_NS (30 * NS_PER_S)
 
+/* Every setting is right before anything is opened. */
+static int check_settings(struct plugin_host *h, struct kl_err *err)
+{
+    int rc = 0;
+    for (unsigned k = 0; k < h->n && rc == 0; k++) {
+        struct plugin_instance *i = h->at[k];
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        void *conf;
+        if (!a)
+            return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        if (i->plugin && i->roles & h->conf.roles)
+            rc = conf_bind(a, i->plugin, i->settings, conf_where(h->arena, i->entry), &conf, err);
+    }
+    return rc;
+}
+
 int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, struct kl_err *err)
 {
     struct plugin_host *h = mem_alloc(sizeof *h);
@@ -19,6 +35,10 @@ int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, 
     }
     h->conf = *c;
     int rc = host_read_manifest(h, err);
+    if (rc == 0)
+        rc = host_check_cycles(h, err);
+    if (rc == 0)
+        rc = check_settings(h, err);
     if (rc == 0 && c->roles & ROLE_SERVER)
         rc = host_read_chains(h, err);
     if (rc < 0) {
@@ -32,16 +52,11 @@ int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, 
 int plugin_host_check(struct plugin_host *h, struct kl_err *err)
 {
     for (unsigned k = 0; k < h->n; k++) {
-        struct plugin_instance *i = h->at[k];
-        _cleanup_arena_ struct arena *a = arena_new(0);
-        void *conf;
-        if (!i->plugin)
+        const struct plugin_instance *i = h->at[k];
+        if (i->state == PLUGIN_REFUSED)
             return kl_err_set(err, KL_INVALID, "%s: %s", conf_where(h->arena, i->entry), i->reason);
-        int rc = conf_bind(a, i->plugin, i->settings, conf_where(h->arena, i->entry), &conf, err);
-        if (rc < 0)
-            return rc;
     }
-    return 0;
+    return host_check_needs(h, err);
 }
 
 void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct objects *o)

@@ -24,14 +24,15 @@ struct plugin_host_conf {
     const struct val *config;           /* tree of conf_load; lives as long as the host */
     const char *plugin_dir;
     unsigned roles;
-    /* Value of $(NAME) in settings and field selectors; NULL: not known. Texts live as long as the host. */
+    /* Value of $(NAME) in settings and field selectors; NULL: not known. Texts live as long as the host.
+     * name empty: the names that are known, with blanks between. */
     const char *(*variable)(void *ctx, struct str name);
     void *ctx;
 };
 
 /* KL_INVALID (with file and line): the configuration is wrong. A bad plugin file is no error here: its instances are REFUSED. */
 int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, struct kl_err *err);
-/* Binds every setting without opening anything: KL_INVALID with file and line. */
+/* What need not stop a start but is a mistake: refused plugins, needs that nobody meets. KL_INVALID with file and line. */
 int plugin_host_check(struct plugin_host *h, struct kl_err *err);
 /* Opens the instances of that interface (NULL: all that are left). Fails when one that is required does not become READY. */
 int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *err);

@@ -67,6 +67,18 @@ static bool elsewhere(const struct plugin_host *h, const struct val *entry, cons
 
 /* --- variables in settings --- */
 
+static int unknown_variable(struct plugin_host *h, const struct val *v, struct str name, struct kl_err *err)
+{
+    const char *names[32], *near = NULL, *all = h->conf.variable ? h->conf.variable(h->conf.ctx, STR("")) : NULL;
+    unsigned n = 0;
+    for (struct str rest = str_of(all); rest.at && n < 32; n++)
+        if (!(names[n] = arena_dup(h->arena, str_cut(&rest, ' '))))
+            break;
+    near = n ? conf_nearest(name, names, n, sizeof *names) : NULL;
+    return kl_err_set(err, KL_INVALID, "%s: '" STR_FMT "' uses the unknown variable $(" STR_FMT ")%s%s%s", conf_where(h->arena, v), STR_ARG(val_key(v)),
+                      STR_ARG(name), near ? "; did you mean $(" : "", near ? near : "", near ? ")?" : "");
+}
+
 static int expand_text(struct plugin_host *h, struct val *v, struct kl_err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(65536);
@@ -80,11 +92,12 @@ static int expand_text(struct plugin_host *h, struct val *v, struct kl_err *err)
         }
         buf_add(&b, rest.at, (size_t)at);
         rest = str_skip(rest, (size_t)at + 2);
+        if (str_find(rest, ')') < 0)
+            return kl_err_set(err, KL_INVALID, "%s: '" STR_FMT "' has a '$(' without its ')'", conf_where(h->arena, v), STR_ARG(val_key(v)));
         struct str name = str_cut(&rest, ')');
         const char *value = h->conf.variable ? h->conf.variable(h->conf.ctx, name) : NULL;
         if (!value)
-            return kl_err_set(err, KL_INVALID, "%s: '" STR_FMT "' uses the unknown variable $(" STR_FMT ")", conf_where(h->arena, v),
-                              STR_ARG(val_key(v)), STR_ARG(name));
+            return unknown_variable(h, v, name, err);
         buf_add_z(&b, value);
     }
     v->s = arena_dup(h->arena, buf_str(&b));
@@ -155,7 +168,8 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
     struct str name = json_str(entry, "name"), provider = json_str(entry, "provider"), on = json_str(entry, "on");
     const struct val *without = json_get(entry, STR("without"));
     struct val *required = json_get(entry, STR("required"));
-    unsigned found = 0;
+    if (host_check_providers(h, entry, p, err) < 0)
+        return -err->code;
     for (uint32_t k = 0; k < p->providers.n; k++) {
         const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, k);
         if ((provider.len && !str_is(provider, v->name)) || listed(without, v->name))
@@ -164,7 +178,6 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
         struct plugin_instance *i = add(h, entry, name.len && only ? name : str_of(v->name), file, err);
         if (!i)
             return -err->code;
-        found++;
         i->plugin = p;
         i->provider = v;
         i->state = PLUGIN_LOADED;
@@ -174,8 +187,6 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
         if (check_name(h, i, err) < 0)
             return -err->code;
     }
-    if (!found && provider.len)
-        return kl_err_set(err, KL_INVALID, "%s: plugin '%s' has no provider '" STR_FMT "'", conf_where(h->arena, entry), p->id, STR_ARG(provider));
     return 0;
 }
 
@@ -234,6 +245,8 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
         return kl_err_set(err, KL_INVALID, "%s: an instance needs 'plugin'", conf_where(h->arena, entry));
     c->entry = entry;
     c->file = file_of(h, json_str(entry, "plugin"));
+    if (c->file && json_bool(entry, "enabled", true) && (rc = host_check_entry(h, entry, c->file, err)) < 0)
+        return rc;
     struct val *settings = json_get(entry, STR("settings"));
     rc = settings ? expand(h, settings, err) : 0;
     return rc == 0 && !c->file ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : rc;

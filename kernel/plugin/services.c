@@ -152,6 +152,14 @@ bool host_offers(const struct plugin_host *h, const char *id)
     return false;
 }
 
+bool host_knows(const char *id)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(services[i].id, id) == 0)
+            return true;
+    return false;
+}
+
 const void *host_service(const struct kl_host *host, const char *id)
 {
     const struct plugin_instance *i = me(host);

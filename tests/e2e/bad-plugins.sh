@@ -36,7 +36,7 @@ done
 echo 'int main;' >"$so/text.so"
 head -c 20000 /dev/zero >"$so/zeros.so"
 for way in crash abort kill exit leave hang spin deep fork daemon fork_crash close undefined abi_table small no_open no_score no_table revision iface \
-    need need_revision need_hidden need_other cycle_a cycle_b open; do
+    need need_revision need_hidden need_other open; do
     plugin "$way" "-DBAD_$(echo "${way%_table}" | tr a-z A-Z | sed 's/^NO$/NO_TABLE/')"
 done
 gcc -shared -fPIC -w -I"$sdk" -DBAD_NAME='"hidden"' -Wl,--version-script=/dev/stdin -o "$so/hidden.so" "$here/bad-plugins/bad.c" <<'EOF'
@@ -197,8 +197,6 @@ state abi REFUSED "is made for plugin ABI 9"
 state nothing REFUSED "cannot be opened"
 state need_revision REFUSED "keelson.host.objects/9"
 state need_other FAILED "it needs 'com.acme.nobody/0', which nobody here provides"
-state cycle_a FAILED "which waits for this one in turn"
-state cycle_b FAILED "which waits for this one in turn"
 state open FAILED "the moon is in the wrong place"
 for f in "$so"/*.so; do
     name=$(basename "$f" .so)
