@@ -161,7 +161,10 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
         return 0;
     }
     if (replace && to.parent && to.parent->type == VAL_ARR) {
-        val_replace(to.value, val_copy(a, value));
+        struct val *now = val_copy(a, value);
+        if (!now)
+            return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        val_replace(to.value, now);
         return 0;
     }
     return insert(a, root, &to, move || copy ? value : val_copy(a, value), path, err);

@@ -252,7 +252,10 @@ static struct val *get_bytes(struct reader *r, struct str s)
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     base64_encode(&b, s);
     struct str text = arena_str(r->arena, buf_str(&b));
-    return text.at && !b.failed ? new_str(r, text) : NULL;
+    if (text.at && !b.failed)
+        return new_str(r, text);
+    kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
+    return NULL;
 }
 
 static struct val *get_one(struct reader *r, const struct schema_type *t, const struct wire *w)
@@ -392,7 +395,7 @@ struct val *object_decode_protobuf(struct arena *a, const struct schema_type *ty
                    STR_ARG(meta[1]));
         return NULL;
     }
-    struct val *v = val_new(a, VAL_OBJ);
+    struct val *v = new_val(&r, VAL_OBJ);
     if (meta[2].len)
         json_set_str(a, v, STR("kind"), meta[2]);
     if (meta[1].len)
@@ -401,5 +404,9 @@ struct val *object_decode_protobuf(struct arena *a, const struct schema_type *ty
         return NULL;
     if (ret_type)
         *ret_type = type;
+    if (arena_exhausted(a)) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
     return object_conform(a, type, v, NULL, err) == 0 ? v : NULL;
 }

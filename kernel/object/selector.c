@@ -253,8 +253,10 @@ struct selector *selector_of_tree(struct arena *a, const struct val *v, struct k
     if (val_is(labels, VAL_OBJ))
         val_each(l, labels) {
             struct requirement *r = add(a, s, val_key(l), OP_IN, 1);
-            if (!r)
+            if (!r) {
+                kl_err_set(err, KL_NO_MEMORY, "out of memory");
                 return NULL;
+            }
             r->values[r->n++] = val_str(l);
         }
     if (val_is(expr, VAL_ARR))

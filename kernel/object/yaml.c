@@ -80,19 +80,40 @@ static bool parse_int(struct str s, int64_t *ret)
     return *end == '\0';
 }
 
+enum plain { PLAIN_TEXT = 0, PLAIN_NULL, PLAIN_TRUE, PLAIN_FALSE, PLAIN_INT, PLAIN_FLOAT };
+
+/* What a scalar without quotes and without a tag is. */
+static enum plain plain_kind(struct str s, int64_t *ret)
+{
+    if (is_one_of(s, "|~|null|Null|NULL"))
+        return PLAIN_NULL;
+    if (is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
+        return PLAIN_TRUE;
+    if (is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
+        return PLAIN_FALSE;
+    if (parse_int(s, ret))
+        return PLAIN_INT;
+    return is_float(s) && s.at[0] != '.' && s.at[0] != '+' && s.at[s.len - 1] != '.' ? PLAIN_FLOAT : PLAIN_TEXT;
+}
+
+static struct val *text_val(struct reader *r, struct str s)
+{
+    struct str copy = arena_str(r->arena, s);
+    return copy.at ? val_of_str(r->arena, copy) : NULL;
+}
+
 static struct val *plain_scalar(struct reader *r, struct str s)
 {
     int64_t i;
-    if (is_one_of(s, "|~|null|Null|NULL"))
-        return val_new(r->arena, VAL_NULL);
-    if (is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
-        return val_of_bool(r->arena, true);
-    if (is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
-        return val_of_bool(r->arena, false);
-    if (parse_int(s, &i))
-        return val_of_int(r->arena, i);
-    struct val *v = val_of_str(r->arena, arena_str(r->arena, s));
-    if (v && is_float(s) && s.at[0] != '.' && s.at[0] != '+' && s.at[s.len - 1] != '.')
+    enum plain kind = plain_kind(s, &i);
+    switch (kind) {
+    case PLAIN_NULL: return val_new(r->arena, VAL_NULL);
+    case PLAIN_TRUE: case PLAIN_FALSE: return val_of_bool(r->arena, kind == PLAIN_TRUE);
+    case PLAIN_INT: return val_of_int(r->arena, i);
+    default: break;
+    }
+    struct val *v = text_val(r, s);
+    if (v && kind == PLAIN_FLOAT)
         v->type = VAL_NUM;
     return v;
 }
@@ -102,7 +123,7 @@ static struct val *scalar(struct reader *r, const yaml_event_t *e)
     struct str s = str_n((const char *)e->data.scalar.value, e->data.scalar.length);
     if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !e->data.scalar.tag)
         return plain_scalar(r, s);
-    return val_of_str(r->arena, arena_str(r->arena, s));
+    return text_val(r, s);
 }
 
 static struct val *value(struct reader *r, yaml_event_t *e);
@@ -200,6 +221,8 @@ struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *e
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.at ? text.at : ""), text.len);
     struct val *v = document(&r);
     yaml_parser_delete(&r.parser);
+    if (!v && !err->code)
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
     return v;
 }
 
@@ -207,12 +230,8 @@ struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *e
 
 static bool reads_back_as_text(struct str s)
 {
-    struct arena *a = arena_new(4096);
-    struct reader r = { .arena = a };
-    struct val *v = a && s.len < 200 ? plain_scalar(&r, s) : NULL;
-    bool text = s.len >= 200 || val_is(v, VAL_STR);
-    arena_free(a);
-    return text;
+    int64_t i;
+    return plain_kind(s, &i) == PLAIN_TEXT;
 }
 
 /* What a text holds, as libyaml's emitter looks at it: which styles may write it. */
