@@ -1,5 +1,6 @@
 /* json_scan.c - see json_scan.h. */
 #include "base/json_scan.h"
+#include "base/plain.h"
 
 static const char *skip_space(const char *p, const char *end)
 {
@@ -8,15 +9,22 @@ static const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* p at the opening quote; returns behind the closing one, or NULL. Strings are short: a loop costs less than memchr. */
+static inline uint64_t string_stops(uint64_t x)
+{
+    return plain_zero(x ^ PLAIN_EACH('"')) | plain_zero(x ^ PLAIN_EACH('\\'));
+}
+
+/* p at the opening quote; returns behind the closing one, or NULL. */
 static const char *skip_string(const char *p, const char *end)
 {
-    for (p++; p < end; p++) {
+    for (p++;;) {
+        PLAIN_SKIP(p, end, string_stops);
+        if (p >= end)
+            return NULL;
         if (*p == '"')
             return p + 1;
-        p += *p == '\\';
+        p += *p == '\\' && end - p > 1 ? 2 : 1;
     }
-    return NULL;
 }
 
 /* 1 a quote, 2 opens, 3 closes, 4 a comma */
@@ -93,21 +101,56 @@ bool json_scan_item(struct str *at, struct str *ret_value)
     return true;
 }
 
+/* Where the value of that member begins; NULL: it is not there. */
+static const char *find_member(const char *p, const char *end, struct str key)
+{
+    p = skip_space(p, end);
+    while (p < end && (*p == '{' || *p == ',')) {
+        p = skip_space(p + 1, end);
+        const char *k = p < end && *p == '"' ? skip_string(p, end) : NULL;
+        if (!k)
+            return NULL;
+        bool found = (size_t)(k - p) - 2 == key.len && memcmp(p + 1, key.at, key.len) == 0;
+        p = skip_space(k, end);
+        if (p >= end || *p != ':')
+            return NULL;
+        p = skip_space(p + 1, end);
+        if (found)
+            return p;
+        p = skip_value(p, end);
+        if (!p)
+            return NULL;
+        p = skip_space(p, end);
+    }
+    return NULL;
+}
+
+static struct str value_at(const char *p, const char *end)
+{
+    const char *v = p ? skip_value(p, end) : NULL;
+    return v ? str_n(p, (size_t)(v - p)) : STR_NONE;
+}
+
 struct str json_scan_member(struct str object, struct str key)
 {
-    struct str k, v;
-    while (json_scan_next(&object, &k, &v))
-        if (str_eq(k, key))
-            return v;
-    return STR_NONE;
+    const char *end = object.at + object.len;
+    return object.len ? value_at(find_member(object.at, end, key), end) : STR_NONE;
+}
+
+/* Goes down without looking where the values on the way end. */
+struct str json_scan_open(struct str object, const char *path)
+{
+    struct str rest = str_of(path);
+    const char *p = object.len ? object.at : NULL, *end = object.at + object.len;
+    while (p && rest.at)
+        p = find_member(p, end, str_cut(&rest, '.'));
+    return p ? str_n(p, (size_t)(end - p)) : STR_NONE;
 }
 
 struct str json_scan_path(struct str object, const char *path)
 {
-    struct str rest = str_of(path);
-    while (rest.at && object.at)
-        object = json_scan_member(object, str_cut(&rest, '.'));
-    return object;
+    struct str from = json_scan_open(object, path);
+    return from.len ? value_at(from.at, from.at + from.len) : STR_NONE;
 }
 
 struct str json_scan_text(struct str v)

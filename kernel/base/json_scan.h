@@ -10,6 +10,9 @@
 struct str json_scan_member(struct str object, struct str key);
 /* By names with dots. */
 struct str json_scan_path(struct str object, const char *path);
+/* The same without looking for the value's end: what begins there and whatever follows, for json_scan_next and json_scan_item, which stop
+ * where it ends. */
+struct str json_scan_open(struct str object, const char *path);
 /* Next member of an object's text. *at starts as the text itself. False: the end. */
 bool json_scan_next(struct str *at, struct str *ret_key, struct str *ret_value);
 /* Next item of an array's text; the same way. */

@@ -82,12 +82,18 @@ static void encode_field(struct buf *b, const struct schema_field *f, const stru
 
 static void put_name(struct buf *b, bool *first, struct str name)
 {
+    char *p = buf_room(b, name.len + 4), *o = p;
+    if (!p)
+        return;
     if (!*first)
-        buf_add_c(b, ',');
+        *o++ = ',';
     *first = false;
-    buf_add_c(b, '"');
-    buf_add_str(b, name);
-    buf_lit(b, "\":");
+    *o++ = '"';
+    memcpy(o, name.at, name.len);
+    o += name.len;
+    *o++ = '"';
+    *o++ = ':';
+    b->len += (size_t)(o - p);
 }
 
 static void put_type_meta(struct buf *b, bool *first, const struct val *v)

@@ -2,6 +2,7 @@
 #include "reconcile/ledger.h"
 
 #include "base/cleanup.h"
+#include "base/json_scan.h"
 #include "base/quantity.h"
 
 #define PORTS_MAX 64
@@ -271,22 +272,21 @@ bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
 /* True: room may have appeared. */
 static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
 {
-    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *pod = a ? json_parse(a, store_object_json(o), &err) : NULL;
-    struct str phase = json_str(pod, "status.phase"), node = json_str(pod, "spec.nodeName");
+    struct str json = store_object_json(o), node = json_scan_text(json_scan_path(json, "spec.nodeName"));
     struct booking *b = map_get(&l->by_uid, store_object_uid(o));
+    struct str phase = deleted || b || node.len ? json_scan_text(json_scan_path(json, "status.phase")) : STR_NONE;
     if (deleted || str_is(phase, "Succeeded") || str_is(phase, "Failed")) {
         if (b)
             book_end(l, b);
         return b != NULL;
     }
-    if (node.len && !b) {
-        struct ledger_node *n = node_named(l, node);
-        if (n)
-            book(l, pod, n);
-    }
+    if (b || !node.len)
+        return false;
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    struct val *pod = a ? json_parse(a, json, NULL) : NULL;
+    struct ledger_node *n = pod ? node_named(l, node) : NULL;
+    if (n)
+        book(l, pod, n);
     return false;
 }
 

@@ -72,12 +72,12 @@ static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verd
 /* Only what a rule looks at becomes a tree: most of a pod is its containers. wanted: members of metadata and spec, NULL-terminated. */
 static struct val *pick(struct arena *a, struct str object, const char *const *wanted, struct kl_err *err)
 {
+    static const char *const groups[] = { "metadata", "spec" };
     struct val *pod = val_new(a, VAL_OBJ);
-    struct str key, part, name, value;
-    while (json_scan_next(&object, &key, &part)) {
-        if (!str_is(key, "metadata") && !str_is(key, "spec"))
-            continue;
-        struct val *group = json_obj(a, pod, key);
+    struct str name, value;
+    for (int i = 0; i < 2; i++) {
+        struct str part = json_scan_open(object, groups[i]);
+        struct val *group = json_obj(a, pod, str_of(groups[i]));
         while (json_scan_next(&part, &name, &value))
             for (const char *const *w = wanted; *w; w++)
                 if (str_is(name, *w) && !json_set(a, group, name, json_parse(a, value, err)))
