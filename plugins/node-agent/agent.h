@@ -58,6 +58,7 @@ struct agent {
     bool has_waiter;
     atomic_bool stopping;
 
+    int64_t resync_ns;                      /* mono: when all pods are looked at again; the sweep's */
     int64_t lease_ns, status_ns;            /* mono: last written; only the node key's worker touches them */
 };
 

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 
+#define RESYNC_NS (60 * NS_PER_S)
+
 static bool main_running(const struct pod_view *v)
 {
     for (size_t i = 0; i < v->n; i++)
@@ -159,7 +161,7 @@ static void sweep_folders(struct agent *a, struct kl_call *c, struct arena *ar, 
 static void sweep_network(struct agent *a, struct kl_call *c, struct arena *ar, const struct val *sandboxes)
 {
     struct kl_bytes got = { NULL, 0 };
-    if (!KL_HAS(a->net, list) || a->net->list(a->net_self, c, &got) < 0)
+    if (agent_network(a, c) < 0 || !KL_HAS(a->net, list) || a->net->list(a->net_self, c, &got) < 0)
         return;
     struct val *v = agent_parse(ar, c, got), *pods = json_get(v, STR("pods"));
     if (val_is(pods, VAL_ARR))
@@ -185,6 +187,20 @@ static bool all_seen(struct agent *a, struct kl_call *c, struct arena *ar)
     return true;
 }
 
+/* Now and then every pod is looked at, in case that something ended without a word. */
+static void resync(struct agent *a)
+{
+    size_t at = 0;
+    void *m;
+    if (agent_mono(a) < a->resync_ns)
+        return;
+    a->resync_ns = agent_mono(a) + RESYNC_NS;
+    pthread_mutex_lock(&a->lock);
+    while (map_next(&a->pods, &at, NULL, &m))
+        a->queue->add(a->host, ((const struct pod_mem *)m)->key, 0);
+    pthread_mutex_unlock(&a->lock);
+}
+
 void sweep(struct agent *a, struct kl_call *c)
 {
     _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
@@ -201,4 +217,5 @@ void sweep(struct agent *a, struct kl_call *c)
     }
     if (list)
         rotate_logs(a, c, list);
+    resync(a);
 }

@@ -1,10 +1,5 @@
-/* list.c - what is there: sandboxes, containers, their figures; changes awaited; images; the runtime itself. */
+/* list.c - what is there: sandboxes, containers, their figures; images; the runtime itself. */
 #include "runtime.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/inotify.h>
 
 #include "base/env.h"
 
@@ -120,52 +115,6 @@ int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes
     int rc = give_json(c, a, v, ret);
     pthread_mutex_unlock(&rt->lock);
     return rc;
-}
-
-static void add_pod(struct runtime *rt, struct arena *a, struct val *pods, const char *id)
-{
-    pthread_mutex_lock(&rt->lock);
-    const struct container *k = container_find(rt, id);
-    bool seen = !k;
-    for (const struct val *v = pods ? pods->first : NULL; v && k; v = v->next)
-        seen |= str_is(val_str(v), k->uid);
-    if (!seen)
-        val_push(pods, val_of_str(a, arena_str(a, str_of(k->uid))));
-    pthread_mutex_unlock(&rt->lock);
-}
-
-/* Names of exit files that have come. */
-static void take_events(struct runtime *rt, struct arena *a, struct val *pods)
-{
-    char at[8192] __attribute__((aligned(8)));
-    for (ssize_t n; (n = read(rt->exits_fd, at, sizeof at)) > 0;) {
-        for (ssize_t i = 0; i < n;) {
-            const struct inotify_event *e = (const struct inotify_event *)(const void *)(at + i);
-            if (e->len && id_valid(e->name))
-                add_pod(rt, a, pods, e->name);
-            i += (ssize_t)(sizeof *e + e->len);
-        }
-    }
-}
-
-int rt_wait(void *self, struct kl_call *c, struct kl_bytes *ret)
-{
-    struct runtime *rt = self;
-    _cleanup_arena_ struct arena *a = arena_new(4 << 20);
-    if (!a)
-        return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    struct val *v = val_new(a, VAL_OBJ), *pods = json_arr(a, v, STR("pods"));
-    while (pods && pods->n == 0 && !kl_cancelled(c)) {
-        struct pollfd at[2] = { { .fd = rt->exits_fd, .events = POLLIN }, { .fd = rt->wake_fd, .events = POLLIN } };
-        int64_t left = c->deadline_ns ? (c->deadline_ns - env_mono_ns()) / NS_PER_MS : 1000;
-        if (left < 0 || (poll(at, 2, (int)(left < 1000 ? left : 1000)) == 0 && c->deadline_ns && env_mono_ns() >= c->deadline_ns))
-            break;
-        if (at[0].revents)
-            take_events(rt, a, pods);
-        if (at[1].revents)
-            break;
-    }
-    return give_json(c, a, v, ret);
 }
 
 int rt_image_status(void *self, struct kl_call *c, const char *ref, struct kl_bytes *ret)

@@ -79,10 +79,17 @@ static void clear_sessions(struct runtime *rt)
 
 static int open_events(struct runtime *rt, struct kl_err *err)
 {
-    rt->exits_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     rt->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (rt->exits_fd < 0 || rt->wake_fd < 0 || inotify_add_watch(rt->exits_fd, rt->exits, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
-        return kl_err_set(err, KL_INTERNAL, "cannot watch '%.150s': %s", rt->exits, strerror(errno));
+    if (rt->wake_fd < 0)
+        return kl_err_set(err, KL_INTERNAL, "no eventfd: %s", strerror(errno));
+    rt->exits_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (rt->exits_fd >= 0 && inotify_add_watch(rt->exits_fd, rt->exits, IN_CLOSE_WRITE | IN_MOVED_TO) >= 0)
+        return 0;
+    /* Others may hold all instances that fs.inotify.max_user_instances allows. */
+    rt_note(rt, "cannot watch '%.150s' (%s): looking at the containers once a second instead", rt->exits, strerror(errno));
+    if (rt->exits_fd >= 0)
+        close(rt->exits_fd);
+    rt->exits_fd = -1;
     return 0;
 }
 
