@@ -24,10 +24,12 @@ static void walk_field(causes c, const struct schema_field *f, const struct val 
     }
 }
 
+#define CONDITION "io.k8s.apimachinery.pkg.apis.meta.v1.Condition"
+
 /* Marked as required upstream, but there only as a word: empty is fine, and absent is the same to Go. */
 static bool may_be_empty(const struct schema_type *t, const struct schema_field *f)
 {
-    return strcmp(f->json, "message") == 0 && strcmp(t->name, "io.k8s.apimachinery.pkg.apis.meta.v1.Condition") == 0;
+    return strcmp(f->json, "message") == 0 && strcmp(t->name, CONDITION) == 0;
 }
 
 static void walk(causes c, const struct schema_type *t, const struct val *v, const struct path *up)
@@ -55,11 +57,24 @@ static void walk_kind(causes c, const struct schema_kind *k, const struct val *v
     }
 }
 
+/* Of a status only metav1 conditions are judged, as upstream does. */
+static void walk_conditions(causes c, const struct schema_kind *k, const struct val *v)
+{
+    const struct schema_field *status = schema_field_find(k->type, STR("status"));
+    const struct schema_field *f = status ? schema_field_find(status->type, STR("conditions")) : NULL;
+    const struct val *list = json_path(v, "status.conditions");
+    struct path at = { NULL, STR("status"), 0 }, here = { &at, STR("conditions"), 0 };
+    if (f && list && strcmp(f->type->name, CONDITION) == 0)
+        walk_field(c, f, list, &here);
+}
+
 void object_validate(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old,
                      struct object_causes *ret)
 {
     bool status = subresource && strcmp(subresource, "status") == 0;
     check_metadata(ret, k, v, old);
+    if (status)
+        walk_conditions(ret, k, v);
     if (!status && validate_kind(k, v, old, ret))
         return;
     if (!status)
