@@ -68,7 +68,7 @@ struct api_accept {
     bool discovery;                     /* aggregated discovery was asked for first */
 };
 /* False: nothing acceptable (406). */
-bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, struct api_accept *ret);
+bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, bool protobuf_ok, struct api_accept *ret);
 /* 0: unknown (415). */
 enum api_media api_media_of(struct str content_type);
 
@@ -112,6 +112,7 @@ void api_put_varint(struct buf *b, uint64_t v);
 void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);
 struct str api_protobuf_raw(struct store_object *o, const struct schema_kind *k, struct kl_err *err);   /* cached */
 const char *api_group_version(struct arena *a, const struct schema_kind *k);
+const char *api_list_kind(struct arena *a, const struct schema_kind *k);
 /* Where the object's members begin behind `{"kind":...,"apiVersion":...,`: lists leave those out. */
 struct str api_strip_type(struct str json);
 
@@ -214,6 +215,12 @@ void api_signer_free(struct api_signer *s);
 int api_op_token(struct api_op *op, struct val *body, struct val **ret);        /* TokenRequest */
 bool api_issuer_documents(struct api_rq *rq);                                   /* what verifiers elsewhere read: true when answered */
 
+/* --- crd.c: custom resources. Serves what is defined, from now on. --- */
+struct crds;
+int api_crds_new(struct api *api, struct crds **ret, struct kl_err *err);
+void api_crds_free(struct crds *x);
+#define CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
+
 /* --- convert.c: kinds stored in another version or group --- */
 struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
 bool api_converts(const struct schema_kind *k);                                 /* k->storage != k */
@@ -235,6 +242,7 @@ struct api {
     struct proxies *proxies;            /* NULL: none yet */
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
+    struct crds *crds;
     struct api_check checks[16];
     unsigned n_checks;
     bool ready;

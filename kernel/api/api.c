@@ -128,7 +128,7 @@ static int enter(struct api_rq *rq, struct http_req *r)
     if (api_authenticate(rq) < 0 || api_authorize(rq) < 0)
         return -1;
     wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
-    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, &rq->accept) && !documents)
+    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, !(rq->info.kind && rq->info.kind->flags & K_CUSTOM), &rq->accept) && !documents)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
                         "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
     if (!rq->accept.media)

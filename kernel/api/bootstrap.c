@@ -58,7 +58,9 @@ int api_bootstrap(struct api *api, struct kl_err *err)
     if (rc == 0)
         rc = make(api, "scheduling.k8s.io", "v1", "PriorityClass", "",
                   "{\"metadata\":{\"name\":\"system-node-critical\"},\"value\":2000001000,\"description\":\"For pods that their node needs.\"}", err);
-    return rc == 0 ? make_service(api, err) : rc;
+    if (rc == 0)
+        rc = make_service(api, err);
+    return rc == 0 ? api_crds_new(api, &api->crds, err) : rc;
 }
 
 void api_free(struct api *a)
@@ -69,6 +71,7 @@ void api_free(struct api *a)
         api_proxies_free(a->proxies);
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
+        api_crds_free(a->crds);
         api_signer_free(a->signer);
     }
     mem_free(a);

@@ -64,12 +64,24 @@ static struct val *convert_hpa(struct arena *a, struct val *v, bool to_v2)
     return out;
 }
 
+/* Strategy None: only the version's name changes; then what that version does not know goes, and its defaults come. */
+static struct val *convert_custom(struct arena *a, const struct schema_kind *to, struct val *v)
+{
+    struct val *out = val_copy(a, v);
+    json_set_str(a, out, STR("apiVersion"), str_of(api_group_version(a, to)));
+    if (!out || object_conform(a, to->type, out, NULL, NULL) < 0 || object_default(a, to, out) < 0)
+        return NULL;
+    return out;
+}
+
 struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v)
 {
     struct kl_err err;
     kl_err_init(&err);
     if (from == to)
         return v;
+    if (to->flags & K_CUSTOM)
+        return convert_custom(a, to, v);
     struct val *out = strcmp(from->kind, "Event") == 0 ? convert_event(a, v, !to->group[0])
                                                        : convert_hpa(a, v, strcmp(to->version, "v2") == 0);
     json_set_str(a, out, STR("kind"), str_of(to->kind));

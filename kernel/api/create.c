@@ -123,6 +123,8 @@ int api_op_create(struct api_op *op, struct val *v)
     }
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
+    if (op->kind->flags & K_TERMINATING)
+        return api_fail(&op->err, op->arena, KL_METHOD_NOT_ALLOWED, "create not allowed while custom resource definition is terminating");
     if (check_namespace(op, v) < 0 || generate_name(op, v) < 0)
         return -op->err.code;
     if (namespace_open(op) < 0)

@@ -120,6 +120,8 @@ int api_op_delete(struct api_op *op)
     int64_t grace = op->kind->flags & K_GRACEFUL ? pod_grace(op, v) : 0;
     int64_t old_grace = json_int(v, "metadata.deletionGracePeriodSeconds", 0);
     set_propagation(op, v);
+    if (strcmp(op->kind->kind, "CustomResourceDefinition") == 0 && !deleting)
+        set_finalizer(op->arena, v, CRD_FINALIZER, true);       /* crd.c takes it away when no object is left */
     if (strcmp(op->kind->kind, "Namespace") == 0 && !op->kind->group[0])
         json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Terminating"));
     if (!finalizers_left(op, v) && grace == 0) {

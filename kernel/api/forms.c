@@ -8,6 +8,11 @@ const char *api_group_version(struct arena *a, const struct schema_kind *k)
     return k->group[0] ? arena_printf(a, "%s/%s", k->group, k->version) : k->version;
 }
 
+const char *api_list_kind(struct arena *a, const struct schema_kind *k)
+{
+    return k->list_kind ? k->list_kind : arena_printf(a, "%sList", k->kind);
+}
+
 struct str api_strip_type(struct str json)
 {
     /* Stored bytes begin {"kind":"X","apiVersion":"Y", (object_encode_json); neither value holds a quote or escape. */

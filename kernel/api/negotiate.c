@@ -70,7 +70,8 @@ static bool set_as(const struct clause *c, bool table_ok, bool discovery_ok, str
     return false;
 }
 
-bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, struct api_accept *ret)
+/* Without protobuf_ok whole objects have no protobuf form; PartialObjectMetadata always has. */
+bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, bool protobuf_ok, struct api_accept *ret)
 {
     *ret = (struct api_accept){ .media = MEDIA_JSON };
     if (accept.len == 0)
@@ -83,6 +84,8 @@ bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, struct a
             continue;
         parse_params(part, &c);
         ret->stream_watch = c.stream;
+        if (!c.as.len && ret->media == MEDIA_PROTOBUF && !protobuf_ok)
+            continue;
         if (!c.as.len || set_as(&c, table_ok, discovery_ok, ret))
             return true;
     }

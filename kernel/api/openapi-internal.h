@@ -17,6 +17,9 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t);
 struct val *openapi_ref(struct openapi *d, const struct schema_type *t);
 struct val *openapi_gvk(struct arena *a, const char *group, const char *version, const char *kind);
 
+/* openapi_custom.c: the root of a custom resource, from its definition's own schema. */
+struct val *openapi_custom(struct openapi *d, const struct schema_type *t);
+
 /* openapi_paths.c: the paths of a kind, with what they take and answer. */
 void openapi_add_kind(struct openapi *d, const struct schema_kind *k);
 

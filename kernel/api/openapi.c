@@ -1,5 +1,6 @@
 /* openapi.c - /openapi/v2 and /openapi/v3. A document is made from the rows when it is first asked for and kept compressed; clients that
- * do not take gzip get it unpacked. The rows never change while the process runs, so a document never becomes stale.
+ * do not take gzip get it unpacked. Built-in rows never change while the process runs; a document with custom resources is made anew after
+ * a definition has changed.
  */
 #include "openapi-internal.h"
 
@@ -18,6 +19,9 @@ struct doc {
     unsigned char *packed;              /* gzip */
     size_t packed_len, len;
     struct plain *plain;                /* unpacked, while an answer needs it */
+    bool changes;                       /* holds, or may come to hold, custom resources */
+    uint64_t generation;                /* of the kinds when it was made */
+    unsigned refs;                      /* the list, and answers under way */
 };
 
 /* One copy for all answers under way: a hundred streams that nobody reads must not hold a hundred. */
@@ -54,12 +58,19 @@ static void doc_free(struct doc *d)
     mem_free(d);
 }
 
+static void doc_release(void *owner)
+{
+    struct doc *d = owner;
+    if (--d->refs == 0)
+        doc_free(d);
+}
+
 void api_docs_free(struct api_docs *d)
 {
     while (d && d->first) {
         struct doc *one = d->first;
         d->first = one->next;
-        doc_free(one);
+        doc_release(one);
     }
     mem_free(d);
 }
@@ -157,6 +168,15 @@ static void set_etag(struct doc *d, struct str text)
         snprintf(d->etag + 1 + 2 * i, 4, "%02X\"", digest[i]);
 }
 
+static bool has_custom(struct str group, struct str version)
+{
+    const struct schema_kind *k = NULL;
+    for (size_t i = schema_n_kinds(); i-- > 0 && (k = schema_kind_at(i))->flags & K_CUSTOM;)
+        if (str_is(group, k->group) && str_is(version, k->version))
+            return true;
+    return false;
+}
+
 static struct doc *make(struct api *api, const char *key, int form, bool gnostic, struct str group, struct str version)
 {
     struct arena *a = arena_new(0);
@@ -176,6 +196,9 @@ static struct doc *make(struct api *api, const char *key, int form, bool gnostic
         return NULL;
     }
     set_etag(d, buf_str(&b));
+    d->refs = 1;
+    d->changes = form == 2 || has_custom(group, version);
+    d->generation = schema_generation();
     d->next = api->docs->first;
     api->docs->first = d;
     return d;
@@ -187,9 +210,15 @@ static struct doc *get(struct api *api, const char *key, int form, bool gnostic,
         api->docs = mem_alloc(sizeof *api->docs);
     if (!api->docs || !key)
         return NULL;
-    for (struct doc *d = api->docs->first; d; d = d->next)
-        if (strcmp(d->key, key) == 0)
+    for (struct doc **at = &api->docs->first, *d; (d = *at); at = &d->next) {
+        if (strcmp(d->key, key) != 0)
+            continue;
+        if (!d->changes || d->generation == schema_generation())
             return d;
+        *at = d->next;
+        doc_release(d);
+        break;
+    }
     return make(api, key, form, gnostic, group, version);
 }
 
@@ -211,7 +240,8 @@ static void send(struct api_rq *rq, struct doc *d, const char *type, const char 
     }
     if (gzip) {
         h[n++] = (struct http_header){ STR("content-encoding"), STR("gzip") };
-        http_reply(rq->http, 200, h, n, (struct http_slice){ .data = body });
+        d->refs++;
+        http_reply(rq->http, 200, h, n, (struct http_slice){ body, doc_release, d });
         return;
     }
     struct plain *p = plain_of(d);
@@ -254,10 +284,11 @@ static bool v2(struct api_rq *rq)
     return true;
 }
 
-/* Tells one build's documents from another's. */
-static const char *build_hash(struct arena *a, const struct api *api)
+/* Tells one build's documents from another's, and one state of a group's custom resources from the next. */
+static const char *build_hash(struct arena *a, const struct api *api, bool custom)
 {
-    return arena_printf(a, "%08X%08X", hash_fnv32a(str_of(api->conf.version)), (unsigned)schema_n_types());
+    return arena_printf(a, "%08X%08X%08llX", hash_fnv32a(str_of(api->conf.version)), (unsigned)schema_n_types(),
+                        custom ? (unsigned long long)(schema_generation() + (uint64_t)api->started_wall_ns / 1000) : 0ull);
 }
 
 static void index_v3(struct api_rq *rq)
@@ -268,7 +299,7 @@ static void index_v3(struct api_rq *rq)
         const struct schema_kind *k = schema_kind_at(i);
         const char *gv = k->group[0] ? arena_printf(a, "apis/%s/%s", k->group, k->version) : "api/v1";
         openapi_put(a, json_obj(a, paths, str_of(gv)), "serverRelativeURL",
-                    arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api)));
+                    arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api, k->flags & K_CUSTOM)));
     }
     rq->accept.media = MEDIA_JSON;
     api_send_tree(rq, 200, NULL, v);
@@ -277,11 +308,11 @@ static void index_v3(struct api_rq *rq)
 static bool v3(struct api_rq *rq, struct str gv)
 {
     struct str rest = gv, head = str_cut(&rest, '/'), group = STR(""), query = http_query(rq->http), key, value, hash = STR_NONE;
-    const char *now = build_hash(rq->arena, rq->api);
     if (str_is(head, "apis") && rest.at)
         group = str_cut(&rest, '/');
     if (!rest.at || !(str_is(head, "api") || group.len))
         return false;
+    const char *now = build_hash(rq->arena, rq->api, has_custom(group, rest));
     struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
     if (!d)
         return false;

@@ -58,11 +58,12 @@ static void parameter(struct openapi *d, struct val *holder, const char *in, con
     }
 }
 
-static void patch_types(struct openapi *d, struct val *arr)
+/* Custom resources have no strategic merge: clients choose by what is listed here. */
+static void patch_types(struct openapi *d, struct val *arr, bool custom)
 {
     static const char *const types[] = { "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
                                          "application/apply-patch+yaml" };
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < (custom ? 2 : 4); i++)
         val_push(arr, val_of_str(d->a, str_of(types[i])));
 }
 
@@ -88,8 +89,8 @@ static void body(struct openapi *d, struct val *op, const struct operation *o, c
     struct arena *a = d->a;
     if (d->form == 3) {
         struct val *content = json_obj(a, json_obj(a, op, STR("requestBody")), STR("content"));
-        json_set(a, json_obj(a, content, o->on & ON_PATCH ? STR("application/strategic-merge-patch+json") : STR("*/*")), STR("schema"),
-                 body_ref(d, o, t));
+        json_set(a, json_obj(a, content, str_of(!(o->on & ON_PATCH) ? "*/*" : t->custom ? "application/merge-patch+json" :
+                                                "application/strategic-merge-patch+json")), STR("schema"), body_ref(d, o, t));
         return;
     }
     struct val *p = val_push(json_arr(a, op, STR("parameters")), val_new(a, VAL_OBJ));
@@ -99,7 +100,7 @@ static void body(struct openapi *d, struct val *op, const struct operation *o, c
     if (!(o->on & (ON_DELETE | ON_MANY)))
         json_set_bool(a, p, STR("required"), true);
     if (o->on & ON_PATCH)
-        patch_types(d, json_arr(a, op, STR("consumes")));
+        patch_types(d, json_arr(a, op, STR("consumes")), t->custom != NULL);
     else
         val_push(json_arr(a, op, STR("consumes")), val_of_str(a, STR("*/*")));
 }

@@ -123,6 +123,12 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
     if (map_get(&d->done, str_of(t->name)))
         return;
     map_put(&d->done, str_of(t->name), d);
+    if (t->custom) {
+        v = openapi_custom(d, t);
+        json_set(d->a, d->schemas, str_of(t->name), v);
+        add_gvks(d, t, v);
+        return;
+    }
     if (t->kind != T_STRUCT) {
         json_set(d->a, d->schemas, str_of(t->name), scalar_schema(d, t));
         return;

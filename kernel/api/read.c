@@ -275,7 +275,7 @@ static void finish_json(struct lister *l, uint64_t rv)
 {
     struct buf b = BUF_INIT(0);
     struct arena *a = l->rq->arena;
-    buf_printf(&b, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":", l->k->kind, api_group_version(a, l->k));
+    buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", api_list_kind(a, l->k), api_group_version(a, l->k));
     struct val *meta = list_meta(l, rv);
     if (meta)
         json_write(&b, meta);
@@ -301,7 +301,7 @@ static void finish_protobuf(struct lister *l, uint64_t rv)
     api_put_varint(&list, meta.len);
     buf_add_str(&list, buf_str(&meta));
     buf_add_str(&list, buf_str(&l->body));
-    const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : arena_printf(a, "%sList", l->k->kind);
+    const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : api_list_kind(a, l->k);
     const char *gv = l->rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k);
     api_protobuf_wrap(&b, str_of(gv), str_of(kind), buf_str(&list));
     b.failed |= list.failed;
@@ -342,7 +342,7 @@ static void prepare(struct lister *l)
         return;
     }
     l->table = val_new(a, VAL_OBJ);
-    json_set_str(a, l->table, STR("kind"), str_of(rq->accept.as ? "PartialObjectMetadataList" : arena_printf(a, "%sList", l->k->kind)));
+    json_set_str(a, l->table, STR("kind"), str_of(rq->accept.as ? "PartialObjectMetadataList" : api_list_kind(a, l->k)));
     json_set_str(a, l->table, STR("apiVersion"), str_of(rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k)));
     json_obj(a, l->table, STR("metadata"));
     json_arr(a, l->table, STR("items"));

@@ -34,6 +34,12 @@ static int answer_success(struct api_op *op)
 
 /* --- scale --- */
 
+/* Of a custom resource: its definition says where the numbers are. */
+static const char *path_or(const char *path, const char *fallback)
+{
+    return path ? path + (path[0] == '.') : fallback;
+}
+
 static struct val *scale_of(struct api_op *op, const struct val *o)
 {
     static const char *const kept[] = { "name", "namespace", "uid", "resourceVersion", "creationTimestamp" };
@@ -46,9 +52,16 @@ static struct val *scale_of(struct api_op *op, const struct val *o)
     m = json_obj(a, v, STR("metadata"));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         json_set_str(a, m, str_of(kept[i]), json_str(json_get(o, STR("metadata")), kept[i]));
-    json_set_int(a, json_obj(a, v, STR("spec")), STR("replicas"), json_int(o, "spec.replicas", 0));
+    json_set_int(a, json_obj(a, v, STR("spec")), STR("replicas"),
+                 json_int(o, path_or(op->kind->scale_spec, "spec.replicas"), 0));
     struct val *st = json_obj(a, v, STR("status"));
-    json_set_int(a, st, STR("replicas"), json_int(o, "status.replicas", 0));
+    json_set_int(a, st, STR("replicas"), json_int(o, path_or(op->kind->scale_status, "status.replicas"), 0));
+    if (op->kind->flags & K_CUSTOM) {
+        struct str text = op->kind->scale_selector ? json_str(o, path_or(op->kind->scale_selector, "")) : STR_NONE;
+        if (text.len)
+            json_set_str(a, st, STR("selector"), text);
+        return v;
+    }
     struct val *sel = json_path(o, "spec.selector");
     if (strcmp(op->kind->kind, "ReplicationController") == 0 && sel) {
         struct val *wrap = val_new(a, VAL_OBJ);
@@ -74,6 +87,14 @@ int api_scale_get(struct api_op *op, struct val **ret)
         return -op->err.code;
     *ret = scale_of(op, v);
     return *ret ? 0 : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+}
+
+static void set_replicas(struct arena *a, struct val *v, const char *path, int64_t replicas)
+{
+    struct str rest = str_of(path), part = str_cut(&rest, '.');
+    for (; rest.at; part = str_cut(&rest, '.'))
+        v = json_obj(a, v, part);
+    json_set_int(a, v, part, replicas);
 }
 
 static int write_scale(struct api_op *op, const char *verb, int type, struct val *body)
@@ -107,7 +128,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
                                 op->name, &c);
     }
     struct val *v = val_copy(op->arena, old);
-    json_set_int(op->arena, json_obj(op->arena, v, STR("spec")), STR("replicas"), replicas);
+    set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);
     const char *sub = op->subresource;
     op->subresource = NULL;
     int rc = api_update_tree(op, o, old, v);

@@ -168,14 +168,15 @@ static int patch_type(struct api_rq *rq, int *ret)
     } rows[] = { { "application/json-patch+json", KL_PATCH_JSON }, { "application/merge-patch+json", KL_PATCH_MERGE },
                  { "application/strategic-merge-patch+json", KL_PATCH_STRATEGIC } };
     struct str type = http_header(rq->http, STR("content-type")), bare = str_trim(str_cut(&type, ';'));
-    for (size_t i = 0; i < 3; i++)
+    size_t n = rq->info.kind->flags & K_CUSTOM ? 2 : 3;
+    for (size_t i = 0; i < n; i++)
         if (str_eq_nocase(bare, str_of(rows[i].type))) {
             *ret = rows[i].value;
             return 0;
         }
     return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA,
                     "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-                    "application/merge-patch+json, application/strategic-merge-patch+json");
+                    "application/merge-patch+json%s", n == 3 ? ", application/strategic-merge-patch+json" : "");
 }
 
 /* DeleteOptions may come in the body; what the query says counts where the body is silent. */

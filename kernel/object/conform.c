@@ -3,7 +3,10 @@
 
 #include "base/clock.h"
 #include "base/quantity.h"
+#include "object/custom.h"
 #include "object-internal.h"
+
+#define KEPT 64                         /* most unknown members of a root that keeps them */
 
 struct walk {
     struct arena *arena;
@@ -234,8 +237,8 @@ static void relink(struct val *v, struct val **slots, unsigned n)
 
 static int conform_struct(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
 {
-    struct val *slots[256 + 2];
-    unsigned guess = 0;
+    struct val *slots[256 + 2], *kept[KEPT];
+    unsigned guess = 0, n_kept = 0;
     memset(slots, 0, (t->n_flat + 2u) * sizeof *slots);
     if (v->type != VAL_OBJ)
         return wrong(w, v, p, owner, arena_printf(w->arena, "%s", t->go));
@@ -245,7 +248,10 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
         int at = schema_flat_find(t, val_key(m), guess);
         bool meta = at < 0 && t->has_typemeta && is_type_meta(val_key(m));
         if (at < 0 && !meta) {
-            strict_add(w->strict, "unknown field", &here);
+            if (t->flags & F_PRESERVE && n_kept < KEPT)
+                kept[n_kept++] = m;
+            else
+                strict_add(w->strict, "unknown field", &here);
             continue;
         }
         unsigned slot = meta ? (m->key[0] == 'k' ? 0 : 1) : (unsigned)at + 2;
@@ -253,7 +259,7 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
         if (slots[slot])
             strict_add(w->strict, "duplicate field", &here);
         slots[slot] = NULL;
-        if (m->type == VAL_NULL && (meta || t->flat[at]->type->kind != T_JSON || t->flat[at]->flags & F_POINTER))
+        if (m->type == VAL_NULL && (meta || (t->flat[at]->type->kind != T_JSON && t->flat[at]->type->kind != T_CUSTOM) || t->flat[at]->flags & F_POINTER))
             continue;
         if (meta ? m->type != VAL_STR : conform_field(w, t->flat[at], m, &here, t->go) < 0)
             return meta ? wrong(w, m, &here, t->go, "string") : -1;
@@ -261,11 +267,19 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
             slots[slot] = m;
     }
     relink(v, slots, t->n_flat + 2u);
+    for (unsigned i = 0; i < n_kept; i++)
+        val_push(v, kept[i]);
     return 0;
 }
 
 static int conform_type(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
 {
+    if (t->kind == T_CUSTOM) {          /* what it is, its schema judges later */
+        const struct val *schema = custom_schema_tree(t->custom);
+        if (schema)
+            custom_prune(schema, v, p, w->strict);
+        return 0;
+    }
     return t->kind == T_STRUCT ? conform_struct(w, t, v, p, owner) : conform_scalar(w, t, v, p, owner);
 }
 

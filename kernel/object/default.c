@@ -2,6 +2,7 @@
  * pkg/apis/<group>/<version>/defaults.go. */
 #include <pthread.h>
 
+#include "object/custom.h"
 #include "object-internal.h"
 
 struct defaulting {
@@ -327,6 +328,21 @@ static void namespace_(struct defaulting *d, struct val *v)
         json_set_str(d->arena, labels, STR("kubernetes.io/metadata.name"), name);
 }
 
+static void definition_spec(struct defaulting *d, struct val *v)
+{
+    struct val *names = json_obj(d->arena, v, STR("names"));
+    struct str kind = json_str(names, "kind");
+    char *lower = arena_dup(d->arena, kind);
+    for (char *p = lower; p && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    if (!json_str(names, "singular").len && kind.len)
+        json_set_str(d->arena, names, STR("singular"), str_of(lower));
+    if (!json_str(names, "listKind").len && kind.len)
+        json_set_str(d->arena, names, STR("listKind"), str_of(arena_printf(d->arena, STR_FMT "List", STR_ARG(kind))));
+    set_text(d, json_obj(d->arena, v, STR("conversion")), "strategy", "None");
+}
+
 static const struct {
     const char *type;
     default_fn fn;
@@ -346,6 +362,7 @@ static const struct {
     { "io.k8s.api.batch.v1.Job", labels_from_template },
     { "io.k8s.api.networking.v1.NetworkPolicySpec", network_policy_spec },
     { "io.k8s.api.rbac.v1.Subject", subject },
+    { "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", definition_spec },
 };
 
 #define N_ROWS (sizeof rows / sizeof *rows)
@@ -371,6 +388,9 @@ static default_fn default_of(const struct schema_type *t)
 int object_default(struct arena *a, const struct schema_kind *k, struct val *v)
 {
     struct defaulting d = { .arena = a };
-    walk(&d, k->type, v);
+    if (k->flags & K_CUSTOM)
+        custom_default(a, custom_schema_tree(k->type->custom), v);
+    else
+        walk(&d, k->type, v);
     return arena_exhausted(a) ? -KL_NO_MEMORY : 0;
 }

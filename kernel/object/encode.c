@@ -124,6 +124,17 @@ void object_members(const struct schema_type *t, const struct val *v, struct val
     }
 }
 
+/* Members of a root that keeps what it does not know. */
+static void put_unknown(struct buf *b, const struct schema_type *t, bool *first, const struct val *v)
+{
+    val_each(m, v) {
+        if (schema_flat_find(t, val_key(m), 0) >= 0 || str_is(val_key(m), "kind") || str_is(val_key(m), "apiVersion"))
+            continue;
+        put_name(b, first, val_key(m));
+        json_write(b, m);
+    }
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {
@@ -136,7 +147,7 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
         const struct val *m = members[i];
-        if (m && m->type == VAL_NULL && f->type->kind != T_JSON)
+        if (m && m->type == VAL_NULL && f->type->kind != T_JSON && f->type->kind != T_CUSTOM)
             m = NULL;
         if (m ? f->flags & F_OMITEMPTY && is_empty(f, m) : !object_shows_empty(f))
             continue;
@@ -146,6 +157,8 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
         else
             encode_zero(b, f);
     }
+    if (v && t->flags & F_PRESERVE)
+        put_unknown(b, t, &first, v);
     buf_add_c(b, '}');
 }
 

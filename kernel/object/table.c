@@ -1,6 +1,8 @@
 /* table.c - columns for `kubectl get`: a table of columns per kind, each cell a function and what it looks at. */
 #include "object/table.h"
 
+#include "object/custom.h"
+
 struct column {
     const char *name, *type, *format;
     int priority;                       /* 1: only with -o wide */
@@ -129,6 +131,8 @@ static const struct column *columns_of(const struct schema_kind *k)
 
 struct val *object_table_columns(struct arena *a, const struct schema_kind *k)
 {
+    if (k->flags & K_CUSTOM)
+        return custom_columns(a, k->columns);
     struct val *list = val_new(a, VAL_ARR);
     for (const struct column *c = columns_of(k); c->name; c++) {
         struct val *v = val_push(list, val_new(a, VAL_OBJ));
@@ -144,6 +148,8 @@ struct val *object_table_columns(struct arena *a, const struct schema_kind *k)
 struct val *object_table_cells(struct arena *a, const struct schema_kind *k, const struct val *v, int64_t now_ns)
 {
     struct cell_in in = { a, v, now_ns };
+    if (k->flags & K_CUSTOM)
+        return custom_cells(a, k->columns, v, now_ns);
     struct val *list = val_new(a, VAL_ARR);
     for (const struct column *c = columns_of(k); c->name; c++)
         val_push(list, c->cell(&in, c->arg));

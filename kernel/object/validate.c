@@ -1,6 +1,7 @@
 /* validate.c - is an object what its kind allows? Metadata by validate_meta.c, then the kind's own rules (validate_kinds.c); a kind without
  * rules of its own is held to what the rows say: required members and enums.
  */
+#include "object/custom.h"
 #include "object/validate.h"
 
 static void walk(causes c, const struct schema_type *t, const struct val *v, const struct path *up);
@@ -73,6 +74,10 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
 {
     bool status = subresource && strcmp(subresource, "status") == 0;
     check_metadata(ret, k, v, old);
+    if (k->flags & K_CUSTOM) {
+        custom_validate(k->type->custom, ret, v, NULL);
+        return;
+    }
     if (status)
         walk_conditions(ret, k, v);
     if (!status && validate_kind(k, v, old, ret))

@@ -40,6 +40,7 @@ static const struct {
     { "scheduling.k8s.io", "PriorityClass", kind_priority_class },
     { "storage.k8s.io", "StorageClass", kind_storage_class },
     { "coordination.k8s.io", "Lease", kind_lease },
+    { "apiextensions.k8s.io", "CustomResourceDefinition", kind_definition },
 };
 
 bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c)

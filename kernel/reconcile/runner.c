@@ -37,6 +37,9 @@ struct threads {
 
 struct runner {
     struct loop *loop;
+    struct store *store;
+    struct loop_hook hook;              /* of a "*" watch: kinds come and go */
+    uint64_t generation;                /* of the kinds that are watched */
     struct runner_conf conf;
     struct queue *queue;
     struct source **sources;
@@ -256,18 +259,57 @@ static int start_source(struct runner *r, struct store *s, const struct kl_watch
     return rc;
 }
 
-/* One watch of every kind that is kept. */
+static bool has_source(const struct runner *r, const char *resource)
+{
+    for (unsigned i = 0; i < r->n_sources; i++)
+        if (strcmp(source_resource(r->sources[i]), resource) == 0)
+            return true;
+    return false;
+}
+
+/* One watch of every kind that is kept and has none yet. */
 static int start_all(struct runner *r, struct store *s, const struct kl_watch *w, struct kl_err *err)
 {
     int rc = 0;
+    r->generation = schema_generation();
     for (size_t i = 0; i < schema_n_kinds() && rc == 0; i++) {
         const struct schema_kind *k = schema_kind_at(i);
         struct kl_watch one = *w;
         one.resource = k->resource;
-        if (k->flags & K_STORED && k->storage == k)
+        if (k->flags & K_STORED && (k->storage == k || k->flags & K_CUSTOM) && !has_source(r, k->resource))
             rc = start_source(r, s, &one, err);
     }
     return rc;
+}
+
+/* Watches of kinds that are no more end. */
+static void end_some(struct runner *r)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->n_sources; i++) {
+        if (schema_resource_by_name(str_of(source_resource(r->sources[i]))))
+            r->sources[n++] = r->sources[i];
+        else
+            source_free(r->sources[i]);
+    }
+    r->n_sources = n;
+}
+
+/* Once per turn: custom resources come and go. */
+static void follow_kinds(void *ctx)
+{
+    struct runner *r = ctx;
+    const struct kl_controller *t = r->conf.table;
+    struct kl_err err;
+    kl_err_init(&err);
+    if (r->stopping || r->generation == schema_generation())
+        return;
+    end_some(r);
+    for (uint32_t i = 0; i < t->watches.n; i++) {
+        const struct kl_watch *w = KL_AT(struct kl_watch, t->watches, i);
+        if (strcmp(w->resource, "*") == 0 && start_all(r, r->store, w, &err) < 0)
+            log_error(r->conf.name, "a new kind is not watched: %s", err.msg);
+    }
 }
 
 static int start_sources(struct runner *r, struct store *s, struct kl_err *err)
@@ -276,7 +318,10 @@ static int start_sources(struct runner *r, struct store *s, struct kl_err *err)
     int rc = 0;
     for (uint32_t i = 0; i < t->watches.n && rc == 0; i++) {
         const struct kl_watch *w = KL_AT(struct kl_watch, t->watches, i);
-        rc = strcmp(w->resource, "*") == 0 ? start_all(r, s, w, err) : start_source(r, s, w, err);
+        bool all = strcmp(w->resource, "*") == 0;
+        rc = all ? start_all(r, s, w, err) : start_source(r, s, w, err);
+        if (all && rc == 0 && list_empty(&r->hook.link))
+            loop_hook_add(r->loop, &r->hook, follow_kinds, r);
     }
     return rc;
 }
@@ -294,6 +339,8 @@ int runner_start(struct loop *l, struct store *s, const struct runner_conf *c, s
     pthread_mutex_init(&r->threads.lock, NULL);
     pthread_cond_init(&r->threads.more, NULL);
     list_init(&r->threads.jobs);
+    list_init(&r->hook.link);
+    r->store = s;
     r->queue = queue_new(l, want_portion, r);
     int rc = r->queue ? start_sources(r, s, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0) {
@@ -308,6 +355,7 @@ int runner_start(struct loop *l, struct store *s, const struct runner_conf *c, s
 void runner_stop(struct runner *r, loop_fn gone, void *ctx)
 {
     r->stopping = true;
+    list_remove(&r->hook.link);
     for (unsigned i = 0; i < r->n_sources; i++)
         source_free(r->sources[i]);
     r->n_sources = 0;

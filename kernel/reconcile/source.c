@@ -156,7 +156,9 @@ static int compile(struct source *x, struct kl_err *err)
     _cleanup_buf_ struct buf b = BUF_INIT(4096);
     if (!k)
         return kl_err_set(err, KL_NOT_FOUND, "controller '%s' watches '%s', which is not a resource", x->conf.name, x->resource);
-    x->resource = k->resource;
+    x->resource = arena_dup(x->arena, str_of(k->resource));       /* a custom resource's kind may go */
+    if (!x->resource)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (!x->conf.watch->field_selector)
         return 0;
     int rc = source_expand(x->conf.watch->field_selector, x->conf.variable, x->conf.variable_ctx, &b, err);
@@ -188,6 +190,11 @@ int source_start(struct store *s, const struct source_conf *c, struct source **r
     }
     *ret = x;
     return 0;
+}
+
+const char *source_resource(const struct source *x)
+{
+    return x->resource;
 }
 
 void source_free(struct source *x)

@@ -22,6 +22,7 @@ struct source_conf {
 
 /* Every object there is counts as added, then changes as they become durable. */
 int source_start(struct store *s, const struct source_conf *c, struct source **ret, struct kl_err *err);
+const char *source_resource(const struct source *x);                      /* "group/plural" */
 void source_free(struct source *x);
 /* A field selector ("spec.nodeName=$(node)") with the variables' values. KL_INVALID: one is not known. */
 int source_expand(const char *text, const char *(*variable)(void *ctx, struct str name), void *ctx, struct buf *ret, struct kl_err *err);

@@ -417,7 +417,7 @@ static void put_types(void)
             fprintf(out, ", flat_%u, sorted_%u", i, i);
         else
             fputs(", NULL, NULL", out);
-        fprintf(out, ", %u, %u, T_STRUCT, %d, %s },\n", t->n, n_flat[i], t->typemeta, t->atomic ? "F_STRUCT_ATOMIC" : "0");
+        fprintf(out, ", %u, %u, T_STRUCT, %d, %s, NULL },\n", t->n, n_flat[i], t->typemeta, t->atomic ? "F_STRUCT_ATOMIC" : "0");
     }
     fprintf(out, "};\nconst size_t schema_type_count = %u;\n", n_types);
 }
@@ -549,7 +549,7 @@ static void put_kind(unsigned i, struct kind_row *rows, unsigned n_sub)
     fprintf(out, ", &schema_types[%d], ", (int)(t - types));
     fprintf(out, list ? "&schema_types[%d], " : "NULL, ", (int)(list - types));
     fprintf(out, n_sub ? "sub_%u, " : "NULL, ", i);
-    fprintf(out, "%s, %u, %u, &schema_kinds[%d] },\n", r->flags, n_sub, i, storage);
+    fprintf(out, "%s, %u, %u, &schema_kinds[%d], NULL, NULL, NULL, NULL, NULL },\n", r->flags, n_sub, i, storage);
 }
 
 static void put_kinds(void)

@@ -3,8 +3,6 @@
 
 #include "base/map.h"
 
-#include <pthread.h>
-
 static struct map by_kind, by_resource, by_name, by_type;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -80,34 +78,38 @@ static const void *find3(const struct map *m, struct str a, struct str b, struct
 
 size_t schema_n_kinds(void)
 {
-    return schema_kind_count;
+    return schema_kind_count + custom_count();
 }
 
 const struct schema_kind *schema_kind_at(size_t i)
 {
-    return &schema_kinds[i];
+    return i < schema_kind_count ? &schema_kinds[i] : custom_at(i - schema_kind_count);
 }
 
 const struct schema_kind *schema_kind_find(struct str group, struct str version, struct str kind)
 {
-    return find3(&by_kind, group, version, kind);
+    const struct schema_kind *k = find3(&by_kind, group, version, kind);
+    return k ? k : custom_find(&(struct custom_query){ .group = group, .version = version, .kind = kind });
 }
 
 const struct schema_kind *schema_resource_find(struct str group, struct str version, struct str plural)
 {
-    return find3(&by_resource, group, version, plural);
+    const struct schema_kind *k = find3(&by_resource, group, version, plural);
+    return k ? k : custom_find(&(struct custom_query){ .group = group, .version = version, .plural = plural });
 }
 
 const struct schema_kind *schema_resource_by_name(struct str resource)
 {
     pthread_once(&once, fill);
-    return map_get(&by_name, resource);
+    const struct schema_kind *k = map_get(&by_name, resource);
+    return k ? k : custom_find(&(struct custom_query){ .resource = resource });
 }
 
 const struct schema_type *schema_type_find(struct str group, struct str version, struct str kind)
 {
     const struct schema_type *t = find3(&by_type, group, version, kind);
-    return t ? t : find3(&by_type, STR(""), STR("v1"), kind);
+    const struct schema_kind *k = t ? NULL : custom_find(&(struct custom_query){ .group = group, .version = version, .kind = kind });
+    return t ? t : k ? k->type : find3(&by_type, STR(""), STR("v1"), kind);
 }
 
 const struct schema_type *schema_type_by_name(struct str name)

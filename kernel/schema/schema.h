@@ -1,5 +1,5 @@
 /* schema.h - the API as rows: one per field of every built-in type, one per kind. Read by the interpreters in kernel/object; generated at
- * build time from the rows files in kernel/schema by kernel/schema/gen.c. Static, constant, [any].
+ * build time from the rows files in kernel/schema by kernel/schema/gen.c. Static, constant, [any]. Custom resources add kinds at run time.
  */
 #ifndef SCHEMA_SCHEMA_H
 #define SCHEMA_SCHEMA_H
@@ -17,6 +17,7 @@ enum schema_type_kind {
     T_RAW,                  /* runtime.RawExtension: any JSON object */
     T_JSON,                 /* apiextensions JSON, FieldsV1: any JSON value */
     T_JSON_SCHEMA_OR_BOOL, T_JSON_SCHEMA_OR_ARRAY, T_JSON_SCHEMA_OR_STRINGS,  /* unions of JSONSchemaProps */
+    T_CUSTOM,               /* any JSON value that a custom resource's schema describes (schema_type.custom) */
     T_STRINGS               /* a list of strings that is a message of its own in protobuf (ExtraValue, Verbs) */
 };
 
@@ -36,8 +37,11 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 #define F_OMITZERO    0x0800u
 #define F_INLINE_STRUCT 0x1000u         /* protobuf nests it (tag), JSON has its members in place */
 #define F_OPTIONAL 0x2000u              /* marked +optional upstream */
+#define F_PRESERVE 0x4000u              /* of a type: members that no field names are kept */
 
 struct schema_type;
+struct custom_schema;
+struct val;
 
 struct schema_field {
     const char *json;                   /* member name */
@@ -62,7 +66,8 @@ struct schema_type {
     uint16_t n_fields, n_flat;
     uint8_t kind;                       /* enum schema_type_kind */
     uint8_t has_typemeta;               /* apiVersion and kind are members too, before the others; not among the fields */
-    uint16_t flags;                     /* F_STRUCT_ATOMIC */
+    uint16_t flags;                     /* F_STRUCT_ATOMIC, F_PRESERVE */
+    const struct custom_schema *custom; /* T_CUSTOM, and the root type of a custom resource: see object/custom.h */
 };
 
 #define K_NAMESPACED 0x01u
@@ -77,6 +82,8 @@ struct schema_type {
 #define K_ORPHAN_DEFAULT 0x200u         /* Job, ReplicationController: delete orphans when nothing is said */
 #define K_NO_DELETECOLLECTION 0x400u
 #define K_RETURNS_OBJECT_ON_DELETE 0x800u
+#define K_CUSTOM     0x1000u            /* of a CustomResourceDefinition: JSON and YAML only */
+#define K_TERMINATING 0x2000u           /* its definition is being deleted: nothing new is made */
 
 struct schema_subresource {
     const char *name;                   /* "status", "scale", "exec" */
@@ -95,10 +102,13 @@ struct schema_kind {
     uint16_t n_sub;
     uint16_t index;                     /* dense, 0..schema_n_kinds()-1 */
     const struct schema_kind *storage;  /* the kind it is stored as (itself, mostly; autoscaling/v1 HPA -> v2) */
+    const char *list_kind;              /* NULL: kind and "List" */
+    const struct val *columns;          /* K_CUSTOM: additionalPrinterColumns, or NULL */
+    const char *scale_spec, *scale_status, *scale_selector;      /* K_CUSTOM: ".spec.replicas"; NULL: as everywhere */
 };
 
-size_t schema_n_kinds(void);
-const struct schema_kind *schema_kind_at(size_t i);                     /* grouped: all kinds of one group/version together, in upstream's order of groups */
+size_t schema_n_kinds(void);                                            /* [loop], as those of custom resources come and go */
+const struct schema_kind *schema_kind_at(size_t i);                     /* [loop] grouped: all kinds of one group/version together, in upstream's order of groups */
 const struct schema_kind *schema_kind_find(struct str group, struct str version, struct str kind);
 /* By URL: version empty = preferred. */
 const struct schema_kind *schema_resource_find(struct str group, struct str version, struct str plural);
@@ -113,5 +123,14 @@ const struct schema_type *schema_type_at(size_t i);
 int schema_flat_find(const struct schema_type *t, struct str json, unsigned guess);
 const struct schema_field *schema_field_find(const struct schema_type *t, struct str json);
 const struct schema_field *schema_field_by_tag(const struct schema_type *t, uint32_t tag);
+
+/* --- kinds made at run time. [loop] --- */
+/* k must live until a while after schema_remove: requests under way hold it. False: out of memory. Kinds of another version than the storage
+ * version point to one that may not be among the look-ups (a version that is stored but not served). */
+bool schema_add(const struct schema_kind *k);
+void schema_remove(const struct schema_kind *k);
+uint64_t schema_generation(void);                                       /* grows with each change */
+/* Kubernetes' order of versions, the preferred first: v2 v1 v1beta2 v1beta1 v1alpha1, then others by name. */
+int schema_version_cmp(const char *a, const char *b);
 
 #endif

@@ -1,0 +1,34 @@
+/* crd.h - custom resources: what crd.c and crd_kind.c share. [loop] */
+#ifndef API_CRD_H
+#define API_CRD_H
+
+#include "api-internal.h"
+#include "object/custom.h"
+
+#define CRD_RESOURCE "apiextensions.k8s.io/customresourcedefinitions"
+#define CRD_MEMBERS 200                 /* most members of a root */
+
+struct crd_version {
+    struct schema_kind kind;
+    struct custom_schema *schema;
+    bool served, storage;
+};
+
+/* The kinds of one state of a definition. */
+struct crd_kinds {
+    struct crd_kinds *next;
+    struct store_object *source;        /* the definition: schemas point into its bytes */
+    struct arena *arena;
+    struct crd_version *at;
+    unsigned n;
+    int64_t retired_ns;                 /* no longer looked up since; requests under way may still hold it */
+};
+
+/* NULL: out of memory, or the definition has no stored version. */
+struct crd_kinds *crd_kinds_new(struct store_object *source, const struct val *crd);
+void crd_kinds_free(struct crd_kinds *d);
+
+/* crd_status.c: the status that a definition should have, given what else is defined. */
+struct val *crd_status(struct api *api, struct arena *a, const struct val *crd, bool *ret_accepted);
+
+#endif

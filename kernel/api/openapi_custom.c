@@ -1,0 +1,53 @@
+/* openapi_custom.c - custom resources in the documents: the schema of the definition, with what every object has. Form 2 has no words for
+ * unions, null and values of any type; what uses them is shown as anything there. */
+#include "object/custom.h"
+#include "openapi-internal.h"
+
+static const char *const not_in_2[] = { "nullable", "oneOf", "anyOf", "allOf", "not", "default" };
+
+static void loosen(struct val *v, bool root)
+{
+    bool any = json_bool(v, "x-kubernetes-int-or-string", false), keeps = json_bool(v, "x-kubernetes-preserve-unknown-fields", false);
+    bool nullable = json_bool(v, "nullable", false);
+    for (size_t i = 0; i < sizeof not_in_2 / sizeof *not_in_2; i++)
+        json_del(v, str_of(not_in_2[i]));
+    if ((any || keeps || nullable) && !root) {
+        json_del(v, STR("type"));
+        json_del(v, STR("items"));
+        json_del(v, STR("properties"));
+        json_del(v, STR("additionalProperties"));
+        json_del(v, STR("required"));
+    }
+    struct val *props = json_get(v, STR("properties")), *items = json_get(v, STR("items")), *more = json_get(v, STR("additionalProperties"));
+    if (val_is(props, VAL_OBJ))
+        val_each(p, props) loosen(p, false);
+    if (val_is(items, VAL_OBJ))
+        loosen(items, false);
+    if (val_is(more, VAL_OBJ))
+        loosen(more, false);
+    else if (more)
+        json_del(v, STR("additionalProperties"));
+}
+
+struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
+{
+    static const char *const names[] = { "apiVersion", "kind" };
+    const struct val *tree = custom_schema_tree(t->custom);
+    const struct schema_type *meta = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    struct val *v = tree ? val_copy(d->a, tree) : val_new(d->a, VAL_OBJ);
+    if (d->form == 2)
+        loosen(v, true);
+    struct val *props = json_obj(d->a, v, STR("properties")), *m = openapi_ref(d, meta);
+    for (int i = 0; i < 2; i++) {
+        struct val *one = json_set(d->a, props, str_of(names[i]), val_new(d->a, VAL_OBJ));
+        openapi_put(d->a, one, "type", "string");
+        openapi_put(d->a, one, "description", i ? "What this object is." : "Group and version of this form of the object.");
+    }
+    if (d->form == 3) {
+        struct val *wrap = val_new(d->a, VAL_OBJ);
+        val_push(json_arr(d->a, wrap, STR("allOf")), m);
+        m = wrap;
+    }
+    json_set(d->a, props, STR("metadata"), m);
+    return v;
+}

@@ -1,0 +1,118 @@
+/* custom.c - schemas of custom resources: parsing when needed, pruning, defaults. */
+#include "object/custom-internal.h"
+
+#define TREE_BYTES (64u << 20)
+
+struct custom_schema *custom_schema_new(struct str text)
+{
+    struct custom_schema *s = mem_alloc(sizeof *s);
+    if (s)
+        s->text = text;
+    return s;
+}
+
+void custom_schema_free(struct custom_schema *s)
+{
+    if (!s)
+        return;
+    custom_patterns_free(s);
+    arena_free(s->arena);
+    mem_free(s);
+}
+
+struct custom_schema *custom_schema_part(struct arena *a, struct custom_schema *root, struct str name)
+{
+    struct custom_schema *s = arena_alloc(a, sizeof *s);
+    if (s) {
+        s->root = root;
+        s->name = arena_str(a, name);
+    }
+    return s;
+}
+
+const struct val *custom_schema_tree(const struct custom_schema *s)
+{
+    struct custom_schema *root = (struct custom_schema *)(s->root ? s->root : s);
+    if (!root->tree && root->text.len) {
+        root->arena = arena_new(TREE_BYTES);
+        root->tree = root->arena ? json_parse(root->arena, root->text, NULL) : NULL;
+    }
+    return s->root ? json_get(json_get(root->tree, STR("properties")), s->name) : root->tree;
+}
+
+/* --- pruning --- */
+
+static bool is_type_member(struct str key)
+{
+    return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
+}
+
+static void prune_object(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict)
+{
+    const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
+    bool preserve = json_bool(schema, "x-kubernetes-preserve-unknown-fields", false);
+    bool embedded = json_bool(schema, "x-kubernetes-embedded-resource", false);
+    for (struct val *m = v->first, *next; m; m = next) {
+        next = m->next;
+        struct path here = { p, val_key(m), 0 };
+        const struct val *s = json_get(props, val_key(m));
+        if (json_get(v, val_key(m)) != m) {
+            strict_add(strict, "duplicate field", &here);
+            val_unlink(v, m);
+            continue;
+        }
+        if (!s && val_is(additional, VAL_OBJ))
+            s = additional;
+        if (s)
+            custom_prune(s, m, &here, strict);
+        else if (!preserve && !(val_is(additional, VAL_BOOL) && additional->i) && !(embedded && is_type_member(val_key(m)))) {
+            strict_add(strict, "unknown field", &here);
+            val_unlink(v, m);
+        }
+    }
+}
+
+void custom_prune(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict)
+{
+    const struct val *items = json_get(schema, STR("items"));
+    long i = 0;
+    if (v->type == VAL_OBJ)
+        prune_object(schema, v, p, strict);
+    if (v->type != VAL_ARR || !val_is(items, VAL_OBJ))
+        return;
+    val_each(item, v) {
+        struct path here = { p, STR_NONE, i++ };
+        custom_prune(items, item, &here, strict);
+    }
+}
+
+/* --- defaults --- */
+
+static void default_members(struct arena *a, const struct val *schema, struct val *v)
+{
+    const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
+    if (val_is(props, VAL_OBJ))
+        val_each(s, props) {
+            struct val *fallback = json_get(s, STR("default")), *m = json_get(v, val_key(s));
+            bool null = val_is(m, VAL_NULL) && !json_bool(s, "nullable", false);
+            if (fallback && (!m || null))
+                json_set(a, v, val_key(s), val_copy(a, fallback));
+            else if (null && m)
+                json_del(v, val_key(s));
+        }
+    val_each(m, v) {
+        const struct val *s = json_get(props, val_key(m));
+        custom_default(a, s ? s : val_is(additional, VAL_OBJ) ? additional : NULL, m);
+    }
+}
+
+void custom_default(struct arena *a, const struct val *schema, struct val *v)
+{
+    const struct val *items = json_get(schema, STR("items"));
+    if (!schema)
+        return;
+    if (v->type == VAL_OBJ)
+        default_members(a, schema, v);
+    if (v->type == VAL_ARR && val_is(items, VAL_OBJ))
+        val_each(item, v) custom_default(a, items, item);
+}

@@ -1,0 +1,38 @@
+/* custom.h - schemas of custom resources (openAPIV3Schema of a CustomResourceDefinition, structural) and their interpreters.
+ *
+ * A schema is kept as the text it came as and parsed when it is first needed: a cluster may define thousands of kinds and use ten. The
+ * interpreters walk the parsed JSON itself. [loop], since the parsed form is made in place.
+ */
+#ifndef OBJECT_CUSTOM_H
+#define OBJECT_CUSTOM_H
+
+#include "object/object.h"
+
+struct custom_schema;
+
+/* The text lives until custom_schema_free. NULL: out of memory. */
+struct custom_schema *custom_schema_new(struct str text);
+void custom_schema_free(struct custom_schema *s);                       /* NULL is fine */
+/* A part of another: property `name` of its root. Made in the arena, needs no free; it may not outlive root. */
+struct custom_schema *custom_schema_part(struct arena *a, struct custom_schema *root, struct str name);
+
+/* The schema as JSON; NULL: none, or out of memory. */
+const struct val *custom_schema_tree(const struct custom_schema *s);
+
+/* Drops what the schema does not know; strict gets `unknown field "spec.x"` for each. */
+struct path;
+void custom_prune(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict);
+void custom_default(struct arena *a, const struct val *schema, struct val *v);
+/* Types, limits, patterns, lists and unions, with upstream's words. */
+void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p);
+
+/* Is a definition's schema structural? Causes name the field below `field`. */
+void custom_schema_check(struct object_causes *c, const struct val *schema, const char *field);
+
+/* Columns of `kubectl get`: additionalPrinterColumns (NULL or empty: Age). */
+struct val *custom_columns(struct arena *a, const struct val *printer_columns);
+struct val *custom_cells(struct arena *a, const struct val *printer_columns, const struct val *v, int64_t now_wall_ns);
+/* The values at a path such as ".spec.items[*].name" or ".metadata.labels['a.b']". */
+struct val *custom_json_path(struct arena *a, const struct val *v, struct str path);
+
+#endif
