@@ -25,6 +25,17 @@ static const char *joined(struct arena *a, const struct val *list, const char *m
     return text_dup(a, buf_str(&b));
 }
 
+/* A tree whose texts are its own: those with escapes stand in the arena of the one it comes from. */
+static struct val *own_copy(struct arena *a, const struct val *v)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    if (!v)
+        return NULL;
+    json_write(&b, v);
+    struct str text = arena_str(a, buf_str(&b));
+    return b.failed || !text.at ? NULL : json_parse(a, text, NULL);
+}
+
 /* Text of the version's schema within the definition's own bytes. */
 static struct str schema_text(struct str crd, unsigned version)
 {
@@ -129,7 +140,7 @@ static bool fill_version(struct crd_kinds *d, const struct val *crd, const struc
         .list_kind = text_dup(a, json_str(names, "listKind")), .short_names = joined(a, json_get(names, STR("shortNames")), NULL),
         .categories = joined(a, json_get(names, STR("categories")), NULL),
         .selectable = joined(a, json_get(version, STR("selectableFields")), "jsonPath"),
-        .columns = val_copy(a, json_get(version, STR("additionalPrinterColumns"))),
+        .columns = own_copy(a, json_get(version, STR("additionalPrinterColumns"))),
         .flags = K_STORED | K_LIST | K_GENERATION | K_CUSTOM | (str_is(json_str(spec, "scope"), "Namespaced") ? K_NAMESPACED : 0),
     };
     v->kind.resource = arena_printf(a, "%s/%s", v->kind.group, v->kind.plural);
