@@ -214,6 +214,9 @@ void plan_sooner(int64_t *again_ns, int64_t in_ns);
 /* status.h has what is shown of all this; message.c: what a container left to say. */
 struct str message_of(const struct agent *a, const struct pod_view *v, const struct ctr *k, const struct val *record);
 
+/* admit.c: false: the pod fails; why is remembered. */
+bool admit(struct agent *a, struct kl_call *c, struct pod_view *v);
+
 /* sync.c, finish.c, start.c */
 int sync_pod(struct agent *a, struct kl_call *c, struct str key, int64_t *again_ns);
 int sync_status(struct agent *a, struct kl_call *c, struct pod_view *v);

@@ -94,8 +94,9 @@ struct val *machine_info(const struct agent *a, struct arena *ar, const struct m
     struct val *o = val_new(ar, VAL_OBJ);
     struct utsname u;
     bool known = uname(&u) == 0;
-    set_s(ar, o, "machineID", file_text(ar, "/etc/machine-id"));
-    set_s(ar, o, "systemUUID", file_text(ar, "/sys/class/dmi/id/product_uuid"));
+    struct str id = file_text(ar, "/etc/machine-id"), uuid = file_text(ar, "/sys/class/dmi/id/product_uuid");
+    set_s(ar, o, "machineID", id);
+    set_s(ar, o, "systemUUID", uuid.len ? uuid : id);
     set_s(ar, o, "bootID", file_text(ar, "/proc/sys/kernel/random/boot_id"));
     set_s(ar, o, "kernelVersion", known ? arena_str(ar, str_of(u.release)) : STR(""));
     set_s(ar, o, "osImage", os_image(ar));

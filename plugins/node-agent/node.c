@@ -23,6 +23,17 @@ static void set_cidrs(struct arena *ar, struct val *spec, const char *cidr)
     val_push(json_arr(ar, spec, STR("podCIDRs")), val_of_str(ar, str_of(cidr)));
 }
 
+/* The Lease of an earlier Node of this name belongs to that one and goes with it: it must not be renewed. */
+static void drop_lease(struct agent *a, struct kl_call *c)
+{
+    struct kl_call sub = *c;
+    struct kl_object_key k = agent_key("coordination.k8s.io/leases", AGENT_LEASES, a->node, NULL);
+    struct kl_delete_options o = { .size = sizeof o, .grace_seconds = -1 };
+    kl_err_init(&sub.err);
+    a->objects->remove(a->host, &sub, &k, &o);
+    a->lease_ns = 0;
+}
+
 static int create(struct agent *a, struct kl_call *c, struct arena *ar, struct val **ret)
 {
     struct val *o = val_new(ar, VAL_OBJ), *meta = json_obj(ar, o, STR("metadata"));
@@ -37,6 +48,7 @@ static int create(struct agent *a, struct kl_call *c, struct arena *ar, struct v
     if (rc < 0)
         return kl_err_wrap(&c->err, "registering node '%s'", a->node);
     kl_log(a->host, KL_INFO, "registered node '%s' (%s)", a->node, a->ip);
+    drop_lease(a, c);
     *ret = agent_parse(ar, c, got);
     return *ret ? 0 : -c->err.code;
 }

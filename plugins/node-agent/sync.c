@@ -194,6 +194,7 @@ static int sync_view(struct agent *a, struct kl_call *c, struct pod_view *v, int
         return rc;
     if (!v->mem->admitted) {
         probes_adopt(v);
+        admit(a, c, v);
         v->mem->admitted = true;
     }
     if (json_str(v->meta, "deletionTimestamp").len)

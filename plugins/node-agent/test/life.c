@@ -303,3 +303,21 @@ Test(life, deadline)
     eq_text(at("status.phase"), "Failed");
     eq_text(at("status.reason"), "DeadlineExceeded");
 }
+
+Test(life, rejected_before_anything_is_made)
+{
+    world_put(w, "/nodes", "{'metadata':{'name':'n1','labels':{'disk':'hdd'}}}");
+    world_put(w, "/pods", POD("'restartPolicy':'Always','securityContext':{'sysctls':[{'name':'net.ipv4.tcp_syncookies','value':'1'},"
+                              "{'name':'kernel.msgmax','value':'1'}]}," ONE));
+    world_sync(w, "d/p", NULL);
+    cr_assert(!strstr(world_trace(w), "sandbox") && !strstr(world_trace(w), "attach"), "%s", world_trace(w));
+    eq_text(at("status.phase"), "Failed");
+    eq_text(at("status.reason"), "SysctlForbidden");
+    eq_text(at("status.message"), "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted");
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'q','uid':'u2'},'spec':{'nodeName':'n1','nodeSelector':{'disk':'ssd'}," ONE "}}");
+    world_sync(w, "d/q", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/q"), "status.reason"), "NodeAffinity");
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'r','uid':'u3'},'spec':{'nodeName':'n1','nodeSelector':{'disk':'hdd'}," ONE "}}");
+    world_sync(w, "d/r", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/r"), "status.phase"), "Running");
+}

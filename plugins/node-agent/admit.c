@@ -1,0 +1,70 @@
+/* admit.c - may this pod run here at all? Asked once, before anything of it is made; the scheduler has seen to the rest. */
+#include "agent.h"
+
+/* Sysctls that are the pod's own and can hurt nobody else. */
+static const char *const safe_sysctls[] = {
+    "kernel.shm_rmid_forced",      "net.ipv4.ip_local_port_range",     "net.ipv4.tcp_syncookies",    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",   "net.ipv4.tcp_rmem",          "net.ipv4.tcp_wmem",
+};
+
+static bool safe(struct str name)
+{
+    for (size_t i = 0; i < sizeof safe_sysctls / sizeof *safe_sysctls; i++)
+        if (str_is(name, safe_sysctls[i]))
+            return true;
+    return false;
+}
+
+__attribute__((format(printf, 4, 5))) static bool reject(struct agent *a, struct pod_view *v, const char *reason, const char *fmt, ...)
+{
+    char why[160];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    snprintf(v->mem->fail_reason, sizeof v->mem->fail_reason, "%s", reason);
+    snprintf(v->mem->fail_message, sizeof v->mem->fail_message, "Pod was rejected: %s", why);
+    event_pod(a, v, NULL, reason, "%s", why);
+    return false;
+}
+
+static bool check_sysctls(struct agent *a, struct pod_view *v)
+{
+    const struct val *all = json_path(v->spec, "securityContext.sysctls");
+    if (!val_is(all, VAL_ARR))
+        return true;
+    val_each(s, all)
+    {
+        struct str name = json_str(s, "name");
+        bool shared = view_host_network(v) && str_starts(name, STR("net."));
+        if (shared || (json_bool(v->spec, "hostIPC", false) && str_starts(name, STR("kernel.shm"))))
+            return reject(a, v, "SysctlForbidden", "forbidden sysctl: \"" STR_FMT "\" not allowed with host %s enabled", STR_ARG(name),
+                          shared ? "net" : "ipc");
+        if (!safe(name))
+            return reject(a, v, "SysctlForbidden", "forbidden sysctl: \"" STR_FMT "\" not allowlisted", STR_ARG(name));
+    }
+    return true;
+}
+
+static bool check_selector(struct agent *a, struct kl_call *c, struct pod_view *v)
+{
+    const struct val *want = json_get(v->spec, STR("nodeSelector"));
+    struct kl_object_key k = agent_key("/nodes", "", a->node, NULL);
+    struct val *node = NULL;
+    struct kl_call sub = *c;
+    kl_err_init(&sub.err);
+    if (!want || !want->n || agent_get(a, &sub, v->arena, &k, &node) < 0)
+        return true;
+    const struct val *labels = json_path(node, "metadata.labels");
+    val_each(w, want)
+        if (!str_eq(val_str(w), val_str(json_get(labels, val_key(w)))))
+            return reject(a, v, "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector");
+    return true;
+}
+
+bool admit(struct agent *a, struct kl_call *c, struct pod_view *v)
+{
+    bool begun = v->sandbox || json_str(v->pod, "status.startTime").len || json_str(v->meta, "deletionTimestamp").len;
+    return begun || (check_sysctls(a, v) && check_selector(a, c, v));
+}
