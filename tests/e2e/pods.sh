@@ -202,6 +202,32 @@ spec: {$spec, terminationGracePeriodSeconds: 2, containers: [{name: c, image: $i
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: secure}
+spec:
+  {$spec, restartPolicy: Never, hostname: box, shareProcessNamespace: true, securityContext: {runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000, runAsNonRoot: true},
+  hostAliases: [{ip: 192.0.2.9, hostnames: [far.example]}], dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53], searches: [a.example], options: [{name: ndots, value: "3"}]},
+  volumes: [{name: d, emptyDir: {}}, {name: s, secret: {secretName: sec}}],
+  containers: [{name: c, image: $image, workingDir: /tmp, securityContext: {readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}},
+  command: [sh, -c, 'id; hostname; pwd; cat /etc/resolv.conf /etc/hosts; touch /x 2>&1; touch /d/y && stat -c "group %g" /d/y; cat /s/password; echo; grep -E "CapEff|NoNewPrivs" /proc/self/status; [ "\$\$" != 1 ] && echo "not pid 1"'],
+  volumeMounts: [{name: d, mountPath: /d}, {name: s, mountPath: /s}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: rooted}
+spec: {$spec, securityContext: {runAsNonRoot: true}, containers: [{name: c, image: $image, command: ["true"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sysctl}
+spec: {$spec, securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "77"}]}, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sh, -c, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; sleep 3600"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: unsafe}
+spec: {$spec, securityContext: {sysctls: [{name: kernel.msgmax, value: "77"}]}, containers: [{name: c, image: $image, command: ["true"]}]}
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: lived}
 spec: {$spec, activeDeadlineSeconds: 2, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sleep, "3600"]}]}
 EOF
@@ -284,6 +310,18 @@ becomes "sick: liveness kills it" 137 20 sick '{.status.containerStatuses[0].las
 has "sick: Unhealthy event" "Liveness probe failed: I am ill" "$(k get events --field-selector reason=Unhealthy)"
 has "sick: Killing event" "Container c failed liveness probe, will be restarted" "$(k get events --field-selector reason=Killing)"
 
+# --- who it is, what it may ---
+becomes "secure: ends well" Succeeded 20 secure '{.status.phase}'
+out=$(logs secure c)
+for line in "uid=1000 gid=3000 groups=2000" "box" "/tmp" "nameserver 192.0.2.53" "search a.example" "options ndots:3" "far.example" "/x: Read-only file system" "group 2000" \
+    s3cret "CapEff:	0000000000000000" "NoNewPrivs:	1" "not pid 1" "$(get secure '{.status.podIP}')	box"; do
+    has "secure: $line" "$line" "$out"
+done
+becomes "rooted: runAsNonRoot refuses root" CreateContainerConfigError 10 rooted '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "sysctl: safe ones are set" Running 10 sysctl '{.status.phase}'
+is "sysctl: in the pod" 77 "$(logs sysctl c)"
+becomes "unsafe: others are refused" "Failed SysctlForbidden" 10 unsafe '{.status.phase} {.status.reason}'
+
 # --- what cannot start ---
 becomes "never: ErrImageNeverPull" ErrImageNeverPull 10 never '{.status.containerStatuses[0].state.waiting.reason}'
 becomes "pull: ImagePullBackOff" PullBackOff 20 pull '{.status.containerStatuses[0].state.waiting.reason}'
@@ -305,6 +343,14 @@ else
     is "lim: cpu" "30000 100000" "$(cat /sys/fs/cgroup/kubepods/burstable/pod"$uid"/"$id"/cpu.max)"
 fi
 
+"$build/keelson" image --dir "$dir/state/images" build --busybox --env V=2 localhost/busybox:second >/dev/null
+k set image pod/lim c=localhost/busybox:second >/dev/null
+becomes "lim: a changed image restarts the container" "1 localhost/busybox:second" 10 lim '{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].image}'
+becomes "lim: runs again" true 10 lim '{.status.containerStatuses[0].ready}'
+has "lim: says why" "Container c definition changed, will be restarted" "$(k get events --field-selector reason=Killing)"
+id=$(get lim '{.status.containerStatuses[0].containerID}')
+id=${id#*://}
+
 # --- kill -9: what runs is adopted ---
 becomes "grace: runs after its postStart hook" True 10 grace '{.status.conditions[?(@.type=="Ready")].status}'
 ids='{range .items[*]}{.metadata.name} {.status.phase} {range .status.containerStatuses[*]}{.restartCount} {.containerID} {.state.running.startedAt} {end}{"\n"}{end}'
@@ -323,7 +369,7 @@ kill -9 "$pid"
 wait "$pid" 2>/dev/null
 kill -9 "$(pid_of "$id")"
 start
-becomes "kill -9: what ended meanwhile restarts" 1 10 lim '{.status.containerStatuses[0].restartCount}'
+becomes "kill -9: what ended meanwhile restarts" 2 10 lim '{.status.containerStatuses[0].restartCount}'
 
 # --- deletion ---
 begin=$(date +%s)
@@ -337,11 +383,11 @@ k delete pods --all --wait=true --grace-period=1 >/dev/null
 k delete configmap cfg secret/sec service/my-db >/dev/null 2>&1
 is "all pods are gone" "No resources found in default namespace." "$(k get pods)"
 for _ in $(seq 100); do
-    left=$(ls "$dir/state/node/pods" "$dir/log/pods" "$dir/run/runtime/sandboxes" | grep -v ':$' | grep . | wc -l)
-    [ "$left" = 0 ] && break
+    left=$(cd "$dir" && ls -d state/node/pods/* log/pods/* run/runtime/sandboxes/* 2>/dev/null)
+    [ -z "$left" ] && break
     sleep 0.1
 done
-is "no folder of a pod is left" 0 "$left"
+is "no folder of a pod is left" "" "$left"
 is "no process is left" "" "$(pgrep -af "$dir/run" | grep -v "keelson up")"
 is "no mount is left" "" "$(grep " $dir/" /proc/self/mountinfo)"
 kill "$pid"
