@@ -126,6 +126,12 @@ static void sweep_sandbox(struct agent *a, struct kl_call *c, const struct val *
     struct str uid = json_str(s, "metadata.uid"), ns = json_str(s, "metadata.namespace"), name = json_str(s, "metadata.name");
     if (!uid.len || wanted(a, c, uid, ns, name))
         return;
+    struct pod_mem *m = mem_get(a, uid);
+    if (m) {                                /* its own key sees to it: never two at a time */
+        a->queue->add(a->host, m->key, 0);
+        mem_put(a, m);
+        return;
+    }
     kl_log(a->host, KL_INFO, "removing what is left of pod '" STR_FMT "/" STR_FMT "' (" STR_FMT ")", STR_ARG(ns), STR_ARG(name),
            STR_ARG(uid));
     if (finish_remove(a, c, uid, ns, name) < 0)
@@ -133,7 +139,7 @@ static void sweep_sandbox(struct agent *a, struct kl_call *c, const struct val *
 }
 
 /* Folders and network attachments of pods that neither the runtime nor this agent knows. */
-static void sweep_unknown(struct agent *a, struct kl_call *c, const struct val *sandboxes, struct str uid)
+static void sweep_unknown(struct agent *a, struct kl_call *c, const struct val *sandboxes, struct str uid, struct str ns, struct str name)
 {
     struct pod_mem *m = mem_get(a, uid);
     if (m) {
@@ -144,7 +150,7 @@ static void sweep_unknown(struct agent *a, struct kl_call *c, const struct val *
         val_each(s, sandboxes)
             if (str_eq(json_str(s, "metadata.uid"), uid))
                 return;
-    finish_remove(a, c, uid, STR_NONE, STR_NONE);
+    finish_remove(a, c, uid, ns, name);
 }
 
 static void sweep_folders(struct agent *a, struct kl_call *c, struct arena *ar, const struct val *sandboxes)
@@ -153,7 +159,20 @@ static void sweep_folders(struct agent *a, struct kl_call *c, struct arena *ar, 
     DIR *d = path ? opendir(path) : NULL;
     for (struct dirent *e; d && (e = readdir(d));)
         if (e->d_name[0] != '.')
-            sweep_unknown(a, c, sandboxes, str_of(e->d_name));
+            sweep_unknown(a, c, sandboxes, str_of(e->d_name), STR_NONE, STR_NONE);
+    if (d)
+        closedir(d);
+}
+
+/* NAMESPACE_NAME_UID: none of the three has a '_' in it. */
+static void sweep_logs(struct agent *a, struct kl_call *c, const struct val *sandboxes)
+{
+    DIR *d = opendir(a->conf->log_dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct str uid = str_of(e->d_name), ns = str_cut(&uid, '_'), name = uid.at ? str_cut(&uid, '_') : STR_NONE;
+        if (uid.len && str_find(uid, '_') < 0)
+            sweep_unknown(a, c, sandboxes, uid, ns, name);
+    }
     if (d)
         closedir(d);
 }
@@ -166,7 +185,7 @@ static void sweep_network(struct agent *a, struct kl_call *c, struct arena *ar, 
     struct val *v = agent_parse(ar, c, got), *pods = json_get(v, STR("pods"));
     if (val_is(pods, VAL_ARR))
         val_each(p, pods)
-            sweep_unknown(a, c, sandboxes, json_str(p, "uid"));
+            sweep_unknown(a, c, sandboxes, json_str(p, "uid"), STR_NONE, STR_NONE);
 }
 
 /* Are there pods of ours in the API that this process has not seen? They are on their way; unknown things may be theirs. */
@@ -213,6 +232,7 @@ void sweep(struct agent *a, struct kl_call *c)
             sweep_sandbox(a, c, s);
     if (list && all_seen(a, c, ar)) {
         sweep_folders(a, c, ar, sandboxes);
+        sweep_logs(a, c, sandboxes);
         sweep_network(a, c, ar, sandboxes);
     }
     if (list)

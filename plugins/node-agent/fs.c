@@ -41,11 +41,11 @@ static int remove_entry(int dir, const char *name, dev_t dev, int depth)
     _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0)
-        return -errno;
+        return errno == ENOENT ? 0 : -errno;
     if (st.st_dev != dev || depth >= DEPTH_MOST)
         return -EXDEV;                      /* a mount that could not be taken away: never empty what is behind it */
     int rc = remove_inside(fd, dev, depth + 1);
-    return rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0 ? -errno : rc;
+    return rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT ? -errno : rc;
 }
 
 static int remove_inside(int dir, dev_t dev, int depth)
