@@ -1,6 +1,6 @@
 # packages.sh - what a fresh Debian 12 lacks, for contrib/test and contrib/quickstart. Sourced.
 BUILD_PACKAGES="ca-certificates gcc cmake ninja-build pkg-config libc6-dev libconfig-dev libjansson-dev libnghttp2-dev libgnutls28-dev
-  libcap-dev libarchive-dev libuv1-dev libwslay-dev zlib1g-dev libyaml-dev libpcre2-dev libmnl-dev libnftables-dev libseccomp-dev libzstd-dev"
+  libcap-dev libarchive-dev libuv1-dev libwslay-dev zlib1g-dev libyaml-dev libpcre2-dev libmnl-dev libnftables-dev libseccomp-dev libzstd-dev libldns-dev"
 NODE_PACKAGES="crun conmon iproute2"
 TEST_PACKAGES="$NODE_PACKAGES
   busybox-static
