@@ -61,18 +61,6 @@ void daemon_seed(void)
     map_seed(seed);
 }
 
-/* The kubernetes Service's address: the first of the range. */
-static const char *service_ip(const struct daemon *d, char ret[INET_ADDRSTRLEN])
-{
-    struct str cidr = str_of(d->o->service_cidr), ip = str_cut(&cidr, '/');
-    struct in_addr in;
-    snprintf(ret, INET_ADDRSTRLEN, STR_FMT, STR_ARG(ip));
-    if (inet_pton(AF_INET, ret, &in) != 1)
-        return NULL;
-    in.s_addr = htonl(ntohl(in.s_addr) + 1);
-    return inet_ntop(AF_INET, &in, ret, INET_ADDRSTRLEN);
-}
-
 /* Where pods reach the API: where it listens; when that is everywhere, the node's address, or the one that this machine speaks with. */
 static const char *pods_address(const struct daemon *d, char ret[INET_ADDRSTRLEN])
 {
@@ -99,7 +87,7 @@ static int prepare(struct daemon *d, struct kl_err *err)
     if (rc == 0 && d->roles & ROLE_NODE)
         rc = daemon_make_dir(d->o->logs, 0755, err);
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
-    return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, service_ip(d, ip), err);
+    return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, options_service_ip(d->o, 1, ip), err);
 }
 
 static int open_store(struct daemon *d, struct kl_err *err)

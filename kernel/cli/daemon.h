@@ -15,7 +15,7 @@ struct options {
     const char *config, *plugins, *store, *kubeconfig, *log, *server;
     const char *state, *run, *logs, *address, *port, *node, *node_address, *node_port;
     const char *service_cidr, *cluster_cidr, *cluster_domain, *node_ports;
-    char port_text[8], ca[PATH_MAX], config_path[PATH_MAX], plugin_dir[PATH_MAX], kubeconfig_path[PATH_MAX], hostname[256];
+    char port_text[8], cluster_dns[16], ca[PATH_MAX], config_path[PATH_MAX], plugin_dir[PATH_MAX], kubeconfig_path[PATH_MAX], hostname[256];
     int node_port_first, node_port_last;
     struct arena *arena;
     struct val *tree;                   /* of the configuration files */
@@ -28,6 +28,9 @@ int options_read(struct options *o, const char *command, int argc, char **argv);
 int options_check_value(const char *flag, const char *value, const char *where);
 /* Value of $(NAME) in the configuration. */
 const char *options_variable(void *ctx, struct str name);
+
+/* The n-th address of the range of Services: 1 the API's own Service, 10 the name server. NULL: the range is not IPv4. */
+const char *options_service_ip(const struct options *o, unsigned n, char ret[16]);
 
 /* Makes path and the folders above it. */
 int daemon_make_dir(const char *path, mode_t mode, struct kl_err *err);

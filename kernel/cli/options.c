@@ -1,4 +1,5 @@
 /* options.c - settings of a process: command line over configuration file over fallback, one row each. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <libgen.h>
 #include <unistd.h>
@@ -169,6 +170,7 @@ static int derive_values(struct options *o, const char *command)
             *p = (char)tolower((unsigned char)*p);
         o->node = o->hostname;
     }
+    options_service_ip(o, 10, o->cluster_dns);
     snprintf(o->ca, sizeof o->ca, "%s/pki/ca.crt", o->state);
     snprintf(o->port_text, sizeof o->port_text, "%s", o->port);
     if (o->kubeconfig)
@@ -197,6 +199,17 @@ int options_read(struct options *o, const char *command, int argc, char **argv)
     return rc ? rc : derive_values(o, command);
 }
 
+const char *options_service_ip(const struct options *o, unsigned n, char ret[16])
+{
+    struct str cidr = str_of(o->service_cidr), ip = str_cut(&cidr, '/');
+    struct in_addr in;
+    snprintf(ret, 16, STR_FMT, STR_ARG(ip));
+    if (inet_pton(AF_INET, ret, &in) != 1)
+        return NULL;
+    in.s_addr = htonl(ntohl(in.s_addr) + n);
+    return inet_ntop(AF_INET, &in, ret, 16);
+}
+
 const char *options_variable(void *ctx, struct str name)
 {
     struct options *o = ctx;
@@ -206,7 +219,8 @@ const char *options_variable(void *ctx, struct str name)
         const char *name, *value;
     } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "port", o->port_text },
                 { "node", o->node }, { "node_address", o->node_address }, { "node_port", o->node_port }, { "service_cidr", o->service_cidr },
-                { "cluster_cidr", o->cluster_cidr }, { "cluster_domain", o->cluster_domain }, { "ca", o->ca } };
+                { "cluster_cidr", o->cluster_cidr }, { "cluster_domain", o->cluster_domain }, { "cluster_dns", o->cluster_dns },
+                { "ca", o->ca } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (str_is(name, all[i].name))
             return all[i].value;

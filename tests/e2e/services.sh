@@ -185,6 +185,28 @@ api=$(k exec client -- /bin/busybox sh -c 'echo $KUBERNETES_SERVICE_HOST:$KUBERN
 is "a pod reaches the API by its Service ($api)" ok "$(in_pod client curl -s --cacert "$dir/state/pki/ca.crt" --max-time 3 "https://$api/readyz")"
 is "a pod reaches the node" ok "$(in_pod client curl -sk --max-time 3 "https://$node_ip:6443/readyz")"
 
+# --- names, by the pods' own resolv.conf ---
+k exec client -- /bin/busybox cat /etc/resolv.conf >"$dir/resolv.conf"
+by_name() { # URL: as a pod asks for it, with the machine's curl and resolver
+    unshare -m sh -c "mount --bind $dir/resolv.conf /etc/resolv.conf && exec nsenter --net=$dir/run/network/ns/$client curl -s --max-time 5 $1"
+}
+client=$(k get pod client -o 'jsonpath={.metadata.uid}')
+named() { case "$(by_name "$1")" in web-1 | web-2) true ;; *) false ;; esac }
+for name in web web.default web.default.svc web.default.svc.cluster.local; do
+    soon "a pod finds http://$name/" 10 named http://$name/
+done
+cat <<EOF | k apply -f - >/dev/null
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, selector: {app: web}, ports: [{name: http, port: 8080}]}
+EOF
+soon "a headless Service leads to its pods" 10 named http://headless.default:8080/
+is "the API by its name" ok "$(by_name "--cacert $dir/state/pki/ca.crt https://kubernetes.default.svc/readyz")"
+by_name http://nothing.default.svc.cluster.local./ >/dev/null
+is "a name of the zone that is not there" 6 $?
+is "kube-dns shows the address" 10.96.0.10 "$(k get svc -n kube-system kube-dns -o 'jsonpath={.spec.clusterIP}')"
+
 # --- slices that nobody but their author looks after ---
 cat <<EOF | k apply -f - >/dev/null
 apiVersion: v1
