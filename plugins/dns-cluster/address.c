@@ -21,6 +21,9 @@ static int change(uint16_t type, uint16_t flags, uint32_t ip)
     m->ifa_scope = RT_SCOPE_HOST;       /* never a source of what leaves the node */
     mnl_attr_put_u32(h, IFA_LOCAL, htonl(ip));
     mnl_attr_put_u32(h, IFA_ADDRESS, htonl(ip));
+    const struct ifa_cacheinfo life = { .ifa_prefered = ADDRESS_LIFE_S, .ifa_valid = ADDRESS_LIFE_S };
+    if (type == RTM_NEWADDR)
+        mnl_attr_put(h, IFA_CACHEINFO, sizeof life, &life);
     struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
     if (!s)
         return -errno;

@@ -112,13 +112,14 @@ struct handle {
     void (*event)(struct server *s, struct handle *h, uint32_t events);
     int fd;
 };
-/* Serves address:port (UDP and TCP) on a thread of its own. resolv_conf: whom to ask what is not ours. */
+/* Serves address:port (UDP and TCP) on a thread of its own, which keeps the address alive. resolv_conf: whom to ask what is not ours. */
 int server_start(struct zone *z, const struct kl_host *host, uint32_t address, uint16_t port, const char *resolv_conf, struct server **ret,
                  struct kl_err *err);
 void server_stop(struct server *s);
 
 /* --- address.c --- */
-/* The address on lo, as /32. There already: success. */
+/* The address on lo, as /32, for ADDRESS_LIFE_S seconds from now: what is killed leaves nothing behind for good. There already: success. */
+#define ADDRESS_LIFE_S 90
 int address_add(uint32_t ip, struct kl_err *err);
 void address_remove(uint32_t ip);
 

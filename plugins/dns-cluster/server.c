@@ -11,6 +11,7 @@
 
 #define CONNECTIONS_MOST 128
 #define IDLE_MS          10000
+#define RENEW_MS         (ADDRESS_LIFE_S * 1000 / 3)
 #define UDP_MOST         512            /* without EDNS */
 
 struct connection {
@@ -30,6 +31,7 @@ struct server {
     struct list connections, closed;    /* closed: freed after the turn, events may still name them */
     unsigned n_connections;
     uint32_t address;
+    int64_t renewed_ms;                 /* the address */
     int epoll;
     pthread_t thread;
     bool stopping, running;
@@ -212,9 +214,21 @@ static void on_wake(struct server *s, struct handle *h, uint32_t events)
 
 /* --- the thread --- */
 
+static void renew_address(struct server *s, int64_t now)
+{
+    struct kl_err err;
+    if (now - s->renewed_ms < RENEW_MS)
+        return;
+    s->renewed_ms = now;
+    kl_err_init(&err);
+    if (address_add(s->address, &err) < 0 && s->host)
+        kl_log(s->host, KL_WARN, "%s", err.msg);
+}
+
 static void tick(struct server *s)
 {
     int64_t now = now_ms();
+    renew_address(s, now);
     forward_tick(s->forward, now);
     list_each(n, &s->connections)
     {
@@ -232,7 +246,7 @@ static void *run(void *ctx)
     struct epoll_event events[64];
     while (!s->stopping) {
         bool waiting = s->n_connections || forward_waiting(s->forward);
-        int n = epoll_wait(s->epoll, events, 64, waiting ? 200 : -1);
+        int n = epoll_wait(s->epoll, events, 64, waiting ? 200 : RENEW_MS);
         for (int i = 0; i < n; i++) {
             struct handle *h = events[i].data.ptr;
             h->event(s, h, events[i].events);
