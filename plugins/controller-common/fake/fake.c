@@ -1,0 +1,216 @@
+/* fake.c - see fake.h. List selectors are "key=value" parts only; that is all the tests need. */
+#include "fake.h"
+
+#include "base/cleanup.h"
+#include "meta.h"
+
+static struct fake *fake_of(const struct kl_host *h)
+{
+    return h->ctx;
+}
+
+static struct fake_object *find(struct fake *f, const char *resource, struct str ns, struct str name)
+{
+    for (uint32_t i = 0; i < f->n; i++)
+        if (f->at[i].v && strcmp(f->at[i].resource, resource) == 0 && str_eq(meta_ns(f->at[i].v), ns) && str_eq(meta_name(f->at[i].v), name))
+            return &f->at[i];
+    return NULL;
+}
+
+static struct kl_bytes bytes_of(struct fake *f, const struct val *v)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    json_write(&b, v);
+    struct str s = arena_str(f->arena, buf_str(&b));
+    return (struct kl_bytes){ s.at, s.len };
+}
+
+static void stamp(struct fake *f, struct val *v)
+{
+    json_set_str(f->arena, json_obj(f->arena, v, STR("metadata")), STR("resourceVersion"),
+                 str_of(arena_printf(f->arena, "%llu", (unsigned long long)++f->revision)));
+}
+
+static int get(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret)
+{
+    struct fake_object *o = find(fake_of(h), k->resource, str_of(k->ns), str_of(k->name));
+    if (!o)
+        return kl_fail(c, KL_NOT_FOUND, "%s \"%s\" not found", k->resource, k->name);
+    *ret = bytes_of(fake_of(h), o->v);
+    return 0;
+}
+
+static bool labels_match(const char *selector, const struct val *v)
+{
+    struct str rest = str_of(selector);
+    while (rest.at && rest.len) {
+        struct str value = str_cut(&rest, ','), key = str_cut(&value, '=');
+        if (!str_eq(val_str(json_get(json_path(v, "metadata.labels"), key)), value))
+            return false;
+    }
+    return true;
+}
+
+static bool owned_by(const struct val *v, const char *uid)
+{
+    struct val *refs = json_path(v, "metadata.ownerReferences");
+    if (val_is(refs, VAL_ARR))
+        val_each(ref, refs)
+            if (str_is(json_str(ref, "uid"), uid))
+                return true;
+    return false;
+}
+
+static int list(const struct kl_host *h, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret)
+{
+    struct fake *f = fake_of(h);
+    struct kl_bytes *at = arena_alloc(f->arena, (f->n + 1) * sizeof *at);
+    (void)c;
+    ret->n = 0;
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct val *v = f->at[i].v;
+        if (!v || (o->resource && strcmp(o->resource, f->at[i].resource) != 0) || (o->ns && !str_is(meta_ns(v), o->ns)) ||
+            (o->owner_uid && !owned_by(v, o->owner_uid)) || (o->label_selector && !labels_match(o->label_selector, v)))
+            continue;
+        at[ret->n++] = bytes_of(f, v);
+    }
+    ret->at = at;
+    return 0;
+}
+
+static struct val *parse(struct fake *f, struct kl_bytes b)
+{
+    struct str s = arena_str(f->arena, str_n(b.at, b.len));
+    return json_parse(f->arena, s, NULL);
+}
+
+static struct val *add(struct fake *f, const char *resource, struct val *v)
+{
+    struct val *meta = json_obj(f->arena, v, STR("metadata"));
+    if (!json_get(meta, STR("uid")))
+        json_set_str(f->arena, meta, STR("uid"), str_of(arena_printf(f->arena, "uid-%u", f->n)));
+    if (!json_get(meta, STR("name")))
+        json_set_str(f->arena, meta, STR("name"), str_of(arena_printf(f->arena, STR_FMT "%u", STR_ARG(json_str(meta, "generateName")), f->n)));
+    stamp(f, v);
+    f->at[f->n++] = (struct fake_object){ resource, v };
+    return v;
+}
+
+static int create(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
+{
+    struct fake *f = fake_of(h);
+    struct val *v = parse(f, obj);
+    if (f->refuse)
+        return kl_fail(c, KL_FORBIDDEN, "%s", f->refuse);
+    if (json_str(v, "metadata.name").len && find(f, k->resource, str_of(k->ns), meta_name(v)))
+        return kl_fail(c, KL_ALREADY_EXISTS, "already exists");
+    json_set_str(f->arena, json_obj(f->arena, v, STR("metadata")), STR("namespace"), arena_str(f->arena, str_of(k->ns)));
+    f->creates++;
+    v = add(f, arena_dup(f->arena, str_of(k->resource)), v);
+    if (ret)
+        *ret = bytes_of(f, v);
+    return 0;
+}
+
+static int update(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
+{
+    struct fake *f = fake_of(h);
+    struct fake_object *o = find(f, k->resource, str_of(k->ns), str_of(k->name));
+    struct val *v = parse(f, obj);
+    if (!o)
+        return kl_fail(c, KL_NOT_FOUND, "not found");
+    if (!str_eq(json_str(v, "metadata.resourceVersion"), json_str(o->v, "metadata.resourceVersion")))
+        return kl_fail(c, KL_CONFLICT, "the object has been modified");
+    f->updates++;
+    stamp(f, v);
+    o->v = v;
+    if (ret)
+        *ret = bytes_of(f, v);
+    return 0;
+}
+
+static int remove_object(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, const struct kl_delete_options *opt)
+{
+    struct fake *f = fake_of(h);
+    struct fake_object *o = find(f, k->resource, str_of(k->ns), str_of(k->name));
+    if (!o)
+        return kl_fail(c, KL_NOT_FOUND, "not found");
+    if (opt->uid && !str_is(meta_uid(o->v), opt->uid))
+        return kl_fail(c, KL_CONFLICT, "another object of that name");
+    f->removes++;
+    o->v = NULL;
+    return 0;
+}
+
+static void event(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message)
+{
+    (void)about;
+    (void)type;
+    fake_of(h)->events++;
+    snprintf(fake_of(h)->last_event, sizeof fake_of(h)->last_event, "%s: %s", reason, message);
+}
+
+static int64_t clock_ns(const struct kl_host *h)
+{
+    return fake_of(h)->now_ns;
+}
+
+static void key_add(const struct kl_host *h, const char *key, int64_t delay_ns)
+{
+    (void)key;
+    (void)delay_ns;
+    fake_of(h)->keys++;
+}
+
+static void *call_alloc(void *arena, size_t n)
+{
+    return arena_alloc(arena, n);
+}
+
+static const struct kl_host_objects objects = { .size = sizeof objects, .get = get, .list = list, .create = create, .update = update,
+                                                .remove = remove_object, .event = event };
+static const struct kl_host_env env = { .size = sizeof env, .mono_ns = clock_ns, .wall_ns = clock_ns };
+static const struct kl_host_queue queue = { .size = sizeof queue, .add = key_add };
+
+void fake_init(struct fake *f)
+{
+    *f = (struct fake){ .arena = arena_new(0), .now_ns = 1800000000 * NS_S };
+    f->host = (struct kl_host){ .size = sizeof f->host, .instance = "fake", .ctx = f };
+    f->call = (struct kl_call){ .size = sizeof f->call, .arena = f->arena, .alloc = call_alloc };
+    f->ctl = (struct ctl){ .host = &f->host, .objects = &objects, .env = &env, .queue = &queue };
+    kl_err_init(&f->call.err);
+}
+
+void fake_done(struct fake *f)
+{
+    arena_free(f->arena);
+}
+
+struct val *fake_put(struct fake *f, const char *resource, const char *json)
+{
+    return add(f, resource, parse(f, (struct kl_bytes){ json, strlen(json) }));
+}
+
+struct val *fake_get(struct fake *f, const char *resource, const char *ns, const char *name)
+{
+    struct fake_object *o = find(f, resource, str_of(ns), str_of(name));
+    return o ? o->v : NULL;
+}
+
+uint32_t fake_count(struct fake *f, const char *resource)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n; i++)
+        n += f->at[i].v && strcmp(f->at[i].resource, resource) == 0;
+    return n;
+}
+
+int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *key, int64_t *ret_again_ns)
+{
+    int64_t again = 0;
+    kl_err_init(&f->call.err);
+    int rc = t->reconcile(&f->ctl, &f->call, key, &again);
+    if (ret_again_ns)
+        *ret_again_ns = again;
+    return rc;
+}

@@ -1,0 +1,34 @@
+/* fake.h - a host for tests: objects in memory behind keelson.host.objects/0, a clock that stands still, writes that are counted. */
+#ifndef CONTROLLER_FAKE_H
+#define CONTROLLER_FAKE_H
+
+#include "ctl.h"
+
+struct fake_object {
+    const char *resource;
+    struct val *v;                      /* NULL: gone */
+};
+
+struct fake {
+    struct kl_host host;                /* first */
+    struct arena *arena;
+    struct fake_object at[4096];
+    uint32_t n, creates, updates, removes, events, keys;
+    uint64_t revision;
+    int64_t now_ns;
+    const char *refuse;                 /* message with which the next creations are forbidden; NULL: none */
+    char last_event[256];               /* "Reason: message" */
+    struct kl_call call;
+    struct ctl ctl;
+};
+
+void fake_init(struct fake *f);
+void fake_done(struct fake *f);
+/* Puts an object there as it is, with uid and resourceVersion. */
+struct val *fake_put(struct fake *f, const char *resource, const char *json);
+struct val *fake_get(struct fake *f, const char *resource, const char *ns, const char *name);
+uint32_t fake_count(struct fake *f, const char *resource);
+/* One call of a controller's table. */
+int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *key, int64_t *ret_again_ns);
+
+#endif
