@@ -217,30 +217,58 @@ static bool each_budget(void *ctx, struct store_object *o)
     return true;
 }
 
-/* Takes one disruption from the budget, or refuses. */
-static int charge_budget(struct api_op *op, struct store_object *o)
+static int over_budget(struct api_op *op, const char *cause)
 {
-    static const struct object_cause blocked = { "DisruptionBudget", "", "The disruption budget needs more healthy pods." };
+    struct object_cause *c = arena_alloc(op->arena, sizeof *c);
+    api_fail(&op->err, op->arena, KL_TOO_MANY_REQUESTS, "Cannot evict pod as it would violate the pod's disruption budget.");
+    if (c) {
+        *c = (struct object_cause){ "DisruptionBudget", "", cause };
+        op->err.causes = c;
+        op->err.n_causes = 1;
+    }
+    op->err.retry_after = 10;
+    return -KL_TOO_MANY_REQUESTS;
+}
+
+/* A pod that does not serve protects nothing: it may go where the budget says so, or has enough without it. */
+static bool free_to_go(const struct val *pod, const struct val *budget)
+{
+    int64_t healthy = json_int(budget, "status.currentHealthy", 0), desired = json_int(budget, "status.desiredHealthy", 0);
+    struct val *list = json_path(pod, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), "Ready") && str_is(json_str(c, "status"), "True"))
+                return false;
+    return str_is(json_str(budget, "spec.unhealthyPodEvictionPolicy"), "AlwaysAllow") || (desired > 0 && healthy >= desired);
+}
+
+/* Takes one disruption from the budget, or refuses. */
+static int charge_budget(struct api_op *op, struct store_object *o, const struct val *pod)
+{
     struct kl_err err;
+    char now[CLOCK_TEXT];
     kl_err_init(&err);
     const struct schema_kind *k = schema_kind_find(STR("policy"), STR("v1"), STR("PodDisruptionBudget"));
-    struct val *v = api_tree(op->arena, o, &op->err);
+    struct val *v = api_tree(op->arena, o, &op->err), *st = v ? json_obj(op->arena, v, STR("status")) : NULL;
+    struct str name = store_object_name(o);
     if (!v)
         return -op->err.code;
-    int64_t allowed = json_int(v, "status.disruptionsAllowed", 0);
-    if (allowed <= 0) {
-        api_fail(&op->err, op->arena, KL_TOO_MANY_REQUESTS, "Cannot evict pod as it would violate the pod's disruption budget.");
-        op->err.causes = &blocked;
-        op->err.n_causes = 1;
-        op->err.retry_after = 10;
-        return -KL_TOO_MANY_REQUESTS;
-    }
-    json_set_int(op->arena, json_obj(op->arena, v, STR("status")), STR("disruptionsAllowed"), allowed - 1);
+    if (json_int(st, "observedGeneration", 0) < json_int(v, "metadata.generation", 0))
+        return over_budget(op, arena_printf(op->arena, "The disruption budget " STR_FMT " is still being processed by the server.", STR_ARG(name)));
+    if (free_to_go(pod, v))
+        return 0;
+    int64_t allowed = json_int(st, "disruptionsAllowed", 0);
+    if (allowed <= 0)
+        return over_budget(op, arena_printf(op->arena, "The disruption budget " STR_FMT " needs %lld healthy pods and has %lld currently",
+                                            STR_ARG(name), (long long)json_int(st, "desiredHealthy", 0), (long long)json_int(st, "currentHealthy", 0)));
+    clock_format(env_wall_ns(), now);
+    json_set_int(op->arena, st, STR("disruptionsAllowed"), allowed - 1);
+    json_set_str(op->arena, json_obj(op->arena, st, STR("disruptedPods")), op->name, arena_str(op->arena, str_of(now)));
     if (object_conform(op->arena, k->type, v, NULL, &err) < 0)
         return api_fail_err(&op->err, op->arena, &err);
     struct api_op sub = *op;
     sub.kind = k;
-    sub.name = store_object_name(o);
+    sub.name = name;
     sub.durable = NULL;
     return api_commit_put(&sub, v, o);
 }
@@ -260,7 +288,7 @@ static int evict(struct api_op *op, struct val *body)
     if (b.n > 1)
         return api_fail(&op->err, op->arena, KL_INTERNAL,
                         "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.");
-    if (b.n == 1 && charge_budget(op, b.found) < 0)
+    if (b.n == 1 && charge_budget(op, b.found, v) < 0)
         return -op->err.code;
     struct val *options = json_get(body, STR("deleteOptions"));
     op->grace_s = json_int(options, "gracePeriodSeconds", -1);

@@ -169,6 +169,9 @@ case "$(evict "$1") $(evict "$2")" in
 *Success*"would violate the pod's disruption budget"*) echo "ok: the second eviction is refused" ;;
 *) echo "FAILED: evictions" && bad=1 ;;
 esac
+want "the node is drained" "node/n1 drained" k drain n1 --pod-selector=app=web --timeout=50s
+none "of these pods" k get pods -l app=web --field-selector spec.nodeName=n1 -o name
+k uncordon n1 >/dev/null
 want "when it is replaced, another may be" "1 3" k get pdb web -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy}'
 
 # --- ReplicationController ---
