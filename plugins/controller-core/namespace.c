@@ -189,7 +189,7 @@ static int run(struct ctl_run *r, struct str none, struct str name)
     if (rc < 0 || !e.ns || !meta_deleting(e.ns))
         return rc;
     rc = empty(&e);
-    if (rc == 0 && e.deletions >= ROUND_MOST)
+    if (rc == 0 && e.deletions >= ROUND_MOST && !e.failure[0])
         ctl_again(r, 1);
     else if (rc == 0 && (e.remaining || e.failure[0]))
         rc = write_status(&e);

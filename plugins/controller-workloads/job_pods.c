@@ -131,8 +131,10 @@ static int make(struct job *j, int64_t n)
         return ctl_no_memory(r);
     for (int64_t i = 0; i < n; i++) {
         int64_t index = j->indexed ? next_index(j, busy) : -1;
-        if (j->indexed && index < 0)
+        if (j->indexed && index < 0) {  /* all that are left are in work, or have failed for good */
+            j->more = false;
             return 0;
+        }
         int rc = ctl_create(r, PODS, meta_ns(j->v), new_pod(j, index), &pod);
         if (rc == -KL_FORBIDDEN && strstr(r->call->err.msg, "because it is being terminated")) {
             kl_err_init(&r->call->err);

@@ -1,6 +1,7 @@
 /* Counting the pods of a Job, and its verdicts. */
 #include <criterion/criterion.h>
 
+#include "fake.h"
 #include "job.h"
 
 static struct arena *a;
@@ -112,4 +113,19 @@ Test(job, failures_cost_time)
     pods[2] = pod("c", 0, "Succeeded", false, 996);
     j = job("{}", pods, 3);
     cr_expect_eq(job_backoff_ns(&j), 0);
+}
+
+Test(job, indexes_that_failed_for_good_are_not_waited_for)
+{
+    static struct fake f;
+    int64_t again;
+    fake_init(&f);
+    fake_put(&f, JOBS, "{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"namespace\":\"d\"},\"spec\":{\"completions\":4,\"parallelism\":4,"
+                       "\"completionMode\":\"Indexed\",\"backoffLimitPerIndex\":0,\"selector\":{\"matchLabels\":{\"j\":\"j\"}},\"template\":{\"metadata\":{\"labels\":{"
+                       "\"j\":\"j\"}},\"spec\":{\"containers\":[{\"name\":\"c\"}]}}},\"status\":{\"failedIndexes\":\"1-3\"}}");
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(fake_reconcile(&f, &job_controller, "d/j", &again), 0, "%s", f.call.err.msg);
+    cr_expect_eq(fake_count(&f, PODS), 1);
+    cr_expect_eq(again, 0, "it comes back at once, for ever");
+    fake_done(&f);
 }
