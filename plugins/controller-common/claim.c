@@ -108,9 +108,8 @@ static void controller_key(struct str json, const char *kind, struct buf *keys)
             ctl_key_add(keys, json_scan_text(json_scan_path(json, "metadata.namespace")), json_scan_text(json_scan_member(ref, STR("name"))));
 }
 
-static bool selects(const struct val *owner, struct val *labels, bool plain)
+static bool selects(const struct val *s, const struct val *labels, bool plain)
 {
-    struct val *s = json_path(owner, "spec.selector");
     return plain ? sel_map_matches(s, labels) : sel_matches(s, labels) && !sel_empty(s);
 }
 
@@ -124,13 +123,17 @@ int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, st
 {
     struct val *now = labels_of(r, obj), *before = labels_of(r, old);
     struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace"));
-    struct ctl_list l;
+    struct kl_object_list l = { .size = sizeof l };
+    struct kl_list_options o = { .size = sizeof o, .resource = resource, .ns = arena_dup(r->arena, ns) };
     if (!now && !before)
         return 0;
-    int rc = ctl_list(r, (struct kl_list_options){ .resource = resource, .ns = arena_dup(r->arena, ns) }, &l);
-    for (uint32_t i = 0; rc == 0 && i < l.n; i++)
-        if ((now && selects(l.at[i], now, plain)) || (before && selects(l.at[i], before, plain)))
-            ctl_key_add(keys, ns, meta_name(l.at[i]));
+    int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
+    for (uint32_t i = 0; rc == 0 && i < l.n; i++) {     /* of many owners, only the selectors become trees */
+        struct str json = str_n(l.at[i].at, l.at[i].len), text = json_scan_path(json, "spec.selector");
+        struct val *s = text.at ? json_parse(r->arena, text, &r->call->err) : NULL;
+        if (s && ((now && selects(s, now, plain)) || (before && selects(s, before, plain))))
+            ctl_key_add(keys, ns, json_scan_text(json_scan_path(json, "metadata.name")));
+    }
     return rc;
 }
 
