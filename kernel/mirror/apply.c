@@ -173,6 +173,8 @@ static bool pick(void *ctx, struct store_object *o)
     struct sweep *s = ctx;
     char room[600];
     struct str key = key_of(room, sizeof room, store_object_ns(o), store_object_name(o));
+    if (s->r->name && !(str_is(store_object_name(o), s->r->name) && str_is(store_object_ns(o), s->r->ns)))
+        return true;
     if (map_get(&s->r->seen, key) || (apply_revision(store_object_json(o)) > s->revision && !s->r->anew))
         return true;
     s->at[s->n++] = store_object_ref(o);
@@ -223,5 +225,15 @@ void apply_deleted(struct reflector *r, struct str ns, struct str name)
     store_object_ref(old);
     bury(r, key_of(room, sizeof room, ns, name), store_object_uid(old));
     commit(r, STORE_DELETE, ns, name, store_object_json(old));
+    store_object_unref(old);
+}
+
+void apply_forget(struct reflector *r)
+{
+    struct store_object *old = head(r, str_of(r->ns), str_of(r->name));
+    if (!old)
+        return;
+    store_object_ref(old);
+    commit(r, STORE_DELETE, store_object_ns(old), store_object_name(old), store_object_json(old));
     store_object_unref(old);
 }

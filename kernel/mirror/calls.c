@@ -206,7 +206,8 @@ static int take_page(struct ask *q, struct str body)
 /* Our own write is seen by our own reads from here on. */
 static void note_write(struct ask *q, struct str body)
 {
-    struct reflector *r = mirror_find(q->mirror, q->kind);
+    struct str name = q->key->name ? str_of(q->key->name) : json_scan_text(json_scan_path(body, "metadata.name"));
+    struct reflector *r = mirror_find_for(q->mirror, q->kind, key_ns(q), name);
     struct str kind = json_scan_text(json_scan_member(body, STR("kind")));
     if (!r || q->call->flags & KL_CALL_DRY_RUN)
         return;
@@ -215,7 +216,7 @@ static void note_write(struct ask *q, struct str body)
         struct str finalizers = json_scan_path(body, "metadata.finalizers");
         bool at_once = q->del && q->del->grace_seconds == 0 && (!finalizers.at || str_is(finalizers, "[]"));
         if (!object || at_once || !json_scan_path(body, "metadata.deletionTimestamp").at) {
-            apply_deleted(r, q->kind->flags & K_NAMESPACED ? str_of(q->key->ns ? q->key->ns : "") : STR(""), str_of(q->key->name));
+            apply_deleted(r, key_ns(q), str_of(q->key->name));
             return;
         }
     }
@@ -228,6 +229,8 @@ static int take(struct ask *q)
     struct str body = without_newline(buf_str(&q->answer));
     if (q->answer.failed)
         return kl_fail(q->call, KL_TOO_LARGE, "the server's answer is too large");
+    if (q->what == ASK_GET && !q->key->subresource && (q->status == 200 || q->status == 404))
+        mirror_hold_one(q->mirror, q->kind, key_ns(q), str_of(q->key->name));
     if (q->status < 200 || q->status > 299)
         return status_error(q->status, body, &q->call->err);
     if (q->what == ASK_LIST)

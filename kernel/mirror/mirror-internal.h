@@ -15,14 +15,16 @@
 #define BACKOFF_FIRST_NS (200LL * 1000000)
 #define BACKOFF_MOST_NS  (30LL * 1000000000)
 #define REFUSED_NS    (300LL * 1000000000)      /* what is forbidden is asked for again after that time */
+#define ONES_MOST     1000              /* objects that are held by name */
 
 enum reflector_state { REFLECTOR_WAITING = 0, REFLECTOR_LISTING, REFLECTOR_WATCHING, REFLECTOR_REFUSED };
 
-/* One held resource. */
+/* One held resource; or, where all of it is forbidden, one object of it that was asked for. */
 struct reflector {
     struct list link;
     struct mirror *mirror;
     const struct schema_kind *kind;
+    char *ns, *name;                    /* of the one object; NULL: the resource */
     char *selector_text;                /* NULL: all */
     struct selector *selector;
     struct arena *arena;                /* of the selector */
@@ -30,6 +32,7 @@ struct reflector {
     uint64_t revision;                  /* everything up to here is in the store */
     bool synced, settled;               /* read once; or known not to be readable */
     bool no_stream;                     /* the server does not stream initial events */
+    bool unreached;                     /* it waits because the server does not answer */
     bool anew;                          /* whatever is listed counts: the server's revisions went back */
     struct http_call *call;
     int status;
@@ -51,6 +54,8 @@ struct mirror {
     struct store *store;
     struct list reflectors;
     struct list asking;                 /* struct ask: direct calls under way */
+    unsigned n_ones;
+    bool away;                          /* the server does not answer */
     struct mirror_objects *objects;
     loop_fn synced;
     void *synced_ctx;
@@ -59,6 +64,11 @@ struct mirror {
 
 /* mirror.c */
 struct reflector *mirror_find(struct mirror *m, const struct schema_kind *k);
+/* The reflector that knows that object; NULL: none that has read it. */
+struct reflector *mirror_find_for(struct mirror *m, const struct schema_kind *k, struct str ns, struct str name);
+/* One object of a resource that is refused as a whole: held by name from now on, until that is refused too. */
+void mirror_hold_one(struct mirror *m, const struct schema_kind *k, struct str ns, struct str name);
+void mirror_drop_ones(struct mirror *m, const struct schema_kind *k);
 void mirror_settled(struct mirror *m);
 
 /* reflector.c */
@@ -76,6 +86,7 @@ void apply_list_end(struct reflector *r, uint64_t revision);
 /* Our own writes, before the watch tells them. */
 void apply_written(struct reflector *r, struct str object);
 void apply_deleted(struct reflector *r, struct str ns, struct str name);
+void apply_forget(struct reflector *r);                 /* its one object is not held any more */
 
 /* path.c */
 /* "/api/v1/namespaces/NS/pods/NAME/SUB"; ns and name may be empty. */

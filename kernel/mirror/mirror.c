@@ -29,10 +29,73 @@ struct reflector *mirror_find(struct mirror *m, const struct schema_kind *k)
     list_each(node, &m->reflectors)
     {
         struct reflector *r = list_item(node, struct reflector, link);
-        if (r->kind == k)
+        if (r->kind == k && !r->name)
             return r;
     }
     return NULL;
+}
+
+static struct reflector *find_one(struct mirror *m, const struct schema_kind *k, struct str ns, struct str name)
+{
+    list_each(node, &m->reflectors)
+    {
+        struct reflector *r = list_item(node, struct reflector, link);
+        if (r->kind == k && r->name && str_is(name, r->name) && str_is(ns, r->ns))
+            return r;
+    }
+    return NULL;
+}
+
+struct reflector *mirror_find_for(struct mirror *m, const struct schema_kind *k, struct str ns, struct str name)
+{
+    struct reflector *r = mirror_find(m, k);
+    if (r && !r->synced)
+        r = m->n_ones ? find_one(m, k, ns, name) : NULL;
+    return r && r->synced ? r : NULL;
+}
+
+static struct reflector *reflector_new(struct mirror *m, const struct schema_kind *k)
+{
+    struct reflector *r = mem_alloc(sizeof *r);
+    if (!r)
+        return NULL;
+    r->mirror = m;
+    r->kind = k;
+    r->line.max = FRAME_MOST;
+    list_push(&m->reflectors, &r->link);
+    return r;
+}
+
+/* Without memory it goes on being asked for directly. */
+void mirror_hold_one(struct mirror *m, const struct schema_kind *k, struct str ns, struct str name)
+{
+    struct reflector *whole = mirror_find(m, k);
+    char selector[300];
+    if (!whole || whole->state != REFLECTOR_REFUSED || m->stopping || m->n_ones >= ONES_MOST || !name.len || name.len > 253 || find_one(m, k, ns, name))
+        return;
+    struct reflector *r = reflector_new(m, k);
+    if (!r)
+        return;
+    m->n_ones++;
+    snprintf(selector, sizeof selector, "metadata.name=" STR_FMT, STR_ARG(name));
+    r->settled = true;
+    r->name = mem_dup(name.at, name.len);
+    r->ns = mem_dup(ns.at ? ns.at : "", ns.len);
+    r->selector_text = mem_dup(selector, strlen(selector));
+    if (r->name && r->ns && r->selector_text)
+        reflector_start(r);
+    else
+        reflector_free(r);
+}
+
+void mirror_drop_ones(struct mirror *m, const struct schema_kind *k)
+{
+    list_each(node, &m->reflectors)
+    {
+        struct reflector *r = list_item(node, struct reflector, link);
+        if (r->kind == k && r->name)
+            reflector_free(r);
+    }
 }
 
 static int set_selector(struct reflector *r, const char *text, struct kl_err *err)
@@ -77,13 +140,9 @@ int mirror_hold(struct mirror *m, const char *resource, const char *field_select
             widen(r);
         return 0;
     }
-    r = mem_alloc(sizeof *r);
+    r = reflector_new(m, k);
     if (!r)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    r->mirror = m;
-    r->kind = k;
-    r->line.max = FRAME_MOST;
-    list_push(&m->reflectors, &r->link);
     int rc = set_selector(r, field_selector, err);
     if (rc < 0) {
         reflector_free(r);

@@ -51,6 +51,7 @@ struct ask {
     pthread_cond_t cond;
 };
 
+struct str key_ns(const struct ask *q);          /* "" for cluster scope */
 /* 0: under way, ends with ask_finish; < 0: q->rc says why not. [loop] */
 int ask_start(struct ask *q);
 void ask_cancel(struct ask *q);

@@ -27,11 +27,16 @@ static bool covers(const struct reflector *r, const struct kl_list_options *o)
     return o->field_selector && strncmp(o->field_selector, r->selector_text, n) == 0 && (o->field_selector[n] == '\0' || o->field_selector[n] == ',');
 }
 
+struct str key_ns(const struct ask *q)
+{
+    return q->kind->flags & K_NAMESPACED && q->key->ns ? str_of(q->key->ns) : STR("");
+}
+
 /* True: q->rc is the answer. */
 static bool from_mirror(struct ask *q)
 {
     struct mirror *m = q->mirror;
-    struct reflector *r = mirror_find(m, q->kind);
+    struct reflector *r = q->what == ASK_GET ? mirror_find_for(m, q->kind, key_ns(q), str_of(q->key->name)) : mirror_find(m, q->kind);
     if (!r || !r->synced || (q->key && q->key->subresource))
         return false;
     if (q->what == ASK_GET) {

@@ -45,16 +45,47 @@ static void again(struct reflector *r, int64_t ns)
         loop_timer_start(r->mirror->conf.loop, &r->timer, ns, begin, r);
 }
 
-static void failed(struct reflector *r, const char *why)
+static void wait(struct reflector *r, const char *why)
 {
     r->n_failures++;
-    if (r->failures == 0 || strcmp(why, r->last_error) != 0)
-        log_warn("mirror", "%s: %s; tried again", r->kind->resource, why);
     snprintf(r->last_error, sizeof r->last_error, "%s", why);
     r->state = REFLECTOR_WAITING;
     again(r, backoff(r));
     if (r->failures < 32)
         r->failures++;
+}
+
+static void failed(struct reflector *r, const char *why)
+{
+    if (r->failures == 0 || strcmp(why, r->last_error) != 0)
+        log_warn("mirror", "%s: %s; tried again", r->kind->resource, why);
+    r->unreached = false;
+    wait(r, why);
+}
+
+static void unreached(struct reflector *r, const char *why)
+{
+    if (!r->mirror->away)
+        log_warn("mirror", "the server does not answer: %s; what was read stays", why);
+    r->mirror->away = true;
+    r->unreached = true;
+    wait(r, why);
+}
+
+/* One has got through: the others need not wait for their own time. */
+static void reached(struct mirror *m)
+{
+    if (!m->away)
+        return;
+    m->away = false;
+    log_info("mirror", "the server answers again");
+    list_each(node, &m->reflectors)
+    {
+        struct reflector *r = list_item(node, struct reflector, link);
+        if (r->unreached && r->state == REFLECTOR_WAITING && !r->call)
+            again(r, 0);
+        r->unreached = false;
+    }
 }
 
 static void list_anew(struct reflector *r)
@@ -63,9 +94,21 @@ static void list_anew(struct reflector *r)
     again(r, 0);
 }
 
+static void drop(void *ctx)
+{
+    struct reflector *r = ctx;
+    apply_forget(r);
+    reflector_free(r);
+}
+
 /* The server does not let us, or does not have it: it is asked for directly, and then the server says so to whoever asks. */
 static void refused(struct reflector *r, const char *why)
 {
+    if (r->name) {                      /* it is not ours any more */
+        r->synced = false;
+        loop_timer_start(r->mirror->conf.loop, &r->timer, 0, drop, r);
+        return;
+    }
     if (r->state != REFLECTOR_REFUSED && !r->n_failures)
         log_info("mirror", "%s is not held: %s", r->kind->resource, why);
     r->n_failures++;
@@ -105,11 +148,11 @@ static void listed(struct reflector *r, uint64_t revision)
     apply_list_end(r, revision);
     r->revision = revision;
     r->state = REFLECTOR_WATCHING;
-    if (r->failures)
-        log_info("mirror", "%s: read again", r->kind->resource);
     r->failures = 0;
     r->synced = true;
     settle(r);
+    if (!r->name && r->mirror->n_ones)
+        mirror_drop_ones(r->mirror, r->kind);
 }
 
 static void progress(struct reflector *r, uint64_t revision)
@@ -184,8 +227,7 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
     (void)n;
     r->status = status;
     buf_clear(&r->line);
-    if (status == 200 && r->failures && r->state == REFLECTOR_WATCHING)
-        log_info("mirror", "%s: watched again from revision %llu", r->kind->resource, (unsigned long long)r->revision);
+    reached(r->mirror);
 }
 
 /* Whole lines are taken where they are; what is left waits in `line`. */
@@ -225,7 +267,7 @@ static void on_watch_end(void *ctx, const struct kl_err *err)
     if (!err && r->status != 200) {
         answered_badly(r);
     } else if (err) {
-        failed(r, err->msg);
+        unreached(r, err->msg);
     } else if (r->state != REFLECTOR_WATCHING) {
         failed(r, "the server ended the list early");
     } else {                            /* its time was over */
@@ -261,7 +303,7 @@ static void on_list_end(void *ctx, const struct kl_err *err)
     struct str body = buf_str(&r->line);
     r->call = NULL;
     if (err) {
-        failed(r, err->msg);
+        unreached(r, err->msg);
     } else if (r->status != 200) {
         r->next[0] = '\0';              /* a token that has expired: from the start */
         answered_badly(r);
@@ -333,7 +375,7 @@ static void begin(void *ctx)
     _cleanup_buf_ struct buf path = BUF_INIT(8192);
     if (r->call || r->mirror->stopping)
         return;
-    path_of(&path, r->kind, STR(""), STR(""), NULL);
+    path_of(&path, r->kind, r->ns ? str_of(r->ns) : STR(""), STR(""), NULL);
     r->state = r->revision ? REFLECTOR_WATCHING : REFLECTOR_LISTING;
     if (!r->revision && r->no_stream)
         list_page(r, &path);
@@ -365,6 +407,9 @@ void reflector_free(struct reflector *r)
     buf_free(&r->line);
     arena_free(r->arena);
     mem_free(r->selector_text);
+    r->mirror->n_ones -= r->name != NULL;
+    mem_free(r->ns);
+    mem_free(r->name);
     list_remove(&r->link);
     mem_free(r);
 }

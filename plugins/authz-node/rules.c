@@ -29,8 +29,8 @@ static const struct {
     { "", "endpoints", "", READ, ANY },
     { "discovery.k8s.io", "endpointslices", "", READ, ANY },
     { "", "namespaces", "", READ, ANY },
-    { "", "secrets", "", "get", OF_SECRET },
-    { "", "configmaps", "", "get", OF_CONFIGMAP },
+    { "", "secrets", "", READ, OF_SECRET },                      /* lists and watches of one name have that name */
+    { "", "configmaps", "", READ, OF_CONFIGMAP },
     { "", "persistentvolumeclaims", "", "get", OF_CLAIM },
     { "", "persistentvolumes", "", "get", ANY },
     { "", "serviceaccounts", "token", "create", OF_ACCOUNT },

@@ -142,14 +142,18 @@ has "exec" "hello from a node" "$(k exec web -- cat /www/index.html)"
 has "exec takes input" "and out" "$(echo and out | k exec -i web -- cat)"
 k exec web -- sh -c 'exit 7' >/dev/null
 is "exec tells the exit status" 7 $?
+k patch configmap page -p '{"data":{"index.html":"a new page"}}' >/dev/null
+until_true "a changed config map reaches the pod" 30 sh -c "kubectl --kubeconfig $dir/kc exec web -- cat /www/index.html | grep -q 'a new page'"
 k port-forward pod/web 18080:8080 >"$dir/pf" 2>&1 &
 pf=$!
-until_true "port-forward" 10 sh -c "curl -s http://127.0.0.1:18080/index.html | grep -q 'hello from a node'"
+until_true "port-forward" 10 sh -c "curl -s http://127.0.0.1:18080/index.html | grep -q 'a new page'"
 kill $pf
 wait $pf 2>/dev/null
 has "the node's port through the API" '"name":"web"' "$(k get --raw /api/v1/nodes/n1/proxy/pods)"
 has "figures" usageCoreNanoSeconds "$(k get --raw /api/v1/nodes/n1/proxy/stats/summary)"
-has "what is held" '"state":"watching"' "$(k get --raw /api/v1/nodes/n1/proxy/debug/mirror)"
+held=$(k get --raw /api/v1/nodes/n1/proxy/debug/mirror)
+has "what is held" '"state":"watching"' "$held"
+has "what its pods use is held by name" '"selector":"metadata.name=page","state":"watching"' "$held"
 is "nobody else gets an answer there" 401 "$(curl -sk -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
 sed -n 's/.*client-certificate-data: //p' "$dir/kc" | base64 -d >"$dir/admin.crt"
 sed -n 's/.*client-key-data: //p' "$dir/kc" | base64 -d >"$dir/admin.key"

@@ -78,6 +78,7 @@ Test(rules, what_its_pods_use)
         cr_assert_eq(may("get", "", "persistentvolumeclaims", "", "default", claims[i]), 1, "%s", claims[i]);
     }
     cr_assert_eq(may("create", "", "serviceaccounts", "token", "default", "robot"), 1);
+    cr_assert_eq(may("watch", "", "secrets", "", "default", "tls"), 1, "with metadata.name=tls");
 }
 
 Test(rules, nothing_else)
@@ -89,6 +90,7 @@ Test(rules, nothing_else)
     cr_assert_eq(may("get", "", "configmaps", "", "default", "tls"), 0);
     cr_assert_eq(may("list", "", "secrets", "", "default", ""), 0);
     cr_assert_eq(may("watch", "", "secrets", "", "", ""), 0);
+    cr_assert_eq(may("watch", "", "secrets", "", "", "tls"), 0, "of all namespaces");
     cr_assert_eq(may("create", "", "serviceaccounts", "token", "default", "default"), 0);
     cr_assert_eq(may("patch", "", "nodes", "status", "", "n2"), 0);
     cr_assert_eq(may("delete", "", "nodes", "", "", "n1"), 0);

@@ -72,6 +72,7 @@ void fake_delete(struct fake *f, const char *name)
 struct cursor {
     struct fake *fake;
     uint64_t told;                      /* revision */
+    char name[64];                      /* metadata.name that is wanted; empty: all */
 };
 
 static struct cursor cursors[16];
@@ -88,12 +89,18 @@ static void tell(struct http_req *r, const char *type, const char *object)
     write_text(r, line, (size_t)snprintf(line, sizeof line, "{\"type\":\"%s\",\"object\":%s}\n", type, object));
 }
 
+static bool wanted(const struct cursor *c, const char *object)
+{
+    return !c->name[0] || str_is(json_scan_text(json_scan_path(str_of(object), "metadata.name")), c->name);
+}
+
 void fake_tell(struct fake *f)
 {
     for (unsigned w = 0; w < f->n_watchers; w++)
         for (unsigned i = 0; i < f->n_events; i++)
             if (f->events[i].revision > cursors[w].told) {
-                tell(f->watchers[w], f->events[i].type, f->events[i].text);
+                if (wanted(&cursors[w], f->events[i].text))
+                    tell(f->watchers[w], f->events[i].type, f->events[i].text);
                 cursors[w].told = f->events[i].revision;
             }
 }
@@ -193,10 +200,15 @@ static void begin_watch(struct fake *f, struct http_req *r)
     f->watches += !stream;
     http_stream_begin(r, 200, NULL, 0);
     http_on_close(r, watcher_gone, r);
+    struct cursor c = { .fake = f, .told = stream ? f->revision : (uint64_t)from };
+    struct str selector = param(r, "fieldSelector");
+    if (str_starts(selector, STR("metadata.name=")))
+        snprintf(c.name, sizeof c.name, STR_FMT, STR_ARG(str_skip(selector, 14)));
     for (unsigned i = 0; stream && i < f->n; i++)
         if (f->at[i].there) {
             text_of(&f->at[i], room, sizeof room, true);
-            tell(r, "ADDED", room);
+            if (wanted(&c, room))
+                tell(r, "ADDED", room);
         }
     if (stream) {
         snprintf(room, sizeof room, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%llu\",\"annotations\":"
@@ -204,7 +216,7 @@ static void begin_watch(struct fake *f, struct http_req *r)
         tell(r, "BOOKMARK", room);
     }
     cr_assert_lt(f->n_watchers, 16);
-    cursors[f->n_watchers] = (struct cursor){ f, stream ? f->revision : (uint64_t)from };
+    cursors[f->n_watchers] = c;
     f->watchers[f->n_watchers++] = r;
     fake_tell(f);
 }
@@ -272,6 +284,8 @@ static void handle(void *ctx, struct http_req *r)
             refuse(r, 404, "NotFound", "not here");
         else
             answer(r, 201, arena_dup(http_arena(r), http_body(r)));
+    } else if (f->names_only && get && (str_is(path, base) || (path.len <= sizeof one - 1 && !str_starts(param(r, "fieldSelector"), STR("metadata.name="))))) {
+        refuse(r, 403, "Forbidden", "only by name");
     } else if (f->refuse) {
         refuse(r, f->refuse, f->refuse == 403 ? "Forbidden" : "InternalError", "refused by the test");
     } else if (get && str_is(param(r, "watch"), "true")) {

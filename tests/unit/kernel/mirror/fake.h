@@ -37,6 +37,7 @@ struct fake {
     /* what it is told */
     bool no_stream;                     /* initial events are not streamed: 422 */
     int refuse;                         /* status of everything about config maps, 0: none */
+    bool names_only;                    /* 403 for config maps as a whole, not for one by name */
     int page;                           /* objects per page of a list, 0: all */
     bool mute;                          /* watchers are told nothing (the news waits) */
     bool drop_get;                      /* GETs of one object are never answered */

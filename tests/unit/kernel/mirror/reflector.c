@@ -251,6 +251,58 @@ Test(reflector, what_is_forbidden_is_asked_for_directly)
     fake_close(f);
 }
 
+static bool sees_a2(struct fake *f)
+{
+    return strcmp(fake_see(f, "a"), "2") == 0;
+}
+
+static bool sees_late(struct fake *f)
+{
+    return strcmp(fake_see(f, "late"), "1") == 0;
+}
+
+static bool holds_nothing(struct fake *f)
+{
+    return fake_held(f) == 0;
+}
+
+static bool streamed_two(struct fake *f)
+{
+    return f->streams == 2;
+}
+
+Test(reflector, what_may_be_read_by_name_only_is_held_by_name)
+{
+    struct fake *f = fake_open();
+    struct kl_err err;
+    kl_err_init(&err);
+    fake_put(f, "a", "1");
+    fake_put(f, "b", "1");
+    f->names_only = true;
+    mirror_hold(f->mirror, "/configmaps", NULL, &err);
+    told = false;
+    mirror_on_synced(f->mirror, tell, NULL);
+    fake_until(f, is_told);
+    struct fake_call a = { .verb = "get", .name = "a" }, late = { .verb = "get", .name = "late" };
+    fake_call(f, &a);
+    fake_call(f, &late);
+    cr_assert(a.rc == 0 && late.rc == -KL_NOT_FOUND && f->gets == 2);
+    fake_until(f, streamed_two);
+    fake_put(f, "a", "2");
+    fake_put(f, "b", "2");
+    fake_until(f, sees_a2);
+    fake_put(f, "late", "1");
+    fake_until(f, sees_late);
+    fake_call(f, &a);
+    fake_call(f, &late);
+    cr_assert(strstr(a.got, "\"k\":\"2\"") && late.rc == 0 && f->gets == 2, "it was asked for although it is held");
+    cr_assert_eq(fake_held(f), 2, "more than what was asked for is held");
+    f->refuse = 403;                    /* the node's pod is gone: its names are not its business any more */
+    fake_end_watches(f, true);
+    fake_until(f, holds_nothing);
+    fake_close(f);
+}
+
 Test(reflector, synced_is_told_once_everything_is_read)
 {
     struct fake *f = holding();
