@@ -162,17 +162,6 @@ static struct val *one(struct arena *a, struct str s)
     return list;
 }
 
-/* Unset: the first /24 of the cluster's range. */
-const char *agent_pod_cidr(const struct agent *a, struct arena *ar)
-{
-    unsigned at[4], bits;
-    if (a->conf->pod_cidr && a->conf->pod_cidr[0])
-        return a->conf->pod_cidr;
-    if (sscanf(a->conf->cluster_cidr, "%u.%u.%u.%u/%u", &at[0], &at[1], &at[2], &at[3], &bits) != 5 || bits >= 24)
-        return a->conf->cluster_cidr;
-    return arena_printf(ar, "%u.%u.%u.0/24", at[0], at[1], at[2]);
-}
-
 static int network_config(struct agent *a, struct kl_call *c, struct arena *ar, struct kl_bytes *ret)
 {
     struct kl_object_key k = agent_key("/nodes", "", a->node, NULL);
@@ -181,8 +170,12 @@ static int network_config(struct agent *a, struct kl_call *c, struct arena *ar, 
     if (rc < 0 && rc != -KL_NOT_FOUND)
         return rc;
     struct str cidr = json_str(node, "spec.podCIDR");
+    if (!cidr.len && a->conf->pod_cidr)
+        cidr = str_of(a->conf->pod_cidr);
+    if (!cidr.len)                      /* a controller gives it one, or the settings do: two nodes must not take the same by themselves */
+        return kl_fail(c, KL_UNAVAILABLE, "node '%s' has no range of pod addresses yet (spec.podCIDR)", a->node);
     set_z(ar, conf, "node", a->node);
-    set_v(ar, conf, "podCIDRs", one(ar, cidr.len ? cidr : str_of(agent_pod_cidr(a, ar))));
+    set_v(ar, conf, "podCIDRs", one(ar, cidr));
     set_v(ar, conf, "serviceCIDRs", one(ar, str_of(a->conf->service_cidr)));
     set_v(ar, conf, "clusterCIDRs", one(ar, str_of(a->conf->cluster_cidr)));
     *ret = agent_text(ar, conf);

@@ -78,7 +78,6 @@ int agent_runtime(struct agent *a, struct kl_call *c);
 int agent_network(struct agent *a, struct kl_call *c);
 int agent_up(struct agent *a, struct kl_call *c);       /* the runtime, and the thread that waits for its containers */
 void agent_trouble(struct agent *a, struct kl_call *c, char *ret, size_t cap);         /* why pods cannot run here; "" none */
-const char *agent_pod_cidr(const struct agent *a, struct arena *ar);
 int agent_controller_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c);
 int agent_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns);
 int agent_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj,

@@ -41,7 +41,8 @@ static int create(struct agent *a, struct kl_call *c, struct arena *ar, struct v
     set_z(ar, meta, "name", a->node);
     set_labels(a, ar, json_obj(ar, meta, STR("labels")));
     set_z(ar, json_obj(ar, meta, STR("annotations")), "volumes.kubernetes.io/controller-managed-attach-detach", "true");
-    set_cidrs(ar, json_obj(ar, o, STR("spec")), agent_pod_cidr(a, ar));
+    if (a->conf->pod_cidr && a->conf->pod_cidr[0])
+        set_cidrs(ar, json_obj(ar, o, STR("spec")), a->conf->pod_cidr);
     struct kl_bytes text = agent_text(ar, o);
     struct kl_object_key k = agent_key("/nodes", "", a->node, NULL);
     int rc = text.at ? a->objects->create(a->host, c, &k, text, &got) : kl_fail(c, KL_NO_MEMORY, "no memory");
@@ -53,7 +54,7 @@ static int create(struct agent *a, struct kl_call *c, struct arena *ar, struct v
     return *ret ? 0 : -c->err.code;
 }
 
-/* Labels that this agent vouches for, and the pod range of a Node that somebody else made. */
+/* Labels that this agent vouches for, and the pod range that the settings give it. */
 static int repair(struct agent *a, struct kl_call *c, struct arena *ar, const struct val *node)
 {
     struct val *want = val_new(ar, VAL_OBJ), *patch = val_new(ar, VAL_OBJ);
@@ -62,8 +63,8 @@ static int repair(struct agent *a, struct kl_call *c, struct arena *ar, const st
     val_each(l, want)
         if (!str_eq(val_str(json_get(labels, val_key(l))), val_str(l)))
             json_set_str(ar, json_obj(ar, json_obj(ar, patch, STR("metadata")), STR("labels")), val_key(l), val_str(l));
-    if (!json_str(node, "spec.podCIDR").len)
-        set_cidrs(ar, json_obj(ar, patch, STR("spec")), agent_pod_cidr(a, ar));
+    if (!json_str(node, "spec.podCIDR").len && a->conf->pod_cidr && a->conf->pod_cidr[0])
+        set_cidrs(ar, json_obj(ar, patch, STR("spec")), a->conf->pod_cidr);
     if (!patch->n)
         return 0;
     struct kl_bytes text = agent_text(ar, patch);

@@ -57,7 +57,7 @@ static const struct kl_conf_field fields[] = {
     FIELD(state_dir, STR, "/var/lib/keelson/node", 0, 0, "volumes and files of pods"),
     FIELD(log_dir, STR, "/var/log/keelson/pods", 0, 0, "container logs"),
     FIELD(version, STR, "v1.36.0", 0, 0, "kubeletVersion that the node shows"),
-    FIELD(pod_cidr, STR, NULL, 0, 0, "pod addresses of this node, when the Node object names none; unset: the first /24 of cluster_cidr"),
+    FIELD(pod_cidr, STR, NULL, 0, 0, "pod addresses of this node, when the Node object names none; unset: a controller gives it some"),
     FIELD(service_cidr, STR, "10.96.0.0/12", 0, 0, "addresses of Services"),
     FIELD(cluster_cidr, STR, "10.244.0.0/16", 0, 0, "pod addresses of all nodes"),
     FIELD(cluster_domain, STR, "cluster.local", 0, 0, "domain of cluster names in resolv.conf"),

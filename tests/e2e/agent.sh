@@ -1,5 +1,5 @@
 #!/bin/sh
-# A server and a node's agent as two processes, in two network namespaces: credentials, pods, logs, exec and port-forward over the node's own port,
+# A server and two nodes' agents, each a process in a network namespace of its own: credentials, pods, logs, exec and port-forward over the node's own port,
 # what a node may not do, kill -9 of either side, a server that is away for a while. No container dies of any of it.
 # usage: agent.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
@@ -22,27 +22,33 @@ export HOME="$dir"
 bad=0
 server=
 agent=
-# The server has this namespace; the node has another one behind a link.
+agent2=
+# The server has this namespace, each node one behind a link.
 ip link set lo up
-net="kl-agent-$$"
 mkdir -p /run/netns 2>/dev/null
 mount -t tmpfs tmpfs /run/netns
-ip netns add "$net"
-ip link add e0 type veth peer name e1 netns "$net"
-ip addr add 192.168.77.1/24 dev e0
-ip link set e0 up
-ip -n "$net" addr add 192.168.77.2/24 dev e1
-ip -n "$net" link set e1 up
-ip -n "$net" link set lo up
+add_net() { # NAME SUBNET
+    ip netns add "$1"
+    ip link add "e-$1" type veth peer name e1 netns "$1"
+    ip addr add "$2.1/24" dev "e-$1"
+    ip link set "e-$1" up
+    ip -n "$1" addr add "$2.2/24" dev e1
+    ip -n "$1" link set e1 up
+    ip -n "$1" link set lo up
+    ip -n "$1" route add default via "$2.1"
+}
+add_net n1 192.168.77
+add_net n2 192.168.78
 if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
     mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
 fi
 k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
 finish() {
-    for p in $agent $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done
+    for p in $agent $agent2 $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done
     for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
     sleep 0.3
-    ip netns del "$net" 2>/dev/null
+    ip netns del n1 2>/dev/null
+    ip netns del n2 2>/dev/null
     sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
     rm -rf "$dir"
 }
@@ -81,7 +87,7 @@ start_server() {
     exit 1
 }
 start_agent() {
-    nsenter --net="/run/netns/$net" "$build/keelson" agent --state-dir "$dir/node" --run-dir "$dir/run" --log-dir "$dir/log" --kubeconfig "$dir/n1.kc" \
+    nsenter --net=/run/netns/n1 "$build/keelson" agent --state-dir "$dir/node" --run-dir "$dir/run" --log-dir "$dir/log" --kubeconfig "$dir/n1.kc" \
         --node-address 192.168.77.2 >>"$dir/agent.log" 2>&1 &
     agent=$!
 }
@@ -159,6 +165,27 @@ sed -n 's/.*client-certificate-data: //p' "$dir/kc" | base64 -d >"$dir/admin.crt
 sed -n 's/.*client-key-data: //p' "$dir/kc" | base64 -d >"$dir/admin.key"
 is "not even an administrator" 403 "$(curl -sk --cert "$dir/admin.crt" --key "$dir/admin.key" -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
 has "the node's certificate is that of its name" "DNS:n1" "$(echo | openssl s_client -connect 192.168.77.2:10250 2>/dev/null | openssl x509 -noout -ext subjectAltName)"
+
+# --- a second node ---
+"$build/keelson" image --dir "$dir/node2/images" build --busybox localhost/busybox:e2e >/dev/null
+"$build/keelson" pki node n2 --state-dir "$dir/state" --kubeconfig "$dir/kc" --out "$dir/n2.kc"
+nsenter --net=/run/netns/n2 "$build/keelson" agent --state-dir "$dir/node2" --run-dir "$dir/run2" --log-dir "$dir/log2" --kubeconfig "$dir/n2.kc" \
+    --node-address 192.168.78.2 >>"$dir/agent2.log" 2>&1 &
+agent2=$!
+until_true "a second node becomes ready" 20 sh -c "kubectl --kubeconfig $dir/kc wait --for=condition=Ready node/n2 --timeout=1s"
+cidrs=$(k get nodes -o 'jsonpath={.items[*].spec.podCIDR}')
+is "each has pod addresses of its own" 2 "$(echo "$cidrs" | tr ' ' '\n' | sort -u | grep -c /)"
+k run there --image=localhost/busybox:e2e --restart=Never --overrides='{"spec":{"nodeName":"n2"}}' --command -- sh -c 'echo from n2; sleep 1000' >/dev/null
+until_true "a pod runs there" 30 pod_is there '{.status.phase}' Running
+has "and is reached through its node" "from n2" "$(k logs there)"
+timeout 20 kubectl --kubeconfig "$dir/n2.kc" get secret used -o name >"$dir/err" 2>&1
+has "a node does not read what another node's pods use" forbidden "$(cat "$dir/err")"
+timeout 20 kubectl --kubeconfig "$dir/n2.kc" delete pod web >"$dir/err" 2>&1
+has "nor does it delete them" forbidden "$(cat "$dir/err")"
+k delete pod there --grace-period=1 >/dev/null
+kill $agent2
+wait $agent2
+agent2=
 
 # --- what a node may and may not do ---
 has "a secret that its pod uses" secret/used "$(n get secret used -o name)"
