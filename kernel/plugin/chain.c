@@ -159,6 +159,22 @@ static int settle(struct arena *a, const struct schema_kind *kind, struct val *o
     return object_default(a, kind, object) < 0 ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : 0;
 }
 
+/* Every plugin's warnings count. */
+static const char *const *both(struct kl_call *c, const char *const *first, const char *const *more)
+{
+    size_t n = 0, m = 0;
+    while (first && first[n])
+        n++;
+    while (more[m])
+        m++;
+    const char **all = kl_alloc(c, (n + m + 1) * sizeof *all);
+    if (all && n)
+        memcpy(all, first, n * sizeof *all);
+    if (all && m)
+        memcpy(all + n, more, m * sizeof *all);
+    return all;
+}
+
 static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
                  struct val **object, struct kl_admission_verdict *ret)
 {
@@ -176,8 +192,8 @@ static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admissio
         int rc = t->review(p->self, c, r, &one);
         if (rc < 0)
             return rc;
-        if (one.warnings)
-            ret->warnings = one.warnings;
+        if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))
+            return kl_fail(c, KL_NO_MEMORY, "out of memory");
         if (!mutating || !one.patch.len)
             continue;
         if (follow(a, object, one.patch, &c->err) < 0)
