@@ -24,6 +24,12 @@ void buf_add_uint(struct buf *b, uint64_t v);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
 #define buf_lit(b, lit) buf_add((b), "" lit, sizeof(lit) - 1)
 
+/* buf_room without a call when there is room. */
+static inline char *buf_at(struct buf *b, size_t n)
+{
+    return b->failed || n >= b->cap - b->len ? buf_room(b, n) : b->at + b->len;
+}
+
 /* What there is room for is added in place: texts are built of many small pieces. */
 static inline void buf_add(struct buf *b, const void *at, size_t n)
 {

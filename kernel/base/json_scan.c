@@ -1,5 +1,10 @@
 /* json_scan.c - see json_scan.h. */
 #include "base/json_scan.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/plain.h"
 
 static const char *skip_space(const char *p, const char *end)
@@ -30,33 +35,108 @@ static const char *skip_string(const char *p, const char *end)
 /* 1 a quote, 2 opens, 3 closes, 4 a comma */
 static const uint8_t kinds[256] = { ['"'] = 1, ['{'] = 2, ['['] = 2, ['}'] = 3, [']'] = 3, [','] = 4 };
 
+struct skim {
+    unsigned depth;
+    bool in_string;
+    const char *found;                  /* behind the bracket that closes the first one */
+};
+
+/* Byte by byte up to stop (or one behind it, after an escape). */
+static const char *skim_bytes(struct skim *s, const char *p, const char *stop)
+{
+    for (; p < stop && !s->found; p++) {
+        unsigned kind = kinds[(unsigned char)*p];
+        if (s->in_string) {
+            s->in_string = kind != 1;
+            p += *p == '\\';
+            continue;
+        }
+        s->in_string = kind == 1;
+        s->depth += kind == 2;
+        if (kind == 3 && --s->depth == 0)
+            s->found = p + 1;
+    }
+    return p;
+}
+
+#ifdef __SSE2__
+/* A bit for each of 64 bytes that equals c once the bits of mask are set. */
+static inline uint64_t bytes_like(const char *p, char mask, char c)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < 4; i++) {
+        __m128i x = _mm_or_si128(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), _mm_set1_epi8(mask));
+        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(c))) << 16 * i;
+    }
+    return bits;
+}
+
+/* Each bit: how many of the bits up to it are set, modulo two. */
+static inline uint64_t parity_so_far(uint64_t x)
+{
+    for (int shift = 1; shift < 64; shift *= 2)
+        x ^= x << shift;
+    return x;
+}
+
+/* Where the first bracket is closed within a block, or -1. */
+static inline int closed_at(unsigned depth, uint64_t opens, uint64_t closes)
+{
+    for (unsigned n = 1; closes; closes &= closes - 1, n++) {
+        int bit = __builtin_ctzll(closes);
+        if (depth + (unsigned)__builtin_popcountll(opens & ((1ULL << bit) - 1)) == n)
+            return bit;
+    }
+    return -1;
+}
+
+/* 64 bytes at a time while they hold no escape: quotes tell what lies in strings, the rest is counting. */
+static const char *skim_blocks(struct skim *s, const char *p, const char *end)
+{
+    for (; end - p >= 64 && !bytes_like(p, 0, '\\'); p += 64) {
+        uint64_t inside = parity_so_far(bytes_like(p, 0, '"')) ^ (s->in_string ? ~0ULL : 0);
+        uint64_t opens = bytes_like(p, 0x20, '{') & ~inside, closes = bytes_like(p, 0x20, '}') & ~inside;
+        unsigned n = (unsigned)__builtin_popcountll(closes);
+        int at = n >= s->depth ? closed_at(s->depth, opens, closes) : -1;
+        if (at >= 0) {
+            s->found = p + at + 1;
+            return p;
+        }
+        s->depth += (unsigned)__builtin_popcountll(opens) - n;
+        s->in_string = inside >> 63;
+    }
+    return p;
+}
+#else
+static const char *skim_blocks(struct skim *s, const char *p, const char *end)
+{
+    (void)s;
+    (void)end;
+    return p;
+}
+#endif
+
+/* p at a bracket; returns behind the one that closes it, or NULL. */
+static const char *skip_container(const char *p, const char *end)
+{
+    struct skim s = { 0 };
+    while (p < end && !s.found) {
+        p = skim_blocks(&s, p, end);
+        if (!s.found)
+            p = skim_bytes(&s, p, end - p > 64 ? p + 64 : end);
+    }
+    return s.found;
+}
+
 static const char *skip_value(const char *p, const char *end)
 {
-    int depth = 0;
-    while (p < end) {
-        switch (kinds[(unsigned char)*p]) {
-        case 1:
-            p = skip_string(p, end);
-            if (!p || depth == 0)
-                return p;
-            continue;
-        case 2:
-            depth++;
-            break;
-        case 3:
-            if (depth == 0)
-                return p;
-            if (--depth == 0)
-                return p + 1;
-            break;
-        case 4:
-            if (depth == 0)
-                return p;
-            break;
-        }
+    if (p < end && *p == '"')
+        return skip_string(p, end);
+    if (p < end && kinds[(unsigned char)*p] == 2)
+        return skip_container(p, end);
+    while (p < end && kinds[(unsigned char)*p] < 3)
         p++;
-    }
-    return depth ? NULL : p;
+    return p;
 }
 
 /* Steps over the opening bracket or the comma; returns where the next part begins, or NULL at the end. */

@@ -56,15 +56,20 @@ void json_write_str(struct buf *b, struct str s)
     PLAIN_SKIP(at, end, plain_write_stops);
     while (at < end && !escaped[(unsigned char)*at])
         at++;
-    char *out = buf_room(b, s.len + 2);
+    char *out = buf_at(b, s.len + 2);
     if (!out)
         return;
     size_t plain = (size_t)(at - s.at);
     *out++ = '"';
     memcpy(out, s.at, plain);
+    if (at == end) {
+        out[plain] = '"';
+        out[plain + 1] = '\0';
+        b->len += plain + 2;
+        return;
+    }
     b->len += plain + 1;
-    if (at < end)
-        write_careful(b, str_n(at, (size_t)(end - at)));
+    write_careful(b, str_n(at, (size_t)(end - at)));
     buf_add_c(b, '"');
 }
 

@@ -82,7 +82,7 @@ static void encode_field(struct buf *b, const struct schema_field *f, const stru
 
 static void put_name(struct buf *b, bool *first, struct str name)
 {
-    char *p = buf_room(b, name.len + 4), *o = p;
+    char *p = buf_at(b, name.len + 4), *o = p;
     if (!p)
         return;
     if (!*first)
@@ -108,13 +108,18 @@ static void put_type_meta(struct buf *b, bool *first, const struct val *v)
     }
 }
 
+static bool is_named(const struct schema_field *f, const struct val *m)
+{
+    return f->json_len == m->key_len && f->json[0] == m->key[0] && memcmp(f->json, m->key, m->key_len) == 0;
+}
+
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret)
 {
     unsigned guess = 0;
     memset(ret, 0, t->n_flat * sizeof *ret);
     for (struct val *m = v ? v->first : NULL; m; m = m->next) {
         unsigned at = guess;
-        while (at < t->n_flat && (t->flat[at]->json_len != m->key_len || memcmp(t->flat[at]->json, m->key, m->key_len) != 0))
+        while (at < t->n_flat && !is_named(t->flat[at], m))
             at++;
         int found = at < t->n_flat ? (int)at : schema_flat_find(t, val_key(m), 0);
         if (found < 0)
@@ -135,6 +140,12 @@ static void put_unknown(struct buf *b, const struct schema_type *t, bool *first,
     }
 }
 
+/* Most fields are absent, and most of those by these three looks. */
+static inline bool hides(const struct schema_field *f)
+{
+    return f->flags & F_OMITEMPTY && (f->flags & F_POINTER || f->shape != SHAPE_ONE || f->type->kind == T_STRING);
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {
@@ -147,6 +158,8 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
         const struct val *m = members[i];
+        if (!m && hides(f))
+            continue;
         if (m && m->type == VAL_NULL && f->type->kind != T_JSON && f->type->kind != T_CUSTOM)
             m = NULL;
         if (m ? f->flags & F_OMITEMPTY && is_empty(f, m) : !object_shows_empty(f))
