@@ -206,6 +206,8 @@ bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
 struct api_docs;
 void api_docs_free(struct api_docs *d);                                         /* openapi.c: documents made so far */
+/* Takes head (the text before the first item) and, when it returns 0, the objects' array with its references. */
+int api_stream_list(struct api_rq *rq, struct buf *head, struct store_object **at, size_t n);
 int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struct selector **ret_fields);
 
 /* --- token.c: tokens of service accounts --- */

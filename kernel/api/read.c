@@ -55,6 +55,8 @@ static struct val *token_parse(struct arena *a, struct str token)
     return json.at ? json_parse(a, json, NULL) : NULL;
 }
 
+#define STREAM_FROM (128u << 10)        /* bytes of objects: smaller lists go out in one piece, with their length */
+
 struct lister {
     struct api_rq *rq;
     const struct schema_kind *k;
@@ -66,6 +68,8 @@ struct lister {
     int64_t remaining;
     int (*add)(struct lister *l, struct store_object *o);
     struct buf body;
+    struct store_object **objects;      /* counted; instead of body when their bytes can go out as they are */
+    size_t n_objects, cap_objects, object_bytes;
     struct val *table;
     struct str include;
     int rc;
@@ -107,21 +111,29 @@ static struct val *parse_for(struct lister *l, struct store_object *o)
 
 static int add_json(struct lister *l, struct store_object *o)
 {
+    if (l->n_objects == l->cap_objects) {
+        size_t cap = l->cap_objects ? l->cap_objects * 2 : 64;
+        struct store_object **at = mem_resize(l->objects, cap * sizeof *at);
+        if (!at)
+            return -KL_NO_MEMORY;
+        l->objects = at;
+        l->cap_objects = cap;
+    }
+    l->objects[l->n_objects++] = store_object_ref(o);
+    l->object_bytes += store_object_json(o).len;
+    return 0;
+}
+
+static int add_json_converted(struct lister *l, struct store_object *o)
+{
+    struct val *v = parse_for(l, o);
+    if (!v)
+        return -1;
+    json_del(v, STR("kind"));
+    json_del(v, STR("apiVersion"));
     if (l->n > 1)
         buf_add_c(&l->body, ',');
-    buf_add_c(&l->body, '{');
-    if (api_converts(l->k)) {
-        struct val *v = parse_for(l, o);
-        if (!v)
-            return -1;
-        json_del(v, STR("kind"));
-        json_del(v, STR("apiVersion"));
-        _cleanup_buf_ struct buf b = BUF_INIT(0);
-        json_write(&b, v);
-        buf_add_str(&l->body, str_skip(buf_str(&b), 1));
-    } else {
-        buf_add_str(&l->body, api_strip_type(store_object_json(o)));
-    }
+    json_write(&l->body, v);
     return l->body.failed ? -KL_NO_MEMORY : 0;
 }
 
@@ -280,9 +292,19 @@ static void finish_json(struct lister *l, uint64_t rv)
     if (meta)
         json_write(&b, meta);
     buf_lit(&b, ",\"items\":[");
+    b.failed |= !meta;
+    bool whole = l->object_bytes < STREAM_FROM || str_is(http_method(l->rq->http), "HEAD");
+    if (!whole && api_stream_list(l->rq, &b, l->objects, l->n_objects) == 0) {
+        l->objects = NULL;
+        l->n_objects = 0;
+        return;
+    }
+    for (size_t i = 0; i < l->n_objects; i++) {
+        buf_add_z(&b, i ? ",{" : "{");
+        buf_add_str(&b, api_strip_type(store_object_json(l->objects[i])));
+    }
     buf_add_str(&b, buf_str(&l->body));
     buf_lit(&b, "]}\n");
-    b.failed |= !meta;
     send_raw(l->rq, "application/json", &b);
 }
 
@@ -332,7 +354,7 @@ static void prepare(struct lister *l)
         return;
     }
     if (rq->accept.as == AS_OBJECT && rq->accept.media == MEDIA_JSON && !rq->pretty) {
-        l->add = add_json;
+        l->add = api_converts(l->k) ? add_json_converted : add_json;
         return;
     }
     l->add = add_tree;
@@ -378,7 +400,7 @@ void api_read_list(struct api_rq *rq)
         if (!rq->err.code)
             api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory for a list");
         api_send_error(rq);
-    } else if (l.add == add_json) {
+    } else if (l.add == add_json || l.add == add_json_converted) {
         finish_json(&l, rv);
     } else if (rq->accept.media == MEDIA_PROTOBUF) {
         finish_protobuf(&l, rv);
@@ -387,4 +409,7 @@ void api_read_list(struct api_rq *rq)
         api_send_tree(rq, 200, NULL, l.table);
     }
     buf_free(&l.body);
+    for (size_t i = 0; i < l.n_objects; i++)
+        store_object_unref(l.objects[i]);
+    mem_free(l.objects);
 }
