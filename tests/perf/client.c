@@ -54,13 +54,13 @@ double load_clock(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Every '@' of from as seven digits of n. */
-static size_t fill_in(char *to, size_t room, const char *from, size_t len, unsigned n)
+/* Every '@' of from as seven digits of n, every '#' as the serial number of the request. */
+static size_t fill_in(char *to, size_t room, const char *from, size_t len, unsigned n, unsigned serial)
 {
     size_t k = 0;
     for (size_t i = 0; i < len && k + 8 < room; i++) {
-        if (from[i] == '@')
-            k += (size_t)snprintf(to + k, room - k, "%07u", n);
+        if (from[i] == '@' || from[i] == '#')
+            k += (size_t)snprintf(to + k, room - k, "%07u", from[i] == '@' ? n : serial);
         else
             to[k++] = from[i];
     }
@@ -171,7 +171,7 @@ static int ask(struct conn *c)
     unsigned number = k->first + (k->names ? l->next++ % k->names : l->next++);
     if (!call)
         return -1;
-    fill_in(call->path, sizeof call->path, k->path, strlen(k->path), number);
+    fill_in(call->path, sizeof call->path, k->path, strlen(k->path), number, l->next);
     nghttp2_nv nv[] = { header(":method", k->method), header(":scheme", "https"), header(":authority", k->address),
                         header(":path", call->path), header("accept", "application/json"), header("content-type", k->type) };
     nghttp2_data_provider body = { .source.ptr = call, .read_callback = give_body };
@@ -181,7 +181,7 @@ static int ask(struct conn *c)
             free(call);
             return -1;
         }
-        call->len = fill_in(call->body, k->body_len * 2 + 64, k->body, k->body_len, number);
+        call->len = fill_in(call->body, k->body_len * 2 + 64, k->body, k->body_len, number, l->next);
     }
     call->began = load_clock();
     c->flying++;

@@ -2,7 +2,7 @@
  *
  * usage: perf_load --port N --pki DIR [--pid SERVER] [--path P] [--method M] [--type T] [--body FILE] [--first N] [--names N]
  *                  [-c CONNECTIONS] [-m STREAMS] [-d SECONDS] [--warm SECONDS] [--rate PER_SECOND] [--watch] [--cold] [--count N]
- * '@' in the path and the body becomes a number. CPU time is the process clock of SERVER (utime + stime of all its threads, in ns).
+ * '@' in the path and the body becomes a number, '#' one that no other request has. CPU time is the process clock of SERVER (utime + stime of all its threads, in ns).
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,7 +10,8 @@
 
 struct load;
 
-/* What is sent on each stream. Every '@' of the path and the body becomes a number of seven digits. */
+/* What is sent on each stream. Every '@' of the path and the body becomes a number of seven digits, every '#' one that grows with each
+ * request. */
 struct load_conf {
     const char *address, *cert, *key;
     int port, connections, streams;
