@@ -313,6 +313,23 @@ static void network_policy_spec(struct defaulting *d, struct val *v)
         val_push(types, val_of_str(d->arena, STR("Egress")));
 }
 
+/* The single one is what old clients know: it wins. */
+static void node_spec(struct defaulting *d, struct val *v)
+{
+    struct str one = json_str(v, "podCIDR");
+    struct val *all = json_get(v, STR("podCIDRs"));
+    bool some = val_is(all, VAL_ARR) && all->n;
+    if (one.len && !(some && str_eq(val_str(all->first), one)))
+        val_push(json_set(d->arena, v, STR("podCIDRs"), val_new(d->arena, VAL_ARR)), val_of_str(d->arena, one));
+    else if (!one.len && some)
+        json_set_str(d->arena, v, STR("podCIDR"), val_str(all->first));
+}
+
+static void on_pod_condition(struct defaulting *d, struct val *v)
+{
+    set_text(d, v, "status", "True");
+}
+
 static void subject(struct defaulting *d, struct val *v)
 {
     struct str kind = json_str(v, "kind");
@@ -360,6 +377,8 @@ static const struct {
     { "io.k8s.api.apps.v1.DaemonSetSpec", daemon_set_spec },
     { "io.k8s.api.batch.v1.JobSpec", job_spec },
     { "io.k8s.api.batch.v1.Job", labels_from_template },
+    { "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", on_pod_condition },
+    { "io.k8s.api.core.v1.NodeSpec", node_spec },
     { "io.k8s.api.networking.v1.NetworkPolicySpec", network_policy_spec },
     { "io.k8s.api.rbac.v1.Subject", subject },
     { "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", definition_spec },

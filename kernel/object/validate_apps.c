@@ -9,7 +9,7 @@ static void check_run_template(causes c, const struct path *p, const struct val 
     static const char *const always[] = { "Always", NULL };
     struct val *labels = json_path(t, "metadata.labels");
     struct str restart = json_str(t, "spec.restartPolicy");
-    if (selector && !selector_is_empty(selector) && !selects(c, selector, labels))
+    if (!selector || (!selector_is_empty(selector) && !selects(c, selector, labels)))
         say_invalid_val(c, IN(IN(p, "metadata"), "labels"), labels, "`selector` does not match template `labels`");
     check_template(c, p, t);
     if (!str_is(restart, "Always"))
@@ -78,6 +78,13 @@ KIND_RULES(kind_replication_controller)
     check_run_template(c, IN(p, "template"), template, wrap, "ReplicationController");
 }
 
+static void check_selector_kept(causes c, const struct val *v, const struct val *old)
+{
+    const struct val *now = selector_shown(c, json_path(v, "spec.selector")), *was = selector_shown(c, json_path(old, "spec.selector"));
+    if (old && !val_equal(now, was))
+        say_immutable(c, IN(SPEC, "selector"), now);
+}
+
 static void check_replicas(causes c, const struct path *p, const struct val *spec)
 {
     struct val *selector = json_get(spec, STR("selector"));
@@ -93,8 +100,7 @@ static void check_replicas(causes c, const struct path *p, const struct val *spe
 KIND_RULES(kind_replica_set)
 {
     check_replicas(c, SPEC, json_get(v, STR("spec")));
-    if (old)
-        check_immutable(c, SPEC, json_get(v, STR("spec")), json_get(old, STR("spec")), "selector");
+    check_selector_kept(c, v, old);
 }
 
 /* As upstream shows one. */
@@ -149,8 +155,7 @@ KIND_RULES(kind_deployment)
         if (deadline->i <= json_int(spec, "minReadySeconds", 0))
             say_invalid_int(c, IN(p, "progressDeadlineSeconds"), deadline->i, "must be greater than minReadySeconds");
     }
-    if (old)
-        check_immutable(c, p, spec, json_get(old, STR("spec")), "selector");
+    check_selector_kept(c, v, old);
 }
 
 static void check_daemon_strategy(causes c, const struct path *p, const struct val *s)
@@ -200,8 +205,7 @@ KIND_RULES(kind_daemon_set)
     check_nonnegative(c, p, spec, "minReadySeconds");
     check_nonnegative(c, p, spec, "revisionHistoryLimit");
     check_daemon_strategy(c, IN(p, "updateStrategy"), json_get(spec, STR("updateStrategy")));
-    if (old)
-        check_immutable(c, p, spec, json_get(old, STR("spec")), "selector");
+    check_selector_kept(c, v, old);
 }
 
 /* --- stateful sets --- */
@@ -297,7 +301,10 @@ KIND_RULES(kind_stateful_set)
         check_name(c, IN(p, "serviceName"), service, G_LABEL);
     check_run_selector(c, IN(p, "selector"), selector, "statefulset");
     struct val *t = with_claims(c, spec);
-    check_run_template(c, IN(p, "template"), t, selector, "StatefulSet");
+    if (selector && !selector_is_good(c, selector))
+        say_invalid_val(c, IN(p, "selector"), selector_shown(c, selector), "");
+    else
+        check_run_template(c, IN(p, "template"), t, selector, "StatefulSet");
     check_labels(c, IN(IN(p, "template"), "labels"), json_path(t, "metadata.labels"));
     check_annotations(c, IN(IN(p, "template"), "annotations"), json_path(t, "metadata.annotations"));
     if (old && !kept(c, spec, json_get(old, STR("spec"))))

@@ -2,6 +2,14 @@
 #include "base/quantity.h"
 #include "object/validate.h"
 
+static const char *bad_version(causes c, struct str version, bool group_needed)
+{
+    long slash = str_find(version, '/');
+    if (slash >= 0 && str_find(str_skip(version, (size_t)slash + 1), '/') >= 0)
+        return words(c, "unexpected GroupVersion string: " STR_FMT, STR_ARG(version));
+    return group_needed && slash <= 0 ? "apiVersion must specify API group" : NULL;
+}
+
 static void check_reference(causes c, const struct path *p, const struct val *r)
 {
     static const char *const members[] = { "kind", "name" };
@@ -165,12 +173,23 @@ static void check_rules(causes c, const struct path *p, const struct val *r)
         check_policy(c, ITEM(IN(p, "policies"), at.i), x);
 }
 
+static void check_target_version(causes c, const struct path *p, const struct val *r, const struct val *was)
+{
+    struct str version = json_str(r, "apiVersion"), kind = json_str(r, "kind");
+    const struct path *here = IN(p, "scaleTargetRef");
+    check_reference(c, here, r);
+    if (was && str_eq(version, json_str(was, "apiVersion")) && str_eq(kind, json_str(was, "kind")))
+        return;
+    const char *why = bad_version(c, version, !str_is(kind, "ReplicationController"));
+    if (why)
+        say_invalid(c, IN(here, "apiVersion"), version, why);
+}
+
 KIND_RULES(kind_autoscaler)
 {
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *min = json_get(spec, STR("minReplicas")), *behavior = json_get(spec, STR("behavior"));
     int64_t max = json_int(spec, "maxReplicas", 0);
-    (void)old;
     if (min && min->i < 1)
         say_invalid_int(c, IN(p, "minReplicas"), min->i, "must be greater than or equal to 1");
     if (max == 0)
@@ -179,7 +198,7 @@ KIND_RULES(kind_autoscaler)
         say_invalid_int(c, IN(p, "maxReplicas"), max, "must be greater than or equal to 1");
     if (min && max < min->i)
         say_invalid_int(c, IN(p, "maxReplicas"), max, "must be greater than or equal to `minReplicas`");
-    check_reference(c, IN(p, "scaleTargetRef"), json_get(spec, STR("scaleTargetRef")));
+    check_target_version(c, p, json_get(spec, STR("scaleTargetRef")), json_path(old, "spec.scaleTargetRef"));
     LIST_EACH (m, at, json_get(spec, STR("metrics")))
         check_metric(c, ITEM(IN(p, "metrics"), at.i), m);
     check_rules(c, IN(IN(p, "behavior"), "scaleUp"), json_get(behavior, STR("scaleUp")));

@@ -139,7 +139,7 @@ static void check_success_policy(causes c, const struct path *p, const struct va
         int64_t n = 0;
         if (!indexes && !count)
             say_required(c, here, "at least one of succeededCount or succeededIndexes must be specified");
-        if (indexes && (n = count_indexes(c, val_str(indexes), completions, &why)) < 0) {
+        if (indexes && val_str(indexes).len && (n = count_indexes(c, val_str(indexes), completions, &why)) < 0) {
             say_invalid(c, IN(here, "succeededIndexes"), val_str(indexes), words(c, "error parsing succeededIndexes: %s", why));
             n = 0;
         }

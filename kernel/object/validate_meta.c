@@ -186,6 +186,16 @@ const struct val *selector_shown(causes c, const struct val *s)
         if (x && !x->n)
             json_del(v, str_of(members[i]));
     }
+    struct val *list = json_get(v, STR("matchExpressions")), *shown = val_new(c->arena, VAL_ARR);
+    LIST_EACH (x, at, list) {
+        struct val *to = val_push(shown, val_new(c->arena, VAL_OBJ)), *values = json_get(x, STR("values"));
+        json_set_str(c->arena, to, STR("key"), json_str(x, "key"));
+        json_set_str(c->arena, to, STR("operator"), json_str(x, "operator"));
+        if (values && values->n)
+            json_set(c->arena, to, STR("values"), val_copy(c->arena, values));
+    }
+    if (list)
+        json_set(c->arena, v, STR("matchExpressions"), shown);
     return v;
 }
 

@@ -145,8 +145,8 @@ KIND_RULES(kind_ingress_class)
         check_name(c, IN(p, "controller"), controller, G_DOMAIN_PREFIXED_PATH);
     if (parameters)
         check_parameters(c, IN(p, "parameters"), parameters);
-    if (old)
-        check_immutable(c, p, spec, json_get(old, STR("spec")), "controller");
+    if (old && !str_eq(controller, json_str(old, "spec.controller")))
+        say_invalid(c, IN(p, "controller"), json_str(spec, "controller"), "field is immutable");
 }
 
 /* --- policies --- */

@@ -394,7 +394,7 @@ KIND_RULES(kind_endpoint_slice)
     if (check_required_str(c, IN(NULL, "addressType"), type))
         check_choice(c, IN(NULL, "addressType"), type, types);
     if (old && !str_eq(type, json_str(old, "addressType")))
-        say_immutable(c, IN(NULL, "addressType"), json_get(v, STR("addressType")));
+        say_invalid(c, IN(NULL, "addressType"), type, "field is immutable");
     if (endpoints && endpoints->n > 1000)
         say_too_many(c, IN(NULL, "endpoints"), endpoints->n, 1000, "s");
     LIST_EACH (e, at, endpoints)

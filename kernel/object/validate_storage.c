@@ -112,8 +112,9 @@ static void check_volume_kept(causes c, const struct val *spec, const struct val
         }
     }
     check_immutable(c, NULL, spec, was, "volumeMode");
-    if (json_get(was, STR("nodeAffinity")))
-        check_immutable(c, NULL, spec, was, "nodeAffinity");
+    struct val *affinity = json_get(spec, STR("nodeAffinity"));
+    if (json_get(was, STR("nodeAffinity")) && !val_equal(affinity, json_get(was, STR("nodeAffinity"))))
+        say_invalid_val(c, IN(NULL, "nodeAffinity"), affinity, "field is immutable, except for updating from beta label to GA");
 }
 
 KIND_RULES(kind_volume)

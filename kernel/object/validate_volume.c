@@ -113,9 +113,8 @@ void check_resource_field_ref(causes c, const struct path *p, const struct val *
     static const char *const cpu[] = { "1m", "1", NULL }, *const memory[] = { "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei", NULL };
     struct str what = json_str(ref, "resource"), divisor = json_str(ref, "divisor");
     bool huge = str_starts(what, STR("limits.hugepages-")) || str_starts(what, STR("requests.hugepages-"));
-    if (volume)
-        check_required_str(c, IN(p, "containerName"), json_str(ref, "containerName"));
-    if (!check_required_str(c, IN(p, "resource"), what))
+    if ((volume && !check_required_str(c, IN(p, "containerName"), json_str(ref, "containerName"))) ||
+        !check_required_str(c, IN(p, "resource"), what))
         return;
     if (!huge && !check_choice(c, IN(p, "resource"), what, resources))
         return;
