@@ -174,6 +174,8 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old)
     object_validate(op->kind, op->subresource, v, old, &causes);
     if (arena_exhausted(op->arena))
         return api_fail(&op->err, op->arena, KL_TOO_LARGE, "the request needs more memory than one request may use");
+    if (!causes.n && op->warn && !op->subresource)
+        object_warnings(op->arena, op->kind, v, old, op->warn, op->warn_ctx);
     if (!causes.n)
         return 0;
     struct str name = json_str(v, "metadata.name");

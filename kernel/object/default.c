@@ -223,6 +223,8 @@ static void pod(struct defaulting *d, struct val *v)
     each_container(d, spec, container_requests);
     if (!json_get(spec, STR("enableServiceLinks")))
         json_set_bool(d->arena, spec, STR("enableServiceLinks"), true);
+    if (json_int(spec, "terminationGracePeriodSeconds", 0) < 0)
+        json_set_int(d->arena, spec, STR("terminationGracePeriodSeconds"), 1);
 }
 
 static void service(struct defaulting *d, struct val *v)
@@ -239,7 +241,8 @@ static void service(struct defaulting *d, struct val *v)
             if (!target || (target->type == VAL_INT && !target->i) || (target->type == VAL_STR && !target->n))
                 json_set_int(d->arena, p, STR("targetPort"), json_int(p, "port", 0));
         }
-    bool external = str_is(type, "NodePort") || str_is(type, "LoadBalancer");
+    struct val *ips = json_get(spec, STR("externalIPs"));
+    bool external = str_is(type, "NodePort") || str_is(type, "LoadBalancer") || (str_is(type, "ClusterIP") && val_is(ips, VAL_ARR) && ips->n);
     if (external)
         set_text(d, spec, "externalTrafficPolicy", "Cluster");
     if (!str_is(type, "ExternalName"))

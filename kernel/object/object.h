@@ -66,6 +66,10 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
 __attribute__((format(printf, 4, 5))) void object_cause_add(struct object_causes *c, const char *reason, const char *field,
                                                             const char *fmt, ...);
 
+/* --- warn.c: what upstream says of a valid object to whoever writes it (old NULL: makes it). The texts are in the arena. */
+void object_warnings(struct arena *a, const struct schema_kind *k, const struct val *v, const struct val *old,
+                     void (*say)(void *ctx, const char *text), void *ctx);
+
 /* --- patch.c, strategic.c: each returns a new tree (old is not changed) or NULL. Codes: KL_BAD_REQUEST malformed, KL_INVALID does not apply. */
 struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err);
 struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err);

@@ -247,6 +247,11 @@ static struct val *with_claims(causes c, const struct val *spec)
         return t;
     struct val *volumes = val_new(c->arena, VAL_ARR), *given = json_get(inner, STR("volumes"));
     LIST_EACH (x, at, claims) {
+        bool again = false;
+        for (const struct val *o = claims->first; o != x; o = o->next)
+            again |= str_eq(json_str(o, "metadata.name"), json_str(x, "metadata.name"));
+        if (again)
+            continue;
         struct val *v = val_push(volumes, val_new(c->arena, VAL_OBJ));
         json_set_str(c->arena, v, STR("name"), json_str(x, "metadata.name"));
         json_set_str(c->arena, json_obj(c->arena, v, STR("persistentVolumeClaim")), STR("claimName"), json_str(x, "metadata.name"));

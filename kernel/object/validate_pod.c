@@ -186,11 +186,56 @@ void check_pod_spec(causes c, const struct path *p, struct pod_place *where)
     check_os(c, p, spec);
 }
 
+static bool has_container(const struct val *spec, struct str name)
+{
+    static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+    for (int i = 0; i < 3; i++)
+        LIST_EACH (x, at, json_get(spec, str_of(lists[i])))
+            if (str_eq(json_str(x, "name"), name))
+                return true;
+    return false;
+}
+
+static void check_seccomp_note(causes c, const struct path *p, struct str profile)
+{
+    if (str_is(profile, "runtime/default") || str_is(profile, "docker/default") || str_is(profile, "unconfined"))
+        return;
+    if (str_starts(profile, STR("localhost/")))
+        check_local_path(c, p, str_skip(profile, 10), false);
+    else
+        say_invalid(c, p, profile, "must be a valid seccomp profile");
+}
+
+/* Annotations that mean something to pods. */
+static void check_pod_notes(causes c, const struct path *p, const struct val *notes, const struct val *spec)
+{
+    const struct str mirror = STR("kubernetes.io/config.mirror"), cost = STR("controller.kubernetes.io/pod-deletion-cost");
+    const struct str seccomp = STR("container.seccomp.security.alpha.kubernetes.io/"), armor = STR("container.apparmor.security.beta.kubernetes.io/");
+    for (const struct val *x = val_is(notes, VAL_OBJ) ? notes->first : NULL; x; x = x->next) {
+        struct str key = val_key(x), s = val_str(x);
+        int64_t n = 0;
+        if (str_eq(key, mirror) && !json_str(spec, "nodeName").len)
+            say_invalid(c, KEY(p, key), s, "must set spec.nodeName if mirror pod annotation is set");
+        if (str_eq(key, cost) && (!str_int(s, &n) || n < INT32_MIN || n > INT32_MAX || s.at[0] == '+' || (s.len > 1 && s.at[0] == '0')))
+            say_invalid(c, KEY(p, key), s, "must be a 32bit integer");
+        if (str_is(key, "seccomp.security.alpha.kubernetes.io/pod") || str_starts(key, seccomp))
+            check_seccomp_note(c, &(struct path){ p, key, 0 }, s);
+        if (!str_starts(key, armor))
+            continue;
+        struct str container = str_skip(key, armor.len);
+        if (!has_container(spec, container))
+            say_invalid(c, KEY(p, key), container, "container not found");
+        if (s.len && !str_is(s, "runtime/default") && !str_is(s, "unconfined") && !str_starts(s, STR("localhost/")))
+            say_invalid(c, KEY(p, key), s, words(c, "invalid AppArmor profile name: \"" STR_FMT "\"", STR_ARG(s)));
+    }
+}
+
 void check_template(causes c, const struct path *p, const struct val *t)
 {
     struct pod_place where = { .meta = json_get(t, STR("metadata")), .spec = json_get(t, STR("spec")), .is_template = true };
     check_labels(c, IN(p, "labels"), json_path(t, "metadata.labels"));
     check_annotations(c, IN(p, "annotations"), json_path(t, "metadata.annotations"));
+    check_pod_notes(c, IN(p, "annotations"), json_path(t, "metadata.annotations"), where.spec);
     check_pod_spec(c, IN(p, "spec"), &where);
 }
 
@@ -222,6 +267,7 @@ KIND_RULES(kind_pod)
     struct val *spec = json_get(v, STR("spec")), *gates = json_get(spec, STR("schedulingGates"));
     struct pod_place where = { .meta = json_get(v, STR("metadata")), .spec = spec };
     const struct path *p = IN(NULL, "spec");
+    check_pod_notes(c, IN(IN(NULL, "metadata"), "annotations"), json_get(where.meta, STR("annotations")), spec);
     check_pod_spec(c, p, &where);
     check_token_volumes(c, p, spec);
     check_images(c, IN(p, "containers"), json_get(spec, STR("containers")));

@@ -233,12 +233,40 @@ bool is_cidr(struct str s, bool *v6)
     return bits >= 0 && bits <= (six ? 128 : 32);
 }
 
+/* 010.2.3.4: the same as 10.2.3.4 to some, 8.2.3.4 to others. */
+static bool has_leading_zeros(struct str s)
+{
+    char text[64];
+    size_t n = 0;
+    for (size_t i = 0; i < s.len && n < sizeof text - 1; i++) {
+        bool first = i == 0 || s.at[i - 1] == '.' || (n == 0 || text[n - 1] == '.');
+        if (!(first && s.at[i] == '0' && i + 1 < s.len && s.at[i + 1] != '.'))
+            text[n++] = s.at[i];
+    }
+    return n < s.len && is_ip(str_n(text, n), NULL);
+}
+
+static bool is_mapped(struct str s)
+{
+    unsigned char room[16];
+    char text[64];
+    static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+    memcpy(text, s.at, s.len);
+    text[s.len] = '\0';
+    return inet_pton(AF_INET6, text, room) == 1 && memcmp(room, mapped, sizeof mapped) == 0;
+}
+
 bool check_ip(causes c, const struct path *p, struct str s)
 {
-    bool ok = is_ip(s, NULL);
-    if (!ok)
-        say_invalid(c, p, s, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-    return ok;
+    bool v6 = false;
+    const char *why = NULL;
+    if (!is_ip(s, &v6))
+        why = !v6 && s.len < 32 && has_leading_zeros(s) ? "must not have leading 0s" : "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+    else if (v6 && is_mapped(s))
+        why = "must not be an IPv4-mapped IPv6 address";
+    if (why)
+        say_invalid(c, p, s, why);
+    return !why;
 }
 
 bool check_cidr(causes c, const struct path *p, struct str s)

@@ -117,6 +117,19 @@ static void check_volume_kept(causes c, const struct val *spec, const struct val
         say_invalid_val(c, IN(NULL, "nodeAffinity"), affinity, "field is immutable, except for updating from beta label to GA");
 }
 
+static void check_mount_note(causes c, const struct val *v, const struct val *spec)
+{
+    static const char *const mounted[] = { "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "nfs", "rbd", "quobyte", "iscsi", "cinder",
+                                           "cephfs", "azureFile", "vsphereVolume", "azureDisk", "photonPersistentDisk" };
+    const struct str key = STR("volume.beta.kubernetes.io/mount-options");
+    if (!json_get(json_path(v, "metadata.annotations"), key))
+        return;
+    for (size_t i = 0; i < sizeof mounted / sizeof *mounted; i++)
+        if (json_get(spec, str_of(mounted[i])))
+            return;
+    say_forbidden(c, &(struct path){ IN(IN(NULL, "metadata"), "annotations"), key, 0 }, "may not specify mount options for this volume type");
+}
+
 KIND_RULES(kind_volume)
 {
     static const char *const policies[] = { "Delete", "Recycle", "Retain", NULL };
@@ -138,6 +151,7 @@ KIND_RULES(kind_volume)
         check_name(c, IN(p, "storageClassName"), class, G_SUBDOMAIN);
     if (json_get(spec, STR("volumeMode")))
         check_choice(c, IN(p, "volumeMode"), json_str(spec, "volumeMode"), volume_modes);
+    check_mount_note(c, v, spec);
     if (old)
         check_volume_kept(c, spec, json_get(old, STR("spec")));
 }
@@ -148,19 +162,24 @@ static void check_claim_kept(causes c, const struct val *spec, const struct val 
 {
     struct val *x = val_copy(c->arena, spec), *y = val_copy(c->arena, was);
     struct val *size = json_path(spec, "resources.requests.storage"), *old_size = json_path(was, "resources.requests.storage");
-    struct quantity now, before;
+    struct quantity now = { 0 }, before = { 0 }, real = { 0 };
     bool bound = str_is(json_str(old, "status.phase"), "Bound");
     if (!json_str(was, "volumeName").len)
         json_del(x, STR("volumeName"));
     if (bound && json_path(x, "resources.requests") && old_size)
         json_set(c->arena, json_path(x, "resources.requests"), STR("storage"), val_copy(c->arena, old_size));
-    json_del(x, STR("volumeAttributesClassName"));
-    json_del(y, STR("volumeAttributesClassName"));
+    if (bound) {
+        json_del(x, STR("volumeAttributesClassName"));
+        json_del(y, STR("volumeAttributesClassName"));
+    }
     if (!json_get(was, STR("storageClassName")))
         json_del(x, STR("storageClassName"));
     if (!val_equal(x, y))
         say_forbidden(c, IN(NULL, "spec"), "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
-    if (size && old_size && quantity_parse(val_str(size), &now) && quantity_parse(val_str(old_size), &before) && quantity_cmp(now, before) < 0 && bound)
+    quantity_parse(val_str(size), &now);
+    quantity_parse(val_str(old_size), &before);
+    quantity_parse(json_str(old, "status.capacity.storage"), &real);
+    if (quantity_cmp(now, before) < 0 && quantity_cmp(now, real) <= 0)
         say_forbidden(c, IN(IN(IN(NULL, "spec"), "resources"), "requests.storage"), "field can not be less than status.capacity");
     check_immutable(c, NULL, spec, was, "volumeMode");
 }
@@ -197,11 +216,13 @@ static void check_topologies(causes c, const struct path *p, const struct val *l
                     break;
                 }
         }
-        for (const struct val *o = list->first; o != t; o = o->next)
-            if (val_equal(o, t)) {
+        /* Upstream's list of those before begins with as many empty ones as there are terms. */
+        if (!expressions || !expressions->n)
+            for (const struct val *o = list->first; o; o = o->next)
                 say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
-                break;
-            }
+        for (const struct val *o = list->first; o != t; o = o->next)
+            if (val_equal(o, t))
+                say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
     }
 }
 

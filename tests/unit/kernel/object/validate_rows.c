@@ -4,6 +4,7 @@
  *   update OBJECT      the same, stored already
  *   [{...}]            a JSON patch of it, and below it the complaints, in any order; one that ends in "*" is only the beginning
  *     FIELD: MESSAGE
+ *     ! WARNING        of one without complaints
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -26,10 +27,16 @@ struct state {
     unsigned n_rows;
 };
 
+/* A warning, as a cause of no field. */
+static void heard(void *ctx, const char *text)
+{
+    object_cause_add(ctx, "", "!", "%s", text);
+}
+
 static bool says(const struct object_cause *c, struct str want)
 {
     char text[8192];
-    int n = snprintf(text, sizeof text, "%s: %s", c->field, c->message);
+    int n = snprintf(text, sizeof text, "%s%s %s", c->field, c->field[0] == '!' ? "" : ":", c->message);
     cr_assert(n > 0 && (size_t)n < sizeof text);
     if (want.len && want.at[want.len - 1] == '*')
         return str_starts(str_of(text), str_n(want.at, want.len - 1));
@@ -50,6 +57,8 @@ static void finish(struct state *s)
     cr_assert_geq(object_default(a, s->kind, v), 0);
     struct object_causes causes = { .arena = a };
     object_validate(s->kind, NULL, v, s->update ? s->base : NULL, &causes);
+    if (!causes.n)
+        object_warnings(a, s->kind, v, s->update ? s->base : NULL, heard, &causes);
     bool good = causes.n == s->n_want;
     for (unsigned i = 0; i < s->n_want; i++) {
         bool found = false;
