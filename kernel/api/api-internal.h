@@ -44,7 +44,7 @@ struct api_query {
     struct str field_manager, field_validation, propagation, dry_run;
     int64_t limit, timeout_s, grace_s;  /* -1: not given */
     int send_initial;                   /* -1 not given */
-    bool watch, bookmarks, pretty, force, orphan, has_orphan;
+    bool watch, bookmarks, pretty, force, has_force, orphan, has_orphan;
 };
 struct api_info {
     struct kl_request tuple;            /* what authorization, storage and audit use */
@@ -56,6 +56,8 @@ struct api_info {
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
                       struct api_error *e);
 int api_parse_query(struct arena *a, struct str query, struct api_query *ret, struct api_error *e);
+/* resourceVersion as a number. */
+int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e);
 
 /* --- negotiate.c --- */
 enum api_media { MEDIA_JSON = 1, MEDIA_YAML, MEDIA_PROTOBUF };
@@ -71,6 +73,13 @@ struct api_accept {
 bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, bool protobuf_ok, struct api_accept *ret);
 /* 0: unknown (415). */
 enum api_media api_media_of(struct str content_type);
+
+/* --- options.c: what the query says, before anything is done. KL_INVALID, with causes. --- */
+struct api_rq;
+int api_check_list_options(struct api_rq *rq);
+int api_check_watch_options(struct api_rq *rq);
+int api_check_write_options(struct api_rq *rq, bool applies);           /* create, update, patch (applies: server-side apply) */
+int api_check_delete_options(struct api_rq *rq, struct str propagation, bool orphan_too, struct str dry_run);
 
 /* --- rq.c: one HTTP request in work --- */
 struct api_rq {

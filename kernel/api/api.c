@@ -75,6 +75,8 @@ static int check_verb(struct api_rq *rq)
             return not_found(rq);
         return strstr(rq->info.sub->verbs, t->verb) ? 0 : not_allowed(rq);
     }
+    if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
+        return not_allowed(rq);
     if (!(k->flags & K_STORED))
         return strcmp(t->verb, "create") == 0 || (collection && strcmp(k->kind, "ComponentStatus") == 0) ? 0 : not_allowed(rq);
     if (strcmp(t->verb, "deletecollection") == 0 && k->flags & K_NO_DELETECOLLECTION)
@@ -97,9 +99,21 @@ static void read_scale(struct api_rq *rq)
     api_send_tree(rq, 200, schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale")), v);
 }
 
+static void warn_deprecated(struct api_rq *rq)
+{
+    const struct schema_kind *k = rq->info.kind;
+    if (!k || k->group[0])
+        return;
+    if (strcmp(k->kind, "Endpoints") == 0)
+        api_warn(rq, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
+    else if (strcmp(k->kind, "ComponentStatus") == 0)
+        api_warn(rq, "v1 ComponentStatus is deprecated in v1.19+");
+}
+
 static void dispatch(struct api_rq *rq)
 {
     const struct kl_request *t = &rq->info.tuple;
+    warn_deprecated(rq);
     if (t->subresource[0] && api_is_stream(t->subresource))
         api_streams(rq);
     else if (api_is_review(rq->info.kind))

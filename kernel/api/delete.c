@@ -32,13 +32,17 @@ static void set_finalizer(struct arena *a, struct val *v, const char *name, bool
 
 static int check_preconditions(struct api_op *op, struct store_object *o)
 {
+    struct schema_kind kind = *op->kind;
+    kind.plural = kind.kind;            /* what upstream calls the resource here */
     if (op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
-        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
-                                 arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
+        return api_fail_conflict(&op->err, op->arena, &kind, op->name,
+                                 arena_printf(op->arena, "the UID in the precondition (" STR_FMT ") does not match the UID in record (" STR_FMT
+                                              "). The object might have been deleted and then recreated",
                                               STR_ARG(op->want_uid), STR_ARG(store_object_uid(o))));
     if (op->want_revision && op->want_revision != store_object_revision(o))
-        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
-                                 arena_printf(op->arena, "Precondition failed: ResourceVersion in precondition: %llu, ResourceVersion in object meta: %llu",
+        return api_fail_conflict(&op->err, op->arena, &kind, op->name,
+                                 arena_printf(op->arena, "the ResourceVersion in the precondition (%llu) does not match the ResourceVersion in record "
+                                              "(%llu). The object might have been modified",
                                               (unsigned long long)op->want_revision, (unsigned long long)store_object_revision(o)));
     return 0;
 }

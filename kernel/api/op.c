@@ -101,6 +101,12 @@ static int bad_body(struct api_op *op, const struct schema_type *t, struct str b
         return api_fail_err(&op->err, op->arena, err);
     if (str_find(version, '/') >= 0)
         str_cut(&version, '/');
+    if (raw && raw->type != VAL_OBJ && raw->type != VAL_NULL)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; "
+                        "json parse error: json: cannot unmarshal %s into Go value of type struct { APIVersion string "
+                        "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" } (%s)", t->go,
+                        raw->type == VAL_ARR ? "array" : raw->type == VAL_STR ? "string" : raw->type == VAL_BOOL ? "bool" : "number",
+                        summary(op->arena, body));
     if (raw)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s",
                         STR_ARG(kind.len ? kind : str_of(t->go)), STR_ARG(version.len ? version : str_of(op->kind->version)), t->go, err->msg);

@@ -193,31 +193,16 @@ static int too_large(struct api_rq *rq, uint64_t want)
 static int check_version(struct api_rq *rq)
 {
     const struct api_query *q = &rq->info.q;
-    int64_t rv = 0;
-    if (q->resource_version.len && (!str_int(q->resource_version, &rv) || rv < 0))
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
-                        STR_ARG(q->resource_version));
+    uint64_t rv;
+    if (api_check_list_options(rq) < 0 || api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+        return -rq->err.code;
     if (q->continue_token.len && q->resource_version.len && rv != 0)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST,
                         "specifying resource version is not allowed when using continue");
-    if (q->version_match.len) {
-        bool exact = str_is(q->version_match, "Exact");
-        const char *why = NULL;
-        if (!q->resource_version.len)
-            why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-        else if (q->continue_token.len)
-            why = "resourceVersionMatch is forbidden when continue is provided";
-        else if (!exact && !str_is(q->version_match, "NotOlderThan"))
-            why = "resourceVersionMatch: supported values: \"Exact\", \"NotOlderThan\"";
-        else if (exact && rv == 0)
-            why = "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"";
-        if (why)
-            return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s", why);
-    }
-    if ((uint64_t)rv > store_revision(rq->api->store))
-        return too_large(rq, (uint64_t)rv);
+    if (rv > store_revision(rq->api->store))
+        return too_large(rq, rv);
     bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
-    if (exact && (uint64_t)rv != store_revision(rq->api->store)) {
+    if (exact && rv != store_revision(rq->api->store)) {
         api_fail(&rq->err, rq->arena, KL_EXPIRED, "The resourceVersion for the provided list is too old.");
         return -KL_EXPIRED;
     }

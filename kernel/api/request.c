@@ -101,8 +101,7 @@ static int set_param(struct arena *a, const struct param *p, struct str v, struc
     case P_TRI: *(int *)(void *)at = flag(v); break;
     case P_INT:
         if (v.len && !str_int(v, (int64_t *)(void *)at))
-            return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": invalid syntax (parameter %s)",
-                            STR_ARG(v), p->name);
+            return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": invalid syntax", STR_ARG(v));
         break;
     }
     return 0;
@@ -115,13 +114,26 @@ int api_parse_query(struct arena *a, struct str query, struct api_query *q, stru
     while (http_query_next(a, &query, &key, &value)) {
         if (str_is(key, "orphanDependents"))
             q->has_orphan = true;
+        if (str_is(key, "force"))
+            q->has_force = true;
         for (size_t i = 0; i < sizeof params / sizeof *params; i++)
             if (str_is(key, params[i].name) && set_param(a, &params[i], value, q, e) < 0)
                 return -KL_BAD_REQUEST;
     }
-    if (q->dry_run.len && !str_is(q->dry_run, "All"))
-        return api_fail(e, a, KL_BAD_REQUEST, "dryRun: Unsupported value: \"" STR_FMT "\": supported values: \"All\"",
-                        STR_ARG(q->dry_run));
+    return 0;
+}
+
+int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e)
+{
+    int64_t rv = 0;
+    bool digits = version.len > 0;
+    for (size_t i = 0; i < version.len; i++)
+        digits &= version.at[i] >= '0' && version.at[i] <= '9';
+    *ret = 0;
+    if (version.len && (!digits || !str_int(version, &rv)))
+        return api_fail(e, a, KL_BAD_REQUEST, "resourceVersion: Invalid value: \"" STR_FMT "\": strconv.ParseUint: parsing \"" STR_FMT "\": %s",
+                        STR_ARG(version), STR_ARG(version), digits ? "value out of range" : "invalid syntax");
+    *ret = (uint64_t)rv;
     return 0;
 }
 

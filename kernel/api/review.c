@@ -49,6 +49,23 @@ static bool allowed(struct api_rq *rq, const struct val *spec, const struct kl_u
     return rc == 1;
 }
 
+static int check_access_review(struct api_rq *rq, const struct val *spec, bool self)
+{
+    struct object_causes c = { .arena = rq->arena };
+    struct val *resource = json_get(spec, STR("resourceAttributes")), *other = json_get(spec, STR("nonResourceAttributes"));
+    struct val *groups = json_get(spec, STR("groups"));
+    if (resource && other)
+        object_cause_add(&c, "FieldValueInvalid", "spec.nonResourceAttributes",
+                         "Invalid value: {\"Path\":\"" STR_FMT "\",\"Verb\":\"" STR_FMT "\"}: cannot be specified in combination with resourceAttributes",
+                         STR_ARG(json_str(other, "path")), STR_ARG(json_str(other, "verb")));
+    if (!resource && !other)
+        object_cause_add(&c, "FieldValueInvalid", "spec.resourceAttributes",
+                         "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified");
+    if (!self && !json_str(spec, "user").len && !(groups && groups->n))
+        object_cause_add(&c, "FieldValueInvalid", "spec.user", "Invalid value: \"\": at least one of user or group must be specified");
+    return c.n ? api_fail_invalid(&rq->err, rq->arena, rq->info.kind, STR(""), &c) : 0;
+}
+
 static void access_review(struct api_rq *rq, struct val *v, bool self)
 {
     struct arena *a = rq->arena;
@@ -58,9 +75,7 @@ static void access_review(struct api_rq *rq, struct val *v, bool self)
     if (!self)
         user = (struct kl_user){ .size = sizeof user, .name = text(a, spec, "user"), .uid = text(a, spec, "uid"),
                                  .groups = text_list(a, json_get(spec, STR("groups"))) };
-    if (!json_get(spec, STR("resourceAttributes")) == !json_get(spec, STR("nonResourceAttributes"))) {
-        api_fail(&rq->err, a, KL_INVALID, "%s.authorization.k8s.io \"\" is invalid: spec: Invalid value: exactly one of "
-                 "nonResourceAttributes or resourceAttributes must be specified", rq->info.kind->kind);
+    if (check_access_review(rq, spec, self) < 0) {
         api_send_error(rq);
         return;
     }

@@ -112,8 +112,11 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         scale = type == KL_PATCH_JSON ? object_patch_json(op->arena, was, body, &err) :
                 type == KL_PATCH_MERGE ? object_patch_merge(op->arena, was, body, &err) :
                                          object_patch_strategic(op->arena, t, was, body, &err);
-        if (!scale || object_conform(op->arena, t, scale, NULL, &err) < 0)
-            return api_fail_err(&op->err, op->arena, &err);
+        if (!scale)
+            return api_fail_patch(&op->err, op->arena, &err);
+        struct val *as_patched = val_copy(op->arena, scale);
+        if (object_conform(op->arena, t, scale, NULL, &err) < 0)
+            return api_fail_patched(&op->err, op->arena, as_patched, arena_printf(op->arena, "%s", err.msg));
     }
     struct str rv = json_str(scale, "metadata.resourceVersion");
     int64_t n, replicas = json_int(scale, "spec.replicas", 0);
@@ -124,8 +127,8 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         struct object_causes c = { .arena = op->arena };
         object_cause_add(&c, "FieldValueInvalid", "spec.replicas", "Invalid value: %lld: must be greater than or equal to 0",
                          (long long)replicas);
-        return api_fail_invalid(&op->err, op->arena, schema_kind_find(STR("autoscaling"), STR("v1"), STR("HorizontalPodAutoscaler")),
-                                op->name, &c);
+        const struct schema_kind kind = { .group = "autoscaling", .kind = "Scale", .plural = "" };
+        return api_fail_invalid(&op->err, op->arena, &kind, op->name, &c);
     }
     struct val *v = val_copy(op->arena, old);
     set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);

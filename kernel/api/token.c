@@ -189,7 +189,8 @@ static int check(struct api_op *op, struct val *body)
                          "Invalid value: %lld: may not specify a duration larger than 2^32 seconds", (long long)seconds);
     if (!causes.n)
         return 0;
-    return api_fail_invalid(&op->err, op->arena, schema_kind_find(STR(""), STR("v1"), STR("ServiceAccount")), STR(""), &causes);
+    const struct schema_kind request = { .group = "authentication.k8s.io", .kind = "TokenRequest", .plural = "" };
+    return api_fail_invalid(&op->err, op->arena, &request, STR(""), &causes);
 }
 
 static bool for_this_server(const struct api_signer *s, const struct val *audiences)

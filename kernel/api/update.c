@@ -35,9 +35,12 @@ static int check_uid(struct api_op *op, const struct val *v, struct store_object
     struct str uid = json_str(v, "metadata.uid");
     if (!uid.len || str_eq(uid, store_object_uid(old)))
         return 0;
+    const char *key = arena_printf(op->arena, "/registry/%s/" STR_FMT "%s" STR_FMT, op->kind->plural, STR_ARG(op->ns), op->ns.len ? "/" : "",
+                                   STR_ARG(op->name));
     return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
-                             arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
-                                          STR_ARG(uid), STR_ARG(store_object_uid(old))));
+                             arena_printf(op->arena, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: "
+                                          "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
+                                          key ? key : "", STR_ARG(uid), STR_ARG(store_object_uid(old))));
 }
 
 /* Same bytes but for the revision? */

@@ -289,35 +289,18 @@ static bool each_now(void *ctx, struct store_object *o)
 static int check_query(struct api_rq *rq, uint64_t *ret_revision, bool *ret_initial)
 {
     const struct api_query *q = &rq->info.q;
-    struct object_causes c = { .arena = rq->arena };
-    int64_t rv = 0;
-    if (q->resource_version.len && (!str_int(q->resource_version, &rv) || rv < 0))
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Invalid value: \"" STR_FMT "\": strconv.ParseUint: invalid syntax",
-                        STR_ARG(q->resource_version));
-    if (q->version_match.len && q->send_initial < 0)
-        object_cause_add(&c, "FieldValueForbidden", "resourceVersionMatch",
-                         "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-    if (q->send_initial >= 0 && !str_is(q->version_match, "NotOlderThan"))
-        object_cause_add(&c, "FieldValueForbidden", "resourceVersionMatch",
-                         "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-    if (q->send_initial == 1 && !q->bookmarks)
-        object_cause_add(&c, "FieldValueForbidden", "sendInitialEvents",
-                         "Forbidden: sendInitialEvents requires setting allowWatchBookmarks to true");
-    if (c.n) {
-        api_fail(&rq->err, rq->arena, KL_INVALID, "ListOptions.meta.k8s.io \"\" is invalid: %s: %s", c.at[0].field, c.at[0].message);
-        rq->err.causes = c.at;
-        rq->err.n_causes = c.n;
-        return -KL_INVALID;
-    }
+    uint64_t rv;
+    if (api_check_watch_options(rq) < 0 || api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+        return -rq->err.code;
     *ret_initial = q->send_initial == 1 || (q->send_initial < 0 && rv == 0);
-    *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : (uint64_t)rv;
-    if ((uint64_t)rv > store_revision(rq->api->store)) {
+    *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : rv;
+    if (rv > store_revision(rq->api->store)) {
         if (q->send_initial == 1) {
-            api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %lld, current: %llu", (long long)rv,
+            api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %llu, current: %llu", (unsigned long long)rv,
                      (unsigned long long)store_revision(rq->api->store));
             return -KL_TIMEOUT;
         }
-        *ret_revision = (uint64_t)rv;
+        *ret_revision = rv;
     }
     return 0;
 }

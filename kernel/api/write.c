@@ -14,20 +14,13 @@ static void warn(void *ctx, const char *text)
     api_warn(ctx, text);
 }
 
-static int validation_mode(struct api_rq *rq, int *ret)
+static int validation_mode(const struct api_rq *rq)
 {
     struct str v = rq->info.q.field_validation;
-    *ret = VALIDATE_WARN;
-    if (!v.len || str_is(v, "Warn"))
-        return 0;
-    *ret = str_is(v, "Strict") ? VALIDATE_STRICT : VALIDATE_IGNORE;
-    if (*ret == VALIDATE_STRICT || str_is(v, "Ignore"))
-        return 0;
-    return api_fail(&rq->err, rq->arena, KL_INVALID, "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"" STR_FMT
-                    "\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"", STR_ARG(v));
+    return str_is(v, "Strict") ? VALIDATE_STRICT : str_is(v, "Ignore") ? VALIDATE_IGNORE : VALIDATE_WARN;
 }
 
-static int op_init(struct api_rq *rq, struct api_op *op)
+static void op_init(struct api_rq *rq, struct api_op *op)
 {
     const struct kl_request *t = &rq->info.tuple;
     *op = (struct api_op){ .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
@@ -36,7 +29,7 @@ static int op_init(struct api_rq *rq, struct api_op *op)
                            .warn = warn, .warn_ctx = rq };
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
-    return validation_mode(rq, &op->field_validation);
+    op->field_validation = validation_mode(rq);
 }
 
 /* --- answers --- */
@@ -187,10 +180,12 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     struct val *v = NULL;
     struct kl_err err;
     kl_err_init(&err);
+    bool orphan_too = rq->info.q.has_orphan;
+    struct str dry_run = rq->info.q.dry_run, given = op->propagation;
     if (rq->info.q.has_orphan)
         op->propagation = rq->info.q.orphan ? STR("Orphan") : STR("Background");
     if (!body.len)
-        return 0;
+        return api_check_delete_options(rq, given, orphan_too, dry_run);
     if (body_media(rq, &media) < 0)
         return -1;
     const struct schema_type *t = schema_type_find(STR(""), STR("v1"), STR("DeleteOptions"));
@@ -206,26 +201,20 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     struct str rv = json_str(v, "preconditions.resourceVersion");
     op->grace_s = body_int(v, "gracePeriodSeconds", op->grace_s);
     if (json_str(v, "propagationPolicy").len)
-        op->propagation = json_str(v, "propagationPolicy");
+        op->propagation = given = json_str(v, "propagationPolicy");
     struct val *orphan = json_get(v, STR("orphanDependents"));
+    orphan_too |= orphan != NULL;
     if (orphan)
         op->propagation = orphan->i ? STR("Orphan") : STR("Background");
     op->want_uid = json_str(v, "preconditions.uid");
     if (rv.len && str_int(rv, &n))
         op->want_revision = (uint64_t)n;
     struct val *dry = json_get(v, STR("dryRun"));
-    if (val_is(dry, VAL_ARR) && dry->n)
-        op->dry_run = true;
-    return 0;
-}
-
-static int check_propagation(struct api_rq *rq, const struct api_op *op)
-{
-    struct str p = op->propagation;
-    if (!p.len || str_is(p, "Orphan") || str_is(p, "Background") || str_is(p, "Foreground"))
-        return 0;
-    return api_fail(&rq->err, rq->arena, KL_INVALID, "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: \"" STR_FMT
-                    "\": DeletionPropagation need to be one of \"Foreground\", \"Background\", \"Orphan\" or nil", STR_ARG(p));
+    op->dry_run |= val_is(dry, VAL_ARR) && dry->n;
+    val_each(x, val_is(dry, VAL_ARR) ? dry : val_new(rq->arena, VAL_ARR))
+        if (!dry_run.len || str_is(dry_run, "All"))
+            dry_run = val_str(x);
+    return api_check_delete_options(rq, given, orphan_too, dry_run);
 }
 
 static int run(struct api_rq *rq, struct api_op *op)
@@ -236,13 +225,15 @@ static int run(struct api_rq *rq, struct api_op *op)
     kl_err_init(&err);
     int type = 0;
     if (strcmp(verb, "delete") == 0) {
-        if (read_delete_options(rq, op) < 0 || check_propagation(rq, op) < 0)
+        if (read_delete_options(rq, op) < 0)
             return -1;
         return api_op_delete(op);
     }
+    if (strcmp(verb, "patch") == 0 && patch_type(rq, &type) < 0)
+        return -1;
+    if (api_check_write_options(rq, false) < 0)
+        return -1;
     if (strcmp(verb, "patch") == 0) {
-        if (patch_type(rq, &type) < 0)
-            return -1;
         body = json_parse(rq->arena, http_body(rq->http), &err);
         if (!body)
             return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding patch: %s", err.msg);
@@ -281,11 +272,48 @@ static bool gather(void *ctx, struct store_object *o)
     return true;
 }
 
+/* The answer waits until all deletions last. */
+struct batch {
+    struct api_rq *rq;                  /* NULL: answered, or the client has gone */
+    struct val *list;
+    unsigned left;
+};
+
+static void on_batch_gone(void *ctx)
+{
+    struct batch *b = ctx;
+    b->rq = NULL;
+}
+
+static void batch_step(struct batch *b, int rc, const struct kl_err *err)
+{
+    struct api_rq *rq = b->rq;
+    b->left--;
+    if (rq && (rc < 0 || !b->left)) {
+        http_on_close(rq->http, NULL, NULL);
+        b->rq = NULL;
+        if (rc < 0 && err)
+            api_fail_err(&rq->err, rq->arena, err);
+        if (rc < 0)
+            api_send_error(rq);
+        else
+            api_send_tree(rq, 200, rq->info.kind->list_type, b->list);
+    }
+    if (!b->left)
+        mem_free(b);
+}
+
+static void on_batch_durable(void *ctx, int rc, const struct kl_err *err)
+{
+    batch_step(ctx, rc, err);
+}
+
 static void delete_collection(struct api_rq *rq)
 {
     struct api_op op;
     struct collection c = { .rq = rq, .op = &op };
-    if (op_init(rq, &op) < 0 || read_delete_options(rq, &op) < 0 || check_propagation(rq, &op) < 0 ||
+    op_init(rq, &op);
+    if (read_delete_options(rq, &op) < 0 ||
         api_compile_selectors(rq, &c.labels, &c.fields) < 0) {
         api_send_error(rq);
         return;
@@ -296,11 +324,21 @@ static void delete_collection(struct api_rq *rq)
     store_list(rq->api->store, &r, gather, &c);
     _cleanup_buf_ struct buf items = BUF_INIT(0);
     int rc = 0;
+    struct batch *batch = mem_alloc(sizeof *batch);
+    if (!batch)
+        rc = api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    else
+        *batch = (struct batch){ .rq = rq, .left = 1 };
     for (unsigned i = 0; i < c.n && rc == 0; i++) {
         struct api_op one = op;
+        one.durable = on_batch_durable;
+        one.durable_ctx = batch;
         one.ns = store_object_ns(c.at[i]);
         one.name = store_object_name(c.at[i]);
+        batch->left++;
         rc = api_op_delete(&one);
+        if (!one.waits)
+            batch->left--;
         if (rc == -KL_NOT_FOUND)
             rc = 0;
         if (rc < 0)
@@ -311,15 +349,16 @@ static void delete_collection(struct api_rq *rq)
     for (unsigned i = 0; i < c.n; i++)
         store_object_unref(c.at[i]);
     mem_free(c.at);
-    if (rc < 0) {
+    if (!batch) {
         api_send_error(rq);
         return;
     }
     char *text = arena_printf(rq->arena, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[" STR_FMT "]}",
                               rq->info.kind->kind, api_group_version(rq->arena, rq->info.kind),
                               (unsigned long long)store_revision(rq->api->store), STR_ARG(buf_str(&items)));
-    struct val *v = text ? json_parse(rq->arena, str_of(text), NULL) : NULL;
-    api_send_tree(rq, 200, rq->info.kind->list_type, v);
+    batch->list = text ? json_parse(rq->arena, str_of(text), NULL) : NULL;
+    http_on_close(rq->http, on_batch_gone, batch);
+    batch_step(batch, rc, NULL);
 }
 
 void api_write(struct api_rq *rq)
@@ -335,11 +374,7 @@ void api_write(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
-    if (op_init(rq, op) < 0) {
-        mem_free(p);
-        api_send_error(rq);
-        return;
-    }
+    op_init(rq, op);
     p->rq = rq;
     p->op = op;
     op->durable = on_durable;

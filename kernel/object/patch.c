@@ -134,9 +134,9 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
     bool add = str_is(name, "add"), replace = str_is(name, "replace"), test = str_is(name, "test");
     bool move = str_is(name, "move"), copy = str_is(name, "copy"), remove = str_is(name, "remove");
     if (!(add || replace || test || move || copy || remove) || !path.at || ((move || copy) && !from.at))
-        return kl_err_set(err, KL_BAD_REQUEST, "json patch: unexpected operation '" STR_FMT "'", STR_ARG(name));
+        return kl_err_set(err, KL_INVALID, "json patch: unexpected operation '" STR_FMT "'", STR_ARG(name));
     if ((add || replace || test) && !value)
-        return kl_err_set(err, KL_BAD_REQUEST, "json patch: operation '" STR_FMT "' has no value", STR_ARG(name));
+        return kl_err_set(err, KL_INVALID, "json patch: operation '" STR_FMT "' has no value", STR_ARG(name));
     if (move || copy) {
         if (locate(a, *root, from, &src, err) < 0)
             return -err->code;
@@ -188,7 +188,8 @@ struct val *object_patch_json(struct arena *a, const struct val *old, const stru
     struct val *root = val_copy(a, old);
     size_t before = arena_used(a);
     if (!val_is(ops, VAL_ARR)) {
-        kl_err_set(err, KL_BAD_REQUEST, "a JSON patch must be an array of operations");
+        kl_err_set(err, KL_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
+                   val_is(ops, VAL_OBJ) ? "object" : val_is(ops, VAL_STR) ? "string" : val_is(ops, VAL_BOOL) ? "bool" : "number");
         return NULL;
     }
     if (ops->n > MOST_OPS) {

@@ -72,7 +72,7 @@ Test(patch, json_operations)
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a\"}]", NULL, "has no value" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", NULL, "cannot be removed" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]", NULL, "leaves no object" },
-        { JSON, NULL, "{\"a\":1}", "{\"a\":2}", NULL, "must be an array" },
+        { JSON, NULL, "{\"a\":1}", "{\"a\":2}", NULL, "cannot unmarshal object" },
     };
     CHECK(rows);
 }
