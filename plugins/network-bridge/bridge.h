@@ -65,6 +65,8 @@ int nl_route_add(struct mnl_socket *s, int index, uint32_t to, int prefix, uint3
 int nl_route_del(struct mnl_socket *s, int index, uint32_t to, int prefix);
 int nl_route_find(struct mnl_socket *s, uint32_t to);           /* -ENETUNREACH: nothing leads there */
 
+int nl_nft_table_find(const char *name);        /* of family ip, in the thread's namespace; -ENOENT: there is none */
+
 /* --- netns.c --- */
 /* Makes a new network namespace and keeps it at path (a mount). Already there: success. */
 int netns_make(const char *path, struct kl_err *err);
@@ -88,6 +90,7 @@ void node_restore(struct bridge *b);                            /* routes, rules
 
 /* --- nat.c; with the lock held --- */
 int nat_apply(struct bridge *b, struct kl_err *err);            /* the whole table, atomically */
+int nat_repair(struct bridge *b, struct kl_err *err);           /* when somebody removed it (nft flush ruleset) */
 void nat_remove(void);
 
 #endif

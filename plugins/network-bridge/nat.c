@@ -1,6 +1,7 @@
 /* nat.c - one nftables table of our own, replaced as a whole, atomically: masquerading of what leaves the cluster, host ports, and what pods
  * may not send. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <nftables/libnftables.h>
 
 #include "bridge.h"
@@ -86,6 +87,11 @@ int nat_apply(struct bridge *b, struct kl_err *err)
     add_postrouting(b, &t);
     buf_add_z(&t, "}\n");
     return t.failed ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : run(t.at, err);
+}
+
+int nat_repair(struct bridge *b, struct kl_err *err)
+{
+    return nl_nft_table_find(TABLE) == -ENOENT ? nat_apply(b, err) : 0;
 }
 
 void nat_remove(void)

@@ -4,6 +4,9 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <time.h>
@@ -78,6 +81,20 @@ int nl_veth_add(struct mnl_socket *s, const char *name, const char *peer, int pe
     mnl_attr_nest_end(h, data);
     mnl_attr_nest_end(h, info);
     return ask(s, h);
+}
+
+int nl_nft_table_find(const char *name)
+{
+    char at[MESSAGE_BYTES];
+    struct mnl_socket *s = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+    struct nlmsghdr *h = begin(at, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE, 0);
+    struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof *g);
+    g->nfgen_family = NFPROTO_IPV4;
+    g->version = NFNETLINK_V0;
+    mnl_attr_put_strz(h, NFTA_TABLE_NAME, name);
+    int rc = s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0 ? ask(s, h) : -errno;
+    nl_close(s);
+    return rc;
 }
 
 int nl_link_del(struct mnl_socket *s, const char *name)

@@ -248,6 +248,8 @@ static int nb_list(void *self, struct kl_call *c, struct kl_bytes *ret)
     buf_add_z(&t, "{\"pods\":[");
     pthread_mutex_lock(&b->lock);
     int rc = records_load(b, &c->err);
+    if (rc == 0 && b->configured)       /* it is asked from time to time: so the rules are looked at */
+        rc = nat_repair(b, &c->err);
     list_each(n, &b->records)
     {
         const struct record *r = list_item(n, struct record, link);

@@ -258,3 +258,20 @@ Test(network, a_pod_speaks_with_its_own_address_only)
     cr_expect_str_eq(text, "true");
     close(fd);
 }
+
+Test(network, rules_that_somebody_removed_come_back)
+{
+    char ip[64], ns[256];
+    struct kl_err err;
+    struct kl_bytes ret;
+    int fd = -1;
+    kl_err_init(&err);
+    cr_assert_eq(attach("a", ip, ns, NULL), 0);
+    cr_assert_eq(netns_run(ns, listening, &fd, &err), 0);
+    nat_remove();
+    cr_assert_eq(connect_to("10.99.0.1", 8000 + 'a'), -ECONNREFUSED);
+    struct kl_call c = call();
+    cr_assert_eq(net->list(self, &c, &ret), 0, "%s", c.err.msg);
+    cr_expect_eq(connect_to("10.99.0.1", 8000 + 'a'), 0, "the host port is there again");
+    close(fd);
+}
