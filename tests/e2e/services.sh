@@ -48,6 +48,7 @@ finish() {
     rm -rf "$dir"
 }
 trap finish EXIT
+trap 'exit 1' TERM INT
 start() {
     "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --address $node_ip --port 6443 --node-name n1 \
         --node-address $node_ip --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
