@@ -14,7 +14,7 @@ bad=0
 pid=
 trap 'kill $pid 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 # Everything that takes minutes by default takes seconds here.
-sed 's|settings = { ca = "$(ca)";|settings = { node_grace = "3s"; event_ttl = "8s"; ca = "$(ca)";|' "$root/conf/keelson.cfg" >"$dir/keelson.cfg"
+sed 's|settings = { ca = "$(ca)";|settings = { node_grace = "12s"; event_ttl = "20s"; ca = "$(ca)";|' "$root/conf/keelson.cfg" >"$dir/keelson.cfg"
 grep -q node_grace "$dir/keelson.cfg" || exit 1
 "$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
 pid=$!
@@ -50,7 +50,7 @@ node() {
         "allocatable":{"cpu":"8","memory":"8Gi","pods":"110"},"capacity":{"cpu":"8","memory":"8Gi","pods":"110"}}}' >/dev/null
 }
 beat() {
-    while sleep 1; do
+    while sleep 0.5; do
         printf 'apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: n1, namespace: kube-node-lease}\nspec: {renewTime: "%s"}\n' \
             "$(date -u +%Y-%m-%dT%H:%M:%S.000000Z)" | k apply -f - >/dev/null
     done
