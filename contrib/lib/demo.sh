@@ -54,3 +54,4 @@ echo "--- look inside"
 pod=$(k -n demo get pods -l app=web --field-selector status.phase=Running -o jsonpath='{.items[0].metadata.name}')
 show -n demo logs "$pod" --tail=3
 show -n demo exec "$pod" -- cat /etc/greeting/line
+show -n demo exec "$pod" -- wget -qO- http://web/

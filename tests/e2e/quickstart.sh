@@ -30,6 +30,13 @@ fail() {
 }
 k() { kubectl --kubeconfig "$dir/etc/admin.kubeconfig" "$@"; }
 pods() { k -n demo get pods -o jsonpath='{range .items[*]}{.metadata.name} {.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort; }
+# Pods of the rolling update may still be ending.
+settled() {
+    for _ in $(seq 200); do
+        [ "$(pods | wc -l)" = 5 ] && return
+        sleep 0.1
+    done
+}
 ip link set lo up
 ip link add node0 type veth peer name node1 && ip addr add 192.0.2.10/24 dev node0 && ip link set node0 up && ip link set node1 up
 ip route add default via 192.0.2.1
@@ -43,6 +50,7 @@ grep -q "port 6443 is taken by another program; using 6444" "$dir/out" || fail "
 grep -q "Done: a one-node Kubernetes cluster runs" "$dir/out" || fail "it does not say what it did"
 [ "$(stat -c %a "$dir/etc/admin.kubeconfig")" = 600 ] || fail "the kubeconfig's mode"
 kill "$listener"
+settled
 before=$(pods)
 [ "$(echo "$before" | wc -l)" = 5 ] || fail "five pods are wanted: $before"
 
@@ -50,6 +58,7 @@ quickstart up || fail "quickstart, the second time"
 grep -q "the cluster is running already" "$dir/out" || fail "it does not say that the cluster is running"
 
 # kill -9: what runs lives on and is taken over
+settled
 before=$(pods)
 objects=$(k get all,cm,secret,sa -A -o name | sort)
 pid=$(cat "$dir/run/keelson.pid")
