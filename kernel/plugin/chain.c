@@ -1,4 +1,5 @@
 /* chain.c - authentication, authorization and admission: ordered chains of instances, walked here. [loop] */
+#include <assert.h>
 #include <keelson/iface/node.h>
 
 #include "base/log.h"
@@ -51,10 +52,17 @@ int host_read_chains(struct plugin_host *h, struct kl_err *err)
     return rc;
 }
 
+/* The signature tables say [loop] of all three: a caller on another thread would race with every plugin. */
+static struct plugin_host *loop_only(struct plugin_host *h)
+{
+    assert(!h->conf.loop || loop_here(h->conf.loop));
+    return h;
+}
+
 /* The first that knows who it is decides; bad credentials count only when nobody does. */
 static int authenticate(void *ctx, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret)
 {
-    struct plugin_host *h = ctx;
+    struct plugin_host *h = loop_only(ctx);
     int bad = 0;
     for (unsigned i = 0; i < h->authn.n; i++) {
         struct plugin_instance *p = h->authn.at[i];
@@ -70,7 +78,7 @@ static int authenticate(void *ctx, struct kl_call *c, const struct kl_credential
 
 static int authorize(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
-    struct plugin_host *h = ctx;
+    struct plugin_host *h = loop_only(ctx);
     for (unsigned i = 0; i < h->authz.n; i++) {
         struct plugin_instance *p = h->authz.at[i];
         if (p->state != PLUGIN_READY)
@@ -178,7 +186,7 @@ static const char *const *both(struct kl_call *c, const char *const *first, cons
 static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
                  struct val **object, struct kl_admission_verdict *ret)
 {
-    struct plugin_host *h = ctx;
+    struct plugin_host *h = loop_only(ctx);
     bool shown = false, changed = false;
     for (unsigned i = 0; i < h->admission.n; i++) {
         struct plugin_instance *p = h->admission.at[i];
