@@ -119,6 +119,19 @@ static struct val *sandbox_config(struct agent *a, struct pod_view *v, const cha
     return o;
 }
 
+/* What failed half-way or died is stopped; kept only for the sake of containers whose ends are still told of. */
+static int leave_old(struct agent *a, struct kl_call *c, struct pod_view *v)
+{
+    struct str sandbox = json_str(v->sandbox, "id");
+    char *id = arena_dup(v->arena, sandbox);
+    bool used = false;
+    for (size_t i = 0; i < v->n; i++)
+        used |= str_eq(json_str(v->ctrs[i].now, "podSandboxId"), sandbox) || str_eq(json_str(v->ctrs[i].before, "podSandboxId"), sandbox);
+    if (!id)
+        return kl_fail(c, KL_NO_MEMORY, "no memory");
+    return used ? a->rt->sandbox_stop(a->rt_self, c, id) : a->rt->sandbox_remove(a->rt_self, c, id);
+}
+
 int start_sandbox(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
     char *logs = log_dir_of(a, v->arena, v->ns, v->name, v->uid);
@@ -127,14 +140,10 @@ int start_sandbox(struct agent *a, struct kl_call *c, struct pod_view *v)
     int rc = fs_mkdirs(logs, 0755, &c->err);
     if (rc == 0)
         rc = podfiles_write(a, v, &c->err);
+    if (rc == 0 && v->sandbox)
+        rc = leave_old(a, c, v);
     if (rc < 0)
         return rc;
-    if (v->sandbox) {
-        char *old = arena_dup(v->arena, json_str(v->sandbox, "id"));
-        rc = old ? a->rt->sandbox_stop(a->rt_self, c, old) : kl_fail(c, KL_NO_MEMORY, "no memory");
-        if (rc < 0)
-            return rc;
-    }
     struct kl_bytes text = agent_text(v->arena, sandbox_config(a, v, logs));
     const char *id = NULL;
     if (!text.at)

@@ -321,3 +321,20 @@ Test(life, rejected_before_anything_is_made)
     world_sync(w, "d/r", NULL);
     eq_text(world_text(w, world_get(w, "/pods", "d/r"), "status.phase"), "Running");
 }
+
+Test(life, a_dead_sandbox_makes_room)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Always'," ONE));
+    world_sync(w, "d/p", NULL);
+    set_z(w->arena, w->sandboxes->first, "state", "SANDBOX_NOTREADY");
+    world_end(w, "c", 137, "Error");
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "sandbox p\nstart c-1\n", "its container is still the last state");
+    eq_text(at("status.containerStatuses.0.restartCount"), "1");
+    eq_text(at("status.containerStatuses.0.lastState.terminated.exitCode"), "137");
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'q','uid':'u2'},'spec':{'nodeName':'n1'," ONE "}}");
+    w->sandboxes->first->next = NULL, w->sandboxes->last = w->sandboxes->first, w->sandboxes->n = 1;
+    w->containers->first = w->containers->last = NULL, w->containers->n = 0;
+    world_sync(w, "d/q", NULL);
+    cr_assert_str_eq(trace(), "attach \nremove s0\nsandbox q\nstart c-0\n", "%s", trace());
+}
