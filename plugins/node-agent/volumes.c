@@ -73,19 +73,27 @@ static int64_t fs_group(const struct pod_view *v)
     return json_int(v->spec, "securityContext.fsGroup", 0);
 }
 
+static int mount_memory(const char *path, const char *options, struct kl_err *err)
+{
+    if (is_mount(path) || mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0)
+        return 0;
+    return kl_err_set(err, KL_INTERNAL, "tmpfs on '%s': %s", path, strerror(errno));
+}
+
 static int make_empty_dir(const struct pod_view *v, const struct val *src, const char *path, struct kl_err *err)
 {
     int rc = fs_mkdirs(path, 0777, err);
     if (rc < 0)
         return rc;
-    if (str_is(json_str(src, "medium"), "Memory") && !is_mount(path)) {
+    if (str_is(json_str(src, "medium"), "Memory")) {
         char options[64] = "mode=0777";
         int64_t most = quantity_text_value(json_str(src, "sizeLimit"), 0);
         if (most > 0)
             snprintf(options, sizeof options, "mode=0777,size=%lld", (long long)most);
-        if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0)
-            return kl_err_set(err, KL_INTERNAL, "tmpfs on '%s': %s", path, strerror(errno));
+        rc = mount_memory(path, options, err);
     }
+    if (rc < 0)
+        return rc;
     if (chmod(path, 0777) != 0)
         return kl_err_set(err, KL_INTERNAL, "'%s': %s", path, strerror(errno));
     return fs_group(v) > 0 ? fs_set_group(path, (uint32_t)fs_group(v)) : 0;
@@ -125,6 +133,7 @@ static int make_files(struct source_in *in, const struct val *o, const char *pat
 {
     const struct val *src = NULL;
     int rc = -KL_UNSUPPORTED;
+    bool secret = json_get(o, STR("secret")) || json_get(o, STR("projected"));
     if ((src = json_get(o, STR("configMap"))))
         in->mode = (uint32_t)json_int(src, "defaultMode", 0644), rc = source_config_map(in, src, "/configmaps");
     else if ((src = json_get(o, STR("secret"))))
@@ -137,6 +146,8 @@ static int make_files(struct source_in *in, const struct val *o, const char *pat
         kl_fail(in->call, KL_UNSUPPORTED, "its kind is not supported on this node");
     if (rc == 0)
         rc = fs_mkdirs(path, 0755, &in->call->err);
+    if (rc == 0 && secret)                  /* never on a disk */
+        rc = mount_memory(path, "mode=0755,size=64m", &in->call->err);
     if (rc == 0)
         rc = writer_write(path, in->out, &in->call->err);
     return rc < 0 ? rc : 0;

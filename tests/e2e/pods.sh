@@ -270,6 +270,7 @@ token=$(cat "$dir/state/node/pods/$uid/volumes/kube-api-access-"*/token)
 has "vols: the service account's token is good" system:serviceaccount:default:default \
     "$(curl -sk -H "Authorization: Bearer $token" https://127.0.0.1:6443/apis/authentication.k8s.io/v1/selfsubjectreviews \
         -H 'Content-Type: application/json' -d '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}')"
+is "vols: secrets and tokens never are on a disk" "tmpfs tmpfs" "$(stat -f -c %T "$dir/state/node/pods/$uid/volumes/se" "$dir/state/node/pods/$uid/volumes/kube-api-access-"* | tr '\n' ' ' | sed 's/ $//')"
 has "vols: the cluster's CA comes with it" "BEGIN CERTIFICATE" "$(cat "$dir/state/node/pods/$uid/volumes/kube-api-access-"*/ca.crt)"
 nets=$(for id in $(get vols '{.status.containerStatuses[*].containerID}'); do readlink /proc/"$(pid_of "${id#*://}")"/ns/net; done | sort -u)
 is "vols: containers share the network namespace" 1 "$(echo "$nets" | grep -c net:)"
