@@ -202,6 +202,11 @@ spec: {$spec, terminationGracePeriodSeconds: 2, containers: [{name: c, image: $i
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: chatty}
+spec: {$spec, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sh, -c, "yes abcdefghijklmnopqrstuvwxyz | head -n 200000; while :; do echo tick; sleep 0.2; done"]}]}
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: secure}
 spec:
   {$spec, restartPolicy: Never, hostname: box, shareProcessNamespace: true, securityContext: {runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000, runAsNonRoot: true},
@@ -351,6 +356,14 @@ becomes "lim: runs again" true 10 lim '{.status.containerStatuses[0].ready}'
 has "lim: says why" "Container c definition changed, will be restarted" "$(k get events --field-selector reason=Killing)"
 id=$(get lim '{.status.containerStatuses[0].containerID}')
 id=${id#*://}
+
+# --- log rotation ---
+chat=$(echo "$dir"/log/pods/default_chatty_*/c)
+for _ in $(seq 300); do ls "$chat"/0.log.* >/dev/null 2>&1 && grep -q tick "$chat/0.log" && break; sleep 0.1; done
+is "chatty: a large log was put aside" 1 "$(ls "$chat" | grep -c '^0.log.')"
+has "chatty: writes go to the new one" "stdout F tick" "$(tail -1 "$chat/0.log")"
+is "chatty: nothing was lost on the way" 200000 "$(cat "$chat"/0.log* | cut -d' ' -f4- | tr -cd z | wc -c)"
+k delete pod chatty --wait=false >/dev/null
 
 # --- kill -9: what runs is adopted ---
 becomes "grace: runs after its postStart hook" True 10 grace '{.status.conditions[?(@.type=="Ready")].status}'
