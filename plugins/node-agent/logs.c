@@ -118,7 +118,7 @@ static bool await(struct follow *f)
 static void settle(struct follow *f)
 {
     int pid = 0;
-    for (int64_t until = agent_mono(f->agent) + SETTLE_NS; agent_mono(f->agent) < until && still_runs(f, &pid) && !left(f);)
+    for (int64_t until = env_mono_ns() + SETTLE_NS; env_mono_ns() < until && still_runs(f, &pid) && !left(f);)
         poll(NULL, 0, 20);
 }
 
