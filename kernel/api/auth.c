@@ -1,12 +1,31 @@
 /* auth.c - who asks (or is impersonated), and may they. */
 #include "api-internal.h"
+#include "object/base64.h"
+
+/* A browser can set no header on a WebSocket: its token is one of the protocols it offers, in base64url without padding. */
+static const char *protocol_bearer(struct api_rq *rq)
+{
+    struct str s = remote_bearer(rq->http);
+    char *digits = s.len ? arena_alloc(rq->arena, s.len + 4) : NULL, *out = digits ? arena_alloc(rq->arena, s.len + 1) : NULL;
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < s.len; i++)
+        digits[i] = s.at[i] == '-' ? '+' : s.at[i] == '_' ? '/' : s.at[i];
+    size_t n = s.len;
+    while (n % 4)
+        digits[n++] = '=';
+    if (!base64_valid(str_n(digits, n)))
+        return NULL;
+    size_t len = base64_decode(str_n(digits, n), out);
+    return len && !memchr(out, '\0', len) ? out : NULL;
+}
 
 static const char *bearer(struct api_rq *rq)
 {
     struct str h = http_header(rq->http, STR("authorization"));
     if (h.len > 7 && str_eq_nocase(str_n(h.at, 7), STR("bearer ")))
         return arena_dup(rq->arena, str_trim(str_skip(h, 7)));
-    return NULL;
+    return protocol_bearer(rq);
 }
 
 static int who_asks(struct api_rq *rq)

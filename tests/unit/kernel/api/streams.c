@@ -45,6 +45,9 @@ static void websocket_commands(void)
     expect(3, "{\"metadata\":{},\"status\":\"Failure\",\"reason\":\"InternalError\",\"details\":{\"causes\":[{\"message\":\"error executing command in container: "
            "no such command\"}]},\"code\":500,\"message\":\"Internal error occurred: error executing command in container: no such command\"}", fd);
     close(fd);
+    fd = ws_open(POD "/exec?command=where&stdout=true&container=side", "base64url.bearer.authorization.k8s.io.YSB0b2tlbj8, v5.channel.k8s.io");
+    expect(1, "default p side", fd);
+    close(fd);
     buf_free(&b);
 }
 
@@ -232,6 +235,7 @@ static void refused(void)
         { POD "/exec?command=x&stdout=1&container=main", "upgrade: h3\r\n", " 400 " },
         { POD "/exec?command=x&stdout=1&container=main", "upgrade: websocket\r\nsec-websocket-version: 12\r\n", " 400 " },
         { POD "/exec?command=x&stdout=1&container=main", "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: x\r\n", " 400 " },
+        { POD "/exec?command=x&stdout=1&container=main", "upgrade: websocket\r\nsec-websocket-protocol: base64url.bearer.authorization.k8s.io.YWJj\r\n", " 401 " },
         { POD "/portforward", "upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
           "sec-websocket-protocol: v4.channel.k8s.io\r\n", " 400 " },
     };
