@@ -1,7 +1,9 @@
-/* stream.c - one poll loop for exec's terminals and for attach. Buffers are fixed: a slow reader slows the writer. */
+/* stream.c - one poll loop for exec's terminals and for attach. Buffers are fixed: a slow reader slows the writer. The far side is never
+ * waited for: what takes no input must not hold up output, nor the end. */
 #include "stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@ struct pump {
     char line[64];                      /* an unfinished resize line */
     size_t line_len;
     char chunk[CHUNK];
+    char ahead[CHUNK];                  /* input that the far side has not taken yet */
+    size_t ahead_len, ahead_at;
 };
 
 static bool write_all(int fd, const char *at, size_t n)
@@ -57,20 +61,36 @@ static void from_far(struct pump *u)
         u->over = !write_all(to, u->chunk + 1, (size_t)n - 1);
 }
 
+static void to_far(struct pump *u)
+{
+    while (u->ahead_at < u->ahead_len) {
+        ssize_t n = write(u->p->far, u->ahead + u->ahead_at, u->ahead_len - u->ahead_at);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0 && errno != EINTR) {
+            u->over = true;
+            return;
+        }
+        u->ahead_at += n > 0 ? (size_t)n : 0;
+    }
+    u->ahead_at = u->ahead_len = 0;
+}
+
+/* Called when nothing is ahead. */
 static void from_caller(struct pump *u)
 {
-    ssize_t n = read(u->p->in, u->chunk, u->packets ? 8192 : sizeof u->chunk);
+    ssize_t n = read(u->p->in, u->ahead, u->packets ? 8192 : sizeof u->ahead);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (n > 0) {
-        u->over = !write_all(u->p->far, u->chunk, (size_t)n);
-        return;
+    u->ahead_len = n > 0 ? (size_t)n : 0;
+    if (n <= 0) {
+        u->in_open = false;
+        if (u->packets)
+            shutdown(u->p->far, SHUT_WR);
+        else
+            u->ahead[u->ahead_len++] = 4;       /* end of file, as a terminal's user would type it */
     }
-    u->in_open = false;
-    if (u->packets)
-        shutdown(u->p->far, SHUT_WR);
-    else
-        write_all(u->p->far, "\x04", 1);        /* end of file, as a terminal's user would type it */
+    to_far(u);
 }
 
 static void from_resize(struct pump *u)
@@ -113,8 +133,11 @@ static int run(struct pump *u)
 {
     struct stream_pair *p = u->p;
     u->in_open = p->in >= 0;
+    fcntl(p->far, F_SETFL, fcntl(p->far, F_GETFL) | O_NONBLOCK);
     while (!u->over) {
-        struct pollfd at[] = { { .fd = p->far, .events = POLLIN }, { .fd = u->in_open ? p->in : -1, .events = POLLIN },
+        bool waits = u->ahead_len > 0;
+        struct pollfd at[] = { { .fd = p->far, .events = (short)(POLLIN | (waits ? POLLOUT : 0)) },
+                               { .fd = u->in_open && !waits ? p->in : -1, .events = POLLIN },
                                { .fd = p->resize, .events = POLLIN }, { .fd = p->done, .events = POLLIN },
                                { .fd = p->out, .events = 0 } };
         poll(at, sizeof at / sizeof *at, p->out >= 0 ? 1000 : 200);     /* who reads and goes away is noticed at once */
@@ -123,9 +146,11 @@ static int run(struct pump *u)
             return why;
         if (at[2].revents)
             from_resize(u);
+        if (at[0].revents & (POLLOUT | POLLERR) && waits)
+            to_far(u);
         if (at[1].revents)
             from_caller(u);
-        if (at[0].revents)
+        if (at[0].revents & ~POLLOUT)
             from_far(u);
         if (at[3].revents) {
             drain(u);

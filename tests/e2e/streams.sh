@@ -166,6 +166,9 @@ out=$(timeout 20 kubectl logs crash -f 2>&1)
 is "logs -f ends with its container" "0 life 2" "$? $out"
 wait $!
 
+files() { ls "/proc/$pid/fd" | wc -l; }
+threads() { ls "/proc/$pid/task" | wc -l; }
+before="$(files) $(threads)"
 head -c 100000000 /dev/urandom >"$dir/big"
 sum=$(sha256sum <"$dir/big")
 
@@ -202,6 +205,24 @@ if [ -x "${KUBECTL_OLD:-}" ]; then
     commands
     kubectl=kubectl
 fi
+echo "--- clients that are killed"
+for i in 1 2 3 4 5; do
+    kubectl exec two -c b -- sleep 300 >/dev/null 2>&1 &
+    one=$!
+    kubectl logs -f two -c a >/dev/null 2>&1 &
+    two=$!
+    kubectl attach -i tty >/dev/null 2>&1 </dev/zero &
+    three=$!
+    timeout 60 kubectl exec two -c b -- yes 2>&1 | head -c 1000000 >/dev/null # stops reading
+    kill -9 $one $two $three
+    wait $one $two $three 2>/dev/null
+done
+for _ in $(seq 100); do
+    [ "$(files) $(threads)" = "$before" ] && break
+    sleep 0.1
+done
+is "descriptors and threads are as before" "$before" "$(files) $(threads)"
+is "their commands have ended" "" "$(k exec two -c b -- ps | grep -E 'sleep 300|yes' | grep -v grep)"
 echo "--- proxies"
 below=/api/v1/namespaces/default
 raw() { timeout 20 kubectl get --raw "$below/$1" 2>&1; }

@@ -312,6 +312,39 @@ TEST(attach_takes_the_last_of_many_sizes)
     finish(s);
 }
 
+static int64_t cancel_ns;
+
+static bool cancelled(const struct kl_call *c)
+{
+    (void)c;
+    return env_mono_ns() > cancel_ns;
+}
+
+/* Whose input nobody takes must still be able to leave. */
+TEST(attach_and_exec_are_cancelled_while_input_is_stuck)
+{
+    setup();
+    const char *s = keep(harness_sandbox(&h, "uid-17", NULL));
+    int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    static const char *const more[] = { ",\"stdin\":true", ",\"stdin\":true,\"tty\":true" };
+    const char *const argv[] = { "sleep", "1000", NULL };
+    for (int i = 0; i < 2; i++) {
+        const char *id = keep(harness_container(&h, s, i ? "tty" : "pipe", "sleep 1000", more[i]));
+        int32_t code;
+        harness_start(&h, id);
+        struct kl_runtime_io io = { .size = sizeof io, .in = zero, .out = null, .err = null, .resize = -1, .tty = (uint32_t)i };
+        struct kl_call *c = harness_call(&h);
+        c->cancelled = cancelled;
+        cancel_ns = env_mono_ns() + NS_PER_S;
+        cr_expect_eq(h.rt->attach(h.self, c, id, &io), -KL_CANCELLED, "%d: %s", i, c->err.msg);
+        cancel_ns = env_mono_ns() + NS_PER_S;
+        cr_expect_eq(h.rt->exec(h.self, c, id, argv, &io, &code), -KL_CANCELLED, "%d: %s", i, c->err.msg);
+    }
+    close(zero);
+    close(null);
+    finish(s);
+}
+
 TEST(log_is_opened_anew)
 {
     setup();
