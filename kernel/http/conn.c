@@ -192,6 +192,10 @@ static void on_ready(void *ctx, int events)
     }
     if (events & LOOP_WRITE)
         conn_dirty(c);
+    if (events & LOOP_HANGUP && c->raw_paused && c->hangup_ends) {
+        conn_kill(c);
+        return;
+    }
     if (!(events & LOOP_READ) || c->state == CONN_DEAD)
         return;
     if (c->state == CONN_HANDSHAKE)
@@ -313,7 +317,7 @@ static void flush(struct conn *c)
         return;
     }
     c->want_write = rc == 0;
-    loop_fd_set(c->watch, (c->raw_paused ? 0 : LOOP_READ) | (c->want_write ? LOOP_WRITE : 0));
+    loop_fd_set(c->watch, (!c->raw_paused ? LOOP_READ : c->hangup_ends ? LOOP_HANGUP : 0) | (c->want_write ? LOOP_WRITE : 0));
     if (c->tls && !c->raw_paused && (c->state == CONN_OPEN || c->state == CONN_RAW) && gnutls_record_check_pending(c->tls))
         read_ready(c);
 }

@@ -9,7 +9,8 @@
 
 #define PORTS_MOST   256                /* connections of one port-forward at once */
 #define STREAMS_NS   (30 * NS_PER_S)    /* for the client to open its streams */
-#define BEAT_NS      (15 * NS_PER_S)    /* sign of life while paused */
+#define SETTLE_NS    (5 * NS_PER_MS)    /* v5: client-go reads before it has made its streams, and throws away what comes for one it has not */
+#define BEAT_NS      (5 * NS_PER_S)     /* sign of life while paused; a client that has gone answers it with a reset */
 #define UNREAD_MOST  (1u << 20)         /* output queued: the client is not read any more */
 
 struct remote_pair {                    /* of a port-forward over SPDY */

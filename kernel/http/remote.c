@@ -197,7 +197,7 @@ static void greet(struct remote *r)
     static const enum remote_channel order[] = { REMOTE_STDOUT, REMOTE_STDERR, REMOTE_ERROR };
     if (r->conf.kind == REMOTE_STREAM)
         send_message(r, 0, STR(""));
-    for (unsigned i = 0; i < 3 && r->conf.kind == REMOTE_EXEC; i++)
+    for (unsigned i = 0; i < 3 && r->conf.kind == REMOTE_EXEC && r->version < 5; i++)
         if (r->conf.channels >> order[i] & 1 || order[i] == REMOTE_ERROR) {
             send_message(r, order[i], STR(""));     /* tells that we are there, before there is output */
             break;
@@ -464,10 +464,11 @@ struct remote *remote_accept(struct http_req *req, const struct remote_conf *c, 
         return NULL;
     }
     r->conn = conn_take(req, buf_str(&head), on_bytes, on_drain, r);
+    r->conn->hangup_ends = true;
     buf_free(&head);
     if (r->ws && !r->spdy)
         greet(r);
     r->waits = r->spdy && c->kind == REMOTE_EXEC;
-    loop_timer_start(r->loop, &r->start, r->waits ? STREAMS_NS : 0, r->waits ? on_late : on_ready, r);
+    loop_timer_start(r->loop, &r->start, r->waits ? STREAMS_NS : r->version == 5 ? SETTLE_NS : 0, r->waits ? on_late : on_ready, r);
     return r;
 }

@@ -320,7 +320,7 @@ void loop_call(struct loop *l, loop_fn fn, void *ctx)
 static void on_ready(uv_poll_t *p, int status, int events)
 {
     struct loop_fd *f = p->data;
-    int e = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
+    int e = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0) | (events & UV_DISCONNECT ? LOOP_HANGUP : 0);
     if (status < 0)
         e = LOOP_READ | LOOP_WRITE;     /* the owner's next system call tells the error */
     update_now(f->loop);
@@ -344,7 +344,7 @@ struct loop_fd *loop_fd_new(struct loop *l, int fd, void (*ready)(void *ctx, int
 
 void loop_fd_set(struct loop_fd *f, int events)
 {
-    int e = (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0);
+    int e = (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0) | (events & LOOP_HANGUP ? UV_DISCONNECT : 0);
     if (e)
         uv_poll_start(&f->poll, e, on_ready);
     else

@@ -47,6 +47,7 @@ void loop_timer_stop(struct loop_timer *t);             /* waiting or not, also 
 /* Level-triggered readiness of a descriptor that stays the caller's. */
 #define LOOP_READ  1
 #define LOOP_WRITE 2
+#define LOOP_HANGUP 4                   /* the other side has ended its part, while nothing is read */
 struct loop_fd;
 struct loop_fd *loop_fd_new(struct loop *l, int fd, void (*ready)(void *ctx, int events), void *ctx);
 void loop_fd_set(struct loop_fd *f, int events);        /* 0: none */
