@@ -43,6 +43,7 @@ struct remote {
     struct loop_timer start, beat;
     bool waits, ready;                  /* waits: ready once the client has opened its streams */
     bool paused, held, was_full;
+    bool was_paused, beats;             /* since the last beat; the timer runs */
     bool over;                          /* no more events */
     unsigned depth;                     /* calls under way that use this: freed when they are back */
 };

@@ -154,6 +154,10 @@ void remote_finish(struct remote *r, struct str status, struct str failure)
 static void on_beat(void *ctx)
 {
     struct remote *r = ctx;
+    r->beats = r->paused || r->was_paused;
+    r->was_paused = r->paused;
+    if (!r->beats)
+        return;
     if (r->ws)
         websocket_pong(r->ws);
     else if (r->spdy)
@@ -161,15 +165,16 @@ static void on_beat(void *ctx)
     loop_timer_start(r->loop, &r->beat, BEAT_NS, on_beat, r);
 }
 
+/* Who is read in little bits is paused most of the time, if never for long: one beat for all of it. */
 void remote_pause(struct remote *r, bool paused)
 {
     if (r->over || r->paused == paused)
         return;
     r->paused = paused;
-    if (paused)
+    r->was_paused = true;
+    if (!r->beats)
         loop_timer_start(r->loop, &r->beat, BEAT_NS, on_beat, r);
-    else
-        loop_timer_stop(&r->beat);
+    r->beats = true;
     balance(r);
 }
 

@@ -161,9 +161,17 @@ Test(remote, signs_of_life_while_paused)
     cr_expect(conn->raw_paused);
     loop_run_until(l, 12 * NS_PER_S);
     cr_expect(str_eq(output(), str_n("\x8a\0\x8a\0", 4)), "one every 5 s");
+    for (int i = 0; i < 10; i++) {
+        remote_pause(r, false);
+        cr_expect_not(conn->raw_paused);
+        remote_pause(r, true);
+        loop_run_until(l, loop_now(l) + NS_PER_S);
+    }
+    cr_expect(str_eq(output(), str_n("\x8a\0\x8a\0", 4)), "also of one that is read in little bits");
     remote_pause(r, false);
-    cr_expect_not(conn->raw_paused);
-    loop_run_until(l, 100 * NS_PER_S);
+    loop_run_until(l, loop_now(l) + 10 * NS_PER_S);
+    output();
+    loop_run_until(l, loop_now(l) + 100 * NS_PER_S);
     cr_expect_eq(output().len, 0);
     remote_close(r);
     cr_expect(str_eq(output(), str_n("\x88\x02\x03\xe8", 4)));
