@@ -3,6 +3,7 @@
 #include "http-internal.h"
 
 #define FLOOD_WINDOW_NS (10 * NS_PER_S)
+#define UPDATE_LEAST 4096               /* bytes for which Go's client gives credit */
 #define IGNORED_MOST 10000              /* pings, empty frames, priority, window updates beyond what is owed: per window */
 
 static void flood(struct conn *c)
@@ -87,7 +88,7 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
     struct conn *c = ctx;
     bool cheap = f->hd.type == NGHTTP2_PING || f->hd.type == NGHTTP2_PRIORITY || f->hd.type == NGHTTP2_SETTINGS ||
                  ((f->hd.type == NGHTTP2_DATA || f->hd.type == NGHTTP2_HEADERS) && f->hd.length == 0);
-    /* Window updates are owed for what we send: two per frame, of the stream and of the connection. */
+    /* Window updates are owed for what we send, of the stream and of the connection. */
     if (f->hd.type == NGHTTP2_WINDOW_UPDATE && c->updates_owed)
         c->updates_owed--;
     else if (cheap || f->hd.type == NGHTTP2_WINDOW_UPDATE)
@@ -167,7 +168,7 @@ static int on_send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *hea
     if (c->out.len - c->out_at > OUT_MOST)
         return NGHTTP2_ERR_WOULDBLOCK;
     buf_add(&c->out, head, 9);
-    c->updates_owed += 2;
+    c->updates_owed += 2 * (1 + n / UPDATE_LEAST);
     for (size_t left = n; left;) {
         struct queued *q = r->first;
         size_t part = q->slice.data.len - q->at < left ? q->slice.data.len - q->at : left;

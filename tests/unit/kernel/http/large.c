@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <nghttp2/nghttp2.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #include "http/http.h"
 
 #define PART  3500u
-#define PARTS 5000u
+#define PARTS 10000u
 #define TOTAL ((size_t)PART * PARTS)
 
 struct stream {
@@ -53,6 +54,8 @@ struct client {
     const char *path;
     size_t got, wrong;
     bool over;
+    bool busy;                          /* gives credit for every 4 KiB, as Go's client does */
+    size_t credit;
 };
 
 static int dial(const struct client *c)
@@ -67,9 +70,11 @@ static int dial(const struct client *c)
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *at, size_t n, void *ctx)
 {
     struct client *c = ctx;
-    (void)s;
     (void)flags;
-    (void)id;
+    for (c->credit += n; c->busy && c->credit >= 4096; c->credit -= 4096) {
+        nghttp2_submit_window_update(s, 0, id, 4096);
+        nghttp2_submit_window_update(s, 0, 0, 4096);
+    }
     c->wrong += c->got + n > TOTAL || memcmp(bytes + c->got, at, n) != 0;
     c->got += n;
     return 0;
@@ -160,6 +165,7 @@ static void fetch(struct client *c)
     struct kl_err err;
     pthread_t thread;
     kl_err_init(&err);
+    signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < TOTAL; i++)
         bytes[i] = (char)('a' + i % 23);
     c->loop = loop_new();
@@ -196,6 +202,14 @@ Test(large, whole_h1)
 Test(large, streamed_h2)
 {
     check(true, "/streamed");
+}
+
+Test(large, a_client_that_gives_credit_often)
+{
+    struct client c = { .h2 = true, .path = "/streamed", .busy = true };
+    fetch(&c);
+    cr_assert(c.over, "only %zu of %zu bytes came", c.got, TOTAL);
+    cr_assert_eq(c.got, TOTAL);
 }
 
 Test(large, streamed_h1)
