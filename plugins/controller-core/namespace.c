@@ -6,7 +6,6 @@
 #include "core.h"
 
 #define ROUND_MOST 200                  /* deletions in one call */
-#define KINDS_MOST 512
 
 struct finalizer_count {
     struct str name;
@@ -98,13 +97,20 @@ static int by_text(const void *a, const void *b)
 static int empty(struct emptying *e)
 {
     struct ctl_run *r = e->r;
-    const char *const *all, *kinds[KINDS_MOST];
+    const char *const *all, **kinds;
     unsigned n = 0;
     int rc = empty_kind(e, PODS);
     if (rc < 0 || e->remaining)         /* pods may need what is around them until they have ended */
         return rc;
     rc = r->ctl->objects->resources(r->ctl->host, r->call, &all);
-    for (; rc == 0 && *all && n < KINDS_MOST; all++)
+    if (rc < 0)
+        return rc;
+    while (all[n])
+        n++;
+    kinds = arena_alloc(r->arena, (n + 1) * sizeof *kinds);
+    if (!kinds)
+        return ctl_no_memory(r);
+    for (n = 0; *all; all++)
         if (strcmp(*all, PODS) != 0)
             kinds[n++] = *all;
     qsort(kinds, n, sizeof *kinds, by_text);
