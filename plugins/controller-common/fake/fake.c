@@ -138,7 +138,22 @@ static int remove_object(const struct kl_host *h, struct kl_call *c, const struc
     if (opt->uid && !str_is(meta_uid(o->v), opt->uid))
         return kl_fail(c, KL_CONFLICT, "another object of that name");
     f->removes++;
+    snprintf(f->last_propagation, sizeof f->last_propagation, "%s", opt->propagation ? opt->propagation : "");
     o->v = NULL;
+    return 0;
+}
+
+/* "ConfigMap" of "v1" is "/configmaps"; everything is namespaced but Nodes. */
+static int kind(const struct kl_host *h, struct kl_call *c, const char *resource, const char *api_version, const char *name, struct kl_kind *ret)
+{
+    struct fake *f = fake_of(h);
+    struct str group = str_of(api_version);
+    (void)c;
+    group = str_find(group, '/') >= 0 ? str_cut(&group, '/') : STR("");
+    char *made = resource ? arena_dup(f->arena, str_of(resource)) : arena_printf(f->arena, STR_FMT "/%ss", STR_ARG(group), name);
+    for (char *p = made; p && *p; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+    *ret = (struct kl_kind){ sizeof *ret, made, made && strcmp(made, "/nodes") == 0 ? 0 : KL_KIND_NAMESPACED };
     return 0;
 }
 
@@ -168,7 +183,7 @@ static void *call_alloc(void *arena, size_t n)
 }
 
 static const struct kl_host_objects objects = { .size = sizeof objects, .get = get, .list = list, .create = create, .update = update,
-                                                .remove = remove_object, .event = event };
+                                                .remove = remove_object, .event = event, .kind = kind };
 static const struct kl_host_env env = { .size = sizeof env, .mono_ns = clock_ns, .wall_ns = clock_ns };
 static const struct kl_host_queue queue = { .size = sizeof queue, .add = key_add };
 

@@ -18,6 +18,7 @@ struct fake {
     int64_t now_ns;
     const char *refuse;                 /* message with which the next creations are forbidden; NULL: none */
     char last_event[256];               /* "Reason: message" */
+    char last_propagation[16];          /* of the last removal, "" when none was given */
     struct kl_call call;
     struct ctl ctl;
 };
