@@ -104,7 +104,9 @@ static void timer(struct conn *c)
             conn_dirty(c);
         }
     }
-    conn_set_timer(c, l->ping_since_ns ? PING_ANSWER_NS : c->h2 ? PING_AFTER_NS : KEEP_NS);
+    int64_t left = c->heard_ns + PING_AFTER_NS - now;
+    bool listening = c->h2 && l->n_calls;
+    conn_set_timer(c, l->ping_since_ns ? PING_ANSWER_NS : !listening ? KEEP_NS / 3 : left > NS_PER_S ? left : NS_PER_S);
 }
 
 static void gone(struct conn *c)
