@@ -5,6 +5,7 @@
  * port listens. Containers are children of nobody here: they outlive all of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include "reconcile/source.h"
 
 #define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
+#define TRIM_NS (60 * NS_PER_S)
 
 struct agent {
     struct options *o;
@@ -30,7 +32,7 @@ struct agent {
     struct mirror *mirror;
     struct plugin_host *host;
     struct node_port *port;
-    struct loop_timer patience;
+    struct loop_timer patience, trim;
     pthread_t opener;
     bool opening, running, stopping, hasty;
     unsigned ending;                    /* parts still to end */
@@ -132,6 +134,14 @@ static int start(struct agent *a, struct kl_err *err)
     return hold_all(a, err);
 }
 
+/* Work comes in bursts: what it needed goes back to the system, which has pods to run. */
+static void trim(void *ctx)
+{
+    struct agent *a = ctx;
+    malloc_trim(64 << 10);
+    loop_timer_start(a->loop, &a->trim, TRIM_NS, trim, a);
+}
+
 /* --- what is read once: plugins --- */
 
 static void stop(struct agent *a);
@@ -205,6 +215,7 @@ static void run(void *ctx)
         fail(a, err.msg);
         return;
     }
+    loop_timer_start(a->loop, &a->trim, TRIM_NS / 10, trim, a);
     log_info("agent", "node '%s' ready after %lld ms, server %s", a->name, (long long)((env_mono_ns() - a->began_ns) / NS_PER_MS),
              a->kubeconfig.server);
 }
@@ -324,6 +335,7 @@ int cmd_agent(int argc, char **argv)
     kl_err_init(&err);
     a.o = &o;
     a.began_ns = env_mono_ns();
+    mallopt(M_ARENA_MAX, 2);            /* threads mostly wait: they share what they allocate from */
     if (o.log && log_open(o.log) < 0)
         return cli_fail(1, "agent: log file '%s' cannot be opened", o.log);
     signal(SIGPIPE, SIG_IGN);
