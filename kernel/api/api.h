@@ -43,7 +43,7 @@ struct api_conf {
     const char *version;                /* "v1.36.0+keelson-0.1.0" */
     const char *service_cidr;           /* "10.96.0.0/12" */
     int node_port_first, node_port_last;
-    const char *advertise_address;      /* of the kubernetes Service's endpoint; NULL: none is written */
+    const char *advertise_address;      /* told to clients in discovery documents */
     int advertise_port;
     const char *cluster_dns_domain;     /* "cluster.local" */
     const char *signer_file;            /* PEM, ECDSA P-256: signs service account tokens; NULL: none are given out. Read in api_new */
@@ -60,8 +60,6 @@ void api_free(struct api *a);
 void api_handle(void *ctx, struct http_req *r);
 /* Namespaces, the kubernetes Service, priority classes: what every cluster starts with. Idempotent. */
 int api_bootstrap(struct api *a, struct kl_err *err);
-/* Writes where the API is into Endpoints and EndpointSlice of the kubernetes Service. A loopback address is not written: for a pod it is the pod. */
-int api_advertise(struct api *a, const char *address, int port, struct kl_err *err);
 /* From here on /readyz says ok. */
 void api_set_ready(struct api *a, bool ready);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */

@@ -81,6 +81,7 @@ static int prepare(struct daemon *d, struct kl_err *err)
 {
     char ip[INET_ADDRSTRLEN];
     daemon_seed();
+    snprintf(d->o->pods_address, sizeof d->o->pods_address, "%s", pods_address(d, ip));
     int rc = daemon_make_dir(d->o->state, 0700, err);
     if (rc == 0 && d->roles & ROLE_NODE)
         rc = daemon_make_dir(d->o->run, 0711, err);
@@ -160,10 +161,6 @@ static int open_port(struct daemon *d, struct kl_err *err)
         return rc;
     d->port = http_server_port(d->http);
     snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
-    char ip[INET_ADDRSTRLEN];
-    rc = api_advertise(d->api, pods_address(d, ip), d->port, err);
-    if (rc < 0)
-        return rc;
     return pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
 }
 

@@ -214,10 +214,10 @@ const char *options_variable(void *ctx, struct str name)
 {
     struct options *o = ctx;
     if (!name.len)
-        return "state run log address port node node_address node_port service_cidr cluster_cidr cluster_domain ca";
+        return "state run log address pods_address port node node_address node_port service_cidr cluster_cidr cluster_domain cluster_dns ca";
     const struct {
         const char *name, *value;
-    } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "port", o->port_text },
+    } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "pods_address", o->pods_address }, { "port", o->port_text },
                 { "node", o->node }, { "node_address", o->node_address }, { "node_port", o->node_port }, { "service_cidr", o->service_cidr },
                 { "cluster_cidr", o->cluster_cidr }, { "cluster_domain", o->cluster_domain }, { "cluster_dns", o->cluster_dns },
                 { "ca", o->ca } };

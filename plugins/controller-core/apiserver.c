@@ -7,8 +7,6 @@
 static struct str reachable(const struct core_conf *conf)
 {
     struct str s = str_of(conf->api_address);
-    if (str_is(s, "0.0.0.0") || str_is(s, "::"))
-        s = str_of(conf->node_address);
     return !s.at || str_starts(s, STR("127.")) || str_is(s, "::1") ? STR("") : s;
 }
 

@@ -15,7 +15,7 @@
 #define CORE_CONTROLLERS(X) CORE_FIRST(X) CORE_MORE(X)
 
 struct core_conf {
-    const char *ca, *cluster_cidr, *api_address, *api_port, *node_address;
+    const char *ca, *cluster_cidr, *api_address, *api_port;
     int64_t event_ttl, node_grace;      /* ns */
     int64_t node_mask, terminated_pods;
 };

@@ -14,7 +14,6 @@ static const struct kl_conf_field conf[] = {
     FIELD(cluster_cidr, KL_CONF_STR, .doc = "pod addresses, of which each node gets a block; empty: none"),
     FIELD(api_address, KL_CONF_STR, .doc = "address that the API listens on, for the Service 'kubernetes'"),
     FIELD(api_port, KL_CONF_STR, .doc = "and its port"),
-    FIELD(node_address, KL_CONF_STR, .doc = "address of this machine, when the API listens on all"),
     FIELD(node_mask, KL_CONF_INT, .fallback = "24", .min = 8, .max = 30, .doc = "prefix length of a node's block"),
     FIELD(event_ttl, KL_CONF_DURATION, .fallback = "1h", .min = NS_S, .max = INT64_MAX, .doc = "how long an Event is kept"),
     FIELD(node_grace, KL_CONF_DURATION, .fallback = "40s", .min = NS_S, .max = INT64_MAX, .doc = "silence after which a node counts as unreachable"),
