@@ -396,7 +396,7 @@ struct world *world_new(void)
     w->mono_ns = 1000 * NS_PER_S;
     w->wall_ns = 1767225600 * NS_PER_S;     /* 2026-01-01T00:00:00Z */
     w->conf = (struct agent_conf){ .node = "n1", .state_dir = w->dir, .log_dir = arena_printf(w->arena, "%s/logs", w->dir), .version = "v1.36.0",
-                                   .service_cidr = "10.96.0.0/12", .cluster_cidr = "10.0.0.0/16", .cluster_domain = "cluster.local",
+                                   .service_cidr = "10.96.0.0/12", .cluster_cidr = "10.0.0.0/16", .pod_cidr = "10.0.3.0/24", .cluster_domain = "cluster.local",
                                    .max_pods = 110, .log_max_bytes = 1024, .log_files = 3, .port = 10250 };
     w->host = (struct kl_host){ .size = sizeof w->host, .instance = "node-agent", .log = quiet };
     *a = (struct agent){ .host = &w->host, .conf = &w->conf, .env = &env, .objects = &objects, .queue = &queue, .plugins = &plugins,

@@ -34,7 +34,7 @@ Test(node, registers)
     cr_assert_eq(sync_node(), 10 * NS_PER_S);
     eq_text(val_str(json_get(json_path(node(), "metadata.labels"), STR("kubernetes.io/hostname"))), "n1");
     eq_text(val_str(json_get(json_path(node(), "metadata.labels"), STR("kubernetes.io/os"))), "linux");
-    eq_text(json_str(node(), "spec.podCIDR"), "10.0.0.0/24");
+    eq_text(json_str(node(), "spec.podCIDR"), "10.0.3.0/24");
     eq_text(condition("Ready", "status"), "True");
     eq_text(condition("MemoryPressure", "reason"), "KubeletHasSufficientMemory");
     eq_text(world_text(w, node(), "status.addresses.0.address"), "192.0.2.1");
