@@ -5,6 +5,7 @@
 #ifndef OBJECT_VALIDATE_H
 #define OBJECT_VALIDATE_H
 
+#include "base/map.h"
 #include "object/object-internal.h"
 
 #define IN(up, member) (&(struct path){ (up), str_of(member), 0 })
@@ -12,6 +13,16 @@
 #define KEY(up, k)     (&(struct path){ (up), (k), PATH_KEY })
 
 typedef struct object_causes *causes;
+
+/* Texts that were met: lists are as long as a client makes them, so nobody compares each with each. Keys are borrowed. */
+struct met {
+    struct map m;
+};
+bool met_again(struct met *s, struct str key);          /* met before? It is now. */
+bool met(const struct met *s, struct str key);
+void met_all(struct met *s, const struct val *list, const char *member);
+void met_end(struct met *s);
+#define _cleanup_met_ __attribute__((cleanup(met_end)))
 
 /* --- validate_say.c: one complaint each --- */
 void say_required(causes c, const struct path *p, const char *detail);                  /* detail may be NULL or "" */
@@ -71,12 +82,11 @@ const struct val *selector_shown(causes c, const struct val *selector); /* witho
 
 /* --- the rest, by what it is about --- */
 /* validate_pod.c: of a pod or a template. */
-#define BAD_VOLUMES 32
 struct pod_place {
     const struct val *meta, *spec;      /* the pod's or the template's */
     bool is_template;
-    const struct val *bad_volumes[BAD_VOLUMES];  /* those that were complained about: nothing can mount them */
-    unsigned n_bad;
+    struct met volumes;                 /* without those that were complained about: nothing can mount them */
+    struct met claims;
 };
 void check_pod_spec(causes c, const struct path *p, struct pod_place *where);
 void check_template(causes c, const struct path *p, const struct val *t);
@@ -92,7 +102,7 @@ bool check_quantity(causes c, const struct path *p, struct str name, struct str 
 bool is_native_resource(struct str name);
 bool is_extended_resource(struct str name);
 bool is_integer_resource(struct str name);
-void check_resources(causes c, const struct path *p, const struct val *res, const struct val *claims);
+void check_resources(causes c, const struct path *p, const struct val *res, const struct met *claims);
 /* validate_volume.c */
 void check_volumes(causes c, const struct path *p, struct pod_place *where);
 bool volume_known(const struct pod_place *where, struct str name);

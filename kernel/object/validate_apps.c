@@ -245,22 +245,17 @@ static struct val *with_claims(causes c, const struct val *spec)
     json_del(inner, STR("subdomain"));
     if (!claims || !claims->n)
         return t;
+    _cleanup_met_ struct met names = { 0 };
     struct val *volumes = val_new(c->arena, VAL_ARR), *given = json_get(inner, STR("volumes"));
     LIST_EACH (x, at, claims) {
-        bool again = false;
-        for (const struct val *o = claims->first; o != x; o = o->next)
-            again |= str_eq(json_str(o, "metadata.name"), json_str(x, "metadata.name"));
-        if (again)
+        if (met_again(&names, json_str(x, "metadata.name")))
             continue;
         struct val *v = val_push(volumes, val_new(c->arena, VAL_OBJ));
         json_set_str(c->arena, v, STR("name"), json_str(x, "metadata.name"));
         json_set_str(c->arena, json_obj(c->arena, v, STR("persistentVolumeClaim")), STR("claimName"), json_str(x, "metadata.name"));
     }
     LIST_EACH (g, at, given) {
-        bool replaced = false;
-        LIST_EACH (x, xt, claims)
-            replaced |= str_eq(json_str(x, "metadata.name"), json_str(g, "name"));
-        if (!replaced)
+        if (!met(&names, json_str(g, "name")))
             val_push(volumes, val_copy(c->arena, g));
     }
     json_set(c->arena, inner, STR("volumes"), volumes);

@@ -29,14 +29,12 @@ static void check_exit_codes(causes c, const struct path *p, const struct val *r
         say_invalid_val(c, IN(p, "values"), values, "at least one value is required");
     else if (values->n > 255)
         say_too_many(c, IN(p, "values"), values->n, 255, "s");
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (x, at, values) {
         const struct path *here = ITEM(IN(p, "values"), at.i);
-        bool twice = false;
         if (str_is(op, "In") && x->i == 0)
             say_invalid_int(c, here, 0, "must not be 0 for the In operator");
-        for (const struct val *o = values->first; o != x; o = o->next)
-            twice |= o->i == x->i;
-        if (twice)
+        if (met_again(&seen, str_of(words(c, "%lld", (long long)x->i))))
             say_duplicate_val(c, here, x, NULL);
         ordered &= !x->next || x->next->i >= x->i;
     }

@@ -9,16 +9,13 @@ static const char *const restart_policies[] = { "Always", "Never", "OnFailure", 
 
 static void check_ports(causes c, const struct path *p, const struct val *ports)
 {
+    _cleanup_met_ struct met names = { 0 };
     LIST_EACH (port, at, ports) {
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(port, "name"), protocol = json_str(port, "protocol");
         int64_t n = json_int(port, "containerPort", 0), host = json_int(port, "hostPort", 0);
-        if (name.len && check_name(c, IN(here, "name"), name, G_PORT_NAME))
-            for (const struct val *other = ports->first; other != port; other = other->next)
-                if (str_eq(json_str(other, "name"), name)) {
-                    say_duplicate(c, IN(here, "name"), name);
-                    break;
-                }
+        if (name.len && check_name(c, IN(here, "name"), name, G_PORT_NAME) && met_again(&names, name))
+            say_duplicate(c, IN(here, "name"), name);
         if (n == 0)
             say_required(c, IN(here, "containerPort"), NULL);
         else
@@ -32,33 +29,23 @@ static void check_ports(causes c, const struct path *p, const struct val *ports)
     }
 }
 
-struct host_port {
-    struct str ip, protocol;
-    int64_t port;
-};
-
 /* Every host port, address and protocol once among these containers. */
 static void check_host_ports(causes c, const struct path *p, const struct val *list, const struct val *only)
 {
-    struct host_port seen[64];
-    unsigned n = 0;
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (container, at, list) {
         if (only && container != only)
             continue;
         const struct val *ports = json_get(container, STR("ports"));
         const long i = at.i;
         LIST_EACH (port, pt, ports) {
-            struct host_port h = { json_str(port, "hostIP"), json_str(port, "protocol"), json_int(port, "hostPort", 0) };
-            bool twice = false;
-            if (!h.port)
+            int64_t host = json_int(port, "hostPort", 0);
+            if (!host)
                 continue;
-            for (unsigned k = 0; k < n; k++)
-                twice |= seen[k].port == h.port && str_eq(seen[k].protocol, h.protocol) && str_eq(seen[k].ip, h.ip);
-            const char *text = words(c, STR_FMT "/" STR_FMT "/%lld", STR_ARG(h.protocol), STR_ARG(h.ip), (long long)h.port);
-            if (twice)
-                say_duplicate(c, IN(ITEM(IN(ITEM(p, only ? 0 : i), "ports"), pt.i), "hostPort"), str_of(text));
-            else if (n < 64)
-                seen[n++] = h;
+            struct str text = str_of(words(c, STR_FMT "/" STR_FMT "/%lld", STR_ARG(json_str(port, "protocol")), STR_ARG(json_str(port, "hostIP")),
+                                           (long long)host));
+            if (met_again(&seen, text))
+                say_duplicate(c, IN(ITEM(IN(ITEM(p, only ? 0 : i), "ports"), pt.i), "hostPort"), text);
         }
     }
 }
@@ -167,18 +154,6 @@ static void check_env_from(causes c, const struct path *p, const struct val *lis
 
 /* --- mounts --- */
 
-static bool in_list(const struct val *list, const char *member, struct str value, const struct val *until)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(x, list) {
-            if (x == until)
-                return false;
-            if (str_eq(json_str(x, member), value))
-                return true;
-        }
-    return false;
-}
-
 static void check_propagation(causes c, const struct path *p, const struct val *container, struct str mode)
 {
     static const char *const modes[] = { "Bidirectional", "HostToContainer", "None", NULL };
@@ -205,6 +180,9 @@ static void check_recursive(causes c, const struct path *p, const struct val *m)
 static void check_mounts(causes c, const struct path *p, const struct val *container, const struct pod_place *where)
 {
     struct val *mounts = json_get(container, STR("volumeMounts")), *devices = json_get(container, STR("volumeDevices"));
+    _cleanup_met_ struct met paths = { 0 }, device_names = { 0 }, device_paths = { 0 };
+    met_all(&device_names, devices, "name");
+    met_all(&device_paths, devices, "devicePath");
     LIST_EACH (m, at, mounts) {
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(m, "name"), path = json_str(m, "mountPath"), sub = json_str(m, "subPath"), expr = json_str(m, "subPathExpr");
@@ -212,11 +190,11 @@ static void check_mounts(causes c, const struct path *p, const struct val *conta
         if (!volume_known(where, name))
             say_not_found(c, IN(here, "name"), name);
         check_required_str(c, IN(here, "mountPath"), path);
-        if (in_list(mounts, "mountPath", path, m))
+        if (met_again(&paths, path))
             say_invalid(c, IN(here, "mountPath"), path, "must be unique");
-        if (in_list(devices, "name", name, NULL))
+        if (met(&device_names, name))
             say_invalid(c, IN(here, "name"), name, "must not already exist in volumeDevices");
-        if (in_list(devices, "devicePath", path, NULL))
+        if (met(&device_paths, path))
             say_invalid(c, IN(here, "mountPath"), path, "must not already exist as a path in volumeDevices");
         if (sub.len)
             check_local_path(c, IN(p, "subPath"), sub, false);
@@ -233,20 +211,25 @@ static void check_mounts(causes c, const struct path *p, const struct val *conta
 static void check_devices(causes c, const struct path *p, const struct val *container, const struct pod_place *where)
 {
     struct val *devices = json_get(container, STR("volumeDevices")), *mounts = json_get(container, STR("volumeMounts"));
+    _cleanup_met_ struct met names = { 0 }, paths = { 0 }, mount_names = { 0 }, mount_paths = { 0 };
+    if (devices && devices->n) {
+        met_all(&mount_names, mounts, "name");
+        met_all(&mount_paths, mounts, "mountPath");
+    }
     LIST_EACH (d, at, devices) {
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(d, "name"), path = json_str(d, "devicePath");
         check_required_str(c, IN(here, "name"), name);
         if (!volume_known(where, name))
             say_not_found(c, IN(here, "name"), name);
-        else if (in_list(mounts, "name", name, NULL))
+        else if (met(&mount_names, name))
             say_invalid(c, IN(here, "name"), name, "must not already exist in volumeMounts");
-        if (in_list(devices, "name", name, d))
+        if (met_again(&names, name))
             say_invalid(c, IN(here, "name"), name, "must be unique");
         check_required_str(c, IN(here, "devicePath"), path);
-        if (in_list(devices, "devicePath", path, d))
+        if (met_again(&paths, path))
             say_invalid(c, IN(here, "devicePath"), path, "must be unique");
-        if (in_list(mounts, "mountPath", path, NULL))
+        if (met(&mount_paths, path))
             say_invalid(c, IN(here, "devicePath"), path, "must not already exist as a path in volumeMounts");
     }
 }
@@ -342,9 +325,10 @@ static void check_running(causes c, const struct path *p, const struct val *cont
 static void check_resize(causes c, const struct path *p, const struct val *list, struct str pod_policy)
 {
     static const char *const resources[] = { "cpu", "memory", NULL }, *const policies[] = { "NotRequired", "RestartContainer", NULL };
+    _cleanup_met_ struct met names = { 0 };
     LIST_EACH (x, at, list) {
         struct str name = json_str(x, "resourceName"), policy = json_str(x, "restartPolicy");
-        if (in_list(list, "resourceName", name, x))
+        if (met_again(&names, name))
             say_duplicate(c, ITEM(p, at.i), name);
         if (check_required_str(c, p, name))
             check_choice(c, p, name, resources);
@@ -397,7 +381,7 @@ static void check_container(causes c, const struct path *p, const struct val *x,
     check_devices(c, IN(p, "volumeDevices"), x, where);
     if (check_required_str(c, IN(p, "imagePullPolicy"), policy))
         check_choice(c, IN(p, "imagePullPolicy"), policy, pull_policies);
-    check_resources(c, IN(p, "resources"), json_get(x, STR("resources")), json_get(spec, STR("resourceClaims")));
+    check_resources(c, IN(p, "resources"), json_get(x, STR("resources")), &where->claims);
     check_resize(c, IN(p, "resizePolicy"), json_get(x, STR("resizePolicy")), json_str(spec, "restartPolicy"));
     check_container_security(c, IN(p, "securityContext"), json_get(x, STR("securityContext")));
 }
@@ -424,13 +408,20 @@ static void check_ephemeral(causes c, const struct path *p, const struct pod_pla
     const struct val *spec = where->spec;
     static const char *const forbidden[] = { "ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources", "resizePolicy", "restartPolicy" };
     struct val *list = json_get(spec, STR("ephemeralContainers")), *others = json_get(spec, STR("containers")), *init = json_get(spec, STR("initContainers"));
+    _cleanup_met_ struct met names = { 0 }, targets = { 0 };
+    if (list && list->n) {
+        met_all(&names, others, "name");
+        met_all(&names, init, "name");
+        met_all(&targets, others, "name");
+        met_all(&targets, init, "name");
+    }
     LIST_EACH (x, at, list) {
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(x, "name"), target = json_str(x, "targetContainerName");
         check_container(c, here, x, where);
-        if (name.len && (in_list(others, "name", name, NULL) || in_list(init, "name", name, NULL) || in_list(list, "name", name, x)))
+        if (name.len && met_again(&names, name))
             say_duplicate(c, IN(here, "name"), name);
-        if (target.len && !in_list(others, "name", target, NULL) && !in_list(init, "name", target, NULL))
+        if (target.len && !met(&targets, target))
             say_not_found(c, IN(here, "targetContainerName"), target);
         for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++) {
             struct val *f = json_get(x, str_of(forbidden[i]));
@@ -451,12 +442,13 @@ void check_containers(causes c, const struct path *p, const struct pod_place *wh
     const struct val *spec = where->spec;
     struct val *list = json_get(spec, STR("containers")), *init = json_get(spec, STR("initContainers"));
     const struct path *at_list = IN(p, "containers"), *at_init = IN(p, "initContainers");
+    _cleanup_met_ struct met names = { 0 };
     if (!list || !list->n)
         say_required(c, at_list, NULL);
     LIST_EACH (x, at, list) {
         const struct path *here = ITEM(at_list, at.i);
         check_container(c, here, x, where);
-        if (in_list(list, "name", json_str(x, "name"), x))
+        if (met_again(&names, json_str(x, "name")))
             say_duplicate(c, IN(here, "name"), json_str(x, "name"));
         check_running(c, here, x, spec);
         check_restart_rules(c, here, x);
@@ -466,7 +458,7 @@ void check_containers(causes c, const struct path *p, const struct pod_place *wh
         const struct path *here = ITEM(at_init, at.i);
         struct str name = json_str(x, "name");
         check_container(c, here, x, where);
-        if (name.len && (in_list(list, "name", name, NULL) || in_list(init, "name", name, x)))
+        if (name.len && met_again(&names, name))
             say_duplicate(c, IN(here, "name"), name);
         check_host_ports(c, at_init, init, x);
         check_init(c, here, x, spec);

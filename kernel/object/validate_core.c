@@ -135,6 +135,7 @@ KIND_RULES(kind_service_account)
 static void check_taints(causes c, const struct path *p, const struct val *taints)
 {
     static const char *const effects[] = { "NoSchedule", "PreferNoSchedule", "NoExecute", NULL };
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (t, at, taints) {
         const struct path *here = ITEM(p, at.i);
         struct str effect = json_str(t, "effect"), key = json_str(t, "key"), value = json_str(t, "value");
@@ -145,16 +146,14 @@ static void check_taints(causes c, const struct path *p, const struct val *taint
             say_invalid(c, IN(here, "value"), value, n == 1 ? texts[0] : words(c, "%s;%s", texts[0], texts[1]));
         if (check_required_str(c, IN(here, "effect"), effect))
             check_choice(c, IN(here, "effect"), effect, effects);
-        for (const struct val *o = taints->first; o != t; o = o->next)
-            if (str_eq(json_str(o, "key"), key) && str_eq(json_str(o, "effect"), effect)) {
-                struct val *shown = val_new(c->arena, VAL_OBJ);
-                json_set_str(c->arena, shown, STR("Key"), key);
-                json_set_str(c->arena, shown, STR("Value"), value);
-                json_set_str(c->arena, shown, STR("Effect"), effect);
-                json_set(c->arena, shown, STR("TimeAdded"), val_new(c->arena, VAL_NULL));
-                say_duplicate_val(c, here, shown, "taints must be unique by key and effect pair");
-                break;
-            }
+        if (met_again(&seen, str_of(words(c, STR_FMT "\1" STR_FMT, STR_ARG(key), STR_ARG(effect))))) {
+            struct val *shown = val_new(c->arena, VAL_OBJ);
+            json_set_str(c->arena, shown, STR("Key"), key);
+            json_set_str(c->arena, shown, STR("Value"), value);
+            json_set_str(c->arena, shown, STR("Effect"), effect);
+            json_set(c->arena, shown, STR("TimeAdded"), val_new(c->arena, VAL_NULL));
+            say_duplicate_val(c, here, shown, "taints must be unique by key and effect pair");
+        }
     }
 }
 

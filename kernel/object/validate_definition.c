@@ -34,6 +34,7 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
 {
     const struct val *list = json_path(v, "spec.versions"), *stored = json_path(v, "status.storedVersions");
     unsigned storage = 0;
+    _cleanup_met_ struct met names = { 0 };
     if (!val_is(list, VAL_ARR) || !list->n) {
         say_required(c, p, "must have at least one version");
         return;
@@ -41,16 +42,13 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
     LIST_EACH (one, at, list) {
         storage += json_bool(one, "storage", false);
         check_version(c, ITEM(p, at.i), one);
-        for (const struct val *other = list->first; other != one; other = other->next)
-            if (str_eq(json_str(other, "name"), json_str(one, "name")))
-                say_invalid(c, p, json_str(one, "name"), "must contain unique version names");
+        if (met_again(&names, json_str(one, "name")))
+            say_invalid(c, p, json_str(one, "name"), "must contain unique version names");
     }
     if (storage != 1)
         say_invalid_val(c, p, list, "must have exactly one version marked as storage version");
     LIST_EACH (s, at, stored) {
-        bool there = false;
-        val_each(one, list) there |= str_eq(json_str(one, "name"), val_str(s));
-        if (!there)
+        if (!met(&names, val_str(s)))
             say_invalid(c, ITEM(IN(IN(NULL, "status"), "storedVersions"), at.i), val_str(s), "must appear in spec.versions");
     }
 }

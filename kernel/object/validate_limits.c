@@ -245,17 +245,15 @@ KIND_RULES(kind_limit_range)
 {
     static const char *const types[] = { "Pod", "Container", "PersistentVolumeClaim", NULL };
     struct val *list = json_path(v, "spec.limits");
+    _cleanup_met_ struct met types_met = { 0 };
     (void)old;
     LIST_EACH (l, at, list) {
         const struct path *p = ITEM(IN(IN(NULL, "spec"), "limits"), at.i);
         struct str type = json_str(l, "type");
         if (check_name(c, IN(p, "type"), type, G_QUALIFIED) && str_find(type, '/') < 0 && !in(types, type))
             say_invalid(c, IN(p, "type"), type, "must be a standard limit type or fully qualified");
-        for (const struct val *o = list->first; o != l; o = o->next)
-            if (str_eq(json_str(o, "type"), type)) {
-                say_duplicate(c, IN(p, "type"), type);
-                break;
-            }
+        if (met_again(&types_met, type))
+            say_duplicate(c, IN(p, "type"), type);
         if (str_is(type, "PersistentVolumeClaim") && !json_path(l, "min.storage") && !json_path(l, "max.storage"))
             say_required(c, IN(p, "limits"), "either minimum or maximum storage value is required, but neither was provided");
         check_one(c, p, l, str_is(type, "Pod"), str_is(type, "Container"));

@@ -76,14 +76,12 @@ static void check_gates(causes c, const struct path *p, const struct val *spec)
     struct val *scheduling = json_get(spec, STR("schedulingGates"));
     LIST_EACH (g, at, json_get(spec, STR("readinessGates")))
         check_name(c, IN(ITEM(IN(p, "readinessGates"), at.i), "conditionType"), json_str(g, "conditionType"), G_QUALIFIED);
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (g, at, scheduling) {
         const struct path *here = ITEM(IN(p, "schedulingGates"), at.i);
         check_name(c, here, json_str(g, "name"), G_QUALIFIED);
-        for (const struct val *other = scheduling->first; other != g; other = other->next)
-            if (str_eq(json_str(other, "name"), json_str(g, "name"))) {
-                say_duplicate(c, here, json_str(g, "name"));
-                break;
-            }
+        if (met_again(&seen, json_str(g, "name")))
+            say_duplicate(c, here, json_str(g, "name"));
     }
 }
 
@@ -123,16 +121,14 @@ static void check_os(causes c, const struct path *p, const struct val *spec)
 
 static void check_claims(causes c, const struct path *p, const struct val *list)
 {
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (x, at, list) {
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(x, "name"), direct = json_str(x, "resourceClaimName"), template = json_str(x, "resourceClaimTemplateName");
         if (check_required_str(c, IN(here, "name"), name))
             check_name(c, IN(here, "name"), name, G_LABEL);
-        for (const struct val *other = list->first; other != x; other = other->next)
-            if (str_eq(json_str(other, "name"), name)) {
-                say_duplicate(c, IN(here, "name"), name);
-                break;
-            }
+        if (met_again(&seen, name))
+            say_duplicate(c, IN(here, "name"), name);
         if (direct.len && template.len)
             say_invalid_val(c, here, x, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified");
         if (!direct.len && !template.len)
@@ -158,6 +154,7 @@ void check_pod_spec(causes c, const struct path *p, struct pod_place *where)
     struct val *deadline = json_get(spec, STR("activeDeadlineSeconds")), *overhead = json_get(spec, STR("overhead"));
     check_volumes(c, IN(p, "volumes"), where);
     check_claims(c, IN(p, "resourceClaims"), json_get(spec, STR("resourceClaims")));
+    met_all(&where->claims, json_get(spec, STR("resourceClaims")), "name");
     check_containers(c, p, where);
     check_host_network(c, p, spec, where->is_template);
     if (check_required_str(c, IN(p, "restartPolicy"), restart))
@@ -237,6 +234,8 @@ void check_template(causes c, const struct path *p, const struct val *t)
     check_annotations(c, IN(p, "annotations"), json_path(t, "metadata.annotations"));
     check_pod_notes(c, IN(p, "annotations"), json_path(t, "metadata.annotations"), where.spec);
     check_pod_spec(c, IN(p, "spec"), &where);
+    met_end(&where.volumes);
+    met_end(&where.claims);
 }
 
 /* --- pods --- */
@@ -269,6 +268,8 @@ KIND_RULES(kind_pod)
     const struct path *p = IN(NULL, "spec");
     check_pod_notes(c, IN(IN(NULL, "metadata"), "annotations"), json_get(where.meta, STR("annotations")), spec);
     check_pod_spec(c, p, &where);
+    met_end(&where.volumes);
+    met_end(&where.claims);
     check_token_volumes(c, p, spec);
     check_images(c, IN(p, "containers"), json_get(spec, STR("containers")));
     check_images(c, IN(p, "initContainers"), json_get(spec, STR("initContainers")));
@@ -288,22 +289,19 @@ KIND_RULES(kind_pod_template)
     check_template(c, IN(NULL, "template"), json_get(v, STR("template")));
 }
 
-static bool same_toleration(const struct val *x, const struct val *y)
+static struct str toleration_text(causes c, const struct val *x)
 {
-    static const char *const members[] = { "key", "operator", "value", "effect" };
-    for (int i = 0; i < 4; i++)
-        if (!str_eq(json_str(x, members[i]), json_str(y, members[i])))
-            return false;
-    return true;
+    return str_of(words(c, STR_FMT "\1" STR_FMT "\1" STR_FMT "\1" STR_FMT, STR_ARG(json_str(x, "key")), STR_ARG(json_str(x, "operator")),
+                        STR_ARG(json_str(x, "value")), STR_ARG(json_str(x, "effect"))));
 }
 
 static void check_kept_tolerations(causes c, const struct path *p, const struct val *now, const struct val *was)
 {
+    _cleanup_met_ struct met there = { 0 };
+    LIST_EACH (n, at, was && was->n ? now : NULL)
+        met_again(&there, toleration_text(c, n));
     LIST_EACH (o, at, was) {
-        bool found = false;
-        LIST_EACH (n, nt, now)
-            found |= same_toleration(n, o);
-        if (!found) {
+        if (!met(&there, toleration_text(c, o))) {
             say_forbidden(c, p, "existing toleration can not be modified except its tolerationSeconds");
             return;
         }

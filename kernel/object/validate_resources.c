@@ -90,23 +90,24 @@ static bool overcommits(struct str name)
     return is_native_resource(name) && !is_huge(name);
 }
 
-static void check_claims(causes c, const struct path *p, const struct val *list, const struct val *of_pod)
+static void check_claims(causes c, const struct path *p, const struct val *list, const struct met *of_pod)
 {
+    _cleanup_met_ struct met names = { 0 }, whole = { 0 }, parts = { 0 };
     LIST_EACH (x, at, list) {
         struct str name = json_str(x, "name"), request = json_str(x, "request");
-        bool twice = false, known = false;
         if (!check_required_str(c, ITEM(p, at.i), name))
             continue;
-        for (const struct val *other = list->first; other != x; other = other->next)
-            twice |= str_eq(json_str(other, "name"), name) && (!request.len || !json_str(other, "request").len || str_eq(json_str(other, "request"), request));
+        /* All of a claim and a part of it are the same twice. */
+        bool again = met_again(&names, name), twice = request.len ? met(&whole, name) : again;
+        if (request.len)
+            twice |= met_again(&parts, str_of(words(c, STR_FMT "/" STR_FMT, STR_ARG(name), STR_ARG(request))));
+        else
+            met_again(&whole, name);
         if (twice)
             say_duplicate(c, ITEM(p, at.i), name);
         if (request.len)
             check_name(c, IN(ITEM(p, at.i), "request"), request, G_LABEL);
-        if (val_is(of_pod, VAL_ARR))
-            val_each(o, of_pod)
-                known |= str_eq(json_str(o, "name"), name);
-        if (!known)
+        if (!of_pod || !met(of_pod, name))
             say_not_found(c, ITEM(p, at.i), name);
     }
 }
@@ -136,7 +137,7 @@ static void check_requests(causes c, const struct path *p, const struct val *lim
     }
 }
 
-void check_resources(causes c, const struct path *p, const struct val *res, const struct val *claims)
+void check_resources(causes c, const struct path *p, const struct val *res, const struct met *claims)
 {
     struct val *limits = json_get(res, STR("limits")), *requests = json_get(res, STR("requests"));
     const struct val *const lists[] = { limits, requests };

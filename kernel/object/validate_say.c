@@ -205,6 +205,33 @@ bool check_immutable(causes c, const struct path *up, const struct val *now, con
     return same;
 }
 
+/* --- what was met --- */
+
+bool met(const struct met *s, struct str key)
+{
+    return map_get(&s->m, key.at ? key : STR("")) != NULL;
+}
+
+bool met_again(struct met *s, struct str key)
+{
+    static char some;
+    if (met(s, key))
+        return true;
+    map_put(&s->m, key.at ? key : STR(""), &some);
+    return false;
+}
+
+void met_all(struct met *s, const struct val *list, const char *member)
+{
+    LIST_EACH (x, at, list)
+        met_again(s, json_str(x, member));
+}
+
+void met_end(struct met *s)
+{
+    map_free(&s->m);
+}
+
 /* --- addresses --- */
 
 bool is_ip(struct str s, bool *v6)

@@ -85,12 +85,11 @@ static bool is_sysctl(struct str s)
 static void check_sysctls(causes c, const struct path *p, const struct val *list, const struct val *spec)
 {
     static const char *const net[] = { "net.", "net/" }, *const ipc[] = { "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue." };
+    _cleanup_met_ struct met names = { 0 };
     LIST_EACH (s, at, list) {
         const struct path *here = IN(ITEM(p, at.i), "name");
         struct str name = json_str(s, "name");
-        bool twice = false;
-        for (const struct val *other = list->first; other != s; other = other->next)
-            twice |= str_eq(json_str(other, "name"), name);
+        bool twice = met_again(&names, name);
         if (!name.len)
             say_required(c, here, NULL);
         else if (!is_sysctl(name))

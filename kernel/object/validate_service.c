@@ -16,21 +16,13 @@ static bool is_type(const struct val *spec, const char *type)
     return str_is(json_str(spec, "type"), type);
 }
 
-static bool named_before(const struct val *list, const struct val *until, struct str name)
-{
-    for (const struct val *x = list->first; x != until; x = x->next)
-        if (str_eq(json_str(x, "name"), name))
-            return true;
-    return false;
-}
-
 static void check_protocol(causes c, const struct path *p, struct str protocol)
 {
     if (check_required_str(c, p, protocol))
         check_choice(c, p, protocol, protocols);
 }
 
-static void check_service_port(causes c, const struct path *p, const struct val *ports, const struct val *port)
+static void check_service_port(causes c, const struct path *p, const struct val *ports, const struct val *port, struct met *names)
 {
     struct str name = json_str(port, "name");
     struct val *target = json_get(port, STR("targetPort")), *app = json_get(port, STR("appProtocol"));
@@ -38,7 +30,7 @@ static void check_service_port(causes c, const struct path *p, const struct val 
         say_required(c, IN(p, "name"), NULL);
     if (name.len) {
         check_name(c, IN(p, "name"), name, G_LABEL);
-        if (named_before(ports, port, name))
+        if (met_again(names, name))
             say_duplicate(c, IN(p, "name"), name);
     }
     check_port(c, IN(p, "port"), json_int(port, "port", 0));
@@ -54,16 +46,14 @@ static void check_service_port(causes c, const struct path *p, const struct val 
 static void check_port_clashes(causes c, const struct path *p, const struct val *spec)
 {
     struct val *ports = json_get(spec, STR("ports"));
+    _cleanup_met_ struct met nodes = { 0 }, seen = { 0 };
     LIST_EACH (x, at, ports) {
         int64_t node = json_int(x, "nodePort", 0), n = json_int(x, "port", 0);
-        bool node_twice = false, twice = false;
         if (node && is_type(spec, "ClusterIP"))
             say_forbidden(c, IN(ITEM(p, at.i), "nodePort"), "may not be used when `type` is 'ClusterIP'");
-        for (const struct val *o = ports->first; o != x; o = o->next) {
-            bool same = str_eq(json_str(o, "protocol"), json_str(x, "protocol"));
-            node_twice |= same && node && json_int(o, "nodePort", 0) == node;
-            twice |= same && json_int(o, "port", 0) == n;
-        }
+        struct str protocol = json_str(x, "protocol");
+        bool node_twice = node && met_again(&nodes, str_of(words(c, "%lld/" STR_FMT, (long long)node, STR_ARG(protocol))));
+        bool twice = met_again(&seen, str_of(words(c, "%lld/" STR_FMT, (long long)n, STR_ARG(protocol))));
         if (node_twice)
             say_duplicate_val(c, IN(ITEM(p, at.i), "nodePort"), json_get(x, STR("nodePort")), NULL);
         if (twice) {
@@ -111,13 +101,11 @@ static void check_families(causes c, const struct path *p, const struct val *spe
 {
     static const char *const families[] = { "IPv4", "IPv6", NULL }, *const policies[] = { "PreferDualStack", "RequireDualStack", "SingleStack", NULL };
     struct val *list = json_get(spec, STR("ipFamilies"));
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (f, at, list) {
         check_choice(c, ITEM(IN(p, "ipFamilies"), at.i), val_str(f), families);
-        for (const struct val *o = list->first; o != f; o = o->next)
-            if (val_equal(o, f)) {
-                say_duplicate(c, ITEM(IN(p, "ipFamilies"), at.i), val_str(f));
-                break;
-            }
+        if (met_again(&seen, val_str(f)))
+            say_duplicate(c, ITEM(IN(p, "ipFamilies"), at.i), val_str(f));
     }
     if (json_get(spec, STR("ipFamilyPolicy")))
         check_choice(c, IN(p, "ipFamilyPolicy"), json_str(spec, "ipFamilyPolicy"), policies);
@@ -279,8 +267,9 @@ KIND_RULES(kind_service)
     if (old)
         check_kept(c, p, spec, json_get(old, STR("spec")));
     check_by_type(c, p, spec);
+    _cleanup_met_ struct met names = { 0 };
     LIST_EACH (port, at, ports)
-        check_service_port(c, ITEM(IN(p, "ports"), at.i), ports, port);
+        check_service_port(c, ITEM(IN(p, "ports"), at.i), ports, port, &names);
     check_labels(c, IN(p, "selector"), json_get(spec, STR("selector")));
     check_affinity(c, p, spec);
     if (!is_type(spec, "ExternalName"))
@@ -375,13 +364,11 @@ static void check_endpoint(causes c, const struct path *p, struct str type, cons
         check_name(c, IN(p, "hostname"), json_str(e, "hostname"), G_LABEL);
     check_labels(c, IN(p, "deprecatedTopology"), json_get(e, STR("deprecatedTopology")));
     const struct path *here = IN(IN(p, "hints"), "forZones");
+    _cleanup_met_ struct met seen = { 0 };
     LIST_EACH (z, at, zones) {
         struct str name = json_str(z, "name");
-        for (const struct val *o = zones->first; o != z; o = o->next)
-            if (str_eq(json_str(o, "name"), name)) {
-                say_duplicate(c, IN(ITEM(here, at.i), "name"), name);
-                break;
-            }
+        if (met_again(&seen, name))
+            say_duplicate(c, IN(ITEM(here, at.i), "name"), name);
         check_name(c, IN(ITEM(here, at.i), "name"), name, G_LABEL_VALUE);
     }
 }
@@ -399,12 +386,13 @@ KIND_RULES(kind_endpoint_slice)
         say_too_many(c, IN(NULL, "endpoints"), endpoints->n, 1000, "s");
     LIST_EACH (e, at, endpoints)
         check_endpoint(c, ITEM(IN(NULL, "endpoints"), at.i), type, e);
+    _cleanup_met_ struct met names = { 0 };
     LIST_EACH (port, at, ports) {
         const struct path *here = ITEM(IN(NULL, "ports"), at.i);
         struct str name = json_str(port, "name");
         if (name.len)
             check_name(c, IN(here, "name"), name, G_LABEL);
-        if (named_before(ports, port, name))
+        if (met_again(&names, name))
             say_duplicate(c, IN(here, "name"), name);
         check_choice(c, IN(here, "protocol"), json_str(port, "protocol"), protocols);
         if (json_get(port, STR("appProtocol")))

@@ -196,33 +196,28 @@ KIND_RULES(kind_claim)
 
 static void check_topologies(causes c, const struct path *p, const struct val *list)
 {
+    _cleanup_met_ struct met terms = { 0 };
     LIST_EACH (t, at, list) {
         struct val *expressions = json_get(t, STR("matchLabelExpressions"));
+        _cleanup_met_ struct met keys = { 0 };
         LIST_EACH (e, et, expressions) {
             const struct path *here = ITEM(IN(ITEM(p, at.i), "matchLabelExpressions"), et.i);
             struct val *values = json_get(e, STR("values"));
+            _cleanup_met_ struct met seen = { 0 };
             if (!values || !values->n)
                 say_required(c, IN(here, "values"), NULL);
             LIST_EACH (x, xt, values)
-                for (const struct val *o = values->first; o != x; o = o->next)
-                    if (val_equal(o, x)) {
-                        say_duplicate(c, ITEM(IN(here, "values"), xt.i), val_str(x));
-                        break;
-                    }
+                if (met_again(&seen, val_str(x)))
+                    say_duplicate(c, ITEM(IN(here, "values"), xt.i), val_str(x));
             check_name(c, IN(here, "key"), json_str(e, "key"), G_QUALIFIED);
-            for (const struct val *o = expressions->first; o != e; o = o->next)
-                if (str_eq(json_str(o, "key"), json_str(e, "key"))) {
-                    say_duplicate(c, IN(here, "key"), json_str(e, "key"));
-                    break;
-                }
+            if (met_again(&keys, json_str(e, "key")))
+                say_duplicate(c, IN(here, "key"), json_str(e, "key"));
         }
-        /* Upstream's list of those before begins with as many empty ones as there are terms. */
-        if (!expressions || !expressions->n)
-            for (const struct val *o = list->first; o; o = o->next)
-                say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
-        for (const struct val *o = list->first; o != t; o = o->next)
-            if (val_equal(o, t))
-                say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
+        /* Upstream's list of those before begins with an empty one. */
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        json_write(&b, t);
+        if (!expressions || !expressions->n || met_again(&terms, arena_str(c->arena, buf_str(&b))))
+            say_duplicate(c, IN(ITEM(p, at.i), "matchLabelExpressions"), STR(""));
     }
 }
 

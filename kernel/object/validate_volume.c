@@ -4,14 +4,7 @@
 
 bool volume_known(const struct pod_place *where, struct str name)
 {
-    LIST_EACH (v, at, json_get(where->spec, STR("volumes"))) {
-        bool bad = false;
-        for (unsigned i = 0; i < where->n_bad; i++)
-            bad |= where->bad_volumes[i] == v;
-        if (!bad && str_eq(json_str(v, "name"), name))
-            return true;
-    }
-    return false;
+    return met(&where->volumes, name);
 }
 
 /* --- paths --- */
@@ -439,20 +432,13 @@ void check_volumes(causes c, const struct path *p, struct pod_place *where)
         const struct path *here = ITEM(p, at.i);
         struct str name = json_str(v, "name");
         unsigned before = c->n;
-        bool twice = false;
         check_source(c, here, v, where);
         if (check_required_str(c, IN(here, "name"), name))
             check_name(c, IN(here, "name"), name, G_LABEL);
-        for (const struct val *other = list->first; other != v; other = other->next) {
-            bool bad = false;
-            for (unsigned i = 0; i < where->n_bad; i++)
-                bad |= where->bad_volumes[i] == other;
-            twice |= !bad && str_eq(json_str(other, "name"), name);
-        }
-        if (twice)
+        if (met(&where->volumes, name))
             say_duplicate(c, IN(here, "name"), name);
-        if (c->n != before && where->n_bad < BAD_VOLUMES)
-            where->bad_volumes[where->n_bad++] = v;
+        if (c->n == before)
+            met_again(&where->volumes, name);
     }
 }
 
