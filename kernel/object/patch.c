@@ -1,10 +1,58 @@
 /* patch.c - JSON patch (RFC 6902) and merge patch (RFC 7386). Both work on a copy. */
 #include "object-internal.h"
 
+#include "base/map.h"
+
 #define MOST_OPS 10000
 #define MOST_BYTES (12u << 20)          /* what copies may add up to in the arena */
 
 /* --- merge patch --- */
+
+static struct val *merge(struct arena *a, struct val *old, const struct val *patch);
+
+/* The same as member after member, for objects so large that looking each one up from the start would take too long. */
+static struct val *merge_wide(struct arena *a, struct val *old, const struct val *patch)
+{
+    static struct val gone;
+    struct map now = { 0 };
+    struct val *all = val_new(a, VAL_OBJ), *added = val_new(a, VAL_OBJ);
+    bool ok = all && added;
+    for (struct val *x = old->first; x && ok; x = x->next)
+        ok = map_put(&now, val_key(x), x);
+    for (const struct val *m = patch->first; m && ok; m = m->next) {
+        struct val *there = map_get(&now, val_key(m)), *v = &gone;
+        if (m->type != VAL_NULL)
+            v = merge(a, there == &gone ? NULL : there, m);
+        else if (!there)
+            continue;
+        if (v && v != &gone && v != there) {
+            v->key = m->key;
+            v->key_len = m->key_len;
+        }
+        if (v && !there)
+            val_push(added, v);
+        ok = v && map_put(&now, val_key(m), v);
+    }
+    for (struct val *x = old->first, *next; x && ok; x = next) {
+        next = x->next;
+        struct val *v = map_get(&now, val_key(x));
+        if (v != &gone)
+            val_push(all, v);
+    }
+    for (struct val *x = added->first, *next; x && ok; x = next) {
+        next = x->next;
+        struct val *v = map_get(&now, val_key(x));
+        if (v != &gone)
+            val_push(all, v);
+    }
+    map_free(&now);
+    if (ok) {
+        old->first = all->first;
+        old->last = all->last;
+        old->n = all->n;
+    }
+    return ok ? old : NULL;
+}
 
 static struct val *merge(struct arena *a, struct val *old, const struct val *patch)
 {
@@ -12,6 +60,8 @@ static struct val *merge(struct arena *a, struct val *old, const struct val *pat
         return val_copy(a, patch);
     if (!val_is(old, VAL_OBJ))
         old = val_new(a, VAL_OBJ);
+    if (old && ((uint64_t)old->n + patch->n) * patch->n > 1u << 20)
+        return merge_wide(a, old, patch);
     val_each(m, patch) {
         if (m->type == VAL_NULL) {
             json_del(old, val_key(m));

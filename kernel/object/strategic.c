@@ -41,8 +41,13 @@ static struct val *find_item(struct val *list, const char *key, const struct val
     return NULL;
 }
 
+/* Items are found one by one: lists that no object has in earnest are not merged. */
+#define MOST_COMPARED (16u << 20)
+
 static void reorder(struct merge *m, struct val *list, const struct val *order, const char *key)
 {
+    if ((uint64_t)list->n * order->n > MOST_COMPARED)
+        return;
     struct val *out = val_new(m->arena, VAL_ARR), *rest = val_new(m->arena, VAL_ARR);
     if (!out || !rest)
         return;
@@ -76,6 +81,8 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
     struct val *added = val_new(m->arena, VAL_ARR);
     if (!added)
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+    if ((uint64_t)list->n * patch->n > MOST_COMPARED)
+        return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u items for a list of %u is too large to merge", patch->n, list->n);
     val_each(p, patch) {
         struct str directive = json_str(p, "$patch");
         if (p->type != VAL_OBJ)
@@ -176,6 +183,8 @@ static int merge_member(struct merge *m, const struct schema_field *f, struct va
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     if (f->shape == SHAPE_ONE)
         return merge_struct(m, f->type, there, p);
+    if (((uint64_t)there->n + p->n) * p->n > MOST_COMPARED)
+        return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u members for a map of %u is too large to merge", p->n, there->n);
     val_each(e, p) {                    /* a map: its values merge when they are structs */
         if (e->type == VAL_NULL)
             json_del(there, val_key(e));

@@ -150,3 +150,31 @@ Test(patch, strategic_structs)
     };
     CHECK(rows);
 }
+
+Test(patch, merges_into_wide_objects)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    _cleanup_buf_ struct buf old = BUF_INIT(0), patch = BUF_INIT(0);
+    struct kl_err err;
+    kl_err_init(&err);
+    for (int i = 0; i < 2000; i++)
+        buf_printf(&old, "%s\"k%d\":{\"x\":%d,\"y\":1}", i ? "," : "{", i, i);
+    buf_add_z(&old, "}");
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&patch, i % 2 ? "%s\"k%d\":{\"x\":-1}" : "%s\"k%d\":null", i ? "," : "{", i);
+    for (int i = 0; i < 200; i++)
+        buf_printf(&patch, ",\"n%d\":%d", i, i);
+    buf_add_z(&patch, ",\"n7\":70,\"n8\":null,\"none\":null}");
+    struct val *v = object_patch_merge(a, json_parse(a, buf_str(&old), &err), json_parse(a, buf_str(&patch), &err), &err);
+    cr_assert(v, "%s", err.msg);
+    cr_expect_eq(v->n, 2000 - 500 + 199);
+    cr_expect_not(json_get(v, STR("k0")));
+    cr_expect_not(json_get(v, STR("n8")));
+    cr_expect_eq(json_int(v, "n7", 0), 70);
+    cr_expect_eq(json_int(v, "k1.x", 0), -1);
+    cr_expect_eq(json_int(v, "k1.y", 0), 1);
+    cr_expect_eq(json_int(v, "k1999.x", 0), 1999);
+    unsigned n = 0;
+    val_each(x, v) n++;
+    cr_expect_eq(n, v->n);
+}
