@@ -38,7 +38,8 @@ static bool has_param(struct api_rq *rq, const char *name)
 static void send_health(struct api_rq *rq, const char *path, bool readiness)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(16 << 10);
-    bool well = true;
+    /* Whoever is killed for a full disk cannot free it: what is in trouble lives all the same. */
+    bool well = true, living = str_is(str_of(path), "/livez");
     buf_lit(&b, "[+]ping ok\n");
     for (unsigned i = 0; i < rq->api->n_checks; i++) {
         const struct api_check *c = &rq->api->checks[i];
@@ -46,10 +47,10 @@ static void send_health(struct api_rq *rq, const char *path, bool readiness)
         if (excluded(rq, c->name))
             buf_printf(&b, "[+]%s excluded: ok\n", c->name);
         else if (why)
-            buf_printf(&b, "[-]%s failed: %s\n", c->name, why);
+            buf_printf(&b, "[-]%s failed: %s%s\n", c->name, why, living ? " (does not count here)" : "");
         else
             buf_printf(&b, "[+]%s ok\n", c->name);
-        well &= !why || excluded(rq, c->name);
+        well &= !why || living || excluded(rq, c->name);
     }
     if (readiness && !rq->api->ready) {
         buf_lit(&b, "[-]start failed: not finished\n");
