@@ -1,6 +1,8 @@
-/* gen-tables.h - words of the rows files, for gen.c. */
+/* gen-tables.h - words of the rows files and what is read from them, for gen.c. */
 #ifndef SCHEMA_GEN_TABLES_H
 #define SCHEMA_GEN_TABLES_H
+
+#include <stdbool.h>
 
 static const struct {
     const char *row, *kind, *name;
@@ -28,11 +30,44 @@ static const struct {
 #define N_SCALARS (sizeof scalars / sizeof *scalars)
 
 static const struct {
+    const char *word;
+    unsigned bit;
+} field_flags[] = {
+    { "omitempty", 1 }, { "required", 4 }, { "set", 0x10 }, { "atomic", 0x40 }, { "merge", 0x80 },
+    { "retainkeys", 0x100 }, { "replace", 0x200 }, { "structatomic", 0x400 }, { "omitzero", 0x800 },
+    { "inline", 0x1000 }, { "optional", 0x2000 }, { "granular", 0 },
+};
+
+static const struct {
     const char *word, *bits;
 } kind_flags[] = {
     { "ns", "K_NAMESPACED" }, { "status", "K_STATUS" }, { "scale", "K_SCALE" }, { "uncond", "K_UNCONDITIONAL_UPDATE" },
     { "put", "K_CREATE_ON_UPDATE" }, { "gen", "K_GENERATION" }, { "graceful", "K_GRACEFUL" }, { "orphan", "K_ORPHAN_DEFAULT" },
     { "nodc", "K_NO_DELETECOLLECTION" }, { "ret", "K_RETURNS_OBJECT_ON_DELETE" },
+};
+
+#define MOST_FIELDS 64
+
+struct field {
+    char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices;
+    const char *shape;
+    unsigned tag, flags, declared;      /* declared: place in the row order, which is JSON's */
+    int type_at;                        /* index in types, or -1 - index of a scalar */
+};
+
+struct type {
+    char *package, *key, *name, *doc;
+    bool typemeta, atomic;
+    struct field f[MOST_FIELDS];
+    unsigned n;
+};
+
+struct kind {
+    char *group, *version, *line;
+};
+
+struct package {
+    char *key, *name, *group, *version;
 };
 
 #endif

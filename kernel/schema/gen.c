@@ -3,38 +3,14 @@
  * usage: gen OUTPUT FILE.rows...
  */
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "schema/gen-tables.h"
 
-#define MOST_TYPES  1200
-#define MOST_FIELDS 64
-#define MOST_KINDS  128
-
-struct field {
-    char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices;
-    const char *shape;
-    unsigned tag, flags, declared;      /* declared: place in the row order, which is JSON's */
-    int type_at;                        /* index in types, or -1 - index of a scalar */
-};
-
-struct type {
-    char *package, *key, *name, *doc;
-    bool typemeta, atomic;
-    struct field f[MOST_FIELDS];
-    unsigned n;
-};
-
-struct kind {
-    char *group, *version, *line;
-};
-
-struct package {
-    char *key, *name, *group, *version;
-};
+#define MOST_TYPES 1200
+#define MOST_KINDS 128
 
 static struct type types[MOST_TYPES];
 static unsigned n_types;
@@ -88,21 +64,15 @@ static struct type *type_find(const char *key, const char *name)
 
 static bool set_flag(struct field *f, char *w)
 {
-    static const struct {
-        const char *word;
-        unsigned bit;
-    } rows[] = { { "omitempty", 1 }, { "required", 4 }, { "set", 0x10 }, { "atomic", 0x40 }, { "merge", 0x80 },
-                 { "retainkeys", 0x100 }, { "replace", 0x200 }, { "structatomic", 0x400 }, { "omitzero", 0x800 },
-                 { "inline", 0x1000 }, { "optional", 0x2000 }, { "granular", 0 } };
     char *eq = strchr(w, '=');
     if (!eq || strncmp(w, "default=", 8) == 0) {
         if (eq) {
             f->fallback = eq + 1;
             return true;
         }
-        for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
-            if (strcmp(w, rows[i].word) == 0) {
-                f->flags |= rows[i].bit;
+        for (unsigned i = 0; i < sizeof field_flags / sizeof *field_flags; i++)
+            if (strcmp(w, field_flags[i].word) == 0) {
+                f->flags |= field_flags[i].bit;
                 return true;
             }
         return false;
@@ -149,6 +119,14 @@ static void read_field(struct type *t, char *at)
             die("unknown flag '%s'", w);
 }
 
+static struct field *field_of(struct type *t, const char *json)
+{
+    for (unsigned i = 0; i < t->n; i++)
+        if (strcmp(t->f[i].json, json) == 0)
+            return &t->f[i];
+    die("no field '%s' in '%s'", json, t->name);
+}
+
 /* "core.v1/Pod.spec" -> type and field. */
 static struct field *target(char *name, struct type **ret_type)
 {
@@ -161,12 +139,26 @@ static struct field *target(char *name, struct type **ret_type)
     *ret_type = type_find(name, slash + 1);
     if (!*ret_type)
         die("no type '%s' in '%s'", slash + 1, name);
-    for (unsigned i = 0; dot && i < (*ret_type)->n; i++)
-        if (strcmp((*ret_type)->f[i].json, dot + 1) == 0)
-            return &(*ret_type)->f[i];
-    if (dot)
-        die("no field '%s' in '%s'", dot + 1, slash + 1);
-    return NULL;
+    return dot ? field_of(*ret_type, dot + 1) : NULL;
+}
+
+static bool is_docs(const char *key)
+{
+    return strncmp(key, "docs.", 5) == 0;
+}
+
+/* A type and its text, then its fields and theirs, indented. */
+static void read_doc(char *line)
+{
+    static struct type *t;
+    char *at = line, *name = need(&at, "name");
+    if (*line == ' ' && !t)
+        die("a field before any type");
+    struct field *f = *line == ' ' ? field_of(t, name) : target(name, &t);
+    char **text = f ? &f->doc : &t->doc;
+    if (*text || !*at)
+        die("'%s' is described %s", name, *text ? "twice" : "by nothing");
+    *text = at;
 }
 
 static char *base_name(const char *path)
@@ -184,12 +176,14 @@ static void read_line(char *key, char *line)
     struct type *t;
     if (!line[0] || line[0] == '#')
         return;
-    if (strcmp(key, "defaults") == 0 || strcmp(key, "docs") == 0) {
+    if (is_docs(key)) {
+        read_doc(line);
+        return;
+    }
+    if (strcmp(key, "defaults") == 0) {
         char *at = line, *name = word(&at);
         struct field *f = target(name, &t);
-        if (strcmp(key, "docs") == 0)
-            *(f ? &f->doc : &t->doc) = at;
-        else if (f)
+        if (f)
             f->fallback = at;
         return;
     }
@@ -580,7 +574,7 @@ int main(int argc, char **argv)
     for (int pass = 0; pass < 2; pass++)        /* first the types, then what speaks of them */
         for (int i = 2; i < argc; i++) {
             char *key = base_name(argv[i]);
-            if ((strcmp(key, "defaults") == 0 || strcmp(key, "docs") == 0) == pass)
+            if ((strcmp(key, "defaults") == 0 || is_docs(key)) == pass)
                 read_file(argv[i]);
             free(key);
         }
