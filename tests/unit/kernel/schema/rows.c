@@ -43,6 +43,32 @@ Test(schema, every_kind_is_found_in_every_way)
     cr_expect_null(schema_type_by_name(STR("")));
 }
 
+/* kubectl explain says something on every kind, in one line. */
+Test(schema, every_kind_is_described)
+{
+    for (size_t i = 0; i < schema_n_kinds(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        cr_expect(k->type->doc && *k->type->doc, "%s/%s %s has no text", k->group, k->version, k->kind);
+    }
+}
+
+/* A text begins with no space and ends with a full stop: so none is cut short or run together with the next. */
+Test(schema, texts_are_sentences)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < schema_n_types(); i++) {
+        const struct schema_type *t = schema_type_at(i);
+        for (int k = -1; k < t->n_fields; k++) {
+            const char *doc = k < 0 ? t->doc : t->fields[k].doc;
+            if (!doc)
+                continue;
+            cr_expect(*doc != ' ' && doc[strlen(doc) - 1] == '.', "%s %s: %s", t->name, k < 0 ? "" : t->fields[k].json, doc);
+            n++;
+        }
+    }
+    cr_expect_gt(n, 1000);
+}
+
 /* Kinds of one group and version stand together: discovery and paths are made from runs of them. */
 Test(schema, groups_are_runs)
 {
