@@ -229,6 +229,7 @@ bool api_issuer_documents(struct api_rq *rq);                                   
 /* --- crd.c: custom resources. Serves what is defined, from now on. --- */
 struct crds;
 int api_crds_new(struct api *api, struct crds **ret, struct kl_err *err);
+void api_crds_stop(struct crds *x);                     /* no more changes are seen; while the store is there */
 void api_crds_free(struct crds *x);
 #define CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 

@@ -249,13 +249,21 @@ static void free_list(struct crd_kinds *d, bool listed)
     }
 }
 
-void api_crds_free(struct crds *x)
+void api_crds_stop(struct crds *x)
 {
     if (!x)
         return;
     loop_timer_stop(&x->timer);
     if (x->watch)
         store_watch_free(x->watch);
+    x->watch = NULL;
+}
+
+void api_crds_free(struct crds *x)
+{
+    if (!x)
+        return;
+    api_crds_stop(x);
     free_list(x->live, true);
     free_list(x->retired, false);
     mem_free(x);

@@ -84,7 +84,8 @@ static int exec(void *self, struct kl_call *c, const char *ns, const char *pod, 
     node_calls++;
     *code = 0;
     if (strcmp(argv[0], "where") == 0) {
-        say(io->out, ns), say(io->out, " "), say(io->out, pod), say(io->out, " "), say(io->out, container);
+        snprintf(line, sizeof line, "%s %s %s", ns, pod, container);
+        say(io->out, line);
     } else if (strcmp(argv[0], "both") == 0) {
         say(io->out, "out"), say(io->err, "err");
         *code = 3;
