@@ -126,6 +126,8 @@ void store_close(struct store *s)
     void *v;
     while (map_next(&s->resources, &at, NULL, &v)) {
         struct resource *r = v;
+        while (list_pop(&r->watches))
+            ;                           /* who owns one still frees it */
         index_free(&r->index);
         mem_free(r->ring);
         mem_free(r->name);

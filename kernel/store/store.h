@@ -39,7 +39,7 @@ struct store_conf {
     size_t history_bytes;               /* 0: 64 MiB */
 };
 int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err);
-/* Waits for what was committed, then frees. */
+/* Waits for what was committed, then frees. Of watches only store_watch_free may be called after it. */
 void store_close(struct store *s);
 uint64_t store_revision(const struct store *s);                         /* newest durable */
 uint64_t store_oldest(const struct store *s);                           /* watches may start at this revision or later */

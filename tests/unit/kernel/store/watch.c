@@ -169,6 +169,16 @@ Test(watch, what_was_rolled_back_is_never_seen)
     rig_close(&r);
 }
 
+Test(watch, may_be_freed_after_the_store)
+{
+    struct rig r = { 0 };
+    static struct seen s;
+    rig_open(&r, (struct store_conf){ 0 });
+    cr_assert_eq(watch(&r, &s, "ns", 0), 0);
+    rig_close(&r);
+    store_watch_free(s.w);
+}
+
 Test(watch, frames_are_made_once)
 {
     struct rig r = { 0 };
