@@ -66,6 +66,12 @@ struct kind {
     char *group, *version, *line;
 };
 
+struct kind_row {
+    char *kind, *plural, *short_names, *categories, *fields, *sub, *as;
+    char flags[512];
+    bool review, status, scale;
+};
+
 struct package {
     char *key, *name, *group, *version;
 };

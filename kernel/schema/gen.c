@@ -142,12 +142,13 @@ static struct field *target(char *name, struct type **ret_type)
     return dot ? field_of(*ret_type, dot + 1) : NULL;
 }
 
-static bool is_docs(const char *key)
+/* First the types, then what speaks of them, then what speaks for those that nothing was said of. */
+static int pass_of(const char *key)
 {
-    return strncmp(key, "docs.", 5) == 0;
+    return strcmp(key, "docs") == 0 ? 2 : strncmp(key, "docs.", 5) == 0 || strcmp(key, "defaults") == 0;
 }
 
-/* A type and its text, then its fields and theirs, indented. */
+/* A type and its text (none: its field's says it all), then its fields and theirs, indented. */
 static void read_doc(char *line)
 {
     static struct type *t;
@@ -156,9 +157,18 @@ static void read_doc(char *line)
         die("a field before any type");
     struct field *f = *line == ' ' ? field_of(t, name) : target(name, &t);
     char **text = f ? &f->doc : &t->doc;
-    if (*text || !*at)
+    if (*text || (f && !*at))
         die("'%s' is described %s", name, *text ? "twice" : "by nothing");
-    *text = at;
+    *text = *at ? at : NULL;
+}
+
+static void read_common_doc(char *line)
+{
+    char *at = line, *name = need(&at, "name");
+    for (unsigned i = 0; i < n_types; i++)
+        for (unsigned k = 0; k < types[i].n; k++)
+            if (!types[i].f[k].doc && strcmp(types[i].f[k].json, name) == 0)
+                types[i].f[k].doc = at;
 }
 
 static char *base_name(const char *path)
@@ -176,8 +186,8 @@ static void read_line(char *key, char *line)
     struct type *t;
     if (!line[0] || line[0] == '#')
         return;
-    if (is_docs(key)) {
-        read_doc(line);
+    if (strncmp(key, "docs", 4) == 0) {
+        (key[4] ? read_doc : read_common_doc)(line);
         return;
     }
     if (strcmp(key, "defaults") == 0) {
@@ -425,12 +435,6 @@ static const char *package_of(const char *group, const char *version)
     die("no package for group '%s' version '%s'", group, version);
 }
 
-struct kind_row {
-    char *kind, *plural, *short_names, *categories, *fields, *sub, *as;
-    char flags[512];
-    bool review, status, scale;
-};
-
 static void parse_kind(char *line, struct kind_row *r)
 {
     char *at = line;
@@ -571,10 +575,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: gen OUTPUT FILE.rows...\n");
         return 2;
     }
-    for (int pass = 0; pass < 2; pass++)        /* first the types, then what speaks of them */
+    for (int pass = 0; pass < 3; pass++)
         for (int i = 2; i < argc; i++) {
             char *key = base_name(argv[i]);
-            if ((strcmp(key, "defaults") == 0 || is_docs(key)) == pass)
+            if (pass_of(key) == pass)
                 read_file(argv[i]);
             free(key);
         }
