@@ -46,7 +46,9 @@ static const struct {
     { "nodc", "K_NO_DELETECOLLECTION" }, { "ret", "K_RETURNS_OBJECT_ON_DELETE" },
 };
 
+#define MOST_TYPES  1200
 #define MOST_FIELDS 64
+#define MOST_KINDS  128
 
 struct field {
     char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices;

@@ -9,9 +9,6 @@
 
 #include "schema/gen-tables.h"
 
-#define MOST_TYPES 1200
-#define MOST_KINDS 128
-
 static struct type types[MOST_TYPES];
 static unsigned n_types;
 static struct kind kinds[MOST_KINDS];
@@ -158,17 +155,22 @@ static void read_doc(char *line)
     struct field *f = *line == ' ' ? field_of(t, name) : target(name, &t);
     char **text = f ? &f->doc : &t->doc;
     if (*text || (f && !*at))
-        die("'%s' is described %s", name, *text ? "twice" : "by nothing");
+        die("'%s' is described %s", f ? f->json : t->name, *text ? "twice" : "by nothing");
     *text = *at ? at : NULL;
 }
 
 static void read_common_doc(char *line)
 {
     char *at = line, *name = need(&at, "name");
+    bool known = false;
     for (unsigned i = 0; i < n_types; i++)
-        for (unsigned k = 0; k < types[i].n; k++)
-            if (!types[i].f[k].doc && strcmp(types[i].f[k].json, name) == 0)
-                types[i].f[k].doc = at;
+        for (struct field *f = types[i].f; f < types[i].f + types[i].n; f++)
+            if (strcmp(f->json, name) == 0) {
+                f->doc = f->doc ? f->doc : at;
+                known = true;
+            }
+    if (!known || !*at)
+        die("'%s' is %s", name, known ? "described by nothing" : "no field of any type");
 }
 
 static char *base_name(const char *path)
