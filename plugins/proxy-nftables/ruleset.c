@@ -4,7 +4,7 @@
  *   chain output      { type nat hook output priority -100; jump inside; jump services }
  *   chain services    { ip daddr . meta l4proto . th dport map @services != 0 goto dispatch
  *                       ip daddr @cluster-ips goto refuse }
- *   chain dispatch    { ip daddr . meta l4proto . th dport map @services == 1 goto refuse; == 2 drop; == 3 goto pick-1; ... }
+ *   chain dispatch    { ip daddr . meta l4proto . th dport map @services == 1 goto refuse; == 2 drop; == 3 goto pick-1; ...; drop }
  *   chain pick-3      { dnat to ip daddr . meta l4proto . th dport . numgen random mod 3 map @endpoints }
  *   chain postrouting { type nat hook postrouting priority 100; ct status & dnat == 0 return; ... masquerade }
  *
@@ -233,6 +233,13 @@ static struct pick_name pick_name(const struct pick *p, const struct side *s)
     return n;
 }
 
+static void write_drop(struct batch *b, const char *chain)
+{
+    rule_begin(b, chain, "a rule that drops");
+    x_verdict(b, NF_DROP, NULL);
+    rule_end(b);
+}
+
 static void write_class(struct batch *b, const struct side *s, uint32_t class, int32_t code, const char *chain)
 {
     rule_begin(b, s->dispatch, "a rule with a map look-up");
@@ -252,6 +259,7 @@ void ruleset_write_dispatch(struct batch *b, const struct pick *picks, uint32_t 
                 write_class(b, s, CLASS_FIRST + i, NFT_GOTO, pick_name(&picks[i], s).at);
         write_class(b, s, CLASS_REFUSE, NFT_GOTO, "refuse");
         write_class(b, s, CLASS_DROP, NF_DROP, NULL);
+        write_drop(b, s->dispatch);     /* the map is of the next transaction, these rules are of the last: the client asks again */
     }
 }
 
@@ -276,9 +284,7 @@ static void write_any(struct batch *b, const struct pick *p, const struct side *
     front(b, 1);
     x_value(b, 4, 0);
     go(b, s);
-    rule_begin(b, chain, "a rule that drops");
-    x_verdict(b, NF_DROP, NULL);
-    rule_end(b);
+    write_drop(b, chain);
 }
 
 enum how { AS_BEFORE, DRAW, TAKE };
