@@ -74,19 +74,24 @@ EOF
 }
 "$build/keelson" image --dir "$dir/state/images" build --busybox localhost/busybox:crash >/dev/null || exit 1
 start
-n=0
+n=0 clients=
 for round in $(seq "$rounds"); do
     for _ in 1 2 3 4; do
         n=$((n + 1))
         pod p$n
     done >"$dir/pods.yaml"
     k apply -f "$dir/pods.yaml" >/dev/null &
+    clients="$clients $!"
     [ "$round" -gt 1 ] && k delete pod p$((n - 5)) p$((n - 4)) --wait=false >/dev/null &
+    clients="$clients $!"
     sleep "0.$(tr -dc 0-9 </dev/urandom | head -c 2)"
     kill -9 "$pid"
     wait "$pid" 2>/dev/null
     start
 done
+# Nobody may make a pod anew behind the last deletions: kubectl would wait for it to go.
+# shellcheck disable=SC2086
+wait $clients 2>/dev/null
 # Deletions that the server never heard of are said again.
 for i in $(seq "$rounds"); do [ "$i" -gt 1 ] && echo "p$((i * 4 - 5)) p$((i * 4 - 4))"; done | xargs kubectl --kubeconfig "$dir/kc" delete pod --ignore-not-found >/dev/null 2>&1
 pods() { k get pods --no-headers; }
