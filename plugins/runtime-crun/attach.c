@@ -13,7 +13,7 @@
 
 #define MSG_RESIZE 1
 #define MSG_REOPEN 2
-#define TELL_NS (500 * NS_PER_MS)
+#define TELL_NS (5 * NS_PER_S)          /* a monitor on a busy machine; past it a size may be lost */
 
 /* conmon 2.1 takes the first of two lines that it reads at once twice: the one before must have been read. */
 static void await_read(int fd)
