@@ -43,7 +43,8 @@ instances = (
 EOF
 keelson() { "$dir/usr/bin/keelson" "$@"; }
 keelson check-config --config "$conf/keelson.cfg" >"$dir/check.log" 2>&1 || die "check-config" "$dir/check.log"
-keelson server --config "$conf/keelson.cfg" --state-dir "$dir/state" --port 0 --store memory >"$dir/log" 2>&1 &
+# Not by the function: its process would be a shell, and ours would outlive the kill.
+"$dir/usr/bin/keelson" server --config "$conf/keelson.cfg" --state-dir "$dir/state" --port 0 --store memory >"$dir/log" 2>&1 &
 pid=$!
 for _ in $(seq 100); do
     grep -q 'ready on' "$dir/log" && break
