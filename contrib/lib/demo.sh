@@ -51,7 +51,8 @@ ask "$ip:80"
 
 echo
 echo "--- look inside"
-pod=$(k -n demo get pods -l app=web --field-selector status.phase=Running -o jsonpath='{.items[0].metadata.name}')
+# The newest: an older one may be ending still.
+pod=$(k -n demo get pods -l app=web --sort-by=.metadata.creationTimestamp -o jsonpath='{.items[-1:].metadata.name}')
 show -n demo logs "$pod" --tail=3
 show -n demo exec "$pod" -- cat /etc/greeting/line
 show -n demo exec "$pod" -- wget -qO- http://web/
