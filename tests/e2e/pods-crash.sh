@@ -93,7 +93,7 @@ done
 # shellcheck disable=SC2086
 wait $clients 2>/dev/null
 # Deletions that the server never heard of are said again.
-for i in $(seq "$rounds"); do [ "$i" -gt 1 ] && echo "p$((i * 4 - 5)) p$((i * 4 - 4))"; done | xargs kubectl --kubeconfig "$dir/kc" delete pod --ignore-not-found >/dev/null 2>&1
+for i in $(seq "$rounds"); do [ "$i" -gt 1 ] && echo "p$((i * 4 - 5)) p$((i * 4 - 4))"; done | xargs timeout 120 kubectl --kubeconfig "$dir/kc" delete pod --ignore-not-found >/dev/null 2>&1
 pods() { k get pods --no-headers; }
 unready() { pods | grep -cv "2/2 *Running *0 "; }
 settles "all pods run, none of them restarted" 0 unready
