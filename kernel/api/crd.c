@@ -17,6 +17,10 @@ struct crds {
     bool ending;                        /* some definition waits for its objects to go */
 };
 
+/* Who writes definitions' status and deletes their objects: the server itself. */
+static const char *const groups[] = { "system:masters", NULL };
+static const struct kl_user user = { .size = sizeof user, .name = "system:apiserver", .uid = "", .groups = groups };
+
 static bool wake_up(struct crds *x);
 
 /* --- look-ups --- */
@@ -91,8 +95,6 @@ struct sweep {
 static bool delete_one(void *ctx, struct store_object *o)
 {
     struct sweep *s = ctx;
-    static const char *const groups[] = { "system:masters", NULL };
-    static const struct kl_user user = { .size = sizeof user, .name = "system:apiserver", .uid = "", .groups = groups };
     _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
     struct api_op op = { .api = s->x->api, .arena = a, .user = &user, .kind = s->kind, .ns = store_object_ns(o), .name = store_object_name(o),
                          .grace_s = -1 };
@@ -103,8 +105,6 @@ static bool delete_one(void *ctx, struct store_object *o)
 
 static int update(struct crds *x, struct arena *a, struct val *crd, const char *subresource)
 {
-    static const char *const groups[] = { "system:masters", NULL };
-    static const struct kl_user user = { .size = sizeof user, .name = "system:apiserver", .uid = "", .groups = groups };
     struct api_op op = { .api = x->api, .arena = a, .user = &user, .kind = schema_resource_by_name(STR(CRD_RESOURCE)), .subresource = subresource,
                          .name = json_str(crd, "metadata.name") };
     int rc = api_op_update(&op, crd);

@@ -3,7 +3,15 @@
 
 struct authz {
     const struct kl_host *host;
+    const struct index *index;          /* found at the first request; the controller lives as long as we do */
 };
+
+static const struct index *index_of(struct authz *x, struct kl_call *c)
+{
+    if (!x->index)
+        x->index = rbac_index(x->host, c);
+    return x->index;
+}
 
 static int authz_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
 {
@@ -38,7 +46,7 @@ static bool allows(void *ctx, const struct rule *r, const struct binding *b)
 static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
     struct question q = { r, NULL };
-    const struct index *x = rbac_index(((struct authz *)self)->host, c);
+    const struct index *x = index_of(self, c);
     if (!x || !index_each(x, user, str_of(r->is_resource ? r->ns : ""), allows, &q))
         return 0;
     const char *role = strrchr(q.by->role, '/') + 1, *name = strrchr(q.by->key, '/') + 1;
@@ -79,7 +87,7 @@ static bool list_rule(void *ctx, const struct rule *r, const struct binding *b)
 
 static int rules(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret)
 {
-    const struct index *x = rbac_index(((struct authz *)self)->host, c);
+    const struct index *x = index_of(self, c);
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     _cleanup_buf_ struct buf b = BUF_INIT(16 << 20);
     struct val *v = a ? val_new(a, VAL_OBJ) : NULL;

@@ -7,39 +7,8 @@ command -v kubectl >/dev/null || {
     echo "skipped: no kubectl"
     exit 0
 }
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid=
-trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-start() {
-    "$build/keelson" server --state-dir "$dir/state" --port "$1" >"$dir/log" 2>&1 &
-    pid=$!
-    for _ in $(seq 100); do
-        grep -q 'ready on https' "$dir/log" && return
-        sleep 0.1
-    done
-    echo "the server did not start:"
-    cat "$dir/log"
-    exit 1
-}
-k() { timeout 30 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1; }
-# want TEXT COMMAND...: the output holds the text.
-want() {
-    text=$1
-    shift
-    out=$(k "$@")
-    case "$out" in
-    *"$text"*) echo "ok: kubectl $*" ;;
-    *)
-        echo "FAILED: kubectl $*"
-        echo "  wanted: $text"
-        echo "  got:    $out"
-        bad=1
-        ;;
-    esac
-}
-start 0
+. "$(dirname "$0")/lib/server.sh"
+start_server
 cat >"$dir/crd.yaml" <<'YAML'
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -196,7 +165,7 @@ want "created" apply -f "$dir/one.yaml"
 port=$(sed -n 's|.*server: https://127.0.0.1:||p' "$dir/state/admin.kubeconfig")
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
-start "$port"
+start_server "$port"
 want "one" get ct
 
 # a changed schema counts at once

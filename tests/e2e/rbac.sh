@@ -9,17 +9,8 @@ for tool in kubectl openssl; do
         exit 0
     }
 done
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid=
-trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-"$build/keelson" server --state-dir "$dir/state" --port 0 --store memory >"$dir/log" 2>&1 &
-pid=$!
-for _ in $(seq 100); do
-    grep -q 'ready on https' "$dir/log" && break
-    sleep 0.1
-done
+. "$(dirname "$0")/lib/server.sh"
+start_server
 server=$(sed -n 's|.*server: ||p' "$dir/state/admin.kubeconfig")
 # user NAME [GROUP]: a kubeconfig for somebody
 user() {
