@@ -21,7 +21,13 @@ static bool at_proxy(const char **seg, unsigned n)
     return false;
 }
 
-/* Decoded segments of the path. A segment never holds '/', NUL, '.' or '..': no key can be made to mean another. */
+/* A segment never holds '/', '%' or NUL and is neither '.' nor '..': no key can be made to mean another. */
+static bool is_segment(struct str s)
+{
+    return s.at && !memchr(s.at, '\0', s.len) && !str_is(s, ".") && !str_is(s, "..") && !memchr(s.at, '/', s.len) && !memchr(s.at, '%', s.len);
+}
+
+/* Decoded segments of the path. */
 static int split(struct arena *a, struct str path, const char **seg, unsigned *n, struct str *rest_at, struct api_error *e)
 {
     *n = 0;
@@ -32,9 +38,7 @@ static int split(struct arena *a, struct str path, const char **seg, unsigned *n
         if (part.len == 0)
             continue;
         struct str s = http_decode(a, part, false);
-        if (!s.at || memchr(s.at, '\0', s.len) || str_is(s, ".") || str_is(s, ".."))
-            return bad_path(e, a);
-        if (memchr(s.at, '/', s.len) || memchr(s.at, '%', s.len))
+        if (!is_segment(s))
             return bad_path(e, a);
         seg[*n] = arena_dup(a, s);
         if (!seg[*n])
@@ -137,7 +141,7 @@ int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct
     return 0;
 }
 
-/* A "metadata.name=x" field selector of a collection request names the object, for authorization. */
+/* A "metadata.name=x" field selector of a collection request names the object, for authorization, when x can be a name at all. */
 static const char *name_from_selector(struct arena *a, struct str selector)
 {
     while (selector.at) {
@@ -147,7 +151,7 @@ static const char *name_from_selector(struct arena *a, struct str selector)
             continue;
         if (term.len && term.at[0] == '=')
             term = str_skip(term, 1);
-        return arena_dup(a, term);
+        return is_segment(term) ? arena_dup(a, term) : "";
     }
     return "";
 }

@@ -1,0 +1,60 @@
+/* Method, path and query of a request as the one tuple that authorization, storage and audit share. */
+#include <criterion/criterion.h>
+
+#include "api/api-internal.h"
+
+struct row {
+    const char *method, *path, *query;
+    const char *verb, *group, *resource, *sub, *ns, *name;
+};
+
+#define POD "", "pods", ""
+static const struct row rows[] = {
+    { "GET", "/api/v1/namespaces/a/pods/b", "", "get", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces/a/pods", "", "list", POD, "a", "" },
+    { "GET", "/api/v1/pods", "watch=1", "watch", POD, "", "" },
+    { "GET", "/api/v1/watch/pods", "", "watch", POD, "", "" },
+    { "DELETE", "/api/v1/namespaces/a/pods", "", "deletecollection", POD, "a", "" },
+    { "PUT", "/api/v1/namespaces/a/pods/b/status", "", "update", "", "pods", "status", "a", "b" },
+    { "GET", "/api/v1/namespaces/a", "", "get", "", "namespaces", "", "a", "a" },
+    { "PUT", "/api/v1/namespaces/a/finalize", "", "update", "", "namespaces", "finalize", "a", "a" },
+    { "GET", "/apis/apps/v1/deployments", "", "list", "apps", "deployments", "", "", "" },
+    /* A selector for one name asks for that object, for whatever could be a name at all. */
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3Db", "list", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3D%3Db", "list", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=spec.nodeName%3Dn,metadata.name%3Db", "list", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name!%3Db", "list", POD, "a", "" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3D.", "list", POD, "a", "" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3D..", "list", POD, "a", "" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3D.%00b", "list", POD, "a", "" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3Db%00c", "list", POD, "a", "" },
+    { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3Db/c", "list", POD, "a", "" },
+};
+
+Test(request, tuples)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *r = &rows[i];
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        struct api_error e = { 0 };
+        struct api_info info;
+        cr_assert(api_parse_request(a, str_of(r->method), str_of(r->path), str_of(r->query), &info, &e) == 0, "row %zu", i);
+        const struct kl_request *t = &info.tuple;
+        const char *const want[] = { r->verb, r->group, r->resource, r->sub, r->ns, r->name };
+        const char *const got[] = { t->verb, t->group, t->resource, t->subresource, t->ns, t->name };
+        for (size_t m = 0; m < sizeof want / sizeof *want; m++)
+            cr_expect_str_eq(got[m], want[m], "row %zu, member %zu: '%s' where '%s' was due", i, m, got[m], want[m]);
+    }
+}
+
+Test(request, no_path_makes_a_key_mean_another)
+{
+    static const char *const bad[] = { "/api/v1/namespaces/a/pods/..", "/api/v1/namespaces/%2e%2e/pods", "/api/v1/namespaces/a%2fb/pods",
+                                       "/api/v1/pods/a%00b", "/api/v1/pods/a%2500b", "/api/v1/namespaces/a/nodes" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        struct api_error e = { 0 };
+        struct api_info info;
+        cr_expect(api_parse_request(a, STR("GET"), str_of(bad[i]), STR(""), &info, &e) < 0, "%s was taken", bad[i]);
+    }
+}
