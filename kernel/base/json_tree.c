@@ -6,8 +6,8 @@ struct val *json_get(const struct val *obj, struct str key)
     struct val *found = NULL;
     if (!val_is(obj, VAL_OBJ))
         return NULL;
-    val_each(v, obj)
-        if (str_eq(val_key(v), key))
+    val_each(v, obj)                    /* most names differ in length or at the first byte */
+        if (v->key_len == key.len && (v->key == key.at || !key.len || (v->key[0] == key.at[0] && memcmp(v->key, key.at, key.len) == 0)))
             found = v;
     return found;
 }

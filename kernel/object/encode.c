@@ -108,18 +108,13 @@ static void put_type_meta(struct buf *b, bool *first, const struct val *v)
     }
 }
 
-static bool is_named(const struct schema_field *f, const struct val *m)
-{
-    return f->json_len == m->key_len && f->json[0] == m->key[0] && memcmp(f->json, m->key, m->key_len) == 0;
-}
-
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret)
 {
     unsigned guess = 0;
     memset(ret, 0, t->n_flat * sizeof *ret);
     for (struct val *m = v ? v->first : NULL; m; m = m->next) {
         unsigned at = guess;
-        while (at < t->n_flat && !is_named(t->flat[at], m))
+        while (at < t->n_flat && t->flat[at]->json != m->key)
             at++;
         int found = at < t->n_flat ? (int)at : schema_flat_find(t, val_key(m), 0);
         if (found < 0)

@@ -20,7 +20,7 @@ const char *path_text(struct arena *a, const struct path *p);
 void strict_add(struct object_strict *s, const char *what, const struct path *p);
 
 /* The members of v (NULL: none) by field, ret[i] for t->flat[i]; of several with one name the last. Trees that conform have them in the order
- * of the rows, so one pass over both finds them. */
+ * of the rows and under the rows' own names, so one pass that compares pointers finds them. */
 #define OBJECT_FIELDS 256               /* no type has more */
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret);
 

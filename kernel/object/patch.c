@@ -235,7 +235,11 @@ static bool too_deep(const struct val *v, int left)
 
 struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
 {
-    struct val *root = val_copy(a, old);
+    return object_patch_json_here(a, val_copy(a, old), ops, err);
+}
+
+struct val *object_patch_json_here(struct arena *a, struct val *root, const struct val *ops, struct kl_err *err)
+{
     size_t before = arena_used(a);
     if (!val_is(ops, VAL_ARR)) {
         kl_err_set(err, KL_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",

@@ -137,25 +137,69 @@ static bool concerns(const struct kl_admission *t, const struct kl_request *r)
     return false;
 }
 
-/* The object as the next plugin sees it. */
-static int show(struct arena *a, const struct schema_kind *kind, const struct val *object, struct kl_admission_review *r)
+/* One half of the chain at work. */
+struct course {
+    struct arena *arena;
+    const struct schema_kind *kind;
+    struct val **object;                /* *object NULL: a deletion */
+    struct buf shown;                   /* what r->object points to */
+    const struct val *unseen[HOST_INSTANCES_MAX];       /* patches since it was shown */
+    unsigned n_unseen;
+    bool is_shown, changed;
+};
+
+/* Is one of the two places within the other? */
+static bool overlaps(struct str a, struct str b)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(64 << 20);
-    if (!object)
-        return 0;
-    object_encode_json(&b, kind->type, object);
-    struct str text = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
-    r->object = (struct kl_bytes){ text.at, text.len };
-    return text.at ? 0 : -KL_NO_MEMORY;
+    struct str s = a.len < b.len ? a : b, l = a.len < b.len ? b : a;
+    return str_starts(l, s) && (l.len == s.len || !s.len || l.at[s.len] == '/');
 }
 
-static int follow(struct arena *a, struct val **object, struct kl_bytes patch, struct kl_err *err)
+static bool touches(const struct val *patch, const char *const *reads)
 {
-    struct val *list = json_parse(a, str_n(patch.at, patch.len), err);
-    struct val *now = list && *object ? object_patch_json(a, *object, list, err) : NULL;
+    val_each(op, patch) {
+        struct str path = json_str(op, "path"), from = json_str(op, "from");
+        for (const char *const *p = reads; *p; p++)
+            if (overlaps(path, str_of(*p)) || (from.at && overlaps(from, str_of(*p))))
+                return true;
+    }
+    return false;
+}
+
+static bool is_current(const struct course *w, const struct kl_admission *t)
+{
+    const char *const *reads = KL_HAS(t, reads) ? t->reads : NULL;
+    if (!w->is_shown || (w->n_unseen && !reads))
+        return false;
+    for (unsigned i = 0; i < w->n_unseen; i++)
+        if (touches(w->unseen[i], reads))
+            return false;
+    return true;
+}
+
+/* The object as the next plugin sees it. */
+static int show(struct course *w, const struct kl_admission *t, struct kl_admission_review *r)
+{
+    if (!*w->object || is_current(w, t))
+        return 0;
+    buf_clear(&w->shown);
+    buf_room(&w->shown, 4096);
+    object_encode_json(&w->shown, w->kind->type, *w->object);
+    r->object = (struct kl_bytes){ w->shown.at, w->shown.len };
+    w->is_shown = true;
+    w->n_unseen = 0;
+    return w->shown.failed ? -KL_NO_MEMORY : 0;
+}
+
+static int follow(struct course *w, struct kl_bytes patch, struct kl_err *err)
+{
+    struct val *list = json_parse(w->arena, str_n(patch.at, patch.len), err);
+    struct val *now = list && *w->object ? object_patch_json_here(w->arena, *w->object, list, err) : NULL;
     if (!now)
         return kl_err_wrap(err, "the patch does not apply");
-    *object = now;
+    *w->object = now;
+    w->unseen[w->n_unseen++] = list;
+    w->changed = true;
     return 0;
 }
 
@@ -183,33 +227,36 @@ static const char *const *both(struct kl_call *c, const char *const *first, cons
     return all;
 }
 
+static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, struct kl_admission_review *r, struct kl_admission_verdict *ret)
+{
+    const struct kl_admission *t = p->provider->table;
+    struct kl_admission_verdict one = { .size = sizeof one };
+    if (show(w, t, r) < 0)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    int rc = t->review(p->self, c, r, &one);
+    if (rc < 0)
+        return rc;
+    if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (t->mutates && one.patch.len && follow(w, one.patch, &c->err) < 0)
+        return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
+    return 0;
+}
+
 static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
                  struct val **object, struct kl_admission_verdict *ret)
 {
     struct plugin_host *h = loop_only(ctx);
-    bool shown = false, changed = false;
-    for (unsigned i = 0; i < h->admission.n; i++) {
+    struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20) };
+    int rc = 0;
+    for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
-        if (p->state != PLUGIN_READY || (t->mutates != 0) != mutating || !concerns(t, r->request))
-            continue;
-        if (!shown && show(a, kind, *object, r) < 0)
-            return kl_fail(c, KL_NO_MEMORY, "out of memory");
-        shown = true;
-        struct kl_admission_verdict one = { .size = sizeof one };
-        int rc = t->review(p->self, c, r, &one);
-        if (rc < 0)
-            return rc;
-        if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))
-            return kl_fail(c, KL_NO_MEMORY, "out of memory");
-        if (!mutating || !one.patch.len)
-            continue;
-        if (follow(a, object, one.patch, &c->err) < 0)
-            return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
-        changed = true;
-        shown = false;
+        if (p->state == PLUGIN_READY && (t->mutates != 0) == mutating && concerns(t, r->request))
+            rc = ask(&w, p, c, r, ret);
     }
-    return changed ? settle(a, kind, *object, &c->err) : 0;
+    buf_free(&w.shown);
+    return rc == 0 && w.changed ? settle(a, kind, *object, &c->err) : rc;
 }
 
 /* --- the other hooks --- */

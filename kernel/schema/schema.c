@@ -128,10 +128,16 @@ const struct schema_type *schema_type_at(size_t i)
     return &schema_types[i];
 }
 
+#define NEAR 8                          /* how far members that are absent put the next one */
+
 int schema_flat_find(const struct schema_type *t, struct str json, unsigned guess)
 {
-    if (guess < t->n_flat && t->flat[guess]->json_len == json.len && memcmp(t->flat[guess]->json, json.at, json.len) == 0)
-        return (int)guess;
+    unsigned near = guess + NEAR < t->n_flat ? guess + NEAR : t->n_flat;
+    for (unsigned i = guess; i < near; i++) {
+        const struct schema_field *f = t->flat[i];
+        if (f->json == json.at || (f->json_len == json.len && json.len && f->json[0] == json.at[0] && memcmp(f->json, json.at, json.len) == 0))
+            return (int)i;
+    }
     unsigned low = 0, high = t->n_flat;
     while (low < high) {
         unsigned mid = (low + high) / 2;

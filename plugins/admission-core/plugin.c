@@ -69,18 +69,19 @@ static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verd
     return text ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
-/* Only what a rule looks at becomes a tree: most of a pod is its containers. wanted: members of metadata and spec, NULL-terminated. */
-static struct val *pick(struct arena *a, struct str object, const char *const *wanted, struct kl_err *err)
+/* Only what a rule reads becomes a tree: most of a pod is its containers. reads: members of metadata and spec, as in the tables below. */
+static struct val *pick(struct arena *a, struct str object, const char *const *reads, struct kl_err *err)
 {
     static const char *const groups[] = { "metadata", "spec" };
     struct val *pod = val_new(a, VAL_OBJ);
     struct str name, value;
     for (int i = 0; i < 2; i++) {
+        size_t skip = strlen(groups[i]) + 2;    /* "/spec/" */
         struct str part = json_scan_open(object, groups[i]);
         struct val *group = json_obj(a, pod, str_of(groups[i]));
         while (json_scan_next(&part, &name, &value))
-            for (const char *const *w = wanted; *w; w++)
-                if (str_is(name, *w) && !json_set(a, group, name, json_parse(a, value, err)))
+            for (const char *const *r = reads; *r; r++)
+                if (strncmp(*r + 1, groups[i], skip - 2) == 0 && str_is(name, *r + skip) && !json_set(a, group, name, json_parse(a, value, err)))
                     return NULL;
     }
     return pod;
@@ -89,10 +90,10 @@ static struct val *pick(struct arena *a, struct str object, const char *const *w
 typedef int (*pod_rule)(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p);
 
 static int review_pod(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret,
-                      const char *const *wanted, pod_rule rule)
+                      const char *const *reads, pod_rule rule)
 {
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), wanted, &c->err) : NULL;
+    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), reads, &c->err) : NULL;
     struct patch p = { a, pod ? val_new(a, VAL_ARR) : NULL };
     if (!p.ops)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
@@ -187,11 +188,13 @@ static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct k
     return json_bool(pod, "spec.automountServiceAccountToken", mount) ? add_token(x, c, pod, p) : 0;
 }
 
+static const char *const serviceaccount_reads[] = { "/metadata/annotations", "/spec/serviceAccountName", "/spec/imagePullSecrets",
+                                                    "/spec/automountServiceAccountToken", "/spec/containers", "/spec/initContainers",
+                                                    "/spec/volumes", NULL };
+
 static int serviceaccount_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    static const char *const wanted[] = { "annotations", "serviceAccountName", "imagePullSecrets", "automountServiceAccountToken",
-                                          "containers", "initContainers", "volumes", NULL };
-    return review_pod(self, c, r, ret, wanted, serviceaccount_rule);
+    return review_pod(self, c, r, ret, serviceaccount_reads, serviceaccount_rule);
 }
 
 /* --- default-toleration-seconds --- */
@@ -236,10 +239,11 @@ static int tolerations_rule(struct core *x, struct kl_call *c, const struct kl_a
     return 0;
 }
 
+static const char *const tolerations_reads[] = { "/spec/tolerations", NULL };
+
 static int tolerations_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    static const char *const wanted[] = { "tolerations", NULL };
-    return review_pod(self, c, r, ret, wanted, tolerations_rule);
+    return review_pod(self, c, r, ret, tolerations_reads, tolerations_rule);
 }
 
 /* --- priority --- */
@@ -296,22 +300,23 @@ static int priority_rule(struct core *x, struct kl_call *c, const struct kl_admi
     return 0;
 }
 
+static const char *const priority_reads[] = { "/spec/priorityClassName", "/spec/priority", "/spec/preemptionPolicy", NULL };
+
 static int priority_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    static const char *const wanted[] = { "priorityClassName", "priority", "preemptionPolicy", NULL };
-    return review_pod(self, c, r, ret, wanted, priority_rule);
+    return review_pod(self, c, r, ret, priority_reads, priority_rule);
 }
 
 /* --- descriptor --- */
 
 static const char *const pods[] = { "/pods", NULL };
 
-#define TABLE(NAME, REVIEW) \
+#define TABLE(NAME) \
     static const struct kl_admission NAME = { .size = sizeof NAME, .life = { .open = core_open, .close = core_close }, .resources = pods, \
-                                              .operations = "CREATE", .mutates = 1, .review = REVIEW }
-TABLE(serviceaccount, serviceaccount_review);
-TABLE(tolerations, tolerations_review);
-TABLE(priority, priority_review);
+                                              .operations = "CREATE", .mutates = 1, .review = NAME##_review, .reads = NAME##_reads }
+TABLE(serviceaccount);
+TABLE(tolerations);
+TABLE(priority);
 
 static const struct kl_provider provides[] = {
     { KL_ADMISSION_0, "priority", 0, &priority },

@@ -75,6 +75,9 @@ struct kl_admission {
     const char *const *resources;       /* "/pods", "*"; NULL-terminated */
     const char *operations;             /* "CREATE,UPDATE,DELETE,CONNECT" */
     uint32_t mutates;                   /* mutating ones run before validating ones */
+    /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the object may be
+     * shown as it was before earlier plugins changed something else: encoding it again for each plugin is what a create costs most. */
+    const char *const *reads;
     /* 0: allowed; < 0: refused (c->err). No side effects with KL_CALL_DRY_RUN. */
     int (*review)(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret);
 };
@@ -121,7 +124,8 @@ struct kl_admission {
 #define KL_ADMISSION_DATA(M, S) \
     M(S, STRS, resources, _) \
     M(S, STR, operations, _) \
-    M(S, U32, mutates, _)
+    M(S, U32, mutates, _) \
+    M(S, STRS, reads, _)
 #define KL_ADMISSION_CALLS(F, S) \
     F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict))
 

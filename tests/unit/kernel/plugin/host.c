@@ -288,3 +288,49 @@ Test(chain, admission)
     cr_expect_null(none.warnings, "no plugin is concerned");
     plugin_host_free(h);
 }
+
+/* What a plugin was shown: is the label there that the plugin before it put in? */
+static unsigned saw;
+
+static int look(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
+{
+    (void)self;
+    (void)c;
+    (void)ret;
+    saw = memmem(r->object.at, r->object.len, "\"a\":\"1\"", 7) ? 1 : 2;
+    return 0;
+}
+
+Test(chain, a_plugin_sees_what_it_reads_as_it_is_now)
+{
+    static const struct {
+        const char *reads[3];
+        unsigned saw;                   /* 1: must see the change; 0: may see either */
+    } rows[] = { { { "/metadata/labels" }, 1 },      { { "/metadata/labels/a" }, 1 }, { { "/metadata" }, 1 },
+                 { { "" }, 1 },                      { { "/spec", "/metadata" }, 1 }, { { "/spec" }, 0 },
+                 { { "/metadata/labelsOfMine" }, 0 }, { { "/metadata/label" }, 0 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kl_admission reader = { .size = sizeof reader, .life = { .open = open_well }, .resources = pods, .operations = "CREATE", .mutates = 1,
+                                       .review = look, .reads = rows[i].reads };
+        struct plugin_host *h = host_new();
+        struct api_hooks hooks;
+        struct kl_err err;
+        struct kl_call c;
+        kl_err_init(&err);
+        h->admission.at[h->admission.n++] = &add(h, "one", KL_ADMISSION_0, &mutates, NULL, false)->i;
+        h->admission.at[h->admission.n++] = &add(h, "reader", KL_ADMISSION_0, &reader, NULL, false)->i;
+        cr_assert_eq(plugin_host_open(h, NULL, &err), 0);
+        plugin_host_hooks(h, &hooks);
+        host_call_init(&c, h->arena, "test");
+        const struct schema_kind *pod = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
+        struct val *object = object_decode_json(h->arena, pod->type, STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[]}}"), NULL, &err);
+        struct kl_request request = { .size = sizeof request, .verb = "create", .group = "", .version = "v1", .resource = "pods", .subresource = "", .ns = "n", .name = "p" };
+        struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
+        struct kl_admission_verdict v = { .size = sizeof v };
+        saw = 0;
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, &v), 0, "%s", c.err.msg);
+        cr_expect(saw && (!rows[i].saw || saw == rows[i].saw), "row %zu: %u", i, saw);
+        cr_expect(str_is(json_str(object, "metadata.labels.a"), "1"));
+        plugin_host_free(h);
+    }
+}
