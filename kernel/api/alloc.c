@@ -247,7 +247,5 @@ int api_service_allocate(struct api_op *op, struct val *v, const struct val *old
         mark(x, v, !op->dry_run);
     if (old && (rc < 0 || op->dry_run))
         mark(x, old, true);
-    if (rc == 0 && object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
-        rc = api_fail_err(&op->err, op->arena, &err);
     return rc;
 }

@@ -167,6 +167,8 @@ const char *api_strict_text(struct arena *a, const struct object_strict *s);    
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
+/* An update; one that changes nothing keeps the revision and makes no event. */
+int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old);
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
 int api_validate(struct api_op *op, struct val *v, const struct val *old);
 /* update.c: everything behind "the new tree is there". */

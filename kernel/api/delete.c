@@ -92,16 +92,6 @@ static bool finalizers_left(const struct api_op *op, const struct val *v)
     return strcmp(op->kind->kind, "Namespace") == 0 && val_is(spec, VAL_ARR) && spec->n;
 }
 
-/* Members were added at the end: put them where the rows have them. */
-static int reorder(struct api_op *op, struct val *v)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    if (object_conform(op->arena, op->kind->storage->type, v, NULL, &err) < 0)
-        return api_fail_err(&op->err, op->arena, &err);
-    return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
-}
-
 static int nothing_changed(struct api_op *op, struct store_object *o)
 {
     op->object = o;
@@ -128,18 +118,13 @@ int api_op_delete(struct api_op *op)
         set_finalizer(op->arena, v, CRD_FINALIZER, true);       /* crd.c takes it away when no object is left */
     if (strcmp(op->kind->kind, "Namespace") == 0 && !op->kind->group[0])
         json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Terminating"));
-    if (!finalizers_left(op, v) && grace == 0) {
-        if (reorder(op, v) < 0)
-            return -op->err.code;
+    if (!finalizers_left(op, v) && grace == 0)
         return api_commit_delete(op, v, o);
-    }
     if (deleting && grace >= old_grace) {
         if (!op->propagation.len)
             return nothing_changed(op, o);
     } else {
         mark_deleting(op, v, grace);
     }
-    if (reorder(op, v) < 0)
-        return -op->err.code;
     return api_commit_put(op, v, o);
 }

@@ -2,6 +2,7 @@
 #include "api-internal.h"
 
 #include "base/env.h"
+#include "base/json_scan.h"
 
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e)
 {
@@ -213,16 +214,15 @@ static void set_revision(struct api_op *op, struct val *v, struct store_object *
     struct val *meta = json_obj(op->arena, v, STR("metadata"));
     uint64_t rev = !op->dry_run ? store_next_revision(op->api->store) : old ? store_object_revision(old) : 0;
     if (rev)
-        json_set_str(op->arena, meta, STR("resourceVersion"), str_of(arena_printf(op->arena, "%llu", (unsigned long long)rev)));
+        json_set_str(op->arena, meta, STR("resourceVersion"), str_of(arena_uint(op->arena, rev)));
     else
         json_del(meta, STR("resourceVersion"));
 }
 
-static int encode(struct api_op *op, struct val *v, struct store_object *old, struct buf *b)
+static int encode(struct api_op *op, struct val *v, struct buf *b)
 {
-    struct val *stored;
-    set_revision(op, v, old);
-    stored = storage_tree(op, v);
+    struct val *stored = storage_tree(op, v);
+    buf_room(b, 4096);                  /* most objects: one allocation */
     if (stored)
         object_encode_json(b, op->kind->storage->type, stored);
     if (!stored || b->failed || arena_exhausted(op->arena))
@@ -239,37 +239,73 @@ static void set_result(struct api_op *op, struct store_object *o, struct str jso
     op->result_kind = op->kind->storage;
 }
 
-static int commit(struct api_op *op, enum store_op_type type, struct val *v, struct store_object *old)
+/* json: with its new revision. */
+static int commit(struct api_op *op, enum store_op_type type, struct str json, struct store_object *old)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
     struct kl_err err;
     kl_err_init(&err);
-    if (encode(op, v, old, &b) < 0)
-        return -op->err.code;
     if (op->dry_run) {
-        set_result(op, NULL, buf_str(&b));
+        set_result(op, NULL, json);
         return 0;
     }
-    struct store_op sop = { .type = type, .resource = str_of(op->kind->storage->resource), .ns = op->ns, .name = op->name,
-                            .json = buf_str(&b),
+    struct store_op sop = { .type = type, .resource = str_of(op->kind->storage->resource), .ns = op->ns, .name = op->name, .json = json,
                             .expected = old ? store_object_revision(old) : 0 };
     struct store_object *o = NULL;
     int rc = store_commit(op->api->store, &sop, 1, op->durable, op->durable_ctx, &o, &err);
     if (rc < 0)
         return commit_failed(op, rc, &err);
     op->waits = op->durable != NULL;
-    set_result(op, type == STORE_DELETE ? NULL : o, buf_str(&b));
+    set_result(op, type == STORE_DELETE ? NULL : o, json);
     return 0;
+}
+
+static int commit_tree(struct api_op *op, enum store_op_type type, struct val *v, struct store_object *old)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    set_revision(op, v, old);
+    return encode(op, v, &b) < 0 ? -op->err.code : commit(op, type, buf_str(&b), old);
 }
 
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old)
 {
-    return commit(op, old ? STORE_UPDATE : STORE_CREATE, v, old);
+    return commit_tree(op, old ? STORE_UPDATE : STORE_CREATE, v, old);
+}
+
+/* The text with the store's next revision where its own stands. */
+static int next_revision(struct api_op *op, struct buf *b, struct buf *ret)
+{
+    struct str all = buf_str(b), at = json_scan_path(all, "metadata.resourceVersion");
+    if (!at.at)
+        return api_fail(&op->err, op->arena, KL_INTERNAL, "the object has no resourceVersion");
+    size_t before = (size_t)(at.at - all.at);
+    buf_room(ret, b->len + 24);
+    buf_add(ret, all.at, before);
+    buf_add_c(ret, '"');
+    buf_add_uint(ret, store_next_revision(op->api->store));
+    buf_add_c(ret, '"');
+    buf_add(ret, at.at + at.len, all.len - before - at.len);
+    return ret->failed ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
+}
+
+int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0), now = BUF_INIT(0);
+    char *rv = arena_uint(op->arena, store_object_revision(old));
+    json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("resourceVersion"), str_of(rv));
+    if (encode(op, v, &b) < 0)
+        return -op->err.code;
+    if (str_eq(buf_str(&b), store_object_json(old))) {
+        set_result(op, old, STR_NONE);
+        return 0;
+    }
+    if (op->dry_run)
+        return commit(op, STORE_UPDATE, buf_str(&b), old);
+    return next_revision(op, &b, &now) < 0 ? -op->err.code : commit(op, STORE_UPDATE, buf_str(&now), old);
 }
 
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old)
 {
-    int rc = commit(op, STORE_DELETE, v, old);
+    int rc = commit_tree(op, STORE_DELETE, v, old);
     if (rc == 0) {
         op->deleted = true;
         if (!op->dry_run)

@@ -154,19 +154,15 @@ static void run_rows(struct api_op *op, struct val *v, bool create)
     }
 }
 
-static int reorder(struct api_op *op, struct val *v)
+static int has_memory(struct api_op *op)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    if (object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
-        return api_fail_err(&op->err, op->arena, &err);
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
 
 int api_prepare_create(struct api_op *op, struct val *v)
 {
     run_rows(op, v, true);
-    return reorder(op, v);
+    return has_memory(op);
 }
 
 /* --- updates --- */
@@ -269,7 +265,7 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         run_rows(op, v, false);
     if (op->kind->flags & K_GENERATION && !status && spec_changed(op, v, old))
         json_set_int(a, json_obj(a, v, STR("metadata")), STR("generation"), json_int(old, "metadata.generation", 0) + 1);
-    return reorder(op, v);
+    return has_memory(op);
 }
 
 void api_after_delete(struct api_op *op, const struct val *old)

@@ -43,20 +43,6 @@ static int check_uid(struct api_op *op, const struct val *v, struct store_object
                                           key ? key : "", STR_ARG(uid), STR_ARG(store_object_uid(old))));
 }
 
-/* Same bytes but for the revision? */
-static bool unchanged(struct api_op *op, struct val *v, struct store_object *old)
-{
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    struct val *meta = json_obj(op->arena, v, STR("metadata"));
-    char *rv = arena_printf(op->arena, "%llu", (unsigned long long)store_object_revision(old));
-    json_set_str(op->arena, meta, STR("resourceVersion"), str_of(rv));
-    struct val *stored = api_converts(op->kind) ? api_convert(op->arena, op->kind, op->kind->storage, v) : v;
-    if (!stored)
-        return false;
-    object_encode_json(&b, op->kind->storage->type, stored);
-    return !b.failed && str_eq(buf_str(&b), store_object_json(old));
-}
-
 static bool gone_now(const struct val *v)
 {
     struct val *finalizers = json_path(v, "metadata.finalizers"), *spec = json_path(v, "spec.finalizers");
@@ -79,13 +65,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
         return -op->err.code;
     if (gone_now(v))
         return api_commit_delete(op, v, old);
-    if (unchanged(op, v, old)) {
-        op->object = old;
-        op->json = store_object_json(old);
-        op->result_kind = op->kind->storage;
-        return 0;
-    }
-    return api_commit_put(op, v, old);
+    return api_commit_changed(op, v, old);
 }
 
 static struct val *old_tree_of(struct api_op *op, struct store_object *old)
@@ -128,18 +108,19 @@ static struct val *apply(struct api_op *op, int type, const struct val *old, con
     }
 }
 
-static int conform(struct api_op *op, struct val *v)
+/* v: what the patch made of old. */
+static int conform(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
-    struct val *as_patched = val_copy(op->arena, v);
     if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
-        return api_fail_patched(&op->err, op->arena, as_patched,
+        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL),
                                 arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind, op->kind->version,
                                              op->kind->kind, err.msg));
     if (strict.n && op->field_validation == VALIDATE_STRICT)
-        return api_fail_patched(&op->err, op->arena, as_patched, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
+        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL),
+                                arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
     return 0;
@@ -166,7 +147,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
         return -op->err.code;
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
-    if (conform(op, v) < 0 || check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, true) < 0)
+    if (conform(op, v, type, old_tree, patch) < 0 || check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, true) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);
 }

@@ -28,16 +28,6 @@ struct arena {
     bool exhausted;
 };
 
-struct arena *arena_new(size_t cap)
-{
-    struct arena *a = mem_alloc(sizeof *a);
-    if (a) {
-        a->cap = cap;
-        a->next_size = FIRST_CHUNK;
-    }
-    return a;
-}
-
 static void run_cleanups(struct arena *a)
 {
     while (a->cleanups) {
@@ -47,10 +37,8 @@ static void run_cleanups(struct arena *a)
     }
 }
 
-struct arena *arena_free(struct arena *a)
+static void destroy(struct arena *a)
 {
-    if (!a)
-        return NULL;
     run_cleanups(a);
     while (a->chunks) {
         struct chunk *c = a->chunks;
@@ -58,6 +46,49 @@ struct arena *arena_free(struct arena *a)
         mem_free(c);
     }
     mem_free(a);
+}
+
+/* Arenas that ended, for the next ones of this thread: most find their first memory warm. */
+#define KEPT_MOST 16u
+static _Thread_local struct {
+    struct arena *at[KEPT_MOST];
+    unsigned n, most;
+} kept;
+
+void arena_keep(unsigned n)
+{
+#ifdef __SANITIZE_ADDRESS__
+    n = 0;                              /* the sanitizer shall see every end */
+#endif
+    kept.most = n < KEPT_MOST ? n : KEPT_MOST;
+    while (kept.n > kept.most)
+        destroy(kept.at[--kept.n]);
+}
+
+struct arena *arena_new(size_t cap)
+{
+    if (kept.n && (!cap || cap >= MOST_CHUNK)) {
+        struct arena *a = kept.at[--kept.n];
+        a->cap = cap;
+        return a;
+    }
+    struct arena *a = mem_alloc(sizeof *a);
+    if (a) {
+        a->cap = cap;
+        a->next_size = FIRST_CHUNK;
+    }
+    return a;
+}
+
+struct arena *arena_free(struct arena *a)
+{
+    if (a && kept.n < kept.most) {
+        arena_reset(a);
+        a->next_size = FIRST_CHUNK;
+        kept.at[kept.n++] = a;
+    } else if (a) {
+        destroy(a);
+    }
     return NULL;
 }
 
@@ -144,6 +175,15 @@ struct str arena_str(struct arena *a, struct str s)
 {
     char *p = arena_dup(a, s);
     return (struct str){ p, p ? s.len : 0 };
+}
+
+char *arena_uint(struct arena *a, uint64_t v)
+{
+    char text[20], *p = text + sizeof text;
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    return arena_dup(a, str_n(p, (size_t)(text + sizeof text - p)));
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)

@@ -13,6 +13,9 @@ struct arena;
 struct arena *arena_new(size_t cap);
 /* Runs clean-ups, newest first, then frees. NULL is fine. Returns NULL. */
 struct arena *arena_free(struct arena *a);
+/* This thread's arena_free keeps up to n arenas (at most 16), each with one chunk of at most 64 KiB, for arena_new. 0, as at the start: none; what
+ * is kept is freed. A thread that has kept any calls arena_keep(0) before it ends. */
+void arena_keep(unsigned n);
 /* The same, but keeps one chunk for the next use. */
 void arena_reset(struct arena *a);
 
@@ -21,6 +24,7 @@ void *arena_raw(struct arena *a, size_t n);                     /* not zeroed, a
 char *arena_dup(struct arena *a, struct str s);                 /* zero-terminated */
 struct str arena_str(struct arena *a, struct str s);            /* a copy; at == NULL when out of memory */
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *a, const char *fmt, ...);
+char *arena_uint(struct arena *a, uint64_t v);                          /* decimal digits; NULL when out of memory */
 /* run(ctx) when the arena ends. False: out of memory, run was not kept (call it yourself). */
 bool arena_cleanup(struct arena *a, void (*run)(void *ctx), void *ctx);
 size_t arena_used(const struct arena *a);

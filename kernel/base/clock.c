@@ -1,8 +1,6 @@
 /* clock.c - civil dates by arithmetic (proleptic Gregorian), so that no libc time zone state is touched. */
 #include "base/clock.h"
 
-#include <stdio.h>
-
 #define NS 1000000000LL
 
 int64_t clock_days(int64_t y, unsigned m, unsigned d)
@@ -28,7 +26,22 @@ static void civil(int64_t days, int64_t *y, unsigned *m, unsigned *d)
     *y = (int64_t)yoe + era * 400 + (*m <= 2);
 }
 
-static void format(int64_t ns, int digits, char *ret)
+static char *put(char *p, unsigned v, int digits)
+{
+    for (int i = digits; i-- > 0; v /= 10)
+        p[i] = (char)('0' + v % 10);
+    return p + digits;
+}
+
+static char *put_year(char *p, int64_t y)
+{
+    if (y < 0)
+        *p++ = '-', y = -y;
+    return put(p, (unsigned)y, y < 10000 ? 4 : y < 100000 ? 5 : 6);
+}
+
+/* Written digit by digit: an object has several of these, and printf takes most of what writing one costs. */
+static void format(int64_t ns, int digits, char *p)
 {
     int64_t s = ns / NS, frac = ns % NS;
     if (frac < 0)
@@ -38,13 +51,20 @@ static void format(int64_t ns, int digits, char *ret)
         rest += 86400, days--;
     unsigned m, d;
     civil(days, &y, &m, &d);
-    int n = snprintf(ret, CLOCK_TEXT, "%04lld-%02u-%02uT%02d:%02d:%02d", (long long)y, m, d, (int)(rest / 3600),
-                     (int)(rest / 60 % 60), (int)(rest % 60));
+    const unsigned parts[] = { m, d, (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60) };
+    p = put_year(p, y);
+    for (int i = 0; i < 5; i++) {
+        *p++ = "--T::"[i];
+        p = put(p, parts[i], 2);
+    }
     for (int i = digits; i < 9; i++)
         frac /= 10;
-    if (digits)
-        n += snprintf(ret + n, CLOCK_TEXT - (size_t)n, ".%0*lld", digits, (long long)frac);
-    snprintf(ret + n, CLOCK_TEXT - (size_t)n, "Z");
+    if (digits) {
+        *p++ = '.';
+        p = put(p, (unsigned)frac, digits);
+    }
+    *p++ = 'Z';
+    *p = '\0';
 }
 
 void clock_format(int64_t ns, char ret[CLOCK_TEXT])

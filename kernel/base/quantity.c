@@ -99,11 +99,19 @@ bool quantity_parse(struct str s, struct quantity *ret)
 /* v may be larger than 64 bits: the finest unit of the largest values. */
 static size_t put(char *ret, bool minus, __int128 v, const char *suffix)
 {
-    const int64_t part = (int64_t)1000000000 * 1000000000;
-    unsigned long long high = (unsigned long long)(v / part), low = (unsigned long long)(v % part);
-    if (!high)
-        return (size_t)snprintf(ret, QUANTITY_TEXT, "%s%llu%s", minus ? "-" : "", low, suffix);
-    return (size_t)snprintf(ret, QUANTITY_TEXT, "%s%llu%018llu%s", minus ? "-" : "", high, low, suffix);
+    char digits[40], *p = digits + sizeof digits, *o = ret;
+    for (; v > INT64_MAX; v /= 10)
+        *--p = (char)('0' + (int)(v % 10));
+    uint64_t small = (uint64_t)v;
+    do
+        *--p = (char)('0' + small % 10);
+    while (small /= 10);
+    size_t n = (size_t)(digits + sizeof digits - p), m = strlen(suffix);
+    if (minus)
+        *o++ = '-';
+    memcpy(o, p, n);
+    memcpy(o + n, suffix, m + 1);
+    return (size_t)(o - ret) + n + m;
 }
 
 size_t quantity_format(struct quantity q, char ret[QUANTITY_TEXT])

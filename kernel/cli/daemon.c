@@ -289,7 +289,9 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     api_set_ready(d.api, true);
     log_info("server", "ready on https://%s:%d after %lld ms; kubeconfig %s", o->address, d.port,
              (long long)((env_mono_ns() - began) / NS_PER_MS), o->kubeconfig_path);
+    arena_keep(16);                     /* requests end as often as they begin */
     loop_run(d.loop);
+    arena_keep(0);
     end(&d);
     log_info("server", "stopped");
     return 0;

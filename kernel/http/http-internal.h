@@ -153,7 +153,6 @@ void server_conn_freed(struct http_server *s);
 /* request.c */
 struct http_req *req_new(struct conn *c);
 void req_free(struct http_req *r);                      /* calls nothing */
-void reqs_free_idle(void);                              /* at the end of a server */
 void req_gone(struct http_req *r);                      /* the client went away: tells on_close, frees */
 /* Head and body are there: calls the handler (or answers the error found while reading). */
 void req_handle(struct http_req *r);

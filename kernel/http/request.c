@@ -5,31 +5,11 @@
 #include "base/json.h"
 #include "http-internal.h"
 
-/* A few arenas go from request to request, so that most find their first memory warm. */
-static struct arena *idle_arenas[8];
-static unsigned n_idle_arenas;
-
-static void give_back(struct arena *a)
-{
-    if (n_idle_arenas == sizeof idle_arenas / sizeof *idle_arenas) {
-        arena_free(a);
-        return;
-    }
-    arena_reset(a);
-    idle_arenas[n_idle_arenas++] = a;
-}
-
-void reqs_free_idle(void)
-{
-    while (n_idle_arenas)
-        arena_free(idle_arenas[--n_idle_arenas]);
-}
-
 struct http_req *req_new(struct conn *c)
 {
     struct http_req *r = mem_alloc(sizeof *r);
     if (r)
-        r->arena = n_idle_arenas ? idle_arenas[--n_idle_arenas] : arena_new((size_t)96 << 20);
+        r->arena = arena_new((size_t)96 << 20);
     if (!r || !r->arena) {
         mem_free(r);
         return NULL;
@@ -67,7 +47,7 @@ void req_free(struct http_req *r)
     if (r->conn->h1_req == r)
         r->conn->h1_req = NULL;
     buf_free(&r->body);
-    give_back(r->arena);
+    arena_free(r->arena);
     mem_free(r);
 }
 

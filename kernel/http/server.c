@@ -230,7 +230,6 @@ static void server_free(struct http_server *s)
         unlink(s->unix_path);
     mem_free(s->unix_path);
     tls_server_free(s->tls);
-    reqs_free_idle();
     mem_free(s);
 }
 

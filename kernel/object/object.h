@@ -1,7 +1,8 @@
 /* object.h - interpreters over the rows of kernel/schema. Pure functions of their arguments, [any].
  *
- * An object in work is a struct val tree in an arena whose members are exactly those that its rows know, in declaration order, of
- * the right types: what object_decode_* returns. At rest it is compact JSON text (object_encode_json).
+ * An object in work is a struct val tree in an arena whose members are exactly those that its rows know, of the right types: what
+ * object_decode_* returns, and that in declaration order. Members that are added later stand at the end, where finding them takes a little
+ * longer; nothing else depends on the order. At rest it is compact JSON text (object_encode_json), always in declaration order.
  */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H

@@ -7,7 +7,9 @@ void path_write(struct buf *b, const struct path *p)
         return;
     path_write(b, p->up);
     if (!p->name.at) {
-        buf_printf(b, "[%ld]", p->index);
+        buf_add_c(b, '[');
+        buf_add_int(b, p->index);
+        buf_add_c(b, ']');
         return;
     }
     if (p->index == PATH_KEY) {

@@ -177,6 +177,8 @@ static bool contains(struct str s, struct str part)
 static void warn_env(struct warning *w, const struct path *p, const struct val *list)
 {
     struct map seen = { 0 };
+    if (!list || list->n < 2)
+        return;
     LIST_EACH (e, at, list) {
         struct str name = json_str(e, "name"), value = json_str(e, "value");
         if (!map_get(&seen, name)) {
@@ -191,12 +193,20 @@ static void warn_env(struct warning *w, const struct path *p, const struct val *
     map_free(&seen);
 }
 
+static bool has_prefix(const struct val *annotations, struct str prefix)
+{
+    val_each(x, annotations)
+        if (str_starts(val_key(x), prefix))
+            return true;
+    return false;
+}
+
 static void warn_container(struct warning *w, const struct path *up, const struct path *p, const struct val *x, const struct val *annotations)
 {
     static const char *const amounts[] = { "limits", "requests" }, *const sizes[] = { "memory", "ephemeral-storage" };
     struct str name = json_str(x, "name");
     causes c = &w->names;
-    bool noted = annotations && annotations->n;
+    bool noted = val_is(annotations, VAL_OBJ) && has_prefix(annotations, STR("container."));
     if (noted && !json_path(x, "securityContext.seccompProfile"))
         warn_annotation(w, up, annotations, str_of(words(c, "container.seccomp.security.alpha.kubernetes.io/" STR_FMT, STR_ARG(name))),
                         "non-functional in v1.27+; use the \"seccompProfile\" field instead");
@@ -284,6 +294,8 @@ static void warn_containers(struct warning *w, const struct path *up, const stru
 static void warn_again(struct warning *w, const struct path *p, const struct val *list, const char *member)
 {
     struct map seen = { 0 };
+    if (!list || list->n < 2)
+        return;
     LIST_EACH (x, at, list) {
         struct str s = json_str(x, member);
         if (map_get(&seen, s))

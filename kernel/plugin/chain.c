@@ -119,21 +119,39 @@ static bool rules(void *ctx, struct kl_call *c, const struct kl_user *user, cons
 
 /* --- admission --- */
 
-static bool concerns(const struct kl_admission *t, const struct kl_request *r)
+static bool has_operation(const char *operations, const char *verb)
 {
-    const char *op = strcmp(r->verb, "create") == 0 ? "CREATE" : strcmp(r->verb, "delete") == 0 ? "DELETE" :
-                     strcmp(r->verb, "connect") == 0 ? "CONNECT" : "UPDATE";
-    struct str ops = str_of(t->operations);
-    char resource[256];
-    bool has_op = false;
+    const char *op = strcmp(verb, "create") == 0 ? "CREATE" : strcmp(verb, "delete") == 0 ? "DELETE" : strcmp(verb, "connect") == 0 ? "CONNECT" : "UPDATE";
+    struct str ops = str_of(operations);
     while (ops.at)
-        has_op |= str_is(str_trim(str_cut(&ops, ',')), op);
-    if (!has_op)
-        return false;
-    snprintf(resource, sizeof resource, "%s/%s%s%s", r->group, r->resource, r->subresource[0] ? "/" : "", r->subresource);
-    for (const char *const *n = t->resources; n && *n; n++)
-        if (strcmp(*n, "*") == 0 || strcmp(*n, resource) == 0)
+        if (str_is(str_trim(str_cut(&ops, ',')), op))
             return true;
+    return false;
+}
+
+/* "group/resource" or "group/resource/subresource"; "*" is any. */
+static bool names(struct str pattern, const struct kl_request *r)
+{
+    if (str_is(pattern, "*"))
+        return true;
+    return str_is(str_cut(&pattern, '/'), r->group) && str_is(str_cut(&pattern, '/'), r->resource) &&
+           str_is(pattern.at ? pattern : STR(""), r->subresource);
+}
+
+static bool has_group(const char *const *groups, const struct kl_user *user)
+{
+    for (const char *const *g = user ? user->groups : NULL; g && *g; g++)
+        for (const char *const *w = groups; *w; w++)
+            if (strcmp(*g, *w) == 0)
+                return true;
+    return false;
+}
+
+static bool concerns(const struct kl_admission *t, const struct kl_admission_review *r)
+{
+    for (const char *const *n = t->resources; n && *n; n++)
+        if (names(str_of(*n), r->request))
+            return has_operation(t->operations, r->request->verb) && (!t->groups || has_group(t->groups, r->user));
     return false;
 }
 
@@ -168,11 +186,10 @@ static bool touches(const struct val *patch, const char *const *reads)
 
 static bool is_current(const struct course *w, const struct kl_admission *t)
 {
-    const char *const *reads = KL_HAS(t, reads) ? t->reads : NULL;
-    if (!w->is_shown || (w->n_unseen && !reads))
+    if (!w->is_shown || (w->n_unseen && !t->reads))
         return false;
     for (unsigned i = 0; i < w->n_unseen; i++)
-        if (touches(w->unseen[i], reads))
+        if (touches(w->unseen[i], t->reads))
             return false;
     return true;
 }
@@ -252,7 +269,7 @@ static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admissio
     for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
-        if (p->state == PLUGIN_READY && (t->mutates != 0) == mutating && concerns(t, r->request))
+        if (p->state == PLUGIN_READY && (t->mutates != 0) == mutating && concerns(t, r))
             rc = ask(&w, p, c, r, ret);
     }
     buf_free(&w.shown);

@@ -20,31 +20,31 @@ struct source {
 
 /* --- a change to keys --- */
 
-static void own_key(struct source *x, struct store_object *o)
+/* "ns/name", or "name" without a namespace. */
+static void give_key(struct source *x, struct str ns, struct str name)
 {
-    struct str ns = store_object_ns(o), name = store_object_name(o);
     char key[600];
     if (!ns.len) {
         x->conf.key(x->conf.ctx, name);
         return;
     }
-    int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
-    if (n > 0 && (size_t)n < sizeof key)
-        x->conf.key(x->conf.ctx, str_n(key, (size_t)n));
+    if (ns.len + 1 + name.len > sizeof key)
+        return;
+    memcpy(key, ns.at, ns.len);
+    key[ns.len] = '/';
+    memcpy(key + ns.len + 1, name.at, name.len);
+    x->conf.key(x->conf.ctx, str_n(key, ns.len + 1 + name.len));
 }
 
 /* The controlling owner, when it is of the wanted kind. */
 static void owner_key(struct source *x, struct store_object *o)
 {
-    struct str refs = json_scan_path(store_object_json(o), "metadata.ownerReferences"), ref, ns = store_object_ns(o);
-    char key[600];
+    struct str refs = json_scan_path(store_object_json(o), "metadata.ownerReferences"), ref;
     while (refs.at && json_scan_item(&refs, &ref)) {
         struct str kind = json_scan_text(json_scan_member(ref, STR("kind"))), name = json_scan_text(json_scan_member(ref, STR("name")));
         if (!str_is(json_scan_member(ref, STR("controller")), "true") || !str_eq(kind, x->owner_kind))
             continue;
-        int n = snprintf(key, sizeof key, STR_FMT "%s" STR_FMT, STR_ARG(ns), ns.len ? "/" : "", STR_ARG(name));
-        if (n > 0 && (size_t)n < sizeof key)
-            x->conf.key(x->conf.ctx, str_n(key, (size_t)n));
+        give_key(x, store_object_ns(o), name);
         return;
     }
 }
@@ -91,7 +91,7 @@ static void change(struct source *x, struct store_object *old, struct store_obje
         if (old)
             owner_key(x, old);
     } else {
-        own_key(x, o);
+        give_key(x, store_object_ns(o), store_object_name(o));
     }
 }
 

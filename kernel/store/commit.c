@@ -162,8 +162,16 @@ int store_commit(struct store *s, const struct store_op *ops, unsigned n,
 
 static struct kl_bytes key_of(struct arena *a, const struct resource *r, const struct store_object *o)
 {
-    char *key = arena_printf(a, "%s/" STR_FMT "/" STR_FMT, r->name, STR_ARG(store_object_ns(o)), STR_ARG(store_object_name(o)));
-    return (struct kl_bytes){ key, key ? strlen(key) : 0 };
+    struct str parts[] = { str_of(r->name), store_object_ns(o), store_object_name(o) };
+    size_t n = parts[0].len + parts[1].len + parts[2].len + 2;
+    char *key = arena_raw(a, n + 1), *p = key;
+    for (int i = 0; i < 3 && p; i++) {
+        if (parts[i].len)
+            memcpy(p, parts[i].at, parts[i].len);
+        p += parts[i].len;
+        *p++ = i < 2 ? '/' : '\0';
+    }
+    return (struct kl_bytes){ key, key ? n : 0 };
 }
 
 static int fill_commit(struct arena *a, const struct commit *c, struct kl_store_commit *ret)

@@ -31,166 +31,192 @@ static void core_close(void *self)
     mem_free(self);
 }
 
-/* --- patches --- */
+/* --- patches: JSON text, written as the rules go --- */
 
 struct patch {
-    struct arena *arena;
-    struct val *ops;
+    struct buf b;
 };
 
-static void set_value(struct patch *p, const char *path, struct val *v)
+/* What follows is the operation's value. */
+static void begin_op(struct patch *p, const char *path, bool at_end)
 {
-    struct val *op = val_push(p->ops, val_new(p->arena, VAL_OBJ));
-    json_set_str(p->arena, op, STR("op"), STR("add"));
-    json_set_str(p->arena, op, STR("path"), str_of(path));
-    json_set(p->arena, op, STR("value"), v);
+    buf_add_z(&p->b, p->b.len ? ",{\"op\":\"add\",\"path\":\"" : "[{\"op\":\"add\",\"path\":\"");
+    buf_add_z(&p->b, path);
+    buf_add_z(&p->b, at_end ? "/-\",\"value\":" : "\",\"value\":");
 }
 
-/* At the end of a list that may not be there yet. */
-static void add_item(struct patch *p, const struct val *list, const char *path, struct val *v)
+static void end_op(struct patch *p)
 {
-    if (val_is(list, VAL_ARR)) {
-        set_value(p, arena_printf(p->arena, "%s/-", path), v);
-        return;
-    }
-    struct val *one = val_new(p->arena, VAL_ARR);
-    val_push(one, v);
-    set_value(p, path, one);
+    buf_add_c(&p->b, '}');
+}
+
+static void set_text(struct patch *p, const char *path, struct str json)
+{
+    begin_op(p, path, false);
+    buf_add_str(&p->b, json);
+    end_op(p);
+}
+
+static void set_string(struct patch *p, const char *path, struct str s)
+{
+    begin_op(p, path, false);
+    json_write_str(&p->b, s);
+    end_op(p);
+}
+
+/* An item at the end of a list, which need not be there yet. Between the two calls its text is written. */
+static void begin_item(struct patch *p, const char *path, bool has_list)
+{
+    begin_op(p, path, has_list);
+    if (!has_list)
+        buf_add_c(&p->b, '[');
+}
+
+static void end_item(struct patch *p, bool has_list)
+{
+    if (!has_list)
+        buf_add_c(&p->b, ']');
+    end_op(p);
 }
 
 static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verdict *ret)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    if (!p->ops->n)
+    if (!p->b.len)
         return 0;
-    json_write(&b, p->ops);
-    char *text = b.failed || arena_exhausted(p->arena) ? NULL : kl_dup(c, b.at, b.len);
-    ret->patch = (struct kl_bytes){ text, b.len };
+    buf_add_c(&p->b, ']');
+    char *text = p->b.failed ? NULL : kl_dup(c, p->b.at, p->b.len);
+    ret->patch = (struct kl_bytes){ text, p->b.len };
     return text ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
-/* Only what a rule reads becomes a tree: most of a pod is its containers. reads: members of metadata and spec, as in the tables below. */
-static struct val *pick(struct arena *a, struct str object, const char *const *reads, struct kl_err *err)
+/* What a rule reads of the pod, as text; the index is that of the pointer in its list. Most of a pod is never looked at. */
+#define READS_MOST 8
+
+static void read_members(struct str object, const char *const *reads, struct str ret[READS_MOST])
 {
     static const char *const groups[] = { "metadata", "spec" };
-    struct val *pod = val_new(a, VAL_OBJ);
     struct str name, value;
+    memset(ret, 0, READS_MOST * sizeof *ret);
     for (int i = 0; i < 2; i++) {
         size_t skip = strlen(groups[i]) + 2;    /* "/spec/" */
-        struct str part = json_scan_open(object, groups[i]);
-        struct val *group = json_obj(a, pod, str_of(groups[i]));
-        while (json_scan_next(&part, &name, &value))
-            for (const char *const *r = reads; *r; r++)
-                if (strncmp(*r + 1, groups[i], skip - 2) == 0 && str_is(name, *r + skip) && !json_set(a, group, name, json_parse(a, value, err)))
-                    return NULL;
+        unsigned left = 0;
+        for (const char *const *r = reads; *r; r++)
+            left += strncmp(*r + 1, groups[i], skip - 2) == 0;
+        struct str part = left ? json_scan_open(object, groups[i]) : STR_NONE;
+        while (left && part.at && json_scan_next(&part, &name, &value))
+            for (unsigned k = 0; reads[k]; k++)
+                if (strncmp(reads[k] + 1, groups[i], skip - 2) == 0 && str_is(name, reads[k] + skip)) {
+                    ret[k] = value;
+                    left--;
+                }
     }
-    return pod;
 }
 
-typedef int (*pod_rule)(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p);
+typedef int (*pod_rule)(struct core *x, struct kl_call *c, const struct kl_admission_review *r, const struct str *pod, struct patch *p);
 
 static int review_pod(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret,
                       const char *const *reads, pod_rule rule)
 {
-    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *pod = a ? pick(a, str_n(r->object.at, r->object.len), reads, &c->err) : NULL;
-    struct patch p = { a, pod ? val_new(a, VAL_ARR) : NULL };
-    if (!p.ops)
-        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct patch p = { BUF_INIT(1 << 20) };
+    struct str pod[READS_MOST];
+    read_members(str_n(r->object.at, r->object.len), reads, pod);
     int rc = rule(self, c, r, pod, &p);
-    return rc < 0 ? rc : hand_out(&p, c, ret);
+    if (rc == 0)
+        rc = hand_out(&p, c, ret);
+    buf_free(&p.b);
+    return rc;
 }
 
 /* --- serviceaccount --- */
 
-static bool starts_with_pod(const struct val *pod)
-{
-    return json_path(pod, "metadata.annotations") &&
-           json_get(json_path(pod, "metadata.annotations"), STR("kubernetes.io/config.mirror")) != NULL;
-}
+enum { SA_ANNOTATIONS, SA_NAME, SA_PULL, SA_AUTOMOUNT, SA_CONTAINERS, SA_INIT, SA_VOLUMES };
+static const char *const serviceaccount_reads[] = { "/metadata/annotations", "/spec/serviceAccountName", "/spec/imagePullSecrets",
+                                                    "/spec/automountServiceAccountToken", "/spec/containers", "/spec/initContainers",
+                                                    "/spec/volumes", NULL };
 
-static bool mounts_token(const struct val *container)
+static bool mounts_token(struct str mounts)
 {
-    const struct val *mounts = json_get(container, STR("volumeMounts"));
-    if (val_is(mounts, VAL_ARR))
-        val_each(m, mounts)
-            if (str_is(json_str(m, "mountPath"), TOKEN_PATH))
-                return true;
+    struct str m;
+    while (mounts.len && json_scan_item(&mounts, &m))
+        if (str_is(json_scan_text(json_scan_member(m, STR("mountPath"))), TOKEN_PATH))
+            return true;
     return false;
 }
 
 /* A mount for each container that has none at that path. How many? */
-static unsigned mount_token(struct patch *p, const struct val *pod, const char *list, const char *volume)
+static unsigned mount_token(struct patch *p, struct str containers, const char *list, const char *volume)
 {
-    const struct val *all = json_get(json_get(pod, STR("spec")), str_of(list));
-    unsigned i = 0, n = 0;
-    for (const struct val *k = val_is(all, VAL_ARR) ? all->first : NULL; k; k = k->next, i++) {
-        if (mounts_token(k))
+    struct str k;
+    unsigned n = 0;
+    char path[64];
+    for (unsigned i = 0; containers.len && json_scan_item(&containers, &k); i++) {
+        struct str mounts = json_scan_member(k, STR("volumeMounts"));
+        if (mounts_token(mounts))
             continue;
-        struct val *m = val_new(p->arena, VAL_OBJ);
-        json_set_str(p->arena, m, STR("name"), str_of(volume));
-        json_set_bool(p->arena, m, STR("readOnly"), true);
-        json_set_str(p->arena, m, STR("mountPath"), STR(TOKEN_PATH));
-        add_item(p, json_get(k, STR("volumeMounts")), arena_printf(p->arena, "/spec/%s/%u/volumeMounts", list, i), m);
+        snprintf(path, sizeof path, "/spec/%s/%u/volumeMounts", list, i);
+        begin_item(p, path, mounts.len > 0);
+        buf_add_z(&p->b, "{\"name\":\"");
+        buf_add_z(&p->b, volume);
+        buf_add_z(&p->b, "\",\"readOnly\":true,\"mountPath\":\"" TOKEN_PATH "\"}");
+        end_item(p, mounts.len > 0);
         n++;
     }
     return n;
 }
 
 /* The account's token, renewed by the node, the CA and the namespace: what clients in a pod look for. */
-static int add_token(struct core *x, struct kl_call *c, struct val *pod, struct patch *p)
+static void add_token(struct core *x, const struct str *pod, struct patch *p)
 {
     static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
     static const char projected[] =
-        "{\"defaultMode\":420,\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}},{\"configMap\":{\"name\":"
-        "\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},{\"downwardAPI\":{\"items\":[{\"path\":\"namespace\","
-        "\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.namespace\"}}]}}]}";
+        "\",\"projected\":{\"defaultMode\":420,\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}},"
+        "{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},"
+        "{\"downwardAPI\":{\"items\":[{\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.namespace\"}}]}}]}}";
     unsigned char salt[5];
     char name[] = "kube-api-access-.....";
     x->env->random(x->host, salt, sizeof salt);
     for (int i = 0; i < 5; i++)
         name[sizeof name - 6 + i] = letters[salt[i] % (sizeof letters - 1)];
-    const char *volume = arena_dup(p->arena, str_of(name));
-    unsigned n = mount_token(p, pod, "initContainers", volume) + mount_token(p, pod, "containers", volume);
-    if (!n)
-        return 0;
-    struct val *v = val_new(p->arena, VAL_OBJ);
-    json_set_str(p->arena, v, STR("name"), str_of(volume));
-    json_set(p->arena, v, STR("projected"), json_parse(p->arena, str_of(projected), &c->err));
-    add_item(p, json_path(pod, "spec.volumes"), "/spec/volumes", v);
-    return 0;
+    if (mount_token(p, pod[SA_INIT], "initContainers", name) + mount_token(p, pod[SA_CONTAINERS], "containers", name) == 0)
+        return;
+    begin_item(p, "/spec/volumes", pod[SA_VOLUMES].len > 0);
+    buf_add_z(&p->b, "{\"name\":\"");
+    buf_add_z(&p->b, name);
+    buf_add_z(&p->b, projected);
+    end_item(p, pod[SA_VOLUMES].len > 0);
 }
 
-static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p)
+static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, const struct str *pod, struct patch *p)
 {
-    struct arena *a = p->arena;
-    struct str name = json_str(pod, "spec.serviceAccountName");
+    struct str name = json_scan_text(pod[SA_NAME]), account = STR_NONE;
     struct kl_bytes text;
-    if (starts_with_pod(pod))           /* a mirror of a pod that the node runs by itself */
-        return 0;
-    const char *wanted = arena_dup(a, name.len ? name : STR("default"));
+    if (json_scan_member(pod[SA_ANNOTATIONS], STR("kubernetes.io/config.mirror")).at)
+        return 0;                       /* a mirror of a pod that the node runs by itself */
+    const char *wanted = name.len ? kl_dup(c, name.at, name.len) : "default";
+    if (!wanted)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
     struct kl_object_key k = { sizeof k, "/serviceaccounts", r->request->ns, wanted, NULL };
     int rc = x->objects->get(x->host, c, &k, &text);
-    if (rc == -KL_NOT_FOUND && name.len && strcmp(wanted, "default") != 0)
+    if (rc == -KL_NOT_FOUND && strcmp(wanted, "default") != 0)
         return kl_fail(c, KL_FORBIDDEN, "error looking up service account %s/%s: serviceaccount \"%s\" not found", r->request->ns, wanted, wanted);
     if (rc < 0 && rc != -KL_NOT_FOUND)
         return rc;
     kl_err_init(&c->err);
     if (!name.len) {
-        set_value(p, "/spec/serviceAccountName", val_of_str(a, str_of(wanted)));
-        set_value(p, "/spec/serviceAccount", val_of_str(a, str_of(wanted)));
+        set_string(p, "/spec/serviceAccountName", str_of(wanted));
+        set_string(p, "/spec/serviceAccount", str_of(wanted));
     }
-    struct val *account = rc == 0 ? json_parse(a, str_n(text.at, text.len), &c->err) : NULL;
-    struct val *secrets = json_get(account, STR("imagePullSecrets"));
-    if (secrets && secrets->n && !json_path(pod, "spec.imagePullSecrets"))
-        set_value(p, "/spec/imagePullSecrets", val_copy(a, secrets));
-    bool mount = json_bool(account, "automountServiceAccountToken", true);
-    return json_bool(pod, "spec.automountServiceAccountToken", mount) ? add_token(x, c, pod, p) : 0;
+    if (rc == 0)
+        account = str_n(text.at, text.len);
+    struct str secrets = json_scan_member(account, STR("imagePullSecrets")), mount = json_scan_member(account, STR("automountServiceAccountToken"));
+    if (secrets.len > 2 && pod[SA_PULL].len <= 2)
+        set_text(p, "/spec/imagePullSecrets", secrets);
+    if (pod[SA_AUTOMOUNT].len)
+        mount = pod[SA_AUTOMOUNT];
+    if (!str_is(mount, "false"))
+        add_token(x, pod, p);
+    return 0;
 }
-
-static const char *const serviceaccount_reads[] = { "/metadata/annotations", "/spec/serviceAccountName", "/spec/imagePullSecrets",
-                                                    "/spec/automountServiceAccountToken", "/spec/containers", "/spec/initContainers",
-                                                    "/spec/volumes", NULL };
 
 static int serviceaccount_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
@@ -199,47 +225,38 @@ static int serviceaccount_review(void *self, struct kl_call *c, const struct kl_
 
 /* --- default-toleration-seconds --- */
 
-static bool tolerates(const struct val *list, const char *key)
+static const char *const tolerations_reads[] = { "/spec/tolerations", NULL };
+
+static bool tolerates(struct str list, const char *key)
 {
-    if (val_is(list, VAL_ARR))
-        val_each(t, list) {
-            struct str k = json_str(t, "key"), effect = json_str(t, "effect");
-            if ((!k.len || str_is(k, key)) && (!effect.len || str_is(effect, "NoExecute")))
-                return true;
-        }
+    struct str t;
+    while (list.len && json_scan_item(&list, &t)) {
+        struct str k = json_scan_text(json_scan_member(t, STR("key"))), effect = json_scan_text(json_scan_member(t, STR("effect")));
+        if ((!k.len || str_is(k, key)) && (!effect.len || str_is(effect, "NoExecute")))
+            return true;
+    }
     return false;
 }
 
-static int tolerations_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p)
+static int tolerations_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, const struct str *pod, struct patch *p)
 {
     static const char *const keys[] = { "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable" };
-    struct arena *a = p->arena;
-    struct val *have = json_path(pod, "spec.tolerations");
-    bool list = val_is(have, VAL_ARR) && have->n;
+    bool list = pod[0].len > 2;
     (void)x;
     (void)c;
     (void)r;
     for (int i = 0; i < 2; i++) {
-        if (tolerates(have, keys[i]))
+        if (tolerates(pod[0], keys[i]))
             continue;
-        struct val *t = val_new(a, VAL_OBJ);
-        json_set_str(a, t, STR("key"), str_of(keys[i]));
-        json_set_str(a, t, STR("operator"), STR("Exists"));
-        json_set_str(a, t, STR("effect"), STR("NoExecute"));
-        json_set_int(a, t, STR("tolerationSeconds"), 300);
-        if (list) {
-            set_value(p, "/spec/tolerations/-", t);
-            continue;
-        }
-        struct val *one = val_new(a, VAL_ARR);
-        val_push(one, t);
-        set_value(p, "/spec/tolerations", one);
+        begin_item(p, "/spec/tolerations", list);
+        buf_add_z(&p->b, "{\"key\":\"");
+        buf_add_z(&p->b, keys[i]);
+        buf_add_z(&p->b, "\",\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":300}");
+        end_item(p, list);
         list = true;
     }
     return 0;
 }
-
-static const char *const tolerations_reads[] = { "/spec/tolerations", NULL };
 
 static int tolerations_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
@@ -248,59 +265,66 @@ static int tolerations_review(void *self, struct kl_call *c, const struct kl_adm
 
 /* --- priority --- */
 
-static int class_named(struct core *x, struct kl_call *c, struct arena *a, struct str name, struct val **ret)
+enum { PRIO_CLASS, PRIO_VALUE, PRIO_POLICY };
+static const char *const priority_reads[] = { "/spec/priorityClassName", "/spec/priority", "/spec/preemptionPolicy", NULL };
+
+static int class_named(struct core *x, struct kl_call *c, struct str name, struct str *ret)
 {
     struct kl_bytes text;
-    struct kl_object_key k = { sizeof k, "scheduling.k8s.io/priorityclasses", "", arena_dup(a, name), NULL };
+    const char *z = kl_dup(c, name.at, name.len);
+    if (!z)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct kl_object_key k = { sizeof k, "scheduling.k8s.io/priorityclasses", "", z, NULL };
     int rc = x->objects->get(x->host, c, &k, &text);
     if (rc == -KL_NOT_FOUND)
-        return kl_fail(c, KL_FORBIDDEN, "no PriorityClass with name " STR_FMT " was found", STR_ARG(name));
-    if (rc < 0)
-        return rc;
-    *ret = json_parse(a, str_n(text.at, text.len), &c->err);
-    return *ret ? 0 : -c->err.code;
+        return kl_fail(c, KL_FORBIDDEN, "no PriorityClass with name %s was found", z);
+    if (rc == 0)
+        *ret = str_n(text.at, text.len);
+    return rc;
+}
+
+static int64_t class_value(struct str class)
+{
+    int64_t value = 0;
+    str_int(json_scan_member(class, STR("value")), &value);
+    return value;
 }
 
 /* Of several global defaults the one with the lowest value counts, as upstream has it. */
-static int class_default(struct core *x, struct kl_call *c, struct arena *a, struct val **ret)
+static int class_default(struct core *x, struct kl_call *c, struct str *ret)
 {
     struct kl_object_list list = { .size = sizeof list };
     struct kl_list_options o = { .size = sizeof o, .resource = "scheduling.k8s.io/priorityclasses" };
     int rc = x->objects->list(x->host, c, &o, &list);
     for (uint32_t i = 0; rc == 0 && i < list.n; i++) {
         struct str text = str_n(list.at[i].at, list.at[i].len);
-        if (!str_is(json_scan_member(text, STR("globalDefault")), "true"))
-            continue;
-        struct val *v = json_parse(a, text, &c->err);
-        if (json_bool(v, "globalDefault", false) && (!*ret || json_int(v, "value", 0) < json_int(*ret, "value", 0)))
-            *ret = v;
+        if (str_is(json_scan_member(text, STR("globalDefault")), "true") && (!ret->at || class_value(text) < class_value(*ret)))
+            *ret = text;
     }
     return rc;
 }
 
-static int priority_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, struct val *pod, struct patch *p)
+static int priority_rule(struct core *x, struct kl_call *c, const struct kl_admission_review *r, const struct str *pod, struct patch *p)
 {
-    struct arena *a = p->arena;
-    struct str name = json_str(pod, "spec.priorityClassName");
-    struct val *found = NULL, *given = json_path(pod, "spec.priority");
-    int rc = name.len ? class_named(x, c, a, name, &found) : class_default(x, c, a, &found);
+    struct str name = json_scan_text(pod[PRIO_CLASS]), class = STR_NONE;
+    int rc = name.len ? class_named(x, c, name, &class) : class_default(x, c, &class);
+    int64_t value = class_value(class), given;
     (void)r;
     if (rc < 0)
         return rc;
-    int64_t value = json_int(found, "value", 0);
-    struct str policy = json_str(found, "preemptionPolicy");
-    if (given && json_int(pod, "spec.priority", 0) != value)
+    if (str_int(pod[PRIO_VALUE], &given) && given != value)
         return kl_fail(c, KL_FORBIDDEN, "the integer value of priority (%lld) must not be provided in pod spec; priority admission controller computed %lld from the given PriorityClass name",
-                       (long long)json_int(pod, "spec.priority", 0), (long long)value);
-    if (found && !name.len)
-        set_value(p, "/spec/priorityClassName", val_of_str(a, json_str(found, "metadata.name")));
-    set_value(p, "/spec/priority", val_of_int(a, value));
-    if (!json_path(pod, "spec.preemptionPolicy"))
-        set_value(p, "/spec/preemptionPolicy", val_of_str(a, policy.len ? policy : STR("PreemptLowerPriority")));
+                       (long long)given, (long long)value);
+    if (class.at && !name.len)
+        set_text(p, "/spec/priorityClassName", json_scan_path(class, "metadata.name"));
+    begin_op(p, "/spec/priority", false);
+    buf_add_int(&p->b, value);
+    end_op(p);
+    struct str policy = json_scan_member(class, STR("preemptionPolicy"));
+    if (!pod[PRIO_POLICY].len)
+        set_text(p, "/spec/preemptionPolicy", policy.len > 2 ? policy : STR("\"PreemptLowerPriority\""));
     return 0;
 }
-
-static const char *const priority_reads[] = { "/spec/priorityClassName", "/spec/priority", "/spec/preemptionPolicy", NULL };
 
 static int priority_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {

@@ -43,11 +43,12 @@ static int review(void *self, struct kl_call *c, const struct kl_admission_revie
     return node ? restrict_review(c, node, r) : 0;
 }
 
+static const char *const groups[] = { "system:nodes", NULL };
 static const char *const resources[] = { "/nodes", "/pods", "coordination.k8s.io/leases", NULL };
 
 static const struct kl_authz authz = { .size = sizeof authz, .life = { .open = node_open, .close = node_close }, .authorize = authorize };
 static const struct kl_admission admission = { .size = sizeof admission, .life = { .open = node_open, .close = node_close },
-                                               .resources = resources, .operations = "CREATE,UPDATE", .review = review };
+                                               .resources = resources, .operations = "CREATE,UPDATE", .groups = groups, .review = review };
 static const struct kl_provider provides[] = {
     { KL_AUTHZ_0, "node", 5, &authz },
     { KL_ADMISSION_0, "node-restriction", 0, &admission },

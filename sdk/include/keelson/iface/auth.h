@@ -74,6 +74,7 @@ struct kl_admission {
     struct kl_life life;
     const char *const *resources;       /* "/pods", "*"; NULL-terminated */
     const char *operations;             /* "CREATE,UPDATE,DELETE,CONNECT" */
+    const char *const *groups;          /* it is asked only when the user is in one of these, NULL-terminated; NULL: about everybody */
     uint32_t mutates;                   /* mutating ones run before validating ones */
     /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the object may be
      * shown as it was before earlier plugins changed something else: encoding it again for each plugin is what a create costs most. */
@@ -124,6 +125,7 @@ struct kl_admission {
 #define KL_ADMISSION_DATA(M, S) \
     M(S, STRS, resources, _) \
     M(S, STR, operations, _) \
+    M(S, STRS, groups, _) \
     M(S, U32, mutates, _) \
     M(S, STRS, reads, _)
 #define KL_ADMISSION_CALLS(F, S) \
