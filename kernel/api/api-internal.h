@@ -81,6 +81,36 @@ int api_check_watch_options(struct api_rq *rq);
 int api_check_write_options(struct api_rq *rq, bool applies);           /* create, update, patch (applies: server-side apply) */
 int api_check_delete_options(struct api_rq *rq, struct str propagation, bool orphan_too, struct str dry_run);
 
+/* --- wait.c: decisions from elsewhere, by replay --- */
+#define API_WAIT_NS (60 * 1000000000LL) /* longest that a request may wait for all of them */
+struct api_wait {                       /* what may be put aside has one; zero it first */
+    struct list link;
+    struct api *api;                    /* NULL: it does not wait */
+    uint64_t id;
+    struct loop_timer timer;
+    loop_fn again;
+    void (*give_up)(void *ctx, int code);
+    void *ctx;
+};
+/* again(ctx) when the request is woken, or give_up(ctx, KL_TIMEOUT or KL_UNAVAILABLE); both later, and after either it waits no more. */
+void api_wait_start(struct api *api, struct api_wait *w, uint64_t id, int64_t deadline_ns, loop_fn again, void (*give_up)(void *ctx, int code),
+                    void *ctx);
+void api_wait_stop(struct api_wait *w);                 /* waiting or not */
+bool api_waits_for(struct api *api, uint64_t id);       /* does that request wait? */
+const char *api_wait_text(int code);                    /* what those who are given up are told */
+struct api_waits;
+struct api_waits *api_waits_new(struct api *api);
+void api_waits_stop(struct api_waits *w);               /* everybody is given up, now and later */
+void api_waits_free(struct api_waits *w);
+uint64_t api_request_new(struct api *api);              /* the id of a request, never 0 */
+void api_request_over(struct api *api, uint64_t id);    /* one that has waited */
+
+/* What a replay must not draw anew. */
+struct api_kept {
+    int64_t wall_ns;                    /* 0: not yet */
+    char uid[37], suffix[6];            /* "": not yet */
+};
+
 /* --- rq.c: one HTTP request in work --- */
 struct api_rq {
     struct api *api;
@@ -94,12 +124,19 @@ struct api_rq {
     unsigned n_warnings, cap_warnings;
     char audit_id[40];
     bool pretty;
+    uint64_t id;                        /* kl_call.request of what is asked about it */
+    struct api_kept kept;
+    struct api_wait wait;
+    struct arena *attempt;              /* arena of a replay; NULL: this is the first run, in the request's own */
+    int64_t deadline_ns;                /* of waiting, 0: it never waited */
 };
+void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
 void api_warn(struct api_rq *rq, const char *text);
 /* Headers that every answer has; returns how many. */
 #define API_HEADERS 24
 unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type);
-void api_send_error(struct api_rq *rq);                                         /* rq->err */
+void api_run(struct api_rq *rq);                                                /* from the start: api.c */
+void api_send_error(struct api_rq *rq);                                         /* rq->err; one that is pending makes the request wait */
 void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, struct val *v);
 void api_send_object(struct api_rq *rq, int status, struct store_object *o);   /* of info.kind */
 void api_send_text(struct api_rq *rq, int status, const char *content_type, struct str text);
@@ -139,6 +176,9 @@ struct api_op {
     struct str want_uid;                /* precondition */
     uint64_t want_revision;             /* precondition, 0: none */
     int field_validation;               /* enum api_validation */
+    uint64_t request;                   /* kl_call.request, 0: it cannot wait */
+    struct api_kept *kept;              /* over replays; NULL: there are none */
+    bool ask_only, admitted;            /* delete: nothing but admission; no more admission */
     /* Called when the result lasts; NULL: nobody waits. Not called when no commit was needed (see waits). */
     void (*durable)(void *ctx, int rc, const struct kl_err *err);
     void *durable_ctx;
@@ -165,6 +205,9 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
 /* parts of op used by several files */
 const char *api_strict_text(struct arena *a, const struct object_strict *s);    /* findings, joined */
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
+/* The name as messages have it: of a new object that has none yet, the beginning. */
+struct str api_shown_name(const struct api_op *op, const struct val *v);
+int64_t api_op_now(struct api_op *op);                                          /* wall clock, the same in each replay */
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
 /* An update; one that changes nothing keeps the revision and makes no event. */
@@ -259,9 +302,10 @@ struct api {
     struct crds *crds;
     struct api_check checks[16];
     unsigned n_checks;
+    struct api_waits *waits;
     bool ready;
     int64_t started_wall_ns;
-    uint64_t requests;
+    uint64_t requests, ids;
 };
 
 /* call.c: a kl_call over an arena */

@@ -16,7 +16,8 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->started_wall_ns = env_wall_ns();
     a->streams = streams_new(l);
     a->nodes = api_nodes_new();
-    int rc = a->streams && a->nodes ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
+    a->waits = api_waits_new(a);
+    int rc = a->streams && a->nodes && a->waits ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);
@@ -41,6 +42,8 @@ void api_check_add(struct api *a, const char *name, const char *(*reason)(void *
 
 static void set_audit_id(struct api_rq *rq)
 {
+    if (rq->audit_id[0])
+        return;                         /* it has run before */
     struct str given = http_header(rq->http, STR("audit-id"));
     if (given.len && given.len < sizeof rq->audit_id) {
         memcpy(rq->audit_id, given.at, given.len);
@@ -152,6 +155,19 @@ static int enter(struct api_rq *rq, struct http_req *r)
     return documents ? 0 : check_verb(rq);
 }
 
+void api_run(struct api_rq *rq)
+{
+    if (enter(rq, rq->http) < 0) {
+        rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
+        api_send_error(rq);
+    } else if (rq->info.tuple.is_resource) {
+        dispatch(rq);
+    } else if (!api_documents(rq)) {
+        not_found(rq);
+        api_send_error(rq);
+    }
+}
+
 void api_handle(void *ctx, struct http_req *r)
 {
     struct api *api = ctx;
@@ -165,15 +181,6 @@ void api_handle(void *ctx, struct http_req *r)
     rq->api = api;
     rq->http = r;
     rq->arena = a;
-    if (enter(rq, r) < 0) {
-        rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
-        api_send_error(rq);
-        return;
-    }
-    if (rq->info.tuple.is_resource) {
-        dispatch(rq);
-    } else if (!api_documents(rq)) {
-        not_found(rq);
-        api_send_error(rq);
-    }
+    rq->id = api_request_new(api);
+    api_run(rq);
 }

@@ -3,6 +3,7 @@
  * Life of a request: http -> api_handle (request.c parses the URL into one tuple) -> authentication -> authorization ->
  * a verb (read.c, watch.c, write.c over create.c, update.c, delete.c, subresource.c) or a document (discovery.c, openapi.c, health.c) ->
  * rq.c and forms.c in the form that was asked for.
+ * A hook that answers -KL_PENDING makes the request wait (wait.c) and start again when api_wake says so.
  */
 #ifndef API_API_H
 #define API_API_H
@@ -33,6 +34,8 @@ struct api_hooks {
      * r->object is made from it only for plugins that are concerned. */
     int (*admit)(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a,
                  const struct schema_kind *kind, struct val **object, struct kl_admission_verdict *ret);
+    /* A request that one of the above had answered with -KL_PENDING is over. */
+    void (*over)(void *ctx, uint64_t request);
     /* The table that serves the node of that name in this process, or NULL: it is elsewhere. */
     const struct kl_node *(*node)(void *ctx, struct str node, void **ret_self);
     /* Debug documents below /debug/ ("plugins", "queues"); NULL tree: not found. */
@@ -62,6 +65,8 @@ void api_handle(void *ctx, struct http_req *r);
 int api_bootstrap(struct api *a, struct kl_err *err);
 /* From here on /readyz says ok. */
 void api_set_ready(struct api *a, bool ready);
+/* [any] A decision that answered -KL_PENDING for that request (kl_call.request) may be there: the request is run again, if it still waits. */
+void api_wake(struct api *a, uint64_t request);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
 void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
 

@@ -41,9 +41,11 @@ static int who_asks(struct api_rq *rq)
     struct kl_credentials cred = { .size = sizeof cred, .cert_der = { peer->cert_der.at, peer->cert_der.len },
                                    .cert_cn = peer->cert_cn.len ? arena_dup(rq->arena, peer->cert_cn) : NULL, .cert_orgs = orgs,
                                    .bearer = bearer(rq), .peer = arena_dup(rq->arena, peer->address) };
-    api_call_init(&c, rq->arena, NULL);
+    api_rq_call(rq, &c, NULL);
     rq->user = (struct kl_user){ .size = sizeof rq->user };
     int rc = rq->api->hooks.authenticate ? rq->api->hooks.authenticate(rq->api->hooks.ctx, &c, &cred, &rq->user) : 0;
+    if (rc == -KL_PENDING)
+        return api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending");
     if (rc < 0 || (rc == 0 && cred.bearer))
         return api_fail(&rq->err, rq->arena, KL_UNAUTHORIZED, "Unauthorized");
     if (rc == 0)
@@ -71,8 +73,10 @@ static int forbidden(struct api_rq *rq, const struct kl_user *user, const struct
 static int authorize_as(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t)
 {
     struct kl_call c;
-    api_call_init(&c, rq->arena, user->name);
+    api_rq_call(rq, &c, user->name);
     int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, t) : 0;
+    if (rc == -KL_PENDING)
+        return api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending");
     return rc == 1 ? 0 : forbidden(rq, user, t, c.err.msg);
 }
 

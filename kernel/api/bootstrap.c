@@ -73,6 +73,7 @@ void api_free(struct api *a)
         api_docs_free(a->docs);
         api_crds_free(a->crds);
         api_signer_free(a->signer);
+        api_waits_free(a->waits);
     }
     mem_free(a);
 }

@@ -22,7 +22,7 @@ static int check_namespace(struct api_op *op, struct val *v)
 }
 
 /* Creation needs a namespace that is there and not going. */
-static int namespace_open(struct api_op *op)
+static int namespace_open(struct api_op *op, const struct val *v)
 {
     if (!(op->kind->flags & K_NAMESPACED))
         return 0;
@@ -34,8 +34,8 @@ static int namespace_open(struct api_op *op)
         return 0;
     struct object_cause *cause = arena_alloc(op->arena, sizeof *cause);
     api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s \"" STR_FMT "\" is forbidden: unable to create new content in namespace "
-             STR_FMT " because it is being terminated", api_resource_text(op->arena, op->kind), STR_ARG(op->name), STR_ARG(op->ns));
-    op->err.name = arena_dup(op->arena, op->name);
+             STR_FMT " because it is being terminated", api_resource_text(op->arena, op->kind), STR_ARG(api_shown_name(op, v)), STR_ARG(op->ns));
+    op->err.name = arena_dup(op->arena, api_shown_name(op, v));
     op->err.group = op->kind->group;
     op->err.kind = op->kind->plural;
     if (cause) {
@@ -57,41 +57,57 @@ static void random_suffix(char ret[6])
     ret[5] = '\0';
 }
 
+static bool taken(struct api_op *op)
+{
+    return store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name) != NULL;
+}
+
 static int generate_name(struct api_op *op, struct val *v)
 {
     struct str base = json_str(v, "metadata.generateName"), name = json_str(v, "metadata.name");
     char suffix[6];
-    if (name.len || !base.len) {
-        op->name = name;
+    op->name = name;
+    if (name.len || !base.len)
         return 0;
-    }
     if (base.len > 58)
         base.len = 58;
     for (int i = 0; i < 8; i++) {
         random_suffix(suffix);
+        if (i == 0 && op->kept && op->kept->suffix[0])
+            memcpy(suffix, op->kept->suffix, sizeof suffix);
         op->name = str_of(arena_printf(op->arena, STR_FMT "%s", STR_ARG(base), suffix));
-        if (!store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name)) {
-            json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("name"), op->name);
-            return 0;
-        }
+        if (taken(op))
+            continue;
+        json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("name"), op->name);
+        if (op->kept)
+            memcpy(op->kept->suffix, suffix, sizeof suffix);
+        return 0;
     }
     api_fail_exists(&op->err, op->arena, op->kind, op->name);
     op->err.retry_after = 1;
     return -KL_ALREADY_EXISTS;
 }
 
+static int wipe_metadata(struct api_op *op, struct val *v)
+{
+    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation",
+                                         "uid", "creationTimestamp" };
+    struct val *m = json_obj(op->arena, v, STR("metadata"));
+    if (json_str(v, "metadata.resourceVersion").len)
+        return api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
+    for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
+        json_del(m, str_of(wiped[i]));
+    return 0;
+}
+
 static int fill_metadata(struct api_op *op, struct val *v)
 {
     struct arena *a = op->arena;
     struct val *m = json_obj(a, v, STR("metadata"));
-    char uid[37], when[CLOCK_TEXT];
-    if (json_str(v, "metadata.resourceVersion").len)
-        return api_fail(&op->err, a, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
-    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation" };
-    for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
-        json_del(m, str_of(wiped[i]));
-    api_new_uid(uid);
-    clock_format(env_wall_ns(), when);
+    char drawn[37] = "", when[CLOCK_TEXT], *uid = op->kept ? op->kept->uid : drawn;
+    if (!uid[0])
+        api_new_uid(uid);
+    clock_format(api_op_now(op), when);
     json_set_str(a, m, STR("uid"), arena_str(a, str_of(uid)));
     json_set_str(a, m, STR("creationTimestamp"), arena_str(a, str_of(when)));
     if (op->kind->flags & K_GENERATION)
@@ -125,13 +141,15 @@ int api_op_create(struct api_op *op, struct val *v)
         op->ns = STR("");
     if (op->kind->flags & K_TERMINATING)
         return api_fail(&op->err, op->arena, KL_METHOD_NOT_ALLOWED, "create not allowed while custom resource definition is terminating");
-    if (check_namespace(op, v) < 0 || generate_name(op, v) < 0)
-        return -op->err.code;
-    if (namespace_open(op) < 0)
+    op->name = json_str(v, "metadata.name");
+    if (check_namespace(op, v) < 0 || namespace_open(op, v) < 0)
         return -op->err.code;
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
-    if (fill_metadata(op, v) < 0 || api_admit(op, true, "create", &v, NULL) < 0)
+    /* What the server gives an object is not there yet when it may still be changed. */
+    if (wipe_metadata(op, v) < 0 || api_admit(op, true, "create", &v, NULL) < 0)
+        return -op->err.code;
+    if (check_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;
     if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || check_absent(op) < 0)
         return -op->err.code;

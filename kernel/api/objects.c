@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "api-internal.h"
+#include "base/env.h"
 #include "reconcile/event.h"
 #include "reconcile/call.h"
 
@@ -11,8 +12,13 @@ struct api_objects {
     struct objects pub;                 /* first */
     struct api *api;
     struct event_recorder *events;
+    struct list behind;                 /* struct behind: writes that wait for a decision while their caller has gone on */
+    unsigned n_behind;
     volatile bool stopping;
 };
+
+#define BEHIND_MOST 10000u
+#define BEHIND_KEPT_NS (60 * NS_PER_S)  /* how long a failure waits for its caller to come again */
 
 /* One call, carried to the loop when it came from elsewhere. Lives on the caller's stack. */
 struct request {
@@ -30,6 +36,9 @@ struct request {
     int rc;
     bool wait;                          /* from another thread: until it lasts */
     bool waiting, over;
+    uint64_t id;
+    struct api_kept kept;
+    struct api_wait decision;
     pthread_mutex_t lock;
     pthread_cond_t cond;
 };
@@ -75,6 +84,14 @@ static const struct schema_type *body_type(const struct schema_kind *k, const ch
     return NULL;
 }
 
+static void give_up(void *ctx, int code)
+{
+    struct request *q = ctx;
+    api_request_over(q->o->api, q->id);
+    q->rc = kl_fail(q->call, code, "%s", api_wait_text(code));
+    finish(q);
+}
+
 static int op_prepare(struct request *q, struct arena *a, struct api_op *op, const struct kl_user *user)
 {
     const struct schema_kind *k = schema_resource_by_name(str_of(q->key->resource));
@@ -84,7 +101,8 @@ static int op_prepare(struct request *q, struct arena *a, struct api_op *op, con
         return kl_fail(q->call, KL_NOT_FOUND, "'%s' has no subresource '%s'", q->key->resource, q->key->subresource);
     *op = (struct api_op){ .api = q->o->api, .arena = a, .user = user, .kind = k, .subresource = q->key->subresource,
                            .ns = str_of(q->key->ns ? q->key->ns : ""), .name = str_of(q->key->name ? q->key->name : ""),
-                           .field_validation = VALIDATE_IGNORE, .grace_s = -1, .dry_run = q->call->flags & KL_CALL_DRY_RUN };
+                           .field_validation = VALIDATE_IGNORE, .grace_s = -1, .dry_run = q->call->flags & KL_CALL_DRY_RUN,
+                           .request = q->id, .kept = &q->kept };
     if (q->wait) {
         op->durable = on_durable;
         op->durable_ctx = q;
@@ -126,6 +144,8 @@ static int write_result(struct request *q, const struct api_op *op)
 
 static int write_now(struct request *q)
 {
+    if (!q->id)
+        q->id = api_request_new(q->o->api);
     static const char *const groups[] = { "system:masters", NULL };
     _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
     struct api_op op;
@@ -142,15 +162,173 @@ static int write_now(struct request *q)
     return write_result(q, &op);
 }
 
+/* --- writes on the loop that wait for a decision: they go on by themselves --- */
+
+/* The caller is told KL_PENDING, at once and whenever it comes with the same write while that is under way: nothing is done twice. What became
+ * of it is seen in the store; a failure is told to the caller when it comes again. */
+struct behind {
+    struct list link;
+    struct request q;
+    struct arena *arena;
+    struct kl_call call;
+    struct kl_object_key key;
+    struct kl_delete_options del;
+    struct loop_timer timer;
+    bool failed;
+};
+
+static void behind_free(struct behind *b)
+{
+    b->q.o->n_behind--;
+    list_remove(&b->link);
+    api_wait_stop(&b->q.decision);
+    loop_timer_stop(&b->timer);
+    arena_free(b->arena);
+    mem_free(b);
+}
+
+static void behind_expired(void *ctx)
+{
+    behind_free(ctx);
+}
+
+static void behind_failed(struct behind *b, int rc)
+{
+    b->failed = true;
+    b->q.rc = rc;
+    loop_timer_start(b->q.o->api->loop, &b->timer, BEHIND_KEPT_NS, behind_expired, b);
+}
+
+static void behind_given_up(void *ctx, int code)
+{
+    struct behind *b = ctx;
+    api_request_over(b->q.o->api, b->q.id);
+    behind_failed(b, kl_fail(&b->call, code, "%s", api_wait_text(code)));
+}
+
+static int write_now(struct request *q);
+
+static void behind_again(void *ctx)
+{
+    struct behind *b = ctx;
+    struct api *api = b->q.o->api;
+    kl_err_init(&b->call.err);
+    int rc = write_now(&b->q);
+    if (rc == -KL_PENDING) {
+        api_wait_start(api, &b->q.decision, b->q.id, b->call.deadline_ns, behind_again, behind_given_up, b);
+        return;
+    }
+    api_request_over(api, b->q.id);
+    if (rc < 0)
+        behind_failed(b, rc);
+    else
+        behind_free(b);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_write(const struct request *a, const struct request *b)
+{
+    return a->what == b->what && a->patch_type == b->patch_type && strcmp(a->who, b->who) == 0 && same_text(a->key->resource, b->key->resource) &&
+           same_text(a->key->ns, b->key->ns) && same_text(a->key->name, b->key->name) && same_text(a->key->subresource, b->key->subresource) &&
+           str_eq(str_n(a->body.at, a->body.len), str_n(b->body.at, b->body.len));
+}
+
+/* 0: it is not known here. */
+static int behind_find(struct request *q)
+{
+    list_each(l, &q->o->behind) {
+        struct behind *b = list_item(l, struct behind, link);
+        if (!same_write(&b->q, q))
+            continue;
+        if (!b->failed)
+            return kl_fail(q->call, KL_PENDING, "the same write still waits for its admission");
+        int rc = kl_fail(q->call, -b->q.rc, "%s", b->call.err.msg);
+        behind_free(b);
+        return rc;
+    }
+    return 0;
+}
+
+static const char *keep_text(struct arena *a, const char *s)
+{
+    return s ? arena_dup(a, str_of(s)) : NULL;
+}
+
+static int behind_start(struct request *q)
+{
+    struct behind *b = q->o->n_behind < BEHIND_MOST ? mem_alloc(sizeof *b) : NULL;
+    struct arena *a = b ? b->arena = arena_new(API_ARENA_MAX) : NULL;
+    if (!a) {
+        mem_free(b);
+        api_request_over(q->o->api, q->id);
+        return kl_fail(q->call, KL_UNAVAILABLE, "too many writes wait for their admission");
+    }
+    b->key = (struct kl_object_key){ sizeof b->key, keep_text(a, q->key->resource), keep_text(a, q->key->ns), keep_text(a, q->key->name),
+                                     keep_text(a, q->key->subresource) };
+    if (q->del)
+        b->del = (struct kl_delete_options){ sizeof b->del, keep_text(a, q->del->uid), keep_text(a, q->del->propagation), q->del->grace_seconds,
+                                             q->del->revision };
+    struct str body = arena_str(a, str_n(q->body.at, q->body.len));
+    host_call_init(&b->call, a, NULL);
+    b->call.flags = q->call->flags;
+    b->call.deadline_ns = loop_now(q->o->api->loop) + API_WAIT_NS;
+    b->q = (struct request){ .o = q->o, .who = keep_text(a, q->who), .call = &b->call, .what = q->what, .key = &b->key, .del = q->del ? &b->del : NULL,
+                             .patch_type = q->patch_type, .body = { body.at, body.len }, .id = q->id, .kept = q->kept };
+    list_push(&q->o->behind, &b->link);
+    q->o->n_behind++;
+    api_wait_start(q->o->api, &b->q.decision, q->id, b->call.deadline_ns, behind_again, behind_given_up, b);
+    return kl_fail(q->call, KL_PENDING, "the write waits for its admission");
+}
+
+static int write_on_loop(struct request *q)
+{
+    int rc = list_empty(&q->o->behind) ? 0 : behind_find(q);
+    if (rc < 0)
+        return rc;
+    rc = write_now(q);
+    return rc == -KL_PENDING ? behind_start(q) : rc;
+}
+
+/* --- on the loop, for a caller that waits on another thread --- */
+
+static void serve(void *ctx);
+
+static void serve_again(void *ctx)
+{
+    struct request *q = ctx;
+    struct api *api = q->o->api;
+    uint64_t id = q->id;
+    kl_err_init(&q->call->err);
+    serve(q);
+    if (!api_waits_for(api, id))
+        api_request_over(api, id);
+}
+
+static void put_aside(struct request *q)
+{
+    int64_t deadline = loop_now(q->o->api->loop) + API_WAIT_NS;
+    q->waiting = true;
+    if (q->call->deadline_ns && q->call->deadline_ns < deadline)
+        deadline = q->call->deadline_ns;
+    api_wait_start(q->o->api, &q->decision, q->id, deadline, serve_again, give_up, q);
+}
+
 static void serve(void *ctx)
 {
     struct request *q = ctx;
+    q->waiting = false;
     if (q->what == DO_GET)
         q->rc = objects_read(q->o->api->store, q->call, q->key, q->ret);
     else if (q->what == DO_LIST)
         q->rc = objects_list(q->o->api->store, q->call, q->list, q->ret_list);
-    else
-        q->rc = write_now(q);
+    else if (!q->wait)
+        q->rc = write_on_loop(q);
+    else if ((q->rc = write_now(q)) == -KL_PENDING)
+        put_aside(q);
     if (!q->waiting)
         finish(q);
 }
@@ -243,6 +421,7 @@ int api_objects_new(struct api *api, struct objects **ret, struct kl_err *err)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     o->pub.ops = &ops;
     o->api = api;
+    list_init(&o->behind);
     o->events = event_recorder_new(api->loop, &o->pub);
     if (!o->events) {
         mem_free(o);
@@ -261,6 +440,8 @@ void api_objects_free(struct objects *o)
 {
     if (!o)
         return;
+    list_each(l, &own(o)->behind)
+        behind_free(list_item(l, struct behind, link));
     event_recorder_free(own(o)->events);
     mem_free(o);
 }

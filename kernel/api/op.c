@@ -142,6 +142,20 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     return 0;
 }
 
+struct str api_shown_name(const struct api_op *op, const struct val *v)
+{
+    return op->name.len || !v ? op->name : json_str(v, "metadata.generateName");
+}
+
+int64_t api_op_now(struct api_op *op)
+{
+    if (!op->kept)
+        return env_wall_ns();
+    if (!op->kept->wall_ns)
+        op->kept->wall_ns = env_wall_ns();
+    return op->kept->wall_ns;
+}
+
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
 {
     struct api *api = op->api;
@@ -157,15 +171,19 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     struct kl_admission_verdict verdict = { .size = sizeof verdict };
     struct kl_call c;
     api_call_init(&c, op->arena, op->user ? op->user->name : NULL);
+    c.request = op->request;
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
-    if (api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict) < 0) {
+    int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict);
+    if (rc == -KL_PENDING)
+        return api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
+    if (rc < 0) {
         const char *text = arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s", api_resource_text(op->arena, op->kind),
-                                        STR_ARG(op->name), c.err.msg);
+                                        STR_ARG(api_shown_name(op, *v)), c.err.msg);
         if (c.err.code != KL_FORBIDDEN)
             return api_fail_err(&op->err, op->arena, &c.err);
         api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s", text ? text : "forbidden");
-        op->err.name = arena_dup(op->arena, op->name);
+        op->err.name = arena_dup(op->arena, api_shown_name(op, *v));
         op->err.group = op->kind->group;
         op->err.kind = op->kind->plural;
         return -KL_FORBIDDEN;

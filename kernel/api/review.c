@@ -35,7 +35,8 @@ static const char *const *text_list(struct arena *a, const struct val *list)
     return out;
 }
 
-static bool allowed(struct api_rq *rq, const struct val *spec, const struct kl_user *user, const char **ret_reason)
+/* 1 yes, 0 no, < 0: not known yet. */
+static int allowed(struct api_rq *rq, const struct val *spec, const struct kl_user *user, const char **ret_reason)
 {
     struct val *res = json_get(spec, STR("resourceAttributes")), *non = json_get(spec, STR("nonResourceAttributes"));
     struct arena *a = rq->arena;
@@ -43,10 +44,10 @@ static bool allowed(struct api_rq *rq, const struct val *spec, const struct kl_u
                             .resource = text(a, res, "resource"), .subresource = text(a, res, "subresource"), .ns = text(a, res, "namespace"),
                             .name = text(a, res, "name"), .verb = text(a, res ? res : non, "verb"), .path = text(a, non, "path") };
     struct kl_call c;
-    api_call_init(&c, a, user->name);
+    api_rq_call(rq, &c, user->name);
     int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, &r) : 0;
     *ret_reason = c.err.msg[0] ? arena_dup(a, str_of(c.err.msg)) : NULL;
-    return rc == 1;
+    return rc == -KL_PENDING ? api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending") : rc == 1;
 }
 
 static int check_access_review(struct api_rq *rq, const struct val *spec, bool self)
@@ -79,8 +80,13 @@ static void access_review(struct api_rq *rq, struct val *v, bool self)
         api_send_error(rq);
         return;
     }
+    int yes = allowed(rq, spec, &user, &reason);
+    if (yes < 0) {
+        api_send_error(rq);
+        return;
+    }
     struct val *st = val_new(a, VAL_OBJ);
-    json_set_bool(a, st, STR("allowed"), allowed(rq, spec, &user, &reason));
+    json_set_bool(a, st, STR("allowed"), yes == 1);
     if (reason)
         json_set_str(a, st, STR("reason"), str_of(reason));
     json_set(a, v, STR("status"), st);
@@ -120,8 +126,13 @@ static void token_review(struct api_rq *rq, struct val *v)
     }
     struct kl_user user = { .size = sizeof user };
     struct kl_call c;
-    api_call_init(&c, a, NULL);
+    api_rq_call(rq, &c, NULL);
     int rc = rq->api->hooks.authenticate ? rq->api->hooks.authenticate(rq->api->hooks.ctx, &c, &cred, &user) : 0;
+    if (rc == -KL_PENDING) {
+        api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending");
+        api_send_error(rq);
+        return;
+    }
     struct val *st = val_new(a, VAL_OBJ);
     json_set_bool(a, st, STR("authenticated"), rc == 1);
     if (rc == 1) {

@@ -9,6 +9,12 @@ void api_call_init(struct kl_call *c, struct arena *a, const char *user)
     host_call_init(c, a, user);
 }
 
+void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user)
+{
+    host_call_init(c, rq->arena, user);
+    c->request = rq->id;
+}
+
 void api_warn(struct api_rq *rq, const char *text)
 {
     if (rq->n_warnings == 20)
@@ -125,9 +131,74 @@ void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, s
     send_buf(rq, status, media_text(media), &b);
 }
 
+/* --- waiting: the request is run again, in an arena of its own each time --- */
+
+static void on_gone(void *ctx)
+{
+    struct api_rq *rq = ctx;
+    api_wait_stop(&rq->wait);
+    api_request_over(rq->api, rq->id);
+}
+
+static void free_attempt(void *ctx)
+{
+    struct api_rq *rq = ctx;
+    rq->attempt = arena_free(rq->attempt);
+}
+
+static void give_up(void *ctx, int code)
+{
+    struct api_rq *rq = ctx;
+    http_on_close(rq->http, NULL, NULL);
+    api_request_over(rq->api, rq->id);
+    rq->err = (struct api_error){ 0 };
+    api_fail(&rq->err, rq->arena, code, "%s", code == KL_NO_MEMORY ? "out of memory" : api_wait_text(code));
+    api_send_error(rq);
+}
+
+static struct arena *new_attempt(struct api_rq *rq)
+{
+    bool first = !rq->attempt;
+    arena_free(rq->attempt);
+    struct arena *a = rq->attempt = arena_new(API_ARENA_MAX);
+    if (a && first && !arena_cleanup(http_arena(rq->http), free_attempt, rq))
+        free_attempt(rq);
+    return rq->attempt;
+}
+
+static void again(void *ctx)
+{
+    struct api_rq *rq = ctx;
+    struct api *api = rq->api;
+    uint64_t id = rq->id;
+    http_on_close(rq->http, NULL, NULL);
+    if (!new_attempt(rq)) {
+        give_up(rq, KL_NO_MEMORY);
+        return;
+    }
+    struct api_rq fresh = { .api = api, .http = rq->http, .arena = rq->attempt, .id = id, .kept = rq->kept, .attempt = rq->attempt,
+                            .deadline_ns = rq->deadline_ns };
+    memcpy(fresh.audit_id, rq->audit_id, sizeof fresh.audit_id);
+    *rq = fresh;
+    api_run(rq);
+    if (!api_waits_for(api, id))        /* the request itself may have gone with its answer */
+        api_request_over(api, id);
+}
+
+static bool wait_for_decision(struct api_rq *rq)
+{
+    if (rq->err.code != KL_PENDING || !rq->id)
+        return false;
+    if (!rq->deadline_ns)
+        rq->deadline_ns = loop_now(rq->api->loop) + API_WAIT_NS;
+    api_wait_start(rq->api, &rq->wait, rq->id, rq->deadline_ns, again, give_up, rq);
+    http_on_close(rq->http, on_gone, rq);
+    return true;
+}
+
 void api_send_error(struct api_rq *rq)
 {
-    if (!rq->http)
+    if (!rq->http || wait_for_decision(rq))
         return;
     rq->accept.as = AS_OBJECT;
     struct val *v = api_error_tree(rq->arena, &rq->err);

@@ -149,7 +149,7 @@ static void set_condition(struct api_op *op, struct val *v, const char *type, co
     struct arena *a = op->arena;
     char now[CLOCK_TEXT];
     struct val *list = json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), *found = NULL;
-    clock_format(env_wall_ns(), now);
+    clock_format(api_op_now(op), now);
     val_each(c, list)
         if (str_is(json_str(c, "type"), type))
             found = c;
@@ -262,7 +262,7 @@ static int charge_budget(struct api_op *op, struct store_object *o, const struct
     if (allowed <= 0)
         return over_budget(op, arena_printf(op->arena, "The disruption budget " STR_FMT " needs %lld healthy pods and has %lld currently",
                                             STR_ARG(name), (long long)json_int(st, "desiredHealthy", 0), (long long)json_int(st, "currentHealthy", 0)));
-    clock_format(env_wall_ns(), now);
+    clock_format(api_op_now(op), now);
     json_set_int(op->arena, st, STR("disruptionsAllowed"), allowed - 1);
     json_set_str(op->arena, json_obj(op->arena, st, STR("disruptedPods")), op->name, arena_str(op->arena, str_of(now)));
     struct api_op sub = *op;

@@ -26,7 +26,7 @@ static void op_init(struct api_rq *rq, struct api_op *op)
     *op = (struct api_op){ .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
                            .name = str_of(t->name), .subresource = t->subresource[0] ? t->subresource : NULL,
                            .dry_run = rq->info.q.dry_run.len > 0, .grace_s = rq->info.q.grace_s, .propagation = rq->info.q.propagation,
-                           .warn = warn, .warn_ctx = rq };
+                           .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept };
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     op->field_validation = validation_mode(rq);
@@ -308,6 +308,36 @@ static void on_batch_durable(void *ctx, int rc, const struct kl_err *err)
     batch_step(ctx, rc, err);
 }
 
+static struct api_op one_of(const struct collection *c, unsigned i)
+{
+    struct api_op one = *c->op;
+    one.ns = store_object_ns(c->at[i]);
+    one.name = store_object_name(c->at[i]);
+    return one;
+}
+
+/* All are asked about before one is deleted: a decision that is pending may have no effect yet. Those up to the first that is refused are
+ * deleted; why it was is in rq->err. */
+static int admit_all(struct collection *c)
+{
+    struct api_rq *rq = c->rq;
+    unsigned allowed = c->n;
+    for (unsigned i = 0; i < c->n; i++) {
+        struct api_op one = one_of(c, i);
+        one.ask_only = true;
+        int rc = api_op_delete(&one);
+        if (rc == -KL_PENDING || (rc < 0 && rc != -KL_NOT_FOUND && i < allowed && rq->err.code != KL_PENDING))
+            rq->err = one.err;
+        if (rc < 0 && rc != -KL_NOT_FOUND && i < allowed)
+            allowed = i;
+    }
+    if (rq->err.code == KL_PENDING)
+        return -KL_PENDING;
+    while (c->n > allowed)
+        store_object_unref(c->at[--c->n]);
+    return rq->err.code ? -rq->err.code : 0;
+}
+
 static void delete_collection(struct api_rq *rq)
 {
     struct api_op op;
@@ -323,18 +353,17 @@ static void delete_collection(struct api_rq *rq)
         r.ns = str_of(rq->info.tuple.ns);
     store_list(rq->api->store, &r, gather, &c);
     _cleanup_buf_ struct buf items = BUF_INIT(0);
-    int rc = 0;
-    struct batch *batch = mem_alloc(sizeof *batch);
-    if (!batch)
-        rc = api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-    else
+    int refused = admit_all(&c), rc = 0;
+    struct batch *batch = refused == -KL_PENDING ? NULL : mem_alloc(sizeof *batch);
+    if (batch)
         *batch = (struct batch){ .rq = rq, .left = 1 };
-    for (unsigned i = 0; i < c.n && rc == 0; i++) {
-        struct api_op one = op;
+    else if (refused != -KL_PENDING)
+        rc = api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    for (unsigned i = 0; i < c.n && rc == 0 && batch; i++) {
+        struct api_op one = one_of(&c, i);
+        one.admitted = true;
         one.durable = on_batch_durable;
         one.durable_ctx = batch;
-        one.ns = store_object_ns(c.at[i]);
-        one.name = store_object_name(c.at[i]);
         batch->left++;
         rc = api_op_delete(&one);
         if (!one.waits)
@@ -358,7 +387,7 @@ static void delete_collection(struct api_rq *rq)
                               (unsigned long long)store_revision(rq->api->store), STR_ARG(buf_str(&items)));
     batch->list = text ? json_parse(rq->arena, str_of(text), NULL) : NULL;
     http_on_close(rq->http, on_batch_gone, batch);
-    batch_step(batch, rc, NULL);
+    batch_step(batch, rc < 0 ? rc : refused, NULL);
 }
 
 void api_write(struct api_rq *rq)

@@ -128,6 +128,7 @@ static int open_api(struct daemon *d, struct kl_err *err)
     if (rc < 0)
         return rc;
     plugin_host_set_objects(d->host, d->store, d->objects);
+    plugin_host_set_api(d->host, d->api);
     api_check_add(d->api, "store", store_check, d);
     return api_bootstrap(d->api, err);
 }

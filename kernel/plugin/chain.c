@@ -69,7 +69,7 @@ static int authenticate(void *ctx, struct kl_call *c, const struct kl_credential
         if (p->state != PLUGIN_READY)
             continue;
         int rc = ((const struct kl_authn *)p->provider->table)->authenticate(p->self, c, cred, ret);
-        if (rc > 0)
+        if (rc > 0 || rc == -KL_PENDING)
             return rc;
         bad = rc < 0 ? rc : bad;
     }
@@ -115,6 +115,22 @@ static bool rules(void *ctx, struct kl_call *c, const struct kl_user *user, cons
         take_rules(a, v, "nonResourceRules", other);
     }
     return all;
+}
+
+/* A request that was pending somewhere is over. */
+#define TELL(CHAIN, T) \
+    for (unsigned i = 0; i < (CHAIN)->n; i++) { \
+        const struct T *t = (CHAIN)->at[i]->provider->table; \
+        if ((CHAIN)->at[i]->state == PLUGIN_READY && KL_HAS(t, over)) \
+            t->over((CHAIN)->at[i]->self, request); \
+    }
+
+static void over(void *ctx, uint64_t request)
+{
+    struct plugin_host *h = loop_only(ctx);
+    TELL(&h->authn, kl_authn)
+    TELL(&h->authz, kl_authz)
+    TELL(&h->admission, kl_admission)
 }
 
 /* --- admission --- */
@@ -163,7 +179,8 @@ struct course {
     struct buf shown;                   /* what r->object points to */
     const struct val *unseen[HOST_INSTANCES_MAX];       /* patches since it was shown */
     unsigned n_unseen;
-    bool is_shown, changed;
+    bool is_shown, settled;             /* settled: *object has its defaults */
+    bool mutating, reinvoke;
 };
 
 /* Is one of the two places within the other? */
@@ -215,17 +232,24 @@ static int follow(struct course *w, struct kl_bytes patch, struct kl_err *err)
     if (!now)
         return kl_err_wrap(err, "the patch does not apply");
     *w->object = now;
-    w->unseen[w->n_unseen++] = list;
-    w->changed = true;
+    if (w->n_unseen == HOST_INSTANCES_MAX)
+        w->is_shown = false;
+    else
+        w->unseen[w->n_unseen++] = list;
+    w->settled = false;
     return 0;
 }
 
 /* What plugins put in gets the same forms and defaults as what clients send. */
-static int settle(struct arena *a, const struct schema_kind *kind, struct val *object, struct kl_err *err)
+static int settle(struct course *w, struct kl_err *err)
 {
-    if (object_conform(a, kind->type, object, NULL, err) < 0)
+    if (w->settled || !*w->object)
+        return 0;
+    w->settled = true;
+    w->is_shown = false;
+    if (object_conform(w->arena, w->kind->type, *w->object, NULL, err) < 0)
         return kl_err_wrap(err, "an admission plugin's patch does not apply");
-    return object_default(a, kind, object) < 0 ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : 0;
+    return object_default(w->arena, w->kind, *w->object) < 0 ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : 0;
 }
 
 /* Every plugin's warnings count. */
@@ -244,10 +268,15 @@ static const char *const *both(struct kl_call *c, const char *const *first, cons
     return all;
 }
 
+#define AGAIN_MOST 1000                 /* reviews of one plugin in one walk */
+
+/* < 0: refused; 1: the plugin wants to see what became of its patch. Who asks elsewhere (it has `over`) is shown what would be stored. */
 static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
     const struct kl_admission *t = p->provider->table;
     struct kl_admission_verdict one = { .size = sizeof one };
+    if (!w->settled && KL_HAS(t, over) && settle(w, &c->err) < 0)
+        return -c->err.code;
     if (show(w, t, r) < 0)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     int rc = t->review(p->self, c, r, &one);
@@ -255,25 +284,44 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
         return rc;
     if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    if (t->mutates && one.patch.len && follow(w, one.patch, &c->err) < 0)
+    if (!w->mutating)
+        return 0;
+    w->reinvoke |= (one.flags & KL_VERDICT_REINVOKE) != 0;
+    if (one.patch.len && *w->object && follow(w, one.patch, &c->err) < 0)
         return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
-    return 0;
+    if (!(one.flags & KL_VERDICT_AGAIN))
+        return 0;
+    return settle(w, &c->err) < 0 ? -c->err.code : 1;
+}
+
+static int walk(struct plugin_host *h, struct course *w, struct kl_call *c, struct kl_admission_review *r, struct kl_admission_verdict *ret)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
+        struct plugin_instance *p = h->admission.at[i];
+        const struct kl_admission *t = p->provider->table;
+        if (p->state != PLUGIN_READY || (t->mutates != 0) != w->mutating || !concerns(t, r) || (KL_HAS(t, wants) && !t->wants(p->self, r->request)))
+            continue;
+        rc = 1;
+        for (int n = 0; rc == 1 && n < AGAIN_MOST; n++)
+            rc = ask(w, p, c, r, ret);
+        rc = rc == 1 ? 0 : rc;
+    }
+    return rc;
 }
 
 static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
                  struct val **object, struct kl_admission_verdict *ret)
 {
     struct plugin_host *h = loop_only(ctx);
-    struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20) };
-    int rc = 0;
-    for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
-        struct plugin_instance *p = h->admission.at[i];
-        const struct kl_admission *t = p->provider->table;
-        if (p->state == PLUGIN_READY && (t->mutates != 0) == mutating && concerns(t, r))
-            rc = ask(&w, p, c, r, ret);
+    struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20), .settled = true, .mutating = mutating };
+    int rc = walk(h, &w, c, r, ret);
+    if (rc == 0 && w.reinvoke) {
+        c->flags |= KL_CALL_REINVOKED;
+        rc = walk(h, &w, c, r, ret);
     }
     buf_free(&w.shown);
-    return rc == 0 && w.changed ? settle(a, kind, *object, &c->err) : rc;
+    return rc == 0 ? settle(&w, &c->err) : rc;
 }
 
 /* --- the other hooks --- */
@@ -299,5 +347,6 @@ static struct val *debug(void *ctx, struct arena *a, struct str what)
 
 void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret)
 {
-    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = authorize, .rules = rules, .admit = admit, .node = node, .debug = debug };
+    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = authorize, .rules = rules, .admit = admit, .over = over,
+                               .node = node, .debug = debug };
 }

@@ -21,6 +21,7 @@ struct plugin_host {
     unsigned n, n_opened, running;
     struct store *store;
     struct objects *objects;
+    struct api *api;                    /* NULL: no server */
     struct chain authn, authz, admission;
     loop_fn gone;
     void *gone_ctx;

@@ -65,6 +65,11 @@ void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct obje
     h->objects = o;
 }
 
+void plugin_host_set_api(struct plugin_host *h, struct api *a)
+{
+    h->api = a;
+}
+
 /* --- opening --- */
 
 static bool wanted(const struct plugin_host *h, const struct plugin_instance *i, const char *iface)

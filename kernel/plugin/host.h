@@ -38,6 +38,7 @@ int plugin_host_check(struct plugin_host *h, struct kl_err *err);
 int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *err);
 /* What services stand on; before the instances that need them are opened. */
 void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct objects *o);
+void plugin_host_set_api(struct plugin_host *h, struct api *a);          /* of a server, likewise */
 /* Starts every READY controller over the store (of a server, or a node's mirror). */
 int plugin_host_run(struct plugin_host *h, struct kl_err *err);
 void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx);

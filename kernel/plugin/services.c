@@ -131,24 +131,34 @@ static int find(const struct kl_host *h, struct kl_call *c, const char *iface, c
 
 static const struct kl_host_plugins plugins_table = { sizeof plugins_table, find };
 
+/* --- keelson.host.wait/0 --- */
+
+static void wake(const struct kl_host *h, uint64_t request)
+{
+    api_wake(me(h)->owner->api, request);
+}
+
+static const struct kl_host_wait wait_table = { sizeof wait_table, wake };
+
 /* --- by id --- */
 
 static const struct {
     const char *id;
     const void *table;
-    bool objects;                       /* stands on the objects service */
+    enum { EVERYWHERE, OBJECTS, SERVER } where;         /* what it stands on */
 } services[] = {
-    { KL_HOST_ENV_0, &env_table, false },
-    { KL_HOST_OBJECTS_0, &objects_table, true },
-    { KL_HOST_QUEUE_0, &queue_table, false },
-    { KL_HOST_PLUGINS_0, &plugins_table, false },
+    { KL_HOST_ENV_0, &env_table, EVERYWHERE },
+    { KL_HOST_OBJECTS_0, &objects_table, OBJECTS },
+    { KL_HOST_QUEUE_0, &queue_table, EVERYWHERE },
+    { KL_HOST_PLUGINS_0, &plugins_table, EVERYWHERE },
+    { KL_HOST_WAIT_0, &wait_table, SERVER },
 };
 
 bool host_offers(const struct plugin_host *h, const char *id)
 {
     for (size_t i = 0; i < sizeof services / sizeof *services; i++)
         if (strcmp(services[i].id, id) == 0)
-            return !services[i].objects || h->objects;
+            return services[i].where == EVERYWHERE || (services[i].where == OBJECTS ? h->objects != NULL : h->api != NULL);
     return false;
 }
 

@@ -33,6 +33,7 @@ KL_SIG_STRUCT(kl_store_record, KL_STORE_RECORD_MEMBERS);
 KL_SIG_TABLE(kl_host_env, KL_HOST_ENV_0, KL_SIG_NO_DATA, KL_HOST_ENV_CALLS);
 KL_SIG_TABLE(kl_host_objects, KL_HOST_OBJECTS_0, KL_SIG_NO_DATA, KL_HOST_OBJECTS_CALLS);
 KL_SIG_TABLE(kl_host_queue, KL_HOST_QUEUE_0, KL_SIG_NO_DATA, KL_HOST_QUEUE_CALLS);
+KL_SIG_TABLE(kl_host_wait, KL_HOST_WAIT_0, KL_SIG_NO_DATA, KL_HOST_WAIT_CALLS);
 KL_SIG_TABLE(kl_host_plugins, KL_HOST_PLUGINS_0, KL_SIG_NO_DATA, KL_HOST_PLUGINS_CALLS);
 KL_SIG_TABLE(kl_authn, KL_AUTHN_0, KL_SIG_NO_DATA, KL_AUTHN_CALLS);
 KL_SIG_TABLE(kl_authz, KL_AUTHZ_0, KL_SIG_NO_DATA, KL_AUTHZ_CALLS);
@@ -48,7 +49,7 @@ KL_SIG_TABLE(kl_store, KL_STORE_0, KL_SIG_NO_DATA, KL_STORE_CALLS);
 static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_host_env, &kl_sig_kl_host_objects, &kl_sig_kl_host_queue, &kl_sig_kl_host_plugins, &kl_sig_kl_authn,
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
-    &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,
+    &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
 };
 
 size_t signature_count(void)

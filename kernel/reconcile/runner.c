@@ -94,7 +94,7 @@ static void note_failure(struct job *j)
     r->failures++;
     snprintf(r->last_error, sizeof r->last_error, STR_FMT ": %s", STR_ARG(j->key->name), j->call.err.msg);
     /* Conflicts are how writers meet: the next try settles them. */
-    enum kl_level level = -j->rc == KL_CONFLICT || -j->rc == KL_CANCELLED || j->key->failures > 8 ? KL_DEBUG : KL_WARN;
+    enum kl_level level = -j->rc == KL_CONFLICT || -j->rc == KL_CANCELLED || -j->rc == KL_PENDING || j->key->failures > 8 ? KL_DEBUG : KL_WARN;
     if (log_on(level))
         log_line(level, r->conf.name, STR_FMT ": %s%s", STR_ARG(j->key->name), j->call.err.msg[0] ? j->call.err.msg : row->name,
                  row->retry ? "; comes back" : "");

@@ -249,6 +249,8 @@ static bool decide(struct cycle *y, struct store_object *o)
         return false;
     }
     int rc = bind(y, n);
+    if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
+        return false;
     if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
         return false;

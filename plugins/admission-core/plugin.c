@@ -2,6 +2,7 @@
 #include <keelson/iface/auth.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/json_scan.h"
 
@@ -11,6 +12,7 @@ struct core {
     const struct kl_host *host;
     const struct kl_host_objects *objects;
     const struct kl_host_env *env;
+    uint64_t key[2];                    /* of what is drawn for a request */
 };
 
 static int core_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
@@ -22,6 +24,7 @@ static int core_open(const struct kl_host *h, const void *conf, void **self, str
     x->host = h;
     x->objects = h->service(h, KL_HOST_OBJECTS_0);
     x->env = h->service(h, KL_HOST_ENV_0);
+    x->env->random(h, x->key, sizeof x->key);
     *self = x;
     return 0;
 }
@@ -165,16 +168,18 @@ static unsigned mount_token(struct patch *p, struct str containers, const char *
 }
 
 /* The account's token, renewed by the node, the CA and the namespace: what clients in a pod look for. */
-static void add_token(struct core *x, const struct str *pod, struct patch *p)
+static void add_token(struct core *x, struct kl_call *c, const struct str *pod, struct patch *p)
 {
     static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
     static const char projected[] =
         "\",\"projected\":{\"defaultMode\":420,\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}},"
         "{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},"
         "{\"downwardAPI\":{\"items\":[{\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.namespace\"}}]}}]}}";
-    unsigned char salt[5];
+    uint64_t drawn = hash_sip(x->key, &c->request, sizeof c->request);       /* asked again it must say the same */
+    const unsigned char *salt = (const unsigned char *)&drawn;
     char name[] = "kube-api-access-.....";
-    x->env->random(x->host, salt, sizeof salt);
+    if (!c->request)
+        x->env->random(x->host, &drawn, sizeof drawn);
     for (int i = 0; i < 5; i++)
         name[sizeof name - 6 + i] = letters[salt[i] % (sizeof letters - 1)];
     if (mount_token(p, pod[SA_INIT], "initContainers", name) + mount_token(p, pod[SA_CONTAINERS], "containers", name) == 0)
@@ -214,7 +219,7 @@ static int serviceaccount_rule(struct core *x, struct kl_call *c, const struct k
     if (pod[SA_AUTOMOUNT].len)
         mount = pod[SA_AUTOMOUNT];
     if (!str_is(mount, "false"))
-        add_token(x, pod, p);
+        add_token(x, c, pod, p);
     return 0;
 }
 

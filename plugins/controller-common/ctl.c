@@ -206,6 +206,8 @@ void ctl_event(struct ctl_run *r, const struct val *about, const char *type, con
     static const char *const kept[] = { "namespace", "name", "uid", "resourceVersion" };
     char message[1100];
     va_list ap;
+    if (r->call->err.code == KL_PENDING && strcmp(type, "Warning") == 0)
+        return;                         /* a write that waits for its admission has not failed */
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);

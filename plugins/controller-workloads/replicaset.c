@@ -35,6 +35,8 @@ static bool namespace_going(const struct ctl_run *r, int rc)
 static int failed(struct state *s, const char *reason, const char *event, const char *what, int rc)
 {
     struct ctl_run *r = s->r;
+    if (rc == -KL_PENDING)
+        return rc;
     s->failed = reason;
     s->message = arena_dup(r->arena, str_of(r->call->err.msg));
     ctl_event(r, s->set, "Warning", event, "Error %s: %s", what, r->call->err.msg);

@@ -17,9 +17,11 @@ struct kl_call {
     void *arena;                        /* the host's; opaque */
     void *(*alloc)(void *arena, size_t n);           /* zeroed; NULL when out of memory; freed by the host after the call */
     bool (*cancelled)(const struct kl_call *c);      /* poll in every long loop; may be NULL: never cancelled */
+    uint64_t request;                   /* what is decided, the same each time it is asked anew (host.h: wait); 0: it cannot wait */
 };
 
 #define KL_CALL_DRY_RUN 1u              /* no side effects */
+#define KL_CALL_REINVOKED 4u            /* admission: the second walk through the mutating plugins */
 #define KL_CALL_DELETED 2u              /* controller's map: the object is gone, what is given is its last state */
 
 #define kl_fail(c, code, ...) kl_err_set(&(c)->err, (code), __VA_ARGS__)

@@ -35,7 +35,8 @@
     X(NO_MEMORY, 500, "InternalError", 1) \
     X(CANCELLED, 499, "Cancelled", 0) \
     X(UNSUPPORTED, 501, "NotImplemented", 0) \
-    X(CORRUPT, 500, "StoreReadError", 0)
+    X(CORRUPT, 500, "StoreReadError", 0) \
+    X(PENDING, 503, "ServiceUnavailable", 1)
 
 enum kl_code {
     KL_OK = 0,

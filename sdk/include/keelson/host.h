@@ -121,6 +121,18 @@ struct kl_host_queue {
     void (*add)(const struct kl_host *h, const char *key, int64_t delay_ns);
 };
 
+/* Decisions that wait for an answer from elsewhere (authn, authz, admission: iface/auth.h). Nothing blocks: a plugin that has no answer yet
+ * remembers kl_call.request, starts to ask, and returns -KL_PENDING. The request is abandoned without effect, and when the plugin wakes it,
+ * run again from its start: the plugin is asked anew, and answers from what it has learnt for that request and for exactly what it is shown
+ * now (an object may have changed meanwhile: then it asks again). What draws random values or time must draw the same for a request each
+ * time. With kl_call.request 0 nobody can wait: -KL_PENDING is a failure. A request that is never woken ends with a time-out. */
+#define KL_HOST_WAIT_0 "keelson.host.wait/0"
+struct kl_host_wait {
+    KL_STRUCT_HEAD;
+    /* [any] The request is run again soon. One that is over already: nothing happens. */
+    void (*wake)(const struct kl_host *h, uint64_t request);
+};
+
 /* Other plugins' instances, for plugins that drive others (a node agent drives a runtime and a network). */
 #define KL_HOST_PLUGINS_0 "keelson.host.plugins/0"
 struct kl_instance {
@@ -181,6 +193,8 @@ struct kl_host_plugins {
     F(S, kind, INT, ANY, 0, (CALL, c, _), (STR, resource, _), (STR, api_version, _), (STR, kind, _), (OUT_STRUCT, ret, kl_kind))
 #define KL_HOST_QUEUE_CALLS(F, S) \
     F(S, add, VOID, ANY, 0, (STR, key, _), (I64, delay_ns, _))
+#define KL_HOST_WAIT_CALLS(F, S) \
+    F(S, wake, VOID, ANY, 0, (U64, request, _))
 #define KL_HOST_PLUGINS_CALLS(F, S) \
     F(S, find, INT, ANY, 0, (CALL, c, _), (STR, iface, _), (STR, name, _), (OUT_STRUCT, ret, kl_instance))
 

@@ -1,5 +1,8 @@
 /* auth.h - keelson.authn/0, keelson.authz/0, keelson.admission/0: the chains a request passes. The host owns the order
  * (conf: chains), walks them and keeps the audit trail. All [loop], must not block.
+ *
+ * Where a result is < 0, -KL_PENDING says: not known yet (host.h, wait). The request is run again when the plugin wakes it, and once it is
+ * over (answered, timed out, its client gone) `over` is told: what was remembered for it is of no more use, a question under way neither.
  */
 #ifndef KEELSON_IFACE_AUTH_H
 #define KEELSON_IFACE_AUTH_H
@@ -34,6 +37,7 @@ struct kl_authn {
     struct kl_life life;
     /* 1: *ret is who (in the call's arena); 0: no opinion; < 0: these credentials are bad (401). */
     int (*authenticate)(void *self, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret);
+    void (*over)(void *self, uint64_t request);          /* that was pending, here or at another plugin; may be NULL */
 };
 
 /* One parsed request: the same tuple serves authorization, storage and audit. */
@@ -52,6 +56,7 @@ struct kl_authz {
     int (*authorize)(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
     /* What the user may do in ns, as SelfSubjectRulesReview shows it: {"resourceRules":[...],"nonResourceRules":[...]}. NULL: cannot be listed. */
     int (*rules)(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret);
+    void (*over)(void *self, uint64_t request);          /* as in kl_authn */
 };
 
 struct kl_admission_review {
@@ -67,7 +72,11 @@ struct kl_admission_verdict {
     KL_STRUCT_HEAD;
     struct kl_bytes patch;              /* JSON patch (RFC 6902); empty: none. In the call's arena. */
     const char *const *warnings;        /* NULL-terminated; may be NULL */
+    uint32_t flags;                     /* KL_VERDICT_* */
 };
+
+#define KL_VERDICT_AGAIN    1u          /* mutating: once the patch is on the object and its defaults are filled in, review is called again */
+#define KL_VERDICT_REINVOKE 2u          /* mutating: all mutating plugins are asked once more at the end, with KL_CALL_REINVOKED */
 
 struct kl_admission {
     KL_STRUCT_HEAD;
@@ -81,6 +90,9 @@ struct kl_admission {
     const char *const *reads;
     /* 0: allowed; < 0: refused (c->err). No side effects with KL_CALL_DRY_RUN. */
     int (*review)(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret);
+    void (*over)(void *self, uint64_t request);          /* as in kl_authn */
+    /* 0: this request is none of its business. Asked before the object is made ready to be shown, so it costs next to nothing. NULL: all are. */
+    int (*wants)(void *self, const struct kl_request *r);
 };
 
 /* --- signatures: see signature.h --- */
@@ -116,12 +128,15 @@ struct kl_admission {
     M(S, BYTES, options, _)
 #define KL_ADMISSION_VERDICT_MEMBERS(M, S) \
     M(S, BYTES, patch, _) \
-    M(S, STRS, warnings, _)
+    M(S, STRS, warnings, _) \
+    M(S, U32, flags, _)
 #define KL_AUTHN_CALLS(F, S) \
-    F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user))
+    F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user)) \
+    F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))
 #define KL_AUTHZ_CALLS(F, S) \
     F(S, authorize, INT, LOOP, 0, (CALL, c, _), (STRUCT, user, kl_user), (STRUCT, r, kl_request)) \
-    F(S, rules, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, user, kl_user), (STR, ns, _), (OUT_BYTES, ret, _))
+    F(S, rules, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, user, kl_user), (STR, ns, _), (OUT_BYTES, ret, _)) \
+    F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))
 #define KL_ADMISSION_DATA(M, S) \
     M(S, STRS, resources, _) \
     M(S, STR, operations, _) \
@@ -129,6 +144,8 @@ struct kl_admission {
     M(S, U32, mutates, _) \
     M(S, STRS, reads, _)
 #define KL_ADMISSION_CALLS(F, S) \
-    F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict))
+    F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
+    F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _)) \
+    F(S, wants, INT, LOOP, KL_SIG_OPTIONAL, (STRUCT, r, kl_request))
 
 #endif

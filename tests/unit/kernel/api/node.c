@@ -14,6 +14,9 @@
 atomic_int node_calls, node_cancelled;
 struct kl_log_options node_log;
 bool deny_create;
+struct api_hooks more_hooks;
+struct api *served_api;
+int64_t serve_grace_ns;
 static uint16_t port;
 
 /* --- a store that keeps nothing --- */
@@ -211,7 +214,7 @@ static void end(void *ctx)
     struct served *s = ctx;
     s->parts = 2;
     api_stop(s->api, one_over, s);
-    http_server_close(s->http, 0, one_over, s);
+    http_server_close(s->http, serve_grace_ns, one_over, s);
 }
 
 static const char pod_text[] =
@@ -267,9 +270,11 @@ void serve(void (*client)(void))
     struct store_conf sc = { .provider = &no_store };
     struct api_conf ac = { .version = "v1.36.0", .service_cidr = "10.96.0.0/24", .node_port_first = 30000, .node_port_last = 30010,
                            .cluster_dns_domain = "cluster.local" };
-    struct api_hooks hooks = { .authenticate = know, .authorize = allow, .node = find_node };
+    struct api_hooks hooks = { .authenticate = know, .authorize = more_hooks.authorize ? more_hooks.authorize : allow, .node = find_node,
+                               .admit = more_hooks.admit, .over = more_hooks.over };
     cr_assert_eq(store_open(s.loop, &sc, &store, &err), 0, "%s", err.msg);
     cr_assert_eq(api_new(s.loop, store, &ac, &hooks, &s.api, &err), 0, "%s", err.msg);
+    served_api = s.api;
     cr_assert_eq(api_bootstrap(s.api, &err), 0, "%s", err.msg);
     struct http_conf hc = { .address = "127.0.0.1" };
     cr_assert_eq(http_server_new(s.loop, &hc, api_handle, s.api, &s.http, &err), 0, "%s", err.msg);

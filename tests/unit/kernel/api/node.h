@@ -11,6 +11,9 @@
 extern atomic_int node_calls, node_cancelled;
 extern struct kl_log_options node_log;
 extern bool deny_create;                /* authorization */
+extern struct api_hooks more_hooks;     /* admit, authorize and over count, where set */
+extern struct api *served_api;
+extern int64_t serve_grace_ns;         /* that requests under way have at the end */
 
 /* Runs client() on a thread while the server runs here; then ends both. */
 void serve(void (*client)(void));
