@@ -156,6 +156,27 @@ int64_t api_op_now(struct api_op *op)
     return op->kept->wall_ns;
 }
 
+/* A refusal as upstream words it: a reason gets the object's name in front, faults in fields are told one by one. */
+static int refused(struct api_op *op, const struct val *v, const struct kl_call *c, const struct kl_admission_verdict *verdict)
+{
+    const char *why = verdict->refusal ? verdict->refusal : c->err.msg;
+    struct object_causes causes = { .arena = op->arena };
+    if (c->err.code == KL_INVALID && verdict->causes) {
+        for (const char *const *x = verdict->causes; x[0] && x[1] && x[2]; x += 3)
+            object_cause_add(&causes, x[0], x[1], "%s", x[2]);
+        return api_fail_invalid(&op->err, op->arena, op->kind, api_shown_name(op, v), &causes);
+    }
+    if (c->err.code != KL_FORBIDDEN)
+        return api_fail(&op->err, op->arena, c->err.code ? c->err.code : KL_INTERNAL, "%s", why);
+    api_fail(&op->err, op->arena, KL_FORBIDDEN, "forbidden");
+    const char *text = arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s", api_resource_text(op->arena, op->kind), STR_ARG(api_shown_name(op, v)), why);
+    op->err.message = text ? text : op->err.message;
+    op->err.name = arena_dup(op->arena, api_shown_name(op, v));
+    op->err.group = op->kind->group;
+    op->err.kind = op->kind->plural;
+    return -KL_FORBIDDEN;
+}
+
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
 {
     struct api *api = op->api;
@@ -177,17 +198,8 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict);
     if (rc == -KL_PENDING)
         return api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
-    if (rc < 0) {
-        const char *text = arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s", api_resource_text(op->arena, op->kind),
-                                        STR_ARG(api_shown_name(op, *v)), c.err.msg);
-        if (c.err.code != KL_FORBIDDEN)
-            return api_fail_err(&op->err, op->arena, &c.err);
-        api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s", text ? text : "forbidden");
-        op->err.name = arena_dup(op->arena, api_shown_name(op, *v));
-        op->err.group = op->kind->group;
-        op->err.kind = op->kind->plural;
-        return -KL_FORBIDDEN;
-    }
+    if (rc < 0)
+        return refused(op, *v, &c, &verdict);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
     return 0;

@@ -275,13 +275,19 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
 {
     const struct kl_admission *t = p->provider->table;
     struct kl_admission_verdict one = { .size = sizeof one };
+    int wanted = KL_HAS(t, wants) ? t->wants(p->self, c, r->request, r->user) : 1;
+    if (wanted <= 0)
+        return wanted;
     if (!w->settled && KL_HAS(t, over) && settle(w, &c->err) < 0)
         return -c->err.code;
     if (show(w, t, r) < 0)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     int rc = t->review(p->self, c, r, &one);
-    if (rc < 0)
+    if (rc < 0) {
+        ret->refusal = one.refusal;
+        ret->causes = one.causes;
         return rc;
+    }
     if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     if (!w->mutating)
@@ -300,7 +306,7 @@ static int walk(struct plugin_host *h, struct course *w, struct kl_call *c, stru
     for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
-        if (p->state != PLUGIN_READY || (t->mutates != 0) != w->mutating || !concerns(t, r) || (KL_HAS(t, wants) && !t->wants(p->self, r->request)))
+        if (p->state != PLUGIN_READY || (t->mutates != 0) != w->mutating || !concerns(t, r))
             continue;
         rc = 1;
         for (int n = 0; rc == 1 && n < AGAIN_MOST; n++)

@@ -177,6 +177,12 @@ static void key_add(const struct kl_host *h, const char *key, int64_t delay_ns)
     fake_of(h)->keys++;
 }
 
+static void random_bytes(const struct kl_host *h, void *at, size_t n)
+{
+    (void)h;
+    memset(at, 7, n);
+}
+
 static void *call_alloc(void *arena, size_t n)
 {
     return arena_alloc(arena, n);
@@ -184,13 +190,27 @@ static void *call_alloc(void *arena, size_t n)
 
 static const struct kl_host_objects objects = { .size = sizeof objects, .get = get, .list = list, .create = create, .update = update,
                                                 .remove = remove_object, .event = event, .kind = kind };
-static const struct kl_host_env env = { .size = sizeof env, .mono_ns = clock_ns, .wall_ns = clock_ns };
+static const struct kl_host_env env = { .size = sizeof env, .mono_ns = clock_ns, .wall_ns = clock_ns, .random = random_bytes };
 static const struct kl_host_queue queue = { .size = sizeof queue, .add = key_add };
+
+static void log_line(const struct kl_host *h, int32_t level, const char *line)
+{
+    (void)h;
+    (void)level;
+    (void)line;
+}
+
+static const void *service(const struct kl_host *h, const char *id)
+{
+    (void)h;
+    return strcmp(id, KL_HOST_OBJECTS_0) == 0 ? (const void *)&objects : strcmp(id, KL_HOST_ENV_0) == 0 ? (const void *)&env :
+           strcmp(id, KL_HOST_QUEUE_0) == 0 ? (const void *)&queue : NULL;
+}
 
 void fake_init(struct fake *f)
 {
     *f = (struct fake){ .arena = arena_new(0), .now_ns = 1800000000 * NS_S };
-    f->host = (struct kl_host){ .size = sizeof f->host, .instance = "fake", .ctx = f };
+    f->host = (struct kl_host){ .size = sizeof f->host, .instance = "fake", .ctx = f, .log = log_line, .service = service };
     f->call = (struct kl_call){ .size = sizeof f->call, .arena = f->arena, .alloc = call_alloc };
     f->ctl = (struct ctl){ .host = &f->host, .objects = &objects, .env = &env, .queue = &queue };
     kl_err_init(&f->call.err);
@@ -227,5 +247,25 @@ int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *ke
     int rc = t->reconcile(&f->ctl, &f->call, key, &again);
     if (ret_again_ns)
         *ret_again_ns = again;
+    return rc;
+}
+
+int fake_review(struct fake *f, const struct kl_admission *t, void *self, const struct fake_ask *q, struct kl_admission_verdict *ret)
+{
+    struct str rest = str_of(q->resource), group = str_cut(&rest, '/');
+    struct kl_user user = { .size = sizeof user, .name = q->user ? q->user : "ann", .uid = "", .groups = q->groups };
+    struct kl_request r = { .size = sizeof r, .verb = q->verb ? q->verb : "create", .path = "", .is_resource = 1, .group = arena_dup(f->arena, group),
+                            .version = "v1", .resource = rest.at, .subresource = q->subresource ? q->subresource : "", .ns = q->ns ? q->ns : "default",
+                            .name = q->name ? q->name : "" };
+    struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = &user, .kind = "" };
+    struct kl_admission_verdict verdict = { .size = sizeof verdict };
+    review.object = (struct kl_bytes){ q->object ? q->object : "", q->object ? strlen(q->object) : 0 };
+    review.old_object = (struct kl_bytes){ q->old_object ? q->old_object : "", q->old_object ? strlen(q->old_object) : 0 };
+    kl_err_init(&f->call.err);
+    int rc = KL_HAS(t, wants) ? t->wants(self, &f->call, &r, &user) : 1;
+    if (rc > 0)
+        rc = t->review(self, &f->call, &review, &verdict);
+    if (ret)
+        *ret = verdict;
     return rc;
 }

@@ -2,6 +2,8 @@
 #ifndef CONTROLLER_FAKE_H
 #define CONTROLLER_FAKE_H
 
+#include <keelson/iface/auth.h>
+
 #include "ctl.h"
 
 struct fake_object {
@@ -29,6 +31,13 @@ void fake_done(struct fake *f);
 struct val *fake_put(struct fake *f, const char *resource, const char *json);
 struct val *fake_get(struct fake *f, const char *resource, const char *ns, const char *name);
 uint32_t fake_count(struct fake *f, const char *resource);
+struct fake_ask {
+    const char *verb, *resource, *subresource, *name, *object, *old_object, *user;     /* resource "group/plural"; verb NULL: create; user NULL: "ann" */
+    const char *const *groups;
+    const char *ns;                     /* NULL: "default" */
+};
+/* One review by an admission plugin; *ret (may be NULL): its verdict. The call's error is f->call.err. */
+int fake_review(struct fake *f, const struct kl_admission *t, void *self, const struct fake_ask *q, struct kl_admission_verdict *ret);
 /* One call of a controller's table. */
 int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *key, int64_t *ret_again_ns);
 

@@ -73,6 +73,10 @@ struct kl_admission_verdict {
     struct kl_bytes patch;              /* JSON patch (RFC 6902); empty: none. In the call's arena. */
     const char *const *warnings;        /* NULL-terminated; may be NULL */
     uint32_t flags;                     /* KL_VERDICT_* */
+    /* Of a refusal: its whole text where c->err has no room for it, and for KL_INVALID what is wrong in which field, as
+     * reason ("FieldValueInvalid"), field, message, reason, ..., NULL. Both may be NULL. */
+    const char *refusal;
+    const char *const *causes;
 };
 
 #define KL_VERDICT_AGAIN    1u          /* mutating: once the patch is on the object and its defaults are filled in, review is called again */
@@ -91,8 +95,9 @@ struct kl_admission {
     /* 0: allowed; < 0: refused (c->err). No side effects with KL_CALL_DRY_RUN. */
     int (*review)(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret);
     void (*over)(void *self, uint64_t request);          /* as in kl_authn */
-    /* 0: this request is none of its business. Asked before the object is made ready to be shown, so it costs next to nothing. NULL: all are. */
-    int (*wants)(void *self, const struct kl_request *r);
+    /* Asked first, before the object is written out for review: 0: nothing to say about such a request; 1: review it; < 0: refused. NULL: always 1.
+     * What most requests do not meet (a namespace without limits) costs a look-up then. */
+    int (*wants)(void *self, struct kl_call *c, const struct kl_request *r, const struct kl_user *user);
 };
 
 /* --- signatures: see signature.h --- */
@@ -129,7 +134,9 @@ struct kl_admission {
 #define KL_ADMISSION_VERDICT_MEMBERS(M, S) \
     M(S, BYTES, patch, _) \
     M(S, STRS, warnings, _) \
-    M(S, U32, flags, _)
+    M(S, U32, flags, _) \
+    M(S, STR, refusal, _) \
+    M(S, STRS, causes, _)
 #define KL_AUTHN_CALLS(F, S) \
     F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))
@@ -146,6 +153,6 @@ struct kl_admission {
 #define KL_ADMISSION_CALLS(F, S) \
     F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _)) \
-    F(S, wants, INT, LOOP, KL_SIG_OPTIONAL, (STRUCT, r, kl_request))
+    F(S, wants, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, r, kl_request), (STRUCT, user, kl_user))
 
 #endif

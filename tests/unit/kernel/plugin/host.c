@@ -334,3 +334,49 @@ Test(chain, a_plugin_sees_what_it_reads_as_it_is_now)
         plugin_host_free(h);
     }
 }
+
+/* Who is asked first whether it cares is not shown the object when it does not; what a refusal says in length comes through. */
+static int wanted;
+
+static int wants(void *self, struct kl_call *c, const struct kl_request *r, const struct kl_user *user)
+{
+    (void)self;
+    (void)user;
+    cr_expect_str_eq(r->resource, "pods");
+    return wanted < 0 ? kl_fail(c, -wanted, "not asked for") : wanted;
+}
+
+static int refuse_at_length(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
+{
+    (void)self;
+    cr_expect(r->object.len != 0);
+    ret->refusal = "at length";
+    return kl_fail(c, KL_FORBIDDEN, "at");
+}
+
+Test(chain, wants)
+{
+    static const struct kl_admission asks = { .size = sizeof asks, .life = { .open = open_well }, .resources = pods, .operations = "CREATE", .review = refuse_at_length, .wants = wants };
+    struct plugin_host *h = host_new();
+    struct api_hooks hooks;
+    struct kl_err err;
+    struct kl_call c;
+    kl_err_init(&err);
+    h->admission.at[h->admission.n++] = &add(h, "one", KL_ADMISSION_0, &asks, NULL, false)->i;
+    cr_assert_eq(plugin_host_open(h, NULL, &err), 0);
+    plugin_host_hooks(h, &hooks);
+    const struct schema_kind *pod = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
+    struct val *object = object_decode_json(h->arena, pod->type, STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[]}}"), NULL, &err);
+    struct kl_request request = { .size = sizeof request, .verb = "create", .group = "", .version = "v1", .resource = "pods", .subresource = "", .ns = "n", .name = "p" };
+    static const struct { int wanted, rc; const char *said; } rows[] = { { 0, 0, NULL }, { 1, -KL_FORBIDDEN, "at length" }, { -KL_INTERNAL, -KL_INTERNAL, NULL } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
+        struct kl_admission_verdict v = { .size = sizeof v };
+        host_call_init(&c, h->arena, "test");
+        wanted = rows[i].wanted;
+        cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), rows[i].rc, "row %zu", i);
+        cr_expect_eq(v.refusal != NULL, rows[i].said != NULL, "row %zu", i);
+        cr_expect(rows[i].wanted == 1 || !r.object.len, "row %zu: it was written out for nothing", i);
+    }
+    plugin_host_free(h);
+}
