@@ -1,95 +1,43 @@
-/* policy.c - the roles and bindings that every cluster starts with, and aggregated ClusterRoles.
+/* policy.c - makes and repairs the roles and bindings that every cluster starts with (the rows are in policy_roles.c, policy_controllers.c).
  *
- * The rules are those of Kubernetes for people and for add-ons. The roles that its controller manager gives to its own controllers are left
- * out: ours run in the server and need none. */
+ * What somebody added stays; what is missing comes back at the next start, unless the object says that it wants no such help
+ * (annotation rbac.authorization.kubernetes.io/autoupdate: "false"). */
+#include "policy.h"
 #include "rbac.h"
 
-#define READ  "get,list,watch"
-#define WRITE "create,delete,deletecollection,patch,update"
-#define TO(x) RBAC_GROUP "/aggregate-to-" x
-
-/* Rows of one role stand together. Lists with commas; label is set to "true". */
-static const struct row {
-    const char *role, *label, *verbs, *groups, *resources, *urls;
-} rows[] = {
-    { "cluster-admin", NULL, "*", "*", "*", NULL },
-    { "cluster-admin", NULL, "*", NULL, NULL, "*" },
-    { "system:discovery", NULL, "get", NULL, NULL,
-      "/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/" },
-    { "system:public-info-viewer", NULL, "get", NULL, NULL, "/healthz,/livez,/readyz,/version,/version/" },
-    { "system:monitoring", NULL, "get", NULL, NULL, "/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*" },
-    { "system:basic-user", NULL, "create", "authorization.k8s.io", "selfsubjectaccessreviews,selfsubjectrulesreviews", NULL },
-    { "system:basic-user", NULL, "create", "authentication.k8s.io", "selfsubjectreviews", NULL },
-    { "system:service-account-issuer-discovery", NULL, "get", NULL, NULL,
-      "/.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/" },
-    { "system:auth-delegator", NULL, "create", "authentication.k8s.io", "tokenreviews", NULL },
-    { "system:auth-delegator", NULL, "create", "authorization.k8s.io", "subjectaccessreviews", NULL },
-    { "system:kubelet-api-admin", NULL, READ, "", "nodes", NULL },
-    { "system:kubelet-api-admin", NULL, "proxy", "", "nodes", NULL },
-    { "system:kubelet-api-admin", NULL, "*", "", "nodes/log,nodes/metrics,nodes/proxy,nodes/stats", NULL },
-    { "system:node-bootstrapper", NULL, "create,get,list,watch", "certificates.k8s.io", "certificatesigningrequests", NULL },
-    { "system:node-proxier", NULL, "list,watch", "", "endpoints,services", NULL },
-    { "system:node-proxier", NULL, READ, "", "nodes", NULL },
-    { "system:node-proxier", NULL, "create,patch,update", ",events.k8s.io", "events", NULL },
-    { "system:node-proxier", NULL, "list,watch", "discovery.k8s.io", "endpointslices", NULL },
-    { "system:kube-dns", NULL, "list,watch", "", "endpoints,services", NULL },
-    { "system:persistent-volume-provisioner", NULL, "create,delete,get,list,watch", "", "persistentvolumes", NULL },
-    { "system:persistent-volume-provisioner", NULL, "get,list,update,watch", "", "persistentvolumeclaims", NULL },
-    { "system:persistent-volume-provisioner", NULL, READ, "storage.k8s.io", "storageclasses", NULL },
-    { "system:persistent-volume-provisioner", NULL, "watch,create,update,patch", "", "events", NULL },
-    { "system:aggregate-to-admin", TO("admin"), "create", "authorization.k8s.io", "localsubjectaccessreviews", NULL },
-    { "system:aggregate-to-admin", TO("admin"), WRITE "," READ, RBAC_GROUP, "rolebindings,roles", NULL },
-    { "system:aggregate-to-edit", TO("edit"), READ, "",
-      "pods/attach,pods/exec,pods/portforward,pods/proxy,secrets,services/proxy", NULL },
-    { "system:aggregate-to-edit", TO("edit"), "impersonate", "", "serviceaccounts", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "", "pods,pods/attach,pods/exec,pods/portforward,pods/proxy", NULL },
-    { "system:aggregate-to-edit", TO("edit"), "create", "", "pods/eviction", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "",
-      "configmaps,events,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/scale,secrets,serviceaccounts,services,"
-      "services/proxy", NULL },
-    { "system:aggregate-to-edit", TO("edit"), "create", "", "serviceaccounts/token", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "apps",
-      "daemonsets,deployments,deployments/rollback,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "autoscaling", "horizontalpodautoscalers", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "batch", "cronjobs,jobs", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "policy", "poddisruptionbudgets", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "networking.k8s.io", "ingresses,networkpolicies", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE "," READ, "coordination.k8s.io", "leases", NULL },
-    { "system:aggregate-to-edit", TO("edit"), WRITE, "resource.k8s.io", "resourceclaims,resourceclaimtemplates", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "",
-      "configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,replicationcontrollers,replicationcontrollers/scale,"
-      "serviceaccounts,services,services/status", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "",
-      "bindings,events,limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/status,resourcequotas,resourcequotas/status",
-      NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "", "namespaces", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "discovery.k8s.io", "endpointslices", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "apps",
-      "controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,replicasets,replicasets/scale,"
-      "replicasets/status,statefulsets,statefulsets/scale,statefulsets/status", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "autoscaling", "horizontalpodautoscalers,horizontalpodautoscalers/status", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "batch", "cronjobs,cronjobs/status,jobs,jobs/status", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "policy", "poddisruptionbudgets,poddisruptionbudgets/status", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies", NULL },
-    { "system:aggregate-to-view", TO("view"), READ, "resource.k8s.io", "resourceclaims,resourceclaims/status,resourceclaimtemplates", NULL },
-};
+#define TO(x)      RBAC_GROUP "/aggregate-to-" x
+#define AGGREGATE  "system:aggregate-to-"       /* roles of such names have the label TO(...) */
+#define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
 
 /* Roles that are filled from those with a label. */
 static const struct {
     const char *role, *label, *from;
 } aggregated[] = { { "admin", NULL, TO("admin") }, { "edit", TO("admin"), TO("edit") }, { "view", TO("edit"), TO("view") } };
 
-static const struct {
-    const char *role, *groups;
-} bindings[] = {
-    { "cluster-admin", "system:masters" },
-    { "system:discovery", "system:authenticated" },
-    { "system:basic-user", "system:authenticated" },
-    { "system:public-info-viewer", "system:authenticated,system:unauthenticated" },
-    { "system:monitoring", "system:monitoring" },
-    { "system:service-account-issuer-discovery", "system:serviceaccounts" },
+#define MANAGER   "Usystem:kube-controller-manager"
+#define SCHEDULER "Usystem:kube-scheduler"
+static const struct policy_binding bindings[] = {
+    { "cluster-admin", NULL, "Gsystem:masters" },
+    { "system:basic-user", NULL, "Gsystem:authenticated" },
+    { "system:discovery", NULL, "Gsystem:authenticated" },
+    { "system:kube-controller-manager", NULL, MANAGER },
+    { "system:kube-dns", NULL, "Skube-system:kube-dns" },
+    { "system:kube-scheduler", NULL, SCHEDULER },
+    { "system:monitoring", NULL, "Gsystem:monitoring" },
+    { "system:node", NULL, "" },        /* nodes have an authorizer of their own */
+    { "system:node-proxier", NULL, "Usystem:kube-proxy" },
+    { "system:public-info-viewer", NULL, "Gsystem:authenticated,Gsystem:unauthenticated" },
+    { "system:service-account-issuer-discovery", NULL, "Gsystem:serviceaccounts" },
+    { "system:volume-scheduler", NULL, SCHEDULER },
+    { "kube-public/system:controller:bootstrap-signer", NULL, "Skube-system:bootstrap-signer" },
+    { "kube-system/system::extension-apiserver-authentication-reader", "extension-apiserver-authentication-reader", MANAGER "," SCHEDULER },
+    { "kube-system/system::leader-locking-kube-controller-manager", NULL,
+      MANAGER ",Skube-system:kube-controller-manager,Skube-system:leader-election-controller" },
+    { "kube-system/system::leader-locking-kube-scheduler", NULL, SCHEDULER ",Skube-system:kube-scheduler" },
+    { "kube-system/system:controller:bootstrap-signer", NULL, "Skube-system:bootstrap-signer" },
+    { "kube-system/system:controller:cloud-provider", NULL, "Skube-system:cloud-provider" },
+    { "kube-system/system:controller:token-cleaner", NULL, "Skube-system:token-cleaner" },
 };
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* --- building --- */
 
@@ -104,48 +52,62 @@ static void add_list(struct arena *a, struct val *v, const char *key, const char
     while (rest.at);
 }
 
-static struct val *object_new(struct arena *a, const char *kind, const char *name, const char *label)
+/* name: "NAMESPACE/NAME" or "NAME"; what: "Role" or "RoleBinding". */
+static struct val *object_new(struct arena *a, const char *what, const char *name, const char *label)
 {
+    struct str rest = str_of(name), first = str_cut(&rest, '/');
     struct val *v = val_new(a, VAL_OBJ);
     json_set_str(a, v, STR("apiVersion"), STR(RBAC_GROUP "/v1"));
-    json_set_str(a, v, STR("kind"), str_of(kind));
+    json_set_str(a, v, STR("kind"), rest.at ? str_of(what) : str_of(arena_printf(a, "Cluster%s", what)));
     struct val *m = json_obj(a, v, STR("metadata"));
-    json_set_str(a, m, STR("name"), str_of(name));
-    json_set_str(a, json_obj(a, m, STR("annotations")), STR("rbac.authorization.kubernetes.io/autoupdate"), STR("true"));
+    json_set_str(a, m, STR("name"), rest.at ? rest : first);
+    if (rest.at)
+        json_set_str(a, m, STR("namespace"), first);
+    json_set_str(a, json_obj(a, m, STR("annotations")), STR(AUTOUPDATE), STR("true"));
     json_set_str(a, json_obj(a, m, STR("labels")), STR("kubernetes.io/bootstrapping"), STR("rbac-defaults"));
     if (label)
         json_set_str(a, json_obj(a, m, STR("labels")), str_of(label), STR("true"));
     return v;
 }
 
-static void add_rule(struct arena *a, struct val *role, const struct row *r)
+static void add_rule(struct arena *a, struct val *role, const struct policy_row *r)
 {
     struct val *v = val_push(json_arr(a, role, STR("rules")), val_new(a, VAL_OBJ));
     add_list(a, v, "verbs", r->verbs);
     add_list(a, v, "apiGroups", r->groups);
     add_list(a, v, "resources", r->resources);
+    add_list(a, v, "resourceNames", r->names);
     add_list(a, v, "nonResourceURLs", r->urls);
 }
 
-static struct val *binding_new(struct arena *a, const char *role, const char *groups)
+static void add_subject(struct arena *a, struct val *binding, struct str s)
 {
-    struct val *v = object_new(a, "ClusterRoleBinding", role, NULL), *ref = json_obj(a, v, STR("roleRef"));
+    struct val *v = val_push(json_arr(a, binding, STR("subjects")), val_new(a, VAL_OBJ));
+    struct str name = str_skip(s, 1);
+    bool account = s.at[0] == 'S';
+    json_set_str(a, v, STR("kind"), account ? STR("ServiceAccount") : s.at[0] == 'G' ? STR("Group") : STR("User"));
+    if (account)
+        json_set_str(a, v, STR("namespace"), str_cut(&name, ':'));
+    else
+        json_set_str(a, v, STR("apiGroup"), STR(RBAC_GROUP));
+    json_set_str(a, v, STR("name"), name);
+}
+
+static struct val *binding_new(struct arena *a, const struct policy_binding *b)
+{
+    struct val *v = object_new(a, "RoleBinding", b->name, NULL), *ref = json_obj(a, v, STR("roleRef"));
+    struct str rest = str_of(b->subjects);
     json_set_str(a, ref, STR("apiGroup"), STR(RBAC_GROUP));
-    json_set_str(a, ref, STR("kind"), STR("ClusterRole"));
-    json_set_str(a, ref, STR("name"), str_of(role));
-    struct str rest = str_of(groups);
-    do {
-        struct val *s = val_push(json_arr(a, v, STR("subjects")), val_new(a, VAL_OBJ));
-        json_set_str(a, s, STR("kind"), STR("Group"));
-        json_set_str(a, s, STR("apiGroup"), STR(RBAC_GROUP));
-        json_set_str(a, s, STR("name"), str_cut(&rest, ','));
-    } while (rest.at);
+    json_set_str(a, ref, STR("kind"), json_path(v, "metadata.namespace") ? STR("Role") : STR("ClusterRole"));
+    json_set_str(a, ref, STR("name"), b->role ? str_of(b->role) : json_str(v, "metadata.name"));
+    while (rest.len)
+        add_subject(a, v, str_cut(&rest, ','));
     return v;
 }
 
 /* --- making and repairing --- */
 
-static bool contains(const struct val *list, const struct val *item)
+bool policy_contains(const struct val *list, const struct val *item)
 {
     if (val_is(list, VAL_ARR))
         val_each(v, list)
@@ -154,7 +116,7 @@ static bool contains(const struct val *list, const struct val *item)
     return false;
 }
 
-static int write_object(struct rbac *x, struct kl_call *c, const struct kl_object_key *k, const struct val *v, bool create)
+int policy_write(struct rbac *x, struct kl_call *c, const struct kl_object_key *k, const struct val *v, bool create)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(8 << 20);
     json_write(&b, v);
@@ -164,50 +126,122 @@ static int write_object(struct rbac *x, struct kl_call *c, const struct kl_objec
     return create ? x->objects->create(x->host, c, k, text, NULL) : x->objects->update(x->host, c, k, text, NULL);
 }
 
-/* Adds what a default object lacks in one list; what is there beyond stays. */
-static int ensure(struct rbac *x, struct kl_call *c, struct arena *a, const char *resource, struct val *wanted, const char *list)
+/* Labels or annotations that are missing; another value is somebody's choice. */
+static bool add_marks(struct arena *a, struct val *now, const struct val *wanted, const char *which)
 {
-    const char *name = arena_dup(a, json_str(wanted, "metadata.name"));
-    struct kl_object_key k = { .size = sizeof k, .resource = resource, .ns = "", .name = name };
-    struct kl_bytes text;
+    const struct val *from = json_path(wanted, which);
     bool changed = false;
-    if (!name || arena_exhausted(a))
-        return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    int rc = x->objects->get(x->host, c, &k, &text);
-    if (rc == -KL_NOT_FOUND)
-        return write_object(x, c, &k, wanted, true);
-    struct val *now = rc == 0 ? json_parse(a, str_n(text.at, text.len), &c->err) : NULL;
-    if (!now)
-        return rc < 0 ? rc : -c->err.code;
-    struct val *update = json_get(json_path(now, "metadata.annotations"), STR("rbac.authorization.kubernetes.io/autoupdate"));
+    if (val_is(from, VAL_OBJ))
+        val_each(m, from) {
+            struct val *to = json_obj(a, json_obj(a, now, STR("metadata")), str_skip(str_of(which), 9));
+            if (json_get(to, val_key(m)))
+                continue;
+            json_set_str(a, to, val_key(m), val_str(m));
+            changed = true;
+        }
+    return changed;
+}
+
+/* Does what is there say what the item says? A rule may be said by several others together. */
+static bool there(struct arena *a, const struct val *list, const struct val *item, bool is_rule)
+{
+    unsigned n, one;
+    struct val single = { .type = VAL_ARR, .n = 1, .first = (struct val *)(uintptr_t)item, .last = NULL };
+    if (!is_rule)
+        return policy_contains(list, item);
+    struct rule *have = rules_read(a, list, &n), *want = rules_read(a, &single, &one);
+    return have && want && rules_cover(have, n, want);
+}
+
+static bool add_items(struct arena *a, struct val *now, struct val *wanted, const char *list)
+{
     const struct val *items = json_get(wanted, str_of(list));
-    if (str_is(val_str(update), "false") || !val_is(items, VAL_ARR))
-        return 0;
-    for (struct val *v = items->first, *next; v; v = next) {
-        next = v->next;
-        if (contains(json_get(now, str_of(list)), v))
+    bool changed = false, is_rule = strcmp(list, "rules") == 0;
+    for (struct val *v = val_is(items, VAL_ARR) ? items->first : NULL; v; v = v->next) {
+        if (there(a, json_get(now, str_of(list)), v, is_rule))
             continue;
         val_push(json_arr(a, now, str_of(list)), val_copy(a, v));
         changed = true;
     }
-    return changed ? write_object(x, c, &k, now, false) : 0;
+    return changed;
 }
 
-static int ensure_roles(struct rbac *x, struct kl_call *c, struct arena *a)
+static bool repair(struct arena *a, struct val *now, struct val *wanted)
+{
+    bool changed = add_marks(a, now, wanted, "metadata.labels");
+    changed |= add_marks(a, now, wanted, "metadata.annotations");
+    changed |= add_items(a, now, wanted, "rules");
+    changed |= add_items(a, now, wanted, "subjects");
+    struct val *sum = json_get(wanted, STR("aggregationRule"));
+    if (sum)
+        changed |= add_items(a, json_obj(a, now, STR("aggregationRule")), sum, "clusterRoleSelectors");
+    else
+        changed |= json_del(now, STR("aggregationRule"));
+    return changed;
+}
+
+/* What a binding binds cannot be changed: it is made anew. */
+static int replace(struct rbac *x, struct kl_call *c, const struct kl_object_key *k, const struct val *wanted)
+{
+    struct kl_delete_options o = { .size = sizeof o, .grace_seconds = -1 };
+    int rc = x->objects->remove(x->host, c, k, &o);
+    return rc < 0 ? rc : policy_write(x, c, k, wanted, true);
+}
+
+static int ensure(struct rbac *x, struct kl_call *c, struct arena *a, struct val *wanted)
+{
+    bool binding = json_get(wanted, STR("roleRef")) != NULL;
+    const char *name = arena_dup(a, json_str(wanted, "metadata.name")), *ns = arena_dup(a, json_str(wanted, "metadata.namespace"));
+    struct kl_object_key k = { .size = sizeof k, .ns = ns ? ns : "", .name = name };
+    struct kl_bytes text;
+    bool cluster = !k.ns[0];
+    k.resource = binding ? cluster ? RBAC_GROUP "/clusterrolebindings" : RBAC_GROUP "/rolebindings" :
+                 cluster ? RBAC_GROUP "/clusterroles" : RBAC_GROUP "/roles";
+    if (!name || arena_exhausted(a))
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    int rc = x->objects->get(x->host, c, &k, &text);
+    if (rc == -KL_NOT_FOUND)
+        return policy_write(x, c, &k, wanted, true);
+    struct val *now = rc == 0 ? json_parse(a, str_n(text.at, text.len), &c->err) : NULL;
+    if (!now)
+        return rc < 0 ? rc : -c->err.code;
+    if (str_is(val_str(json_get(json_path(now, "metadata.annotations"), STR(AUTOUPDATE))), "false"))
+        return 0;
+    if (binding && !val_equal(json_get(now, STR("roleRef")), json_get(wanted, STR("roleRef"))))
+        return replace(x, c, &k, wanted);
+    return repair(a, now, wanted) ? policy_write(x, c, &k, now, false) : 0;
+}
+
+static int ensure_rows(struct rbac *x, struct kl_call *c, struct arena *a, const struct policy_rows *rows, const char *prefix)
 {
     int rc = 0;
-    for (size_t i = 0, next; i < COUNT(rows) && rc == 0; i = next) {
-        struct val *role = object_new(a, "ClusterRole", rows[i].role, rows[i].label);
-        for (next = i; next < COUNT(rows) && strcmp(rows[next].role, rows[i].role) == 0; next++)
-            add_rule(a, role, &rows[next]);
-        rc = ensure(x, c, a, RBAC_GROUP "/clusterroles", role, "rules");
+    for (size_t i = 0, next; i < rows->n && rc == 0; i = next) {
+        const char *name = rows->at[i].role, *label = NULL;
+        if (strncmp(name, prefix, strlen(prefix)) != 0)
+            name = arena_printf(a, "%s%s", prefix, name);
+        if (strncmp(name, AGGREGATE, strlen(AGGREGATE)) == 0)
+            label = arena_printf(a, TO("%s"), name + strlen(AGGREGATE));
+        struct val *role = object_new(a, "Role", name, label);
+        for (next = i; next < rows->n && (next == i || !rows->at[next].role); next++)
+            add_rule(a, role, &rows->at[next]);
+        rc = ensure(x, c, a, role);
+        if (rc < 0 || !*prefix)
+            continue;
+        struct policy_binding b = { name, NULL, arena_printf(a, "Skube-system:%s", name + strlen(prefix)) };
+        rc = ensure(x, c, a, binding_new(a, &b));
     }
+    return rc;
+}
+
+static int ensure_sums(struct rbac *x, struct kl_call *c, struct arena *a)
+{
+    int rc = 0;
     for (size_t i = 0; i < COUNT(aggregated) && rc == 0; i++) {
-        struct val *role = object_new(a, "ClusterRole", aggregated[i].role, aggregated[i].label);
+        struct val *role = object_new(a, "Role", aggregated[i].role, aggregated[i].label);
         struct val *s = val_push(json_arr(a, json_obj(a, role, STR("aggregationRule")), STR("clusterRoleSelectors")), val_new(a, VAL_OBJ));
         json_set_str(a, json_obj(a, s, STR("matchLabels")), str_of(aggregated[i].from), STR("true"));
         json_arr(a, role, STR("rules"));
-        rc = ensure(x, c, a, RBAC_GROUP "/clusterroles", role, "rules");
+        rc = ensure(x, c, a, role);
     }
     return rc;
 }
@@ -217,74 +251,12 @@ int policy_ensure(struct rbac *x, struct kl_call *c)
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     if (!a)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    int rc = ensure_roles(x, c, a);
+    int rc = ensure_rows(x, c, a, &policy_roles, "");
+    if (rc == 0)
+        rc = ensure_rows(x, c, a, &policy_controllers, POLICY_CONTROLLER);
+    if (rc == 0)
+        rc = ensure_sums(x, c, a);
     for (size_t i = 0; i < COUNT(bindings) && rc == 0; i++)
-        rc = ensure(x, c, a, RBAC_GROUP "/clusterrolebindings", binding_new(a, bindings[i].role, bindings[i].groups), "subjects");
-    return rc;
-}
-
-/* --- aggregation --- */
-
-/* A label selector of matchLabels and of matchExpressions (In, NotIn, Exists, DoesNotExist). */
-static bool selected(const struct val *selector, const struct val *labels)
-{
-    const struct val *match = json_get(selector, STR("matchLabels")), *exprs = json_get(selector, STR("matchExpressions"));
-    if (val_is(match, VAL_OBJ))
-        val_each(m, match)
-            if (!str_eq(val_str(json_get(labels, val_key(m))), val_str(m)))
-                return false;
-    if (val_is(exprs, VAL_ARR))
-        val_each(e, exprs) {
-            struct val *label = json_get(labels, json_str(e, "key")), *values = json_get(e, STR("values"));
-            struct str op = json_str(e, "operator");
-            bool in = label && contains(values, label);
-            if (str_is(op, "In") ? !in : str_is(op, "NotIn") ? in : str_is(op, "Exists") ? !label : label != NULL)
-                return false;
-        }
-    return true;
-}
-
-static int fill(struct rbac *x, struct kl_call *c, struct arena *a, struct val *role, struct val *const *all, unsigned n)
-{
-    const struct val *selectors = json_path(role, "aggregationRule.clusterRoleSelectors");
-    struct val *rules = val_new(a, VAL_ARR);
-    if (!val_is(selectors, VAL_ARR))
-        return 0;
-    val_each(s, selectors) {
-        for (unsigned i = 0; i < n; i++) {
-            const struct val *from = json_get(all[i], STR("rules"));
-            if (all[i] == role || !selected(s, json_path(all[i], "metadata.labels")) || !val_is(from, VAL_ARR))
-                continue;
-            val_each(r, from)
-                if (!contains(rules, r))
-                    val_push(rules, val_copy(a, r));
-        }
-    }
-    const struct val *now = json_get(role, STR("rules"));
-    if (now && now->n == rules->n && val_equal(now, rules))
-        return 0;
-    const char *name = arena_dup(a, json_str(role, "metadata.name"));
-    struct kl_object_key k = { .size = sizeof k, .resource = RBAC_GROUP "/clusterroles", .ns = "", .name = name };
-    json_set(a, role, STR("rules"), rules);
-    return name && !arena_exhausted(a) ? write_object(x, c, &k, role, false) : kl_fail(c, KL_NO_MEMORY, "out of memory");
-}
-
-/* Roles are taken in the order of their names, so that the outcome does not depend on who came first. A role that is filled here may be
- * what another is filled from: its change brings us back. */
-int policy_aggregate(struct rbac *x, struct kl_call *c)
-{
-    struct kl_list_options o = { .size = sizeof o, .resource = RBAC_GROUP "/clusterroles" };
-    struct kl_object_list list = { .size = sizeof list };
-    _cleanup_arena_ struct arena *a = arena_new(256 << 20);
-    int rc = x->objects->list(x->host, c, &o, &list);
-    struct val **all = a && rc == 0 ? arena_alloc(a, (list.n + 1) * sizeof *all) : NULL;
-    if (!all)
-        return rc < 0 ? rc : kl_fail(c, KL_NO_MEMORY, "out of memory");
-    for (uint32_t i = 0; i < list.n; i++)
-        if (!(all[i] = json_parse(a, str_n(list.at[i].at, list.at[i].len), &c->err)))
-            return -c->err.code;
-    for (uint32_t i = 0; i < list.n && rc == 0; i++)
-        if (json_get(all[i], STR("aggregationRule")))
-            rc = fill(x, c, a, all[i], all, list.n);
+        rc = ensure(x, c, a, binding_new(a, &bindings[i]));
     return rc;
 }

@@ -64,6 +64,8 @@ bool index_each(const struct index *x, const struct kl_user *u, struct str ns, r
 
 /* rules.c */
 bool rule_allows(const struct rule *r, const struct kl_request *q);
+/* Do these rules, taken together, say all that r says? */
+bool rules_cover(const struct rule *have, unsigned n, const struct rule *r);
 /* Does the user hold all of what the rules say? False: *ret_missing is the first that is not covered, as upstream prints it. */
 bool rules_covered(const struct index *x, const struct kl_user *u, struct str ns, const struct rule *rules, unsigned n, struct arena *a,
                    const char **ret_missing);
@@ -80,6 +82,9 @@ extern const struct kl_controller rbac_controller;
 const struct index *rbac_index(const struct kl_host *h, struct kl_call *c);
 /* policy.c: makes and repairs the policy that every cluster starts with. */
 int policy_ensure(struct rbac *x, struct kl_call *c);
+bool policy_contains(const struct val *list, const struct val *item);
+int policy_write(struct rbac *x, struct kl_call *c, const struct kl_object_key *k, const struct val *v, bool create);
+/* aggregate.c */
 int policy_aggregate(struct rbac *x, struct kl_call *c);
 /* authorize.c, escalation.c */
 extern const struct kl_authz rbac_authz;

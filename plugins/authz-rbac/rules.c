@@ -97,14 +97,21 @@ static const char *rule_text(struct arena *a, const struct rule *r)
 }
 
 struct asking {
-    const struct index *index;
+    const struct index *index;          /* whose user is asked about; NULL: these rules */
     const struct kl_user *user;
     struct str ns;
+    const struct rule *have;
+    unsigned n;
 };
 
 static bool held(const struct asking *q, struct atom m)
 {
-    return index_each(q->index, q->user, q->ns, holds, &m);
+    if (q->index)
+        return index_each(q->index, q->user, q->ns, holds, &m);
+    for (unsigned i = 0; i < q->n; i++)
+        if (holds(&m, &q->have[i], NULL))
+            return true;
+    return false;
 }
 
 static bool covered(const struct asking *q, const struct rule *r)
@@ -126,10 +133,16 @@ static bool covered(const struct asking *q, const struct rule *r)
     return true;
 }
 
+bool rules_cover(const struct rule *have, unsigned n, const struct rule *r)
+{
+    struct asking q = { .have = have, .n = n };
+    return covered(&q, r);
+}
+
 bool rules_covered(const struct index *x, const struct kl_user *u, struct str ns, const struct rule *rules, unsigned n, struct arena *a,
                    const char **ret_missing)
 {
-    struct asking q = { x, u, ns };
+    struct asking q = { .index = x, .user = u, .ns = ns };
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
     for (unsigned i = 0; i < n; i++)
         if (!covered(&q, &rules[i]))
