@@ -233,6 +233,56 @@ struct str json_scan_path(struct str object, const char *path)
     return from.len ? value_at(from.at, from.at + from.len) : STR_NONE;
 }
 
+/* The part of path behind "key.", or NULL; "" when the path is the key itself. */
+static const char *path_below(const char *path, struct str key)
+{
+    if (strncmp(path, key.at, key.len) != 0 || (path[key.len] && path[key.len] != '.'))
+        return NULL;
+    return path[key.len] ? path + key.len + 1 : path + key.len;
+}
+
+/* Members of one group, p at its bracket; returns behind it, or NULL. */
+static const char *scan_group(const char *p, const char *end, struct str group, const char *const *paths, unsigned n, struct str *ret)
+{
+    struct str at = str_n(p, (size_t)(end - p)), key, value;
+    while (json_scan_next(&at, &key, &value))
+        for (unsigned i = 0; i < n; i++) {
+            const char *below = path_below(paths[i], group);
+            if (below && !ret[i].at && str_is(key, below))
+                ret[i] = value;
+        }
+    p = skip_space(at.at, end);
+    if (p < end && *p == '{')           /* it has no members */
+        p = skip_space(p + 1, end);
+    return p < end && *p == '}' ? p + 1 : NULL;
+}
+
+void json_scan_paths(struct str object, const char *const *paths, unsigned n, struct str *ret)
+{
+    const char *end = object.at + object.len, *p = object.len ? skip_space(object.at, end) : end;
+    memset(ret, 0, n * sizeof *ret);
+    while (p && p < end && (*p == '{' || *p == ',')) {
+        p = skip_space(p + 1, end);
+        const char *k = p < end && *p == '"' ? skip_string(p, end) : NULL;
+        struct str key = k ? str_n(p + 1, (size_t)(k - p) - 2) : STR_NONE;
+        p = k ? skip_space(k, end) : end;
+        if (p >= end || *p != ':')
+            return;
+        p = skip_space(p + 1, end);
+        bool within = false, whole = false;
+        for (unsigned i = 0; i < n; i++) {
+            const char *below = path_below(paths[i], key);
+            within |= below && *below;
+            whole |= below && !*below;
+        }
+        const char *v = within && p < end && *p == '{' ? scan_group(p, end, key, paths, n, ret) : skip_value(p, end);
+        for (unsigned i = 0; i < n && whole && v; i++)
+            if (path_below(paths[i], key) && strlen(paths[i]) == key.len && !ret[i].at)
+                ret[i] = str_n(p, (size_t)(v - p));
+        p = v ? skip_space(v, end) : NULL;
+    }
+}
+
 struct str json_scan_text(struct str v)
 {
     return v.len >= 2 && v.at[0] == '"' ? str_n(v.at + 1, v.len - 2) : STR_NONE;

@@ -100,12 +100,19 @@ int claim(struct ctl_run *r, const struct val *owner, const struct val *selector
 
 /* --- the other way: from an object to its owners --- */
 
-static void controller_key(struct str json, const char *kind, struct buf *keys)
+/* Its controller's key, when that is of the kind. Has it a controller at all? */
+static bool controller_key(struct str json, const char *kind, struct buf *keys)
 {
     struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
-    while (refs.at && json_scan_item(&refs, &ref))
-        if (str_is(json_scan_member(ref, STR("controller")), "true") && str_is(json_scan_text(json_scan_member(ref, STR("kind"))), kind))
+    bool any = false;
+    while (refs.at && json_scan_item(&refs, &ref)) {
+        if (!str_is(json_scan_member(ref, STR("controller")), "true"))
+            continue;
+        any = true;
+        if (str_is(json_scan_text(json_scan_member(ref, STR("kind"))), kind))
             ctl_key_add(keys, json_scan_text(json_scan_path(json, "metadata.namespace")), json_scan_text(json_scan_member(ref, STR("name"))));
+    }
+    return any;
 }
 
 static bool selects(const struct val *s, const struct val *labels, bool plain)
@@ -121,14 +128,14 @@ static struct val *labels_of(struct ctl_run *r, struct str json)
 
 int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, struct str obj, bool plain, struct buf *keys)
 {
-    struct val *now = labels_of(r, obj), *before = labels_of(r, old);
     struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace"));
     struct kl_object_list l = { .size = sizeof l };
     struct kl_list_options o = { .size = sizeof o, .resource = resource, .ns = arena_dup(r->arena, ns) };
-    if (!now && !before)
-        return 0;
     int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
-    for (uint32_t i = 0; rc == 0 && i < l.n; i++) {     /* of many owners, only the selectors become trees */
+    if (rc < 0 || !l.n)                 /* of five kinds of owners most namespaces have one or two */
+        return rc;
+    struct val *now = labels_of(r, obj), *before = labels_of(r, old);
+    for (uint32_t i = 0; (now || before) && i < l.n; i++) {     /* of many owners, only the selectors become trees */
         struct str json = str_n(l.at[i].at, l.at[i].len), text = json_scan_path(json, "spec.selector");
         struct val *s = text.at ? json_parse(r->arena, text, &r->call->err) : NULL;
         if (s && ((now && selects(s, now, plain)) || (before && selects(s, before, plain))))
@@ -139,8 +146,8 @@ int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, st
 
 int keys_of_dependent(struct ctl_run *r, const char *kind, const char *resource, struct str old, struct str obj, bool plain, struct buf *keys)
 {
-    controller_key(obj, kind, keys);
+    bool controlled = controller_key(obj, kind, keys);
     if (old.len)
         controller_key(old, kind, keys);
-    return keys->len || has_controller(obj) ? 0 : keys_by_selector(r, resource, STR_NONE, obj, plain, keys);
+    return keys->len || controlled ? 0 : keys_by_selector(r, resource, STR_NONE, obj, plain, keys);
 }

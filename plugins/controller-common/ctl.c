@@ -22,12 +22,14 @@ int ctl_open(const struct kl_host *h, const void *conf, void **self, struct kl_c
     x->env = h->service(h, KL_HOST_ENV_0);
     x->queue = h->service(h, KL_HOST_QUEUE_0);
     x->opened_ns = x->env->wall_ns(h);
+    arena_keep(2);                      /* of this plugin, for its runs and maps on the loop */
     *self = x;
     return 0;
 }
 
 void ctl_close(void *self)
 {
+    arena_keep(0);
     mem_free(self);
 }
 

@@ -157,12 +157,16 @@ struct str trigger_time(struct ctl_run *r, const struct val *service, const stru
 /* Most changes of a pod (a probe's time, a container's restart) are nothing to endpoints. */
 static bool matters(struct str old, struct str obj)
 {
-    static const char *const parts[] = { "metadata.labels", "metadata.deletionTimestamp", "status.podIPs", "status.podIP", "status.phase", "spec.nodeName",
-                                         "spec.hostname", "spec.subdomain" };
-    struct str list[2] = { json_scan_path(old, "status.conditions"), json_scan_path(obj, "status.conditions") }, ready[2] = { STR_NONE, STR_NONE }, c;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (!str_eq(json_scan_path(old, parts[i]), json_scan_path(obj, parts[i])))
+    static const char *const parts[] = { "status.conditions", "metadata.labels", "metadata.deletionTimestamp", "status.podIPs", "status.podIP", "status.phase",
+                                         "spec.nodeName", "spec.hostname", "spec.subdomain" };
+    enum { N = sizeof parts / sizeof *parts };
+    struct str was[N], is[N], ready[2] = { STR_NONE, STR_NONE }, c;
+    json_scan_paths(old, parts, N, was);
+    json_scan_paths(obj, parts, N, is);
+    for (int i = 1; i < N; i++)
+        if (!str_eq(was[i], is[i]))
             return true;
+    struct str list[2] = { was[0], is[0] };
     for (int i = 0; i < 2; i++)
         while (list[i].at && json_scan_item(&list[i], &c))
             if (str_is(json_scan_text(json_scan_member(c, STR("type"))), "Ready"))

@@ -86,11 +86,19 @@ Test(scan, as_the_tree)
             cr_assert(!want == !got.at, "%s in %s", *p, b.at);
             cr_assert(!want || val_equal(json_parse(a, got, NULL), want), "%s in %s", *p, b.at);
         }
+        static const char *const several[] = { "k1.k0", "k0", "k3.k1", "k0.k1", "k2.absent", "absent", "k3", "k1.k2", "k" };
+        struct str all[9];
+        json_scan_paths(buf_str(&b), several, 9, all);
+        for (int s = 0; s < 9; s++) {
+            struct str one = json_scan_path(buf_str(&b), several[s]);
+            cr_assert(all[s].at == one.at && all[s].len == one.len, "%s in %s", several[s], b.at);
+        }
         /* Every text that ends early: no read behind its end (AddressSanitizer), an answer or none. */
         for (size_t n = 0; i % 100 == 0 && n < b.len; n++) {
             char *part = mem_dup(b.at, n);
             char *exact = realloc(part, n ? n : 1);
             json_scan_path(str_n(exact, n), "k3.k0.k1");
+            json_scan_paths(str_n(exact, n), several, 9, all);
             free(exact);
         }
         buf_free(&b);
