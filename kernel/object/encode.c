@@ -141,6 +141,11 @@ static inline bool hides(const struct schema_field *f)
     return f->flags & F_OMITEMPTY && (f->flags & F_POINTER || f->shape != SHAPE_ONE || f->type->kind == T_STRING);
 }
 
+bool object_leaves_out(const struct schema_field *f, const struct val *v)
+{
+    return f->flags & F_OMITEMPTY && is_empty(f, v);
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {

@@ -26,5 +26,7 @@ void object_members(const struct schema_type *t, const struct val *v, struct val
 
 /* Does an absent field of this row still show in JSON? (no omitempty, or a struct by value) */
 bool object_shows_empty(const struct schema_field *f);
+/* Is a present value one that JSON leaves out? */
+bool object_leaves_out(const struct schema_field *f, const struct val *v);
 
 #endif

@@ -35,7 +35,7 @@ static const struct {
 } field_flags[] = {
     { "omitempty", 1 }, { "required", 4 }, { "set", 0x10 }, { "atomic", 0x40 }, { "merge", 0x80 },
     { "retainkeys", 0x100 }, { "replace", 0x200 }, { "structatomic", 0x400 }, { "omitzero", 0x800 },
-    { "inline", 0x1000 }, { "optional", 0x2000 }, { "granular", 0 },
+    { "inline", 0x1000 }, { "optional", 0x2000 }, { "granular", 0x8000 },
 };
 
 static const struct {

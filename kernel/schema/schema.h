@@ -38,6 +38,7 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 #define F_INLINE_STRUCT 0x1000u         /* protobuf nests it (tag), JSON has its members in place */
 #define F_OPTIONAL 0x2000u              /* marked +optional upstream */
 #define F_PRESERVE 0x4000u              /* of a type: members that no field names are kept */
+#define F_GRANULAR 0x8000u              /* merged member by member though its type is F_STRUCT_ATOMIC */
 
 struct schema_type;
 struct custom_schema;
