@@ -1,18 +1,11 @@
 /* parse.c - tokens to a tree, by recursive descent. The first mistake ends it; the words are those of upstream's generated parser. */
 #include <stdarg.h>
 
-#include "cel/cel-internal.h"
+#include "cel/parse.h"
 
 #define ITEMS_FIRST 4
 
 #define WANT_OPERAND "'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-
-struct nodes {
-    struct node **at;
-    unsigned n, cap;
-};
-
-static struct node *expr(struct parser *p);
 
 struct node *node_new(struct arena *a, enum node_kind kind, uint32_t at)
 {
@@ -43,13 +36,13 @@ struct node *node_call(struct arena *a, uint32_t at, const char *name, struct no
     return call;
 }
 
-static struct node *fail(struct parser *p)
+struct node *parse_fail(struct parser *p)
 {
     p->failed = true;
     return NULL;
 }
 
-static bool push(struct parser *p, struct nodes *list, struct node *n)
+bool parse_push(struct parser *p, struct nodes *list, struct node *n)
 {
     if (list->n == list->cap) {
         unsigned cap = list->cap ? 2 * list->cap : ITEMS_FIRST;
@@ -65,21 +58,21 @@ static bool push(struct parser *p, struct nodes *list, struct node *n)
     return n != NULL;
 }
 
-static struct node *new_node(struct parser *p, enum node_kind kind, uint32_t at)
+struct node *parse_node(struct parser *p, enum node_kind kind, uint32_t at)
 {
     struct node *n = node_new(p->arena, kind, at);
-    return n ? n : fail(p);
+    return n ? n : parse_fail(p);
 }
 
 static struct node *call(struct parser *p, uint32_t at, const char *name, struct node *a, struct node *b)
 {
     struct node *n = a ? node_call(p->arena, at, name, NULL, b ? 2 : 1, a, b) : NULL;
-    return n ? n : fail(p);
+    return n ? n : parse_fail(p);
 }
 
 /* --- mistakes --- */
 
-static bool begins_operand(enum token t)
+bool parse_begins_operand(enum token t)
 {
     switch (t) {
     case TOK_LBRACKET: case TOK_LBRACE: case TOK_LPAREN: case TOK_DOT: case TOK_MINUS: case TOK_NOT: case TOK_TRUE: case TOK_FALSE:
@@ -89,23 +82,23 @@ static bool begins_operand(enum token t)
 }
 
 /* A token that cannot begin an operand: extra when the one behind it can, else in place of one. */
-static struct node *no_operand(struct parser *p, const char *want)
+struct node *parse_no_operand(struct parser *p, const char *want)
 {
     struct lexer ahead = p->lex;
     struct troubles ignored = { .arena = p->arena };
     ahead.troubles = &ignored;
     if (p->lex.token != TOK_END)
         lex_next(&ahead);
-    bool extra = p->lex.token != TOK_END && (begins_operand(ahead.token) || (strstr(want, "')'") && ahead.token == TOK_RPAREN));
+    bool extra = p->lex.token != TOK_END && (parse_begins_operand(ahead.token) || (strstr(want, "')'") && ahead.token == TOK_RPAREN));
     trouble(p->troubles, p->lex.at, "Syntax error: %s input '" STR_FMT "' expecting %s" WANT_OPERAND, extra ? "extraneous" : "mismatched",
             STR_ARG(p->lex.word), want);
     bool closes = p->lex.token == TOK_RPAREN || p->lex.token == TOK_RBRACKET || p->lex.token == TOK_RBRACE || p->lex.token == TOK_ESCAPED;
     if (p->lex.token != TOK_END && ahead.token == TOK_END && !closes)
         trouble(p->troubles, ahead.at, "Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', " WANT_OPERAND);
-    return fail(p);
+    return parse_fail(p);
 }
 
-static bool expect(struct parser *p, enum token t, const char *sign)
+bool parse_expect(struct parser *p, enum token t, const char *sign)
 {
     if (p->failed)
         return false;
@@ -128,168 +121,6 @@ static bool deeper(struct parser *p)
     return p->failed = true, false;
 }
 
-/* --- literals --- */
-
-static struct node *number(struct parser *p, bool minus, uint32_t at)
-{
-    struct node *n = new_node(p, N_LITERAL, at);
-    struct str word = p->lex.word;
-    char text[128];
-    bool done = false;
-    if (!n)
-        return NULL;
-    snprintf(text, sizeof text, "%s" STR_FMT, minus ? "-" : "", STR_ARG(word));
-    if (p->lex.token == TOK_INT) {
-        n->value = val_int(0);
-        done = word.len < 100 && parse_int(str_of(text), &n->value.i);
-    } else if (p->lex.token == TOK_UINT) {
-        n->value = (struct cel_val){ .kind = CEL_UINT };
-        done = word.len < 100 && parse_uint(str_n(word.at, word.len - 1), &n->value.u);
-    } else {
-        n->value = (struct cel_val){ .kind = CEL_DOUBLE };
-        done = word.len < 100 && parse_double(str_of(text), &n->value.d);
-    }
-    if (!done) {
-        trouble(p->troubles, at, "invalid %s literal", p->lex.token == TOK_INT ? "int" : p->lex.token == TOK_UINT ? "uint" : "double");
-        return fail(p);
-    }
-    lex_next(&p->lex);
-    return n;
-}
-
-static struct node *string(struct parser *p)
-{
-    struct node *n = new_node(p, N_LITERAL, p->lex.at);
-    bool bytes = p->lex.token == TOK_BYTES;
-    if (!n)
-        return NULL;
-    n->value.kind = bytes ? CEL_BYTES : CEL_STRING;
-    const char *why = lex_unquote(p->arena, p->lex.word, bytes, &n->value.s);
-    if (why) {
-        trouble(p->troubles, p->lex.at, "%s", why);
-        return fail(p);
-    }
-    lex_next(&p->lex);
-    return n;
-}
-
-static struct node *word_literal(struct parser *p)
-{
-    struct node *n = new_node(p, N_LITERAL, p->lex.at);
-    if (n)
-        n->value = p->lex.token == TOK_NULL ? (struct cel_val){ .kind = CEL_NULL } : val_bool(p->lex.token == TOK_TRUE);
-    lex_next(&p->lex);
-    return n;
-}
-
-/* --- aggregates --- */
-
-static bool question(struct parser *p)
-{
-    if (p->lex.token != TOK_QUESTION)
-        return false;
-    lex_next(&p->lex);
-    return true;
-}
-
-static struct node *list(struct parser *p)
-{
-    struct node *n = new_node(p, N_LIST, p->lex.at);
-    struct nodes items = { 0 };
-    lex_next(&p->lex);
-    while (!p->failed && p->lex.token != TOK_RBRACKET && !(p->lex.token == TOK_COMMA && !items.n)) {
-        bool optional = question(p);
-        struct node *item = expr(p);
-        if (!item || !push(p, &items, item))
-            return fail(p);
-        item->optional = optional;
-        if (p->lex.token != TOK_COMMA)
-            break;
-        lex_next(&p->lex);
-    }
-    if (p->lex.token == TOK_COMMA)
-        lex_next(&p->lex);
-    if (p->failed || !n)
-        return NULL;
-    if (p->lex.token != TOK_RBRACKET) {
-        trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {']', ','}", STR_ARG(p->lex.word));
-        return fail(p);
-    }
-    lex_next(&p->lex);
-    n->args = items.at;
-    n->n = items.n;
-    return n;
-}
-
-static struct node *map(struct parser *p)
-{
-    struct node *n = new_node(p, N_MAP, p->lex.at);
-    struct nodes items = { 0 };
-    lex_next(&p->lex);
-    while (!p->failed && p->lex.token != TOK_RBRACE && !(p->lex.token == TOK_COMMA && !items.n)) {
-        bool optional = question(p);
-        if (!optional && !items.n && !begins_operand(p->lex.token))
-            return no_operand(p, "{'[', '{', '}', '(', '.', ',', '-', '!', '?', ");
-        struct node *key = expr(p);
-        if (!key || !push(p, &items, key) || !expect(p, TOK_COLON, ":"))
-            return fail(p);
-        struct node *value = expr(p);
-        if (!value || !push(p, &items, value))
-            return fail(p);
-        key->optional = optional;
-        if (p->lex.token != TOK_COMMA)
-            break;
-        lex_next(&p->lex);
-    }
-    if (p->lex.token == TOK_COMMA)
-        lex_next(&p->lex);
-    if (p->failed || !n)
-        return NULL;
-    if (p->lex.token != TOK_RBRACE) {
-        trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {'}', ','}", STR_ARG(p->lex.word));
-        return fail(p);
-    }
-    lex_next(&p->lex);
-    n->args = items.at;
-    n->n = items.n;
-    return n;
-}
-
-/* name{field: value, ...}; the present token is the brace. */
-static struct node *structure(struct parser *p, struct str name)
-{
-    struct node *n = new_node(p, N_STRUCT, p->lex.at);
-    struct nodes items = { 0 };
-    struct str *names = arena_alloc(p->arena, CEL_DEPTH * sizeof *names);
-    lex_next(&p->lex);
-    while (!p->failed && p->lex.token != TOK_RBRACE && names && n && items.n < CEL_DEPTH) {
-        bool optional = question(p);
-        names[items.n] = p->lex.word;
-        if (p->lex.token != TOK_IDENT)
-            trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}",
-                    STR_ARG(p->lex.word));
-        if (p->lex.token != TOK_IDENT)
-            return fail(p);
-        lex_next(&p->lex);
-        if (!expect(p, TOK_COLON, ":"))
-            return NULL;
-        struct node *value = expr(p);
-        if (!value || !push(p, &items, value))
-            return fail(p);
-        value->optional = optional;
-        if (p->lex.token != TOK_COMMA)
-            break;
-        lex_next(&p->lex);
-    }
-    if (!n || !names || !expect(p, TOK_RBRACE, "}"))
-        return fail(p);
-    n->name = name;
-    n->names = names;
-    n->args = items.at;
-    n->n = items.n;
-    return n;
-}
-
 /* --- operands --- */
 
 /* Arguments behind the parenthesis, which is the present token. */
@@ -298,18 +129,18 @@ static bool arguments(struct parser *p, struct node *n)
     struct nodes items = { 0 };
     lex_next(&p->lex);
     if (p->lex.token != TOK_RPAREN) {
-        if (!begins_operand(p->lex.token))
-            return no_operand(p, "{'[', '{', '(', ')', '.', '-', '!', "), false;
+        if (!parse_begins_operand(p->lex.token))
+            return parse_no_operand(p, "{'[', '{', '(', ')', '.', '-', '!', "), false;
         do {
-            struct node *arg = expr(p);
-            if (!arg || !push(p, &items, arg))
+            struct node *arg = parse_expr(p);
+            if (!arg || !parse_push(p, &items, arg))
                 return p->failed = true, false;
             if (p->lex.token != TOK_COMMA)
                 break;
             lex_next(&p->lex);
         } while (true);
     }
-    if (!expect(p, TOK_RPAREN, ")"))
+    if (!parse_expect(p, TOK_RPAREN, ")"))
         return false;
     n->args = items.at;
     n->n = items.n;
@@ -329,7 +160,7 @@ static bool reserved(struct str name)
 static struct node *finish_call(struct parser *p, struct node *n)
 {
     if (!n || !arguments(p, n))
-        return fail(p);
+        return parse_fail(p);
     struct node *made = macro_expand(p, n);
     return p->failed ? NULL : made ? made : n;
 }
@@ -364,20 +195,20 @@ static struct node *name_or_call(struct parser *p, bool dot)
     struct str name, whole;
     uint32_t at = p->lex.at;
     if (p->lex.token != TOK_IDENT)
-        return no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
+        return parse_no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
     if (type_name_ahead(p, &after, &whole)) {
         p->lex = after;
-        return structure(p, whole);
+        return parse_struct(p, whole);
     }
     name = p->lex.word;
     if (reserved(name)) {
         trouble(p->troubles, at, "reserved identifier: " STR_FMT, STR_ARG(name));
-        return fail(p);
+        return parse_fail(p);
     }
     if (dot)
         name = str_of(arena_printf(p->arena, "." STR_FMT, STR_ARG(name)));
     lex_next(&p->lex);
-    struct node *n = new_node(p, p->lex.token == TOK_LPAREN ? N_CALL : N_IDENT, p->lex.token == TOK_LPAREN ? p->lex.at : at);
+    struct node *n = parse_node(p, p->lex.token == TOK_LPAREN ? N_CALL : N_IDENT, p->lex.token == TOK_LPAREN ? p->lex.at : at);
     if (!n)
         return NULL;
     n->name = name;
@@ -401,23 +232,23 @@ static struct node *primary(struct parser *p)
     switch (p->lex.token) {
     case TOK_MINUS:
         if (!negative_number(p))
-            return no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
+            return parse_no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
         lex_next(&p->lex);
-        return number(p, true, at);
+        return parse_number(p, true, at);
     case TOK_LPAREN:
         lex_next(&p->lex);
-        n = expr(p);
-        return n && expect(p, TOK_RPAREN, ")") ? n : fail(p);
-    case TOK_LBRACKET: return list(p);
-    case TOK_LBRACE: return map(p);
-    case TOK_INT: case TOK_UINT: case TOK_DOUBLE: return number(p, false, p->lex.at);
-    case TOK_STRING: case TOK_BYTES: return string(p);
-    case TOK_TRUE: case TOK_FALSE: case TOK_NULL: return word_literal(p);
+        n = parse_expr(p);
+        return n && parse_expect(p, TOK_RPAREN, ")") ? n : parse_fail(p);
+    case TOK_LBRACKET: return parse_list(p);
+    case TOK_LBRACE: return parse_map(p);
+    case TOK_INT: case TOK_UINT: case TOK_DOUBLE: return parse_number(p, false, p->lex.at);
+    case TOK_STRING: case TOK_BYTES: return parse_string(p);
+    case TOK_TRUE: case TOK_FALSE: case TOK_NULL: return parse_word(p);
     case TOK_DOT:
         lex_next(&p->lex);
         return name_or_call(p, true);
     case TOK_IDENT: return name_or_call(p, false);
-    default: return no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
+    default: return parse_no_operand(p, "{'[', '{', '(', '.', '-', '!', ");
     }
 }
 
@@ -425,36 +256,36 @@ static struct node *select_or_call(struct parser *p, struct node *of)
 {
     uint32_t dot = p->lex.at, end = p->lex.pos;
     lex_next(&p->lex);
-    bool optional = question(p);
+    bool optional = parse_question(p);
     struct str name = p->lex.word;
     uint32_t at = p->lex.at;
     if (p->lex.token == TOK_ESCAPED) {
         trouble(p->troubles, at, "unsupported syntax: '`'");
-        return fail(p);
+        return parse_fail(p);
     }
     if (p->lex.token != TOK_IDENT) {
         size_t n = p->lex.token == TOK_END ? 1 : p->lex.pos - dot;
         uint32_t where = p->lex.token == TOK_END ? (uint32_t)p->lex.text.len : at;
         trouble(p->troubles, where > end ? where : end, "Syntax error: no viable alternative at input '" STR_FMT "'", (int)n, p->lex.text.at + dot);
-        return fail(p);
+        return parse_fail(p);
     }
     lex_next(&p->lex);
     if (!optional && p->lex.token == TOK_LPAREN) {
-        struct node *n = new_node(p, N_CALL, p->lex.at);
+        struct node *n = parse_node(p, N_CALL, p->lex.at);
         if (!n)
             return NULL;
         n->of = of;
         n->name = name;
         return finish_call(p, n);
     }
-    struct node *n = new_node(p, N_SELECT, dot);
+    struct node *n = parse_node(p, N_SELECT, dot);
     if (n) {
         n->of = of;
         n->name = name;
     }
     if (!n || !optional)
         return n;
-    struct node *field = new_node(p, N_LITERAL, at);
+    struct node *field = parse_node(p, N_LITERAL, at);
     if (field)
         field->value = val_text(name);
     return field ? call(p, dot, "_?._", of, field) : NULL;
@@ -464,11 +295,11 @@ static struct node *subscript(struct parser *p, struct node *of)
 {
     uint32_t at = p->lex.at;
     lex_next(&p->lex);
-    bool optional = question(p);
-    if (!optional && !begins_operand(p->lex.token))
-        return no_operand(p, "{'[', '{', '(', '.', '-', '!', '?', ");
-    struct node *index = expr(p);
-    return index && expect(p, TOK_RBRACKET, "]") ? call(p, at, optional ? "_[?_]" : "_[_]", of, index) : fail(p);
+    bool optional = parse_question(p);
+    if (!optional && !parse_begins_operand(p->lex.token))
+        return parse_no_operand(p, "{'[', '{', '(', '.', '-', '!', '?', ");
+    struct node *index = parse_expr(p);
+    return index && parse_expect(p, TOK_RBRACKET, "]") ? call(p, at, optional ? "_[?_]" : "_[_]", of, index) : parse_fail(p);
 }
 
 static struct node *member(struct parser *p)
@@ -498,7 +329,7 @@ static struct node *unary(struct parser *p)
     for (; p->lex.token == sign; n++)
         lex_next(&p->lex);
     struct node *of = member(p);
-    return !of ? fail(p) : n % 2 ? call(p, at, sign == TOK_NOT ? "!_" : "-_", of, NULL) : of;
+    return !of ? parse_fail(p) : n % 2 ? call(p, at, sign == TOK_NOT ? "!_" : "-_", of, NULL) : of;
 }
 
 static const struct {
@@ -529,7 +360,7 @@ static struct node *binary(struct parser *p, unsigned level)
             return NULL;
         lex_next(&p->lex);
         struct node *right = level == 3 ? unary(p) : binary(p, level + 1);
-        left = right ? call(p, at, name, left, right) : fail(p);
+        left = right ? call(p, at, name, left, right) : parse_fail(p);
     }
     p->depth = depth;
     return p->failed ? NULL : left;
@@ -541,7 +372,7 @@ static struct node *balance(struct parser *p, const char *name, struct node **te
     unsigned mid = (low + high + 1) / 2;
     struct node *left = mid == low ? terms[mid] : balance(p, name, terms, ops, low, mid - 1);
     struct node *right = mid == high ? terms[mid + 1] : balance(p, name, terms, ops, mid + 1, high);
-    return left && right ? call(p, ops[mid], name, left, right) : fail(p);
+    return left && right ? call(p, ops[mid], name, left, right) : parse_fail(p);
 }
 
 static struct node *logic(struct parser *p, bool or)
@@ -551,21 +382,21 @@ static struct node *logic(struct parser *p, bool or)
     struct node *first = or ? logic(p, false) : binary(p, 1);
     if (!first || p->lex.token != sign)
         return first;
-    push(p, &terms, first);
+    parse_push(p, &terms, first);
     while (!p->failed && p->lex.token == sign) {
-        push(p, &ops, node_new(p->arena, N_CALL, p->lex.at));
+        parse_push(p, &ops, node_new(p->arena, N_CALL, p->lex.at));
         lex_next(&p->lex);
         struct node *next = or ? logic(p, false) : binary(p, 1);
-        if (!next || !push(p, &terms, next))
-            return fail(p);
+        if (!next || !parse_push(p, &terms, next))
+            return parse_fail(p);
     }
     uint32_t *at = p->failed ? NULL : arena_alloc(p->arena, ops.n * sizeof *at);
     for (unsigned i = 0; at && i < ops.n; i++)
         at[i] = ops.at[i]->at;
-    return at ? balance(p, or ? "_||_" : "_&&_", terms.at, at, 0, ops.n - 1) : fail(p);
+    return at ? balance(p, or ? "_||_" : "_&&_", terms.at, at, 0, ops.n - 1) : parse_fail(p);
 }
 
-static struct node *expr(struct parser *p)
+struct node *parse_expr(struct parser *p)
 {
     if (p->failed || !deeper(p))
         return NULL;
@@ -576,20 +407,20 @@ static struct node *expr(struct parser *p)
         struct node *yes = logic(p, true);
         if (yes && p->lex.token != TOK_COLON) {
             trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting ':'", STR_ARG(p->lex.word));
-            return fail(p);
+            return parse_fail(p);
         }
         lex_next(&p->lex);
-        struct node *no = yes ? expr(p) : NULL;
-        n = no ? node_call(p->arena, at, "_?_:_", NULL, 3, n, yes, no) : fail(p);
+        struct node *no = yes ? parse_expr(p) : NULL;
+        n = no ? node_call(p->arena, at, "_?_:_", NULL, 3, n, yes, no) : parse_fail(p);
     }
     p->depth--;
-    return n ? n : fail(p);
+    return n ? n : parse_fail(p);
 }
 
 struct node *parse(struct parser *p)
 {
     lex_next(&p->lex);
-    struct node *n = expr(p);
+    struct node *n = parse_expr(p);
     if (!n)
         return NULL;
     if (p->lex.token != TOK_END) {
