@@ -214,6 +214,8 @@ int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old);
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
 int api_validate(struct api_op *op, struct val *v, const struct val *old);
+/* rules.c: what rules in CEL have against it. */
+void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes);
 /* update.c: everything behind "the new tree is there". */
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
 

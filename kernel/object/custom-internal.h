@@ -11,6 +11,7 @@ struct custom_schema {
     struct arena *arena;                /* of the tree; NULL until needed */
     struct val *tree;
     struct map patterns;                /* text -> compiled expression, or a mark that it is none */
+    void *slot;                         /* what others made of it, in the arena */
     struct custom_schema *root;         /* of a part */
     struct str name;
 };

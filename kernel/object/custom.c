@@ -40,6 +40,15 @@ const struct val *custom_schema_tree(const struct custom_schema *s)
     return s->root ? json_get(json_get(root->tree, STR("properties")), s->name) : root->tree;
 }
 
+void **custom_schema_slot(const struct custom_schema *s, struct arena **ret_arena)
+{
+    struct custom_schema *root = (struct custom_schema *)(s->root ? s->root : s);
+    if (!custom_schema_tree(root))
+        return NULL;
+    *ret_arena = root->arena;
+    return &root->slot;
+}
+
 /* --- pruning --- */
 
 static bool is_type_member(struct str key)

@@ -19,6 +19,9 @@ struct custom_schema *custom_schema_part(struct arena *a, struct custom_schema *
 /* The schema as JSON; NULL: none, or out of memory. */
 const struct val *custom_schema_tree(const struct custom_schema *s);
 
+/* A place for whatever others make of the schema once, in the schema's own arena. NULL: there is no tree. */
+void **custom_schema_slot(const struct custom_schema *s, struct arena **ret_arena);
+
 /* Drops what the schema does not know; strict gets `unknown field "spec.x"` for each. */
 struct path;
 void custom_prune(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict);

@@ -19,14 +19,24 @@ static void check_names(causes c, const struct path *spec, const struct val *v)
         say_invalid(c, IN(p, "listKind"), kind, "kind and listKind may not be the same");
 }
 
-static void check_version(causes c, const struct path *p, const struct val *version)
+/* Where all versions have one schema upstream speaks of it as of the definition's own. */
+static bool one_schema(const struct val *versions)
+{
+    const struct val *first = json_get(versions->first, STR("schema"));
+    val_each(v, versions)
+        if (!val_equal(first, json_get(v, STR("schema"))))
+            return false;
+    return true;
+}
+
+static void check_version(causes c, const struct path *p, const struct val *version, bool one, bool first)
 {
     const struct val *schema = json_path(version, "schema.openAPIV3Schema");
     const struct path *at = IN(IN(p, "schema"), "openAPIV3Schema");
     check_name(c, IN(p, "name"), json_str(version, "name"), G_LABEL_1035);
-    if (val_is(schema, VAL_OBJ))
-        custom_schema_check(c, schema, path_text(c->arena, at));
-    else
+    if (val_is(schema, VAL_OBJ) && (first || !one))
+        custom_schema_check(c, schema, one ? "spec.validation.openAPIV3Schema" : path_text(c->arena, at));
+    else if (!val_is(schema, VAL_OBJ))
         say_required(c, at, "schemas are required");
 }
 
@@ -39,9 +49,10 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
         say_required(c, p, "must have at least one version");
         return;
     }
+    bool same = one_schema(list);
     LIST_EACH (one, at, list) {
         storage += json_bool(one, "storage", false);
-        check_version(c, ITEM(p, at.i), one);
+        check_version(c, ITEM(p, at.i), one, same, at.i == 0);
         if (met_again(&names, json_str(one, "name")))
             say_invalid(c, p, json_str(one, "name"), "must contain unique version names");
     }
