@@ -22,6 +22,7 @@ struct plugin_host {
     struct store *store;
     struct objects *objects;
     struct api *api;                    /* NULL: no server */
+    struct calls *calls;                /* NULL: none was ever made */
     struct chain authn, authz, admission;
     loop_fn gone;
     void *gone_ctx;
@@ -41,6 +42,9 @@ int host_check_cycles(struct plugin_host *h, struct kl_err *err);
 int host_check_needs(struct plugin_host *h, struct kl_err *err);
 /* A chain's item that is no instance of its interface: says so. */
 int host_missing_link(struct plugin_host *h, const char *chain, const char *iface, const struct val *item, struct kl_err *err);
+/* calls.c: keelson.host.http/0 */
+extern const struct kl_host_http host_http_table;
+void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 

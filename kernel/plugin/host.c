@@ -236,6 +236,7 @@ static void close_one(struct plugin_instance *i)
     i->state = PLUGIN_CLOSED;
     if (t->life.close)
         t->life.close(i->self);
+    host_calls_drop(i->owner, i);
     i->arena = arena_free(i->arena);
 }
 
@@ -255,6 +256,7 @@ void plugin_host_free(struct plugin_host *h)
     if (!h)
         return;
     plugin_host_close(h, NULL);
+    host_calls_drop(h, NULL);
     arena_free(h->arena);
     mem_free(h);
 }

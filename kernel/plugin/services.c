@@ -152,6 +152,7 @@ static const struct {
     { KL_HOST_QUEUE_0, &queue_table, EVERYWHERE },
     { KL_HOST_PLUGINS_0, &plugins_table, EVERYWHERE },
     { KL_HOST_WAIT_0, &wait_table, SERVER },
+    { KL_HOST_HTTP_0, &host_http_table, SERVER },
 };
 
 bool host_offers(const struct plugin_host *h, const char *id)

@@ -16,6 +16,9 @@ KL_SIG_STRUCT(kl_delete_options, KL_DELETE_OPTIONS_MEMBERS);
 KL_SIG_STRUCT(kl_object_list, KL_OBJECT_LIST_MEMBERS);
 KL_SIG_STRUCT(kl_kind, KL_KIND_MEMBERS);
 KL_SIG_STRUCT(kl_instance, KL_INSTANCE_MEMBERS);
+KL_SIG_STRUCT(kl_http_target, KL_HTTP_TARGET_MEMBERS);
+KL_SIG_STRUCT(kl_http_request, KL_HTTP_REQUEST_MEMBERS);
+KL_SIG_STRUCT(kl_http_answer, KL_HTTP_ANSWER_MEMBERS);
 KL_SIG_STRUCT(kl_user, KL_USER_MEMBERS);
 KL_SIG_STRUCT(kl_credentials, KL_CREDENTIALS_MEMBERS);
 KL_SIG_STRUCT(kl_request, KL_REQUEST_MEMBERS);
@@ -33,6 +36,7 @@ KL_SIG_STRUCT(kl_store_record, KL_STORE_RECORD_MEMBERS);
 KL_SIG_TABLE(kl_host_env, KL_HOST_ENV_0, KL_SIG_NO_DATA, KL_HOST_ENV_CALLS);
 KL_SIG_TABLE(kl_host_objects, KL_HOST_OBJECTS_0, KL_SIG_NO_DATA, KL_HOST_OBJECTS_CALLS);
 KL_SIG_TABLE(kl_host_queue, KL_HOST_QUEUE_0, KL_SIG_NO_DATA, KL_HOST_QUEUE_CALLS);
+KL_SIG_TABLE(kl_host_http, KL_HOST_HTTP_0, KL_SIG_NO_DATA, KL_HOST_HTTP_CALLS);
 KL_SIG_TABLE(kl_host_wait, KL_HOST_WAIT_0, KL_SIG_NO_DATA, KL_HOST_WAIT_CALLS);
 KL_SIG_TABLE(kl_host_plugins, KL_HOST_PLUGINS_0, KL_SIG_NO_DATA, KL_HOST_PLUGINS_CALLS);
 KL_SIG_TABLE(kl_authn, KL_AUTHN_0, KL_SIG_NO_DATA, KL_AUTHN_CALLS);
@@ -50,6 +54,7 @@ static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_host_env, &kl_sig_kl_host_objects, &kl_sig_kl_host_queue, &kl_sig_kl_host_plugins, &kl_sig_kl_authn,
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
+    &kl_sig_kl_host_http,
 };
 
 size_t signature_count(void)

@@ -133,6 +133,48 @@ struct kl_host_wait {
     void (*wake)(const struct kl_host *h, uint64_t request);
 };
 
+/* Calls to other servers over HTTP/1.1 and HTTP/2. They go on by themselves; connections are kept and shared by equal targets of the process.
+ * In a process without requests (a node's) there is none of it. */
+#define KL_HOST_HTTP_0 "keelson.host.http/0"
+
+struct kl_http_target {
+    KL_STRUCT_HEAD;
+    const char *url;                    /* "https://10.0.0.7:8443": scheme, host and port, no path */
+    const char *server_name;            /* expected in its certificate; NULL: the host of url */
+    struct kl_bytes ca;                 /* PEM; empty: the system's */
+    struct kl_bytes cert, key;          /* PEM of a client certificate; empty: none */
+    uint32_t insecure;                  /* 1: its certificate is not verified */
+};
+
+struct kl_http_request {
+    KL_STRUCT_HEAD;
+    const char *method, *path;          /* path with query */
+    const char *const *headers;         /* name, value, name, value, ..., NULL; NULL: none */
+    struct kl_bytes body;
+    int64_t timeout_ns;                 /* until the end of the answer; 0: 30 s */
+    uint64_t body_most;                 /* bytes of the answer; 0: 3 MiB */
+};
+
+struct kl_http_answer {
+    KL_STRUCT_HEAD;
+    uint32_t status;
+    const char *const *headers;         /* as in the request, names in lower case */
+    struct kl_bytes body;
+};
+
+struct kl_host_http {
+    KL_STRUCT_HEAD;
+    /* [loop] Begins a call; a ticket of this instance, or 0 (c->err: KL_INVALID, KL_TOO_MANY_REQUESTS, KL_NO_MEMORY). What is given is copied. */
+    uint64_t (*start)(const struct kl_host *h, struct kl_call *c, const struct kl_http_target *t, const struct kl_http_request *r);
+    /* [loop] That request (kl_call.request) is woken when the call is over, or soon if it is already. Any number may wait for one call. */
+    void (*wait)(const struct kl_host *h, uint64_t ticket, uint64_t request);
+    /* [loop] -KL_PENDING: under way. 0 or why there is no answer: KL_UNAVAILABLE (no connection, or it broke), KL_TIMEOUT, KL_TOO_LARGE,
+     * KL_NOT_FOUND (no such ticket). It can be asked for again until dropped; *ret lives until then. */
+    int (*result)(const struct kl_host *h, struct kl_call *c, uint64_t ticket, struct kl_http_answer *ret);
+    /* [loop] Cancels the call, or forgets its answer: each ticket is dropped once. Of one that is not there: nothing. */
+    void (*drop)(const struct kl_host *h, uint64_t ticket);
+};
+
 /* Other plugins' instances, for plugins that drive others (a node agent drives a runtime and a network). */
 #define KL_HOST_PLUGINS_0 "keelson.host.plugins/0"
 struct kl_instance {
@@ -177,6 +219,29 @@ struct kl_host_plugins {
     M(S, STR, name, _) \
     M(S, TABLE, table, _) \
     M(S, HANDLE, self, _)
+#define KL_HTTP_TARGET_MEMBERS(M, S) \
+    M(S, STR, url, _) \
+    M(S, STR, server_name, _) \
+    M(S, BYTES, ca, _) \
+    M(S, BYTES, cert, _) \
+    M(S, BYTES, key, _) \
+    M(S, U32, insecure, _)
+#define KL_HTTP_REQUEST_MEMBERS(M, S) \
+    M(S, STR, method, _) \
+    M(S, STR, path, _) \
+    M(S, STRS, headers, _) \
+    M(S, BYTES, body, _) \
+    M(S, I64, timeout_ns, _) \
+    M(S, U64, body_most, _)
+#define KL_HTTP_ANSWER_MEMBERS(M, S) \
+    M(S, U32, status, _) \
+    M(S, STRS, headers, _) \
+    M(S, BYTES, body, _)
+#define KL_HOST_HTTP_CALLS(F, S) \
+    F(S, start, U64, LOOP, 0, (CALL, c, _), (STRUCT, t, kl_http_target), (STRUCT, r, kl_http_request)) \
+    F(S, wait, VOID, LOOP, 0, (U64, ticket, _), (U64, request, _)) \
+    F(S, result, INT, LOOP, 0, (CALL, c, _), (U64, ticket, _), (OUT_STRUCT, ret, kl_http_answer)) \
+    F(S, drop, VOID, LOOP, 0, (U64, ticket, _))
 #define KL_HOST_ENV_CALLS(F, S) \
     F(S, mono_ns, I64, ANY, 0, (NONE, _, _)) \
     F(S, wall_ns, I64, ANY, 0, (NONE, _, _)) \
