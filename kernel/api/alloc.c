@@ -1,17 +1,18 @@
-/* alloc.c - cluster IPs and node ports of Services. The Services are the record: the maps are filled from them at start-up. */
-#include <arpa/inet.h>
-
+/* alloc.c - node ports of Services. The Services are the record: the maps are filled from them at start-up, and again some minutes after a change
+ * (a commit that failed leaves a port marked that nobody has). Cluster IPs: service_ip.c. */
 #include "api-internal.h"
 #include "base/env.h"
+#include "base/json_scan.h"
 
 struct api_alloc {
-    uint32_t first, count;              /* usable addresses: first .. first + count - 1 (host order) */
-    uint8_t *ips;                       /* bit set: taken */
+    struct api *api;
+    struct loop_timer refill;
+    bool changed;                       /* the timer runs */
     int port_first, port_last;
     uint8_t tcp[8192], udp[8192], sctp[8192];
 };
 
-#define MOST_IPS (1u << 20)
+#define REFILL_NS (180 * NS_PER_S)
 
 static bool bit(const uint8_t *map, uint32_t i)
 {
@@ -26,28 +27,14 @@ static void set_bit(uint8_t *map, uint32_t i, bool on)
         map[i / 8] &= (uint8_t)~(1u << (i % 8));
 }
 
-int api_alloc_new(const char *cidr, int first_port, int last_port, struct api_alloc **ret, struct kl_err *err)
+int api_alloc_new(struct api *api, int first_port, int last_port, struct api_alloc **ret, struct kl_err *err)
 {
-    struct str rest = str_of(cidr), ip = str_cut(&rest, '/');
-    char text[64];
-    struct in_addr in;
-    int64_t bits;
-    snprintf(text, sizeof text, STR_FMT, STR_ARG(ip));
-    if (inet_pton(AF_INET, text, &in) != 1 || !rest.at || !str_int(rest, &bits) || bits < 8 || bits > 30)
-        return kl_err_set(err, KL_INVALID, "service CIDR '%s' is not an IPv4 range of /8 to /30", cidr);
     struct api_alloc *x = mem_alloc(sizeof *x);
-    uint32_t size = 1u << (32 - bits);
-    if (x) {
-        x->first = (ntohl(in.s_addr) & ~(size - 1)) + 1;
-        x->count = size - 2 < MOST_IPS ? size - 2 : MOST_IPS;
-        x->ips = mem_alloc(x->count / 8 + 1);
-        x->port_first = first_port;
-        x->port_last = last_port;
-    }
-    if (!x || !x->ips) {
-        mem_free(x);
+    if (!x)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    }
+    x->api = api;
+    x->port_first = first_port;
+    x->port_last = last_port;
     *ret = x;
     return 0;
 }
@@ -55,19 +42,8 @@ int api_alloc_new(const char *cidr, int first_port, int last_port, struct api_al
 void api_alloc_free(struct api_alloc *x)
 {
     if (x)
-        mem_free(x->ips);
+        loop_timer_stop(&x->refill);
     mem_free(x);
-}
-
-static bool ip_index(const struct api_alloc *x, struct str s, uint32_t *ret)
-{
-    char text[64];
-    struct in_addr in;
-    snprintf(text, sizeof text, STR_FMT, STR_ARG(s));
-    if (!s.len || inet_pton(AF_INET, text, &in) != 1)
-        return false;
-    *ret = ntohl(in.s_addr) - x->first;
-    return *ret < x->count;
 }
 
 static uint8_t *ports_of(struct api_alloc *x, struct str protocol)
@@ -77,10 +53,7 @@ static uint8_t *ports_of(struct api_alloc *x, struct str protocol)
 
 static void mark(struct api_alloc *x, const struct val *service, bool on)
 {
-    uint32_t i;
     struct val *ports = json_path(service, "spec.ports");
-    if (ip_index(x, json_str(service, "spec.clusterIP"), &i))
-        set_bit(x->ips, i, on);
     if (val_is(ports, VAL_ARR))
         val_each(p, ports) {
             int64_t n = json_int(p, "nodePort", 0);
@@ -89,54 +62,35 @@ static void mark(struct api_alloc *x, const struct val *service, bool on)
         }
 }
 
-void api_service_claim(struct api *api, const struct val *service)
+static bool claim(void *ctx, struct store_object *o)
 {
-    mark(api->alloc, service, true);
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct val *v = a && json_scan_path(store_object_json(o), "spec.ports").at ? json_parse(a, store_object_json(o), NULL) : NULL;
+    if (v)
+        mark(ctx, v, true);
+    return true;
 }
 
-void api_service_release(struct api *api, const struct val *old, const struct val *kept)
+void api_ports_fill(struct api *api)
+{
+    struct api_alloc *x = api->alloc;
+    struct store_range services = { .resource = STR("/services"), .head = true };
+    memset(x->tcp, 0, sizeof x->tcp);
+    memset(x->udp, 0, sizeof x->udp);
+    memset(x->sctp, 0, sizeof x->sctp);
+    store_list(api->store, &services, claim, x);
+}
+
+static void refill(void *ctx)
+{
+    struct api_alloc *x = ctx;
+    x->changed = false;
+    api_ports_fill(x->api);
+}
+
+void api_service_release(struct api *api, const struct val *old)
 {
     mark(api->alloc, old, false);
-    if (kept)
-        mark(api->alloc, kept, true);
-}
-
-static int invalid(struct api_op *op, const char *field, const char *fmt, struct str value)
-{
-    struct object_causes c = { .arena = op->arena };
-    object_cause_add(&c, "FieldValueInvalid", field, "Invalid value: \"" STR_FMT "\": %s", STR_ARG(value), fmt);
-    return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
-}
-
-/* Random in the upper part of the range, so that small numbers stay free for those who ask for them. */
-static int allocate_ip(struct api_op *op, struct api_alloc *x, struct val *spec)
-{
-    uint32_t lower = x->count > 256 ? 256 : 16, r, i;
-    env_random(&r, sizeof r);
-    if (x->count <= lower)
-        lower = 0;
-    for (uint32_t n = 0; n < x->count; n++) {
-        i = n < x->count - lower ? lower + (r + n) % (x->count - lower) : n - (x->count - lower);
-        if (bit(x->ips, i))
-            continue;
-        struct in_addr in = { htonl(x->first + i) };
-        char text[INET_ADDRSTRLEN];
-        inet_ntop(AF_INET, &in, text, sizeof text);
-        json_set_str(op->arena, spec, STR("clusterIP"), arena_str(op->arena, str_of(text)));
-        return 0;
-    }
-    return api_fail(&op->err, op->arena, KL_INTERNAL, "failed to allocate a serviceIP: range is full");
-}
-
-static int take_ip(struct api_op *op, struct api_alloc *x, struct val *spec, struct str ip)
-{
-    uint32_t i;
-    (void)spec;
-    if (!ip_index(x, ip, &i))
-        return invalid(op, "spec.clusterIPs", "failed to allocate IP: the provided network does not contain it", ip);
-    if (bit(x->ips, i))
-        return invalid(op, "spec.clusterIPs", "failed to allocate IP: provided IP is already allocated", ip);
-    return 0;
 }
 
 static int allocate_port(struct api_op *op, struct api_alloc *x, struct val *port)
@@ -212,22 +166,15 @@ static int node_ports(struct api_op *op, struct val *spec, const struct val *old
 
 static int cluster_ip(struct api_op *op, struct val *spec, const struct val *old)
 {
-    struct str type = json_str(spec, "type"), ip = json_str(spec, "clusterIP");
-    struct str was = json_str(old, "spec.clusterIP");
-    if (str_is(type, "ExternalName")) {
+    int rc = api_service_ip(op, spec, old);
+    if (rc < 0)
+        return rc;
+    if (str_is(json_str(spec, "type"), "ExternalName")) {
         static const char *const gone[] = { "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy" };
         for (int i = 0; i < 4; i++)
             json_del(spec, str_of(gone[i]));
         return 0;
     }
-    if (!ip.len && was.len) {
-        json_set_str(op->arena, spec, STR("clusterIP"), was);
-        ip = was;
-    }
-    if (!ip.len && allocate_ip(op, op->api->alloc, spec) < 0)
-        return -op->err.code;
-    if (ip.len && !str_is(ip, "None") && take_ip(op, op->api->alloc, spec, ip) < 0)
-        return -op->err.code;
     set_families(op, spec, json_str(spec, "clusterIP"));
     return 0;
 }
@@ -245,6 +192,10 @@ int api_service_allocate(struct api_op *op, struct val *v, const struct val *old
         rc = node_ports(op, spec, old);
     if (rc == 0)
         mark(x, v, !op->dry_run);
+    if (!op->dry_run && !x->changed && json_path(spec, "ports")) {
+        x->changed = true;
+        loop_timer_start(op->api->loop, &x->refill, REFILL_NS, refill, x);
+    }
     if (old && (rc < 0 || op->dry_run))
         mark(x, old, true);
     return rc;

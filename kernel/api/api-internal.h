@@ -163,6 +163,14 @@ const char *api_list_kind(struct arena *a, const struct schema_kind *k);
 struct str api_strip_type(struct str json);
 
 /* --- op.c: one operation on stored objects, over HTTP or from a plugin --- */
+/* Another object that is made or goes in the same commit. */
+struct api_also {
+    enum store_op_type type;
+    const struct schema_kind *kind;
+    struct str ns, name;
+    struct val *object;                 /* DELETE: its last state */
+};
+#define API_ALSO 4
 struct api_op {
     struct api *api;
     struct arena *arena;
@@ -191,6 +199,8 @@ struct api_op {
     bool created, deleted;              /* deleted: it is gone now */
     void (*warn)(void *ctx, const char *text);
     void *warn_ctx;
+    unsigned n_also;
+    struct api_also also[API_ALSO];
 };
 enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
@@ -226,13 +236,16 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
 void api_after_delete(struct api_op *op, const struct val *old);
 void api_new_uid(char ret[37]);
 
-/* --- alloc.c: cluster IPs and node ports --- */
+/* --- alloc.c: node ports; service_ip.c: cluster IPs, recorded by objects in the same commit --- */
 struct api_alloc;
-int api_alloc_new(const char *service_cidr, int first_port, int last_port, struct api_alloc **ret, struct kl_err *err);
+int api_alloc_new(struct api *api, int first_port, int last_port, struct api_alloc **ret, struct kl_err *err);
 void api_alloc_free(struct api_alloc *x);
+void api_ports_fill(struct api *api);                                           /* from the Services that are there */
 int api_service_allocate(struct api_op *op, struct val *v, const struct val *old);
-void api_service_release(struct api *api, const struct val *old, const struct val *kept);
-void api_service_claim(struct api *api, const struct val *service);             /* start-up */
+void api_service_release(struct api *api, const struct val *old);
+int api_service_ip(struct api_op *op, struct val *spec, const struct val *old);
+void api_service_ip_release(struct api_op *op, const struct val *service);
+int api_service_ips_record(struct api *api, struct kl_err *err);                /* start-up: for Services that have none yet */
 
 /* --- subresource.c --- */
 /* True: handled (also when it failed). */

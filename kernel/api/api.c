@@ -17,7 +17,7 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->streams = streams_new(l);
     a->nodes = api_nodes_new();
     a->waits = api_waits_new(a);
-    int rc = a->streams && a->nodes && a->waits ? api_alloc_new(c->service_cidr, c->node_port_first, c->node_port_last, &a->alloc, err) :
+    int rc = a->streams && a->nodes && a->waits ? api_alloc_new(a, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);

@@ -1,5 +1,6 @@
 /* bootstrap.c - what every cluster starts with: namespaces, priority classes, the kubernetes Service. Made once; what is there stays. */
 #include "api-internal.h"
+#include "base/json_scan.h"
 #include "base/log.h"
 
 static int make(struct api *api, const char *group, const char *version, const char *kind, const char *ns, const char *text, struct kl_err *err)
@@ -18,13 +19,16 @@ static int make(struct api *api, const char *group, const char *version, const c
     return 0;
 }
 
-static bool claim(void *ctx, struct store_object *o)
+static int make_range(struct api *api, struct kl_err *err)
 {
-    _cleanup_arena_ struct arena *a = arena_new(0);
-    struct val *v = a ? json_parse(a, store_object_json(o), NULL) : NULL;
-    if (v)
-        api_service_claim(ctx, v);
-    return true;
+    char text[256];
+    struct store_object *o = store_head(api->store, STR("networking.k8s.io/servicecidrs"), STR(""), STR("kubernetes"));
+    struct str list = o ? json_scan_open(store_object_json(o), "spec.cidrs") : STR_NONE, first = STR_NONE;
+    snprintf(text, sizeof text, "{\"metadata\":{\"name\":\"kubernetes\"},\"spec\":{\"cidrs\":[\"%s\"]}}", api->conf.service_cidr);
+    if (o && list.at && json_scan_item(&list, &first) && !str_is(json_scan_text(first), api->conf.service_cidr))
+        log_warn("api", "the default ServiceCIDR " STR_FMT " is not the configured %s; addresses come from what the object says", STR_ARG(first),
+                 api->conf.service_cidr);
+    return make(api, "networking.k8s.io", "v1", "ServiceCIDR", "", text, err);
 }
 
 static int make_service(struct api *api, struct kl_err *err)
@@ -44,10 +48,11 @@ static int make_service(struct api *api, struct kl_err *err)
 int api_bootstrap(struct api *api, struct kl_err *err)
 {
     static const char *const namespaces[] = { "default", "kube-system", "kube-public", "kube-node-lease" };
-    struct store_range services = { .resource = STR("/services"), .head = true };
     char text[128];
-    int rc = 0;
-    store_list(api->store, &services, claim, api);
+    int rc = make_range(api, err);
+    if (rc == 0)
+        rc = api_service_ips_record(api, err);
+    api_ports_fill(api);
     for (size_t i = 0; i < 4 && rc == 0; i++) {
         snprintf(text, sizeof text, "{\"metadata\":{\"name\":\"%s\"}}", namespaces[i]);
         rc = make(api, "", "v1", "Namespace", "", text, err);

@@ -270,6 +270,23 @@ static void set_result(struct api_op *op, struct store_object *o, struct str jso
     op->result_kind = op->kind->storage;
 }
 
+/* What goes with it, behind it. */
+static int fill_also(struct api_op *op, struct store_op *ops)
+{
+    char *revision = arena_printf(op->arena, "%llu", (unsigned long long)store_next_revision(op->api->store));
+    for (unsigned i = 0; i < op->n_also; i++) {
+        const struct api_also *x = &op->also[i];
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        json_set_str(op->arena, json_obj(op->arena, x->object, STR("metadata")), STR("resourceVersion"), str_of(revision));
+        object_encode_json(&b, x->kind->type, x->object);
+        if (b.failed || arena_exhausted(op->arena))
+            return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+        ops[i] = (struct store_op){ .type = x->type, .resource = str_of(x->kind->resource), .ns = x->ns, .name = x->name,
+                                    .json = arena_str(op->arena, buf_str(&b)) };
+    }
+    return 0;
+}
+
 /* json: with its new revision. */
 static int commit(struct api_op *op, enum store_op_type type, struct str json, struct store_object *old)
 {
@@ -279,14 +296,16 @@ static int commit(struct api_op *op, enum store_op_type type, struct str json, s
         set_result(op, NULL, json);
         return 0;
     }
-    struct store_op sop = { .type = type, .resource = str_of(op->kind->storage->resource), .ns = op->ns, .name = op->name, .json = json,
-                            .expected = old ? store_object_revision(old) : 0 };
-    struct store_object *o = NULL;
-    int rc = store_commit(op->api->store, &sop, 1, op->durable, op->durable_ctx, &o, &err);
+    struct store_op sop[1 + API_ALSO] = { { .type = type, .resource = str_of(op->kind->storage->resource), .ns = op->ns, .name = op->name,
+                                            .json = json, .expected = old ? store_object_revision(old) : 0 } };
+    struct store_object *o[1 + API_ALSO] = { NULL };
+    if (op->n_also && fill_also(op, sop + 1) < 0)
+        return -op->err.code;
+    int rc = store_commit(op->api->store, sop, 1 + op->n_also, op->durable, op->durable_ctx, o, &err);
     if (rc < 0)
         return commit_failed(op, rc, &err);
     op->waits = op->durable != NULL;
-    set_result(op, type == STORE_DELETE ? NULL : o, json);
+    set_result(op, type == STORE_DELETE ? NULL : o[0], json);
     return 0;
 }
 
@@ -336,6 +355,9 @@ int api_commit_changed(struct api_op *op, struct val *v, struct store_object *ol
 
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old)
 {
+    op->n_also = 0;
+    if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0])
+        api_service_ip_release(op, v);
     int rc = commit_tree(op, STORE_DELETE, v, old);
     if (rc == 0) {
         op->deleted = true;

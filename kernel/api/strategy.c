@@ -271,5 +271,5 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
 void api_after_delete(struct api_op *op, const struct val *old)
 {
     if (is_core(op->kind, "Service"))
-        api_service_release(op->api, old, NULL);
+        api_service_release(op->api, old);
 }

@@ -275,3 +275,13 @@ struct val *cell_csr_condition(const struct cell_in *in, const char *arg)
     return cell_text(in, arena_printf(in->arena, "%s%s%s", denied ? "Denied" : approved ? "Approved" : "Pending",
                                       condition_there(in->v, "Failed") ? ",Failed" : "", json_str(in->v, "status.certificate").len ? ",Issued" : ""));
 }
+
+struct val *cell_parent(const struct cell_in *in, const char *path)
+{
+    struct val *ref = json_path(in->v, path);
+    struct str group = json_str(ref, "group"), ns = json_str(ref, "namespace");
+    if (!ref)
+        return cell_text(in, "<none>");
+    return cell_text(in, arena_printf(in->arena, STR_FMT "%s" STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(json_str(ref, "resource")), group.len ? "." : "",
+                                      STR_ARG(group), STR_ARG(ns), ns.len ? "/" : "", STR_ARG(json_str(ref, "name"))));
+}

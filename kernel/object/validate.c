@@ -58,14 +58,14 @@ static void walk_kind(causes c, const struct schema_kind *k, const struct val *v
     }
 }
 
-/* Of a status only metav1 conditions are judged, as upstream does. */
+/* Of a status only metav1 conditions are judged, as upstream does; a ServiceCIDR's not at all: its reason may be empty. */
 static void walk_conditions(causes c, const struct schema_kind *k, const struct val *v)
 {
     const struct schema_field *status = schema_field_find(k->type, STR("status"));
     const struct schema_field *f = status ? schema_field_find(status->type, STR("conditions")) : NULL;
     const struct val *list = json_path(v, "status.conditions");
     struct path at = { NULL, STR("status"), 0 }, here = { &at, STR("conditions"), 0 };
-    if (f && list && strcmp(f->type->name, CONDITION) == 0)
+    if (f && list && strcmp(f->type->name, CONDITION) == 0 && strcmp(k->kind, "ServiceCIDR") != 0)
         walk_field(c, f, list, &here);
 }
 

@@ -30,6 +30,8 @@ static const struct {
     { "networking.k8s.io", "Ingress", kind_ingress },
     { "networking.k8s.io", "IngressClass", kind_ingress_class },
     { "networking.k8s.io", "NetworkPolicy", kind_network_policy },
+    { "networking.k8s.io", "IPAddress", kind_ip_address },
+    { "networking.k8s.io", "ServiceCIDR", kind_service_cidr },
     { "discovery.k8s.io", "EndpointSlice", kind_endpoint_slice },
     { "policy", "PodDisruptionBudget", kind_budget },
     { "autoscaling", "HorizontalPodAutoscaler", kind_autoscaler },
