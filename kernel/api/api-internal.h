@@ -297,6 +297,20 @@ void api_crds_free(struct crds *x);
 struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
 bool api_converts(const struct schema_kind *k);                                 /* k->storage != k */
 
+/* --- aggregate*.c: groups that other servers answer for --- */
+struct aggregates;
+int api_aggregates_new(struct api *api, struct kl_err *err);
+void api_aggregates_stop(struct aggregates *x);         /* while the store is there */
+void api_aggregates_free(struct aggregates *x);
+void api_aggregates_kinds_changed(struct api *api);     /* custom resources came or went */
+bool api_aggregated(struct api_rq *rq);                 /* true: the request is another server's, and was sent on or answered */
+bool api_aggregated_openapi(struct api_rq *rq, struct str group, struct str version);
+/* What remote servers told, added to documents. */
+void api_aggregate_groups(struct api *api, struct arena *a, struct val *list);
+struct val *api_aggregate_group(struct api *api, struct arena *a, struct str name, struct val *group);
+void api_aggregate_discovery(struct api *api, struct arena *a, struct val *items);
+void api_aggregate_openapi_index(struct api *api, struct arena *a, struct val *paths);
+
 struct api_check {
     const char *name;
     const char *(*reason)(void *ctx);
@@ -315,6 +329,7 @@ struct api {
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
     struct crds *crds;
+    struct aggregates *aggregates;
     struct api_check checks[16];
     unsigned n_checks;
     struct api_waits *waits;

@@ -144,6 +144,8 @@ static int enter(struct api_rq *rq, struct http_req *r)
     bool documents = !rq->info.tuple.is_resource;
     if (api_authenticate(rq) < 0 || api_authorize(rq) < 0)
         return -1;
+    if (api_aggregated(rq))
+        return 1;
     wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
     if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, !(rq->info.kind && rq->info.kind->flags & K_CUSTOM), &rq->accept) && !documents)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
@@ -157,7 +159,10 @@ static int enter(struct api_rq *rq, struct http_req *r)
 
 void api_run(struct api_rq *rq)
 {
-    if (enter(rq, rq->http) < 0) {
+    int rc = enter(rq, rq->http);
+    if (rc > 0)
+        return;                         /* another server's */
+    if (rc < 0) {
         rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
         api_send_error(rq);
     } else if (rq->info.tuple.is_resource) {

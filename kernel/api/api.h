@@ -52,6 +52,8 @@ struct api_conf {
     const char *signer_file;            /* PEM, ECDSA P-256: signs service account tokens; NULL: none are given out. Read in api_new */
     /* The server's own client certificate towards nodes in other processes. */
     const char *node_ca_file, *node_cert_file, *node_key_file;
+    /* Towards servers of aggregated groups: who we are, and (told in a ConfigMap) whom they may believe about who asks. NULL: nothing is told. */
+    const char *front_proxy_cert_file, *front_proxy_key_file, *front_proxy_ca_file, *client_ca_file;
 };
 
 int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,

@@ -45,6 +45,44 @@ static int make_service(struct api *api, struct kl_err *err)
     return make(api, "", "v1", "Service", "default", text, err);
 }
 
+static bool add_file(struct arena *a, struct val *data, const char *key, const char *path)
+{
+    char text[64 << 10];
+    _cleanup_file_ FILE *f = path ? fopen(path, "re") : NULL;
+    size_t n = f ? fread(text, 1, sizeof text, f) : 0;
+    if (n && n < sizeof text)
+        json_set_str(a, data, str_of(key), arena_str(a, str_n(text, n)));
+    return n && n < sizeof text;
+}
+
+/* Whom servers of aggregated groups may believe: they read it before they serve. */
+static int make_trust(struct api *api, struct kl_err *err)
+{
+    static const char *const fixed[][2] = {
+        { "requestheader-allowed-names", "[\"front-proxy-client\"]" }, { "requestheader-extra-headers-prefix", "[\"X-Remote-Extra-\"]" },
+        { "requestheader-group-headers", "[\"X-Remote-Group\"]" },     { "requestheader-uid-headers", "[\"X-Remote-Uid\"]" },
+        { "requestheader-username-headers", "[\"X-Remote-User\"]" },
+    };
+    static const char name[] = "extension-apiserver-authentication";
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    const struct schema_kind *k = schema_kind_find(STR(""), STR("v1"), STR("ConfigMap"));
+    struct api_op op = { .api = api, .arena = a, .kind = k, .ns = STR("kube-system"), .name = str_of(name) };
+    struct store_object *o = store_head(api->store, STR("/configmaps"), op.ns, op.name);
+    struct val *v = a && o ? json_parse(a, store_object_json(o), NULL) : NULL, *data;
+    if (!api->conf.front_proxy_ca_file)
+        return 0;
+    if (!v && api_op_decode(&op, k->type, MEDIA_JSON, STR("{\"metadata\":{\"name\":\"extension-apiserver-authentication\"}}"), &v) < 0)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    data = json_obj(a, v, STR("data"));
+    add_file(a, data, "client-ca-file", api->conf.client_ca_file);
+    if (!add_file(a, data, "requestheader-client-ca-file", api->conf.front_proxy_ca_file))
+        return kl_err_set(err, KL_INVALID, "'%s' cannot be read", api->conf.front_proxy_ca_file);
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        json_set_str(a, data, str_of(fixed[i][0]), str_of(fixed[i][1]));
+    int rc = o ? api_op_update(&op, v) : api_op_create(&op, v);
+    return rc < 0 ? kl_err_set(err, op.err.code, "bootstrap of ConfigMap '%s': %s", name, op.err.message) : 0;
+}
+
 int api_bootstrap(struct api *api, struct kl_err *err)
 {
     static const char *const namespaces[] = { "default", "kube-system", "kube-public", "kube-node-lease" };
@@ -65,7 +103,11 @@ int api_bootstrap(struct api *api, struct kl_err *err)
                   "{\"metadata\":{\"name\":\"system-node-critical\"},\"value\":2000001000,\"description\":\"For pods that their node needs.\"}", err);
     if (rc == 0)
         rc = make_service(api, err);
-    return rc == 0 ? api_crds_new(api, &api->crds, err) : rc;
+    if (rc == 0)
+        rc = make_trust(api, err);
+    if (rc == 0)
+        rc = api_crds_new(api, &api->crds, err);
+    return rc == 0 ? api_aggregates_new(api, err) : rc;
 }
 
 void api_free(struct api *a)
@@ -76,6 +118,7 @@ void api_free(struct api *a)
         api_proxies_free(a->proxies);
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
+        api_aggregates_free(a->aggregates);
         api_crds_free(a->crds);
         api_signer_free(a->signer);
         api_waits_free(a->waits);

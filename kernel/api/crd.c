@@ -40,6 +40,7 @@ static void withdraw(struct crds *x, struct str name)
     if (!d)
         return;
     *at = d->next;
+    api_aggregates_kinds_changed(x->api);
     for (unsigned i = 0; i < d->n; i++)
         if (d->at[i].served)
             schema_remove(&d->at[i].kind);
@@ -83,6 +84,7 @@ static void serve(struct crds *x, struct store_object *o, const struct val *crd,
     }
     d->next = x->live;
     x->live = d;
+    api_aggregates_kinds_changed(x->api);
 }
 
 /* --- the end of a definition: its objects first --- */

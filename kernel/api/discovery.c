@@ -101,7 +101,7 @@ static struct val *group_tree(struct arena *a, struct str group, bool typed)
     return versions ? v : NULL;
 }
 
-static struct val *group_list(struct arena *a)
+static struct val *group_list(struct api *api, struct arena *a)
 {
     struct val *list = val_new(a, VAL_ARR);
     const char *last = "";
@@ -112,6 +112,7 @@ static struct val *group_list(struct arena *a)
         val_push(list, group_tree(a, str_of(g), false));
         last = g;
     }
+    api_aggregate_groups(api, a, list);
     return list;
 }
 
@@ -158,7 +159,7 @@ static struct val *resource_entry(struct arena *a, const struct schema_kind *k)
     return v;
 }
 
-static struct val *aggregated(struct arena *a, bool core)
+static struct val *aggregated(struct api *api, struct arena *a, bool core)
 {
     struct val *v = val_new(a, VAL_OBJ), *items, *group = NULL, *version = NULL;
     const char *last_group = NULL, *last_version = "";
@@ -187,6 +188,8 @@ static struct val *aggregated(struct arena *a, bool core)
         }
         val_push(json_arr(a, version, STR("resources")), resource_entry(a, k));
     }
+    if (!core)
+        api_aggregate_discovery(api, a, items);
     return v;
 }
 
@@ -195,7 +198,7 @@ static void send_aggregated(struct api_rq *rq, bool core)
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     unsigned char digest[64];
     char etag[140];
-    struct val *v = aggregated(rq->arena, core);
+    struct val *v = aggregated(rq->api, rq->arena, core);
     if (v)
         json_write(&b, v);
     gnutls_hash_fast(GNUTLS_DIG_SHA512, b.at, b.len, digest);
@@ -241,7 +244,7 @@ bool api_discovery(struct api_rq *rq)
         struct val *v = val_new(rq->arena, VAL_OBJ);
         put(rq->arena, v, "kind", "APIGroupList");
         put(rq->arena, v, "apiVersion", "v1");
-        json_set(rq->arena, v, STR("groups"), group_list(rq->arena));
+        json_set(rq->arena, v, STR("groups"), group_list(rq->api, rq->arena));
         send(rq, v, "APIGroupList");
     } else if (core) {
         send(rq, resource_list(rq->arena, STR(""), rest), "APIResourceList");
@@ -250,7 +253,7 @@ bool api_discovery(struct api_rq *rq)
         if (rest.at)
             send(rq, resource_list(rq->arena, group, rest), "APIResourceList");
         else
-            send(rq, group_tree(rq->arena, group, true), "APIGroup");
+            send(rq, api_aggregate_group(rq->api, rq->arena, group, group_tree(rq->arena, group, true)), "APIGroup");
     }
     return true;
 }

@@ -301,6 +301,7 @@ static void index_v3(struct api_rq *rq)
         openapi_put(a, json_obj(a, paths, str_of(gv)), "serverRelativeURL",
                     arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api, k->flags & K_CUSTOM)));
     }
+    api_aggregate_openapi_index(rq->api, a, paths);
     rq->accept.media = MEDIA_JSON;
     api_send_tree(rq, 200, NULL, v);
 }
@@ -312,6 +313,8 @@ static bool v3(struct api_rq *rq, struct str gv)
         group = str_cut(&rest, '/');
     if (!rest.at || !(str_is(head, "api") || group.len))
         return false;
+    if (group.len && api_aggregated_openapi(rq, group, rest))
+        return true;
     const char *now = build_hash(rq->arena, rq->api, has_custom(group, rest));
     struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
     if (!d)

@@ -433,6 +433,7 @@ void api_streams(struct api_rq *rq)
 void api_stop(struct api *a, loop_fn done, void *ctx)
 {
     api_waits_stop(a->waits);
+    api_aggregates_stop(a->aggregates);
     api_crds_stop(a->crds);             /* the store ends before the API does */
     streams_stop(a->streams, done, ctx);
 }

@@ -33,7 +33,7 @@ struct daemon {
     unsigned ending;                    /* parts still to end */
     bool stopping, hasty;
     int port;
-    char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], pid_file[PATH_MAX];
+    char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], front_proxy[3][PATH_MAX], pid_file[PATH_MAX];
 };
 
 /* --- start --- */
@@ -114,13 +114,18 @@ static int open_api(struct daemon *d, struct kl_err *err)
     static const char *const towards_nodes[] = { "ca.crt", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key" };
     for (int i = 0; i < 3; i++)
         snprintf(d->towards_nodes[i], sizeof d->towards_nodes[i], "%.4000s/%s", d->pki_dir, towards_nodes[i]);
+    static const char *const front_proxy[] = { "front-proxy-client.crt", "front-proxy-client.key", "front-proxy-ca.crt" };
+    for (int i = 0; i < 3; i++)
+        snprintf(d->front_proxy[i], sizeof d->front_proxy[i], "%.4000s/%s", d->pki_dir, front_proxy[i]);
     snprintf(signer, sizeof signer, "%s/sa.key", d->pki_dir);
     str_int(str_of(d->o->port_text), &port);
     struct api_conf ac = { .version = "v1.36.0+keelson-" KEELSON_VERSION, .service_cidr = d->o->service_cidr,
                            .node_port_first = d->o->node_port_first, .node_port_last = d->o->node_port_last,
                            .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain,
                            .signer_file = signer, .node_ca_file = d->towards_nodes[0], .node_cert_file = d->towards_nodes[1],
-                           .node_key_file = d->towards_nodes[2] };
+                           .node_key_file = d->towards_nodes[2], .front_proxy_cert_file = d->front_proxy[0],
+                           .front_proxy_key_file = d->front_proxy[1], .front_proxy_ca_file = d->front_proxy[2],
+                           .client_ca_file = d->towards_nodes[0] };
     plugin_host_hooks(d->host, &hooks);
     int rc = api_new(d->loop, d->store, &ac, &hooks, &d->api, err);
     if (rc == 0)

@@ -201,6 +201,20 @@ static int ensure_signer(const char *dir, struct kl_err *err)
     return rc;
 }
 
+/* What the server shows to servers of aggregated groups: a CA of its own, since whom it signs is believed about who asks. */
+static int ensure_front_proxy(const char *dir, struct kl_err *err)
+{
+    static const struct request ca_request = { .cn = "front-proxy-ca", .ca = true }, client = { .cn = "front-proxy-client", .client = true };
+    struct pair ca = { 0 };
+    int rc = ensure_one(dir, "front-proxy-ca", &ca_request, NULL, err);
+    if (rc == 0 && (rc = load(&ca, dir, "front-proxy-ca")) < 0)
+        rc = kl_err_set(err, KL_INVALID, "'%s/front-proxy-ca.crt' and its key cannot be read: %s", dir, gnutls_strerror(rc));
+    if (rc == 0)
+        rc = ensure_one(dir, "front-proxy-client", &client, &ca, err);
+    pair_free(&ca);
+    return rc;
+}
+
 int pki_ensure(const char *dir, const char *address, const char *service_ip, struct kl_err *err)
 {
     static const struct request ca_request = { .cn = "keelson-ca", .ca = true };
@@ -224,6 +238,8 @@ int pki_ensure(const char *dir, const char *address, const char *service_ip, str
         rc = ensure_one(dir, "apiserver-kubelet-client", &towards_nodes, &ca, err);
     if (rc == 0)
         rc = ensure_signer(dir, err);
+    if (rc == 0)
+        rc = ensure_front_proxy(dir, err);
     pair_free(&ca);
     return rc;
 }

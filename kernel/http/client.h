@@ -49,6 +49,15 @@ struct str http_client_authority(const struct http_client *c);
  * one ends. Only a 101 (SPDY, WebSocket) or, for plain requests, the answer's bytes go back; a redirect is never followed. The client must live
  * as long as the request, and as the tunnel it may become. */
 void http_proxy(struct http_req *r, struct http_client *c, const char *path_and_query);
+/* The same, with more said and something withheld. What is pointed to is used before it returns. */
+struct http_proxy_conf {
+    const char *path_and_query;
+    const char *below;                  /* as of http_proxy_below */
+    const struct http_header *headers;  /* added; names in lower case */
+    unsigned n_headers;
+    const char *const *without;         /* beginnings of names of headers that do not pass; NULL-terminated. NULL: none */
+};
+void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_proxy_conf *conf);
 /* The same; a redirect of the other side to a path of its own is told as one below `prefix` (copied). NULL: as it is. */
 void http_proxy_below(struct http_req *r, struct http_client *c, const char *path_and_query, const char *prefix);
 

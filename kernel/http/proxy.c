@@ -211,6 +211,32 @@ void http_proxy(struct http_req *r, struct http_client *c, const char *path)
 
 void http_proxy_below(struct http_req *r, struct http_client *c, const char *path, const char *below)
 {
+    http_proxy_as(r, c, &(struct http_proxy_conf){ .path_and_query = path, .below = below });
+}
+
+static bool is_withheld(const char *const *without, struct str name)
+{
+    for (; without && *without; without++)
+        if (str_starts(name, str_of(*without)))
+            return true;
+    return false;
+}
+
+/* What came, but for what is withheld; then what is added. */
+static unsigned gather(struct http_header *out, const struct http_req *r, const struct http_proxy_conf *conf, bool upgrade)
+{
+    unsigned room = HEADERS_MOST - 10 > conf->n_headers ? HEADERS_MOST - 10 - conf->n_headers : 0;
+    unsigned n = copy_headers(out, r->headers, r->n_headers, room, upgrade), k = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!is_withheld(conf->without, out[i].name))
+            out[k++] = out[i];
+    for (unsigned i = 0; i < conf->n_headers && k < HEADERS_MOST - 10; i++)
+        out[k++] = conf->headers[i];
+    return k;
+}
+
+void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_proxy_conf *conf)
+{
     static const struct http_result_events ev = { on_head, on_data, on_end };
     struct http_header out[HEADERS_MOST];
     struct proxy *p = mem_alloc(sizeof *p);
@@ -219,11 +245,11 @@ void http_proxy_below(struct http_req *r, struct http_client *c, const char *pat
         return;
     }
     p->req = r;
-    p->below = below ? arena_dup(r->arena, str_of(below)) : NULL;
+    p->below = conf->below ? arena_dup(r->arena, str_of(conf->below)) : NULL;
     p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
-    unsigned n = copy_headers(out, r->headers, r->n_headers, HEADERS_MOST - 10, p->upgrade);
+    unsigned n = gather(out, r, conf, p->upgrade);
     out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
-    p->call = call_new(c, r->method, str_of(path), out, n, http_body(r), 0, &ev, p, p->upgrade);
+    p->call = call_new(c, r->method, str_of(conf->path_and_query), out, n, http_body(r), 0, &ev, p, p->upgrade);
     if (!p->call) {
         mem_free(p);
         req_reply_status(r, 500, "InternalError", "out of memory");

@@ -86,6 +86,7 @@ TABLE(bindings, NAME, C("Role", cell_reference, "roleRef"), AGE, WIDE("Users", c
       WIDE("ServiceAccounts", cell_subjects, "ServiceAccount"));
 TABLE(roles, NAME, { "Created At", "date", "", 0, cell_plain, "metadata.creationTimestamp" });
 TABLE(ip_addresses, NAME, C("ParentRef", cell_parent, "spec.parentRef"));
+TABLE(api_services, NAME, C("Service", cell_api_service, NULL), C("Available", cell_api_available, NULL), AGE);
 TABLE(leases, NAME, P("Holder", "spec.holderIdentity"), AGE);
 TABLE(storage_classes, { "Name", "string", "name", 0, cell_class_name, "storageclass.kubernetes.io/is-default-class" }, P("Provisioner", "provisioner"),
       P("ReclaimPolicy", "reclaimPolicy"), P("VolumeBindingMode", "volumeBindingMode"), B("AllowVolumeExpansion", "allowVolumeExpansion"), AGE);
@@ -114,7 +115,7 @@ static const struct {
     { "autoscaling/horizontalpodautoscalers", autoscalers }, { "policy/poddisruptionbudgets", budgets },
     { "networking.k8s.io/ingresses", ingresses }, { "networking.k8s.io/ingressclasses", ingress_classes },
     { "networking.k8s.io/networkpolicies", network_policies }, { "networking.k8s.io/servicecidrs", service_cidrs },
-    { "networking.k8s.io/ipaddresses", ip_addresses },
+    { "networking.k8s.io/ipaddresses", ip_addresses }, { "apiregistration.k8s.io/apiservices", api_services },
     { "discovery.k8s.io/endpointslices", slices }, { "rbac.authorization.k8s.io/roles", roles }, { "rbac.authorization.k8s.io/clusterroles", roles },
     { "rbac.authorization.k8s.io/rolebindings", bindings }, { "rbac.authorization.k8s.io/clusterrolebindings", bindings },
     { "coordination.k8s.io/leases", leases }, { "storage.k8s.io/storageclasses", storage_classes },

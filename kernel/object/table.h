@@ -79,6 +79,8 @@ struct val *cell_reference(const struct cell_in *in, const char *path);         
 struct val *cell_subjects(const struct cell_in *in, const char *kind);
 struct val *cell_controller(const struct cell_in *in, const char *arg);
 struct val *cell_parent(const struct cell_in *in, const char *path);    /* of an IPAddress */
+struct val *cell_api_service(const struct cell_in *in, const char *arg);
+struct val *cell_api_available(const struct cell_in *in, const char *arg);
 struct val *cell_csr_condition(const struct cell_in *in, const char *arg);
 
 #endif

@@ -285,3 +285,27 @@ struct val *cell_parent(const struct cell_in *in, const char *path)
     return cell_text(in, arena_printf(in->arena, STR_FMT "%s" STR_FMT "/" STR_FMT "%s" STR_FMT, STR_ARG(json_str(ref, "resource")), group.len ? "." : "",
                                       STR_ARG(group), STR_ARG(ns), ns.len ? "/" : "", STR_ARG(json_str(ref, "name"))));
 }
+
+struct val *cell_api_service(const struct cell_in *in, const char *arg)
+{
+    struct str ns = json_str(in->v, "spec.service.namespace"), name = json_str(in->v, "spec.service.name");
+    (void)arg;
+    return cell_text(in, json_path(in->v, "spec.service") ? arena_printf(in->arena, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name)) : "Local");
+}
+
+struct val *cell_api_available(const struct cell_in *in, const char *arg)
+{
+    struct val *list = json_path(in->v, "status.conditions");
+    (void)arg;
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+        {
+            struct str status = json_str(c, "status");
+            if (!str_is(json_str(c, "type"), "Available"))
+                continue;
+            if (str_is(status, "True"))
+                return cell_text(in, "True");
+            return cell_text(in, arena_printf(in->arena, STR_FMT " (" STR_FMT ")", STR_ARG(status), STR_ARG(json_str(c, "reason"))));
+        }
+    return cell_text(in, "Unknown");
+}

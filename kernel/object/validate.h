@@ -151,6 +151,7 @@ KIND_RULES(kind_ingress_class);
 KIND_RULES(kind_network_policy);
 KIND_RULES(kind_ip_address);            /* validate_addresses.c */
 KIND_RULES(kind_service_cidr);
+KIND_RULES(kind_api_service);
 KIND_RULES(kind_budget);                /* validate_groups.c */
 KIND_RULES(kind_autoscaler);
 KIND_RULES(kind_role);

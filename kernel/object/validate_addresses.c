@@ -1,4 +1,4 @@
-/* validate_addresses.c - IPAddresses and the ranges that they come from. */
+/* validate_addresses.c - IPAddresses, the ranges that they come from, and APIServices: where groups are served. */
 #include "object/validate.h"
 
 #include <arpa/inet.h>
@@ -108,4 +108,45 @@ KIND_RULES(kind_service_cidr)
     }
     if (n != had)
         check_ranges(c, p, list);
+}
+
+static void check_server(causes c, const struct path *p, const struct val *service)
+{
+    int64_t port = json_int(service, "port", 443);
+    if (!json_str(service, "namespace").len)
+        say_required(c, IN(p, "namespace"), NULL);
+    if (!json_str(service, "name").len)
+        say_required(c, IN(p, "name"), NULL);
+    if (port < 1 || port > 65535)
+        say_invalid_int(c, IN(p, "port"), port, "port is not valid: must be between 1 and 65535, inclusive");
+}
+
+KIND_RULES(kind_api_service)
+{
+    const struct path *p = IN(NULL, "spec");
+    struct val *spec = json_get(v, STR("spec")), *service = json_get(spec, STR("service"));
+    struct str name = json_str(v, "metadata.name"), group = json_str(spec, "group"), version = json_str(spec, "version");
+    const char *wanted = words(c, STR_FMT "." STR_FMT, STR_ARG(version), STR_ARG(group));
+    int64_t group_priority = json_int(spec, "groupPriorityMinimum", 0), version_priority = json_int(spec, "versionPriority", 0);
+    bool insecure = json_bool(spec, "insecureSkipTLSVerify", false), trusts = json_str(spec, "caBundle").len > 0;
+    (void)old;
+    if (!str_is(name, wanted))
+        say_invalid(c, IN(IN(NULL, "metadata"), "name"), name, words(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", wanted));
+    if (group.len)
+        check_name(c, IN(p, "group"), group, G_SUBDOMAIN);
+    check_name(c, IN(p, "version"), version, G_LABEL_1035);
+    if (group_priority < 1 || group_priority > 20000)
+        say_invalid_int(c, IN(p, "groupPriorityMinimum"), group_priority, "must be positive and less than 20000");
+    if (version_priority < 1 || version_priority > 1000)
+        say_invalid_int(c, IN(p, "versionPriority"), version_priority, "must be positive and less than 1000");
+    if (!service) {
+        if (trusts)
+            say_invalid(c, IN(p, "caBundle"), json_str(spec, "caBundle"), "local APIServices may not have a caBundle");
+        if (insecure)
+            say_invalid_val(c, IN(p, "insecureSkipTLSVerify"), json_get(spec, STR("insecureSkipTLSVerify")), "local APIServices may not have insecureSkipTLSVerify");
+        return;
+    }
+    check_server(c, IN(p, "service"), service);
+    if (insecure && trusts)
+        say_invalid_val(c, IN(p, "insecureSkipTLSVerify"), json_get(spec, STR("insecureSkipTLSVerify")), "may not be true if caBundle is present");
 }

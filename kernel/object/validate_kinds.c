@@ -31,6 +31,7 @@ static const struct {
     { "networking.k8s.io", "IngressClass", kind_ingress_class },
     { "networking.k8s.io", "NetworkPolicy", kind_network_policy },
     { "networking.k8s.io", "IPAddress", kind_ip_address },
+    { "apiregistration.k8s.io", "APIService", kind_api_service },
     { "networking.k8s.io", "ServiceCIDR", kind_service_cidr },
     { "discovery.k8s.io", "EndpointSlice", kind_endpoint_slice },
     { "policy", "PodDisruptionBudget", kind_budget },

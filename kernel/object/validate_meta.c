@@ -12,7 +12,7 @@ static const struct {
     { "rbac.authorization.k8s.io", "Role", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "RoleBinding", G_PATH_SEGMENT },
     { "rbac.authorization.k8s.io", "ClusterRole", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "ClusterRoleBinding", G_PATH_SEGMENT },
     { "flowcontrol.apiserver.k8s.io", "FlowSchema", G_SUBDOMAIN }, { "certificates.k8s.io", "CertificateSigningRequest", G_SUBDOMAIN },
-    { "networking.k8s.io", "IPAddress", G_ANY },
+    { "networking.k8s.io", "IPAddress", G_ANY }, { "apiregistration.k8s.io", "APIService", G_PATH_SEGMENT },
 };
 
 enum grammar name_grammar(const struct schema_kind *k)

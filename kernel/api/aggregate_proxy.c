@@ -1,0 +1,101 @@
+/* aggregate_proxy.c - requests of a remote group go on to its server: with this server's front-proxy certificate, and who asks in X-Remote headers. The
+ * client's own ones of that name never pass. */
+#include "aggregate.h"
+
+#define EXTRA_MOST 40
+
+static const char *const withheld[] = { "x-remote-", "impersonate-", NULL };
+
+static bool name_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || memchr("!#$&'*+-.^_`|~", c, 14);
+}
+
+/* What cannot stand in a header's name is written as %XX; names have no case. */
+static struct str extra_name(struct arena *a, const char *key)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    buf_add_z(&b, "x-remote-extra-");
+    for (const char *p = key; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (name_char(c))
+            buf_add_c(&b, c >= 'A' && c <= 'Z' ? (char)(c + 32) : (char)c);
+        else
+            buf_printf(&b, "%%%02x", c);
+    }
+    return arena_str(a, buf_str(&b));
+}
+
+static bool fits(const char *value)
+{
+    for (const char *p = value; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return false;
+    return true;
+}
+
+static void add(struct http_header *h, unsigned *n, struct str name, const char *value)
+{
+    if (*n < EXTRA_MOST && value && fits(value))
+        h[(*n)++] = (struct http_header){ name, str_of(value) };
+}
+
+static unsigned who(struct api_rq *rq, struct http_header *h)
+{
+    unsigned n = 0;
+    add(h, &n, STR("x-remote-user"), rq->user.name);
+    if (rq->user.uid && rq->user.uid[0])
+        add(h, &n, STR("x-remote-uid"), rq->user.uid);
+    for (const char *const *g = rq->user.groups; g && *g; g++)
+        add(h, &n, STR("x-remote-group"), *g);
+    for (const char *const *e = rq->user.extra; e && e[0] && e[1]; e += 2)
+        add(h, &n, extra_name(rq->arena, e[0]), e[1]);
+    return n;
+}
+
+static bool unavailable(struct api_rq *rq)
+{
+    api_send_text(rq, 503, "text/plain; charset=utf-8", STR("service unavailable\n"));
+    return true;
+}
+
+static bool go(struct api_rq *rq, struct aggregated *g, const char *path)
+{
+    struct http_header h[EXTRA_MOST];
+    if (!g->available || !g->client || !path)
+        return unavailable(rq);
+    struct http_proxy_conf conf = { .path_and_query = path, .headers = h, .n_headers = who(rq, h), .without = withheld };
+    http_proxy_as(rq->http, g->client, &conf);
+    return true;
+}
+
+/* "/apis/GROUP/VERSION" and what is below it. */
+static struct aggregated *find(struct api_rq *rq)
+{
+    struct str path = http_path(rq->http);
+    if (!str_starts(path, STR("/apis/")))
+        return NULL;
+    struct str rest = str_skip(path, 6), group = str_cut(&rest, '/');
+    return rest.at ? aggregate_find(rq->api, group, str_cut(&rest, '/')) : NULL;
+}
+
+bool api_aggregated(struct api_rq *rq)
+{
+    struct aggregates *x = rq->api->aggregates;
+    struct aggregated *g = x && x->remote.n ? find(rq) : NULL;
+    struct str query = http_query(rq->http);
+    return g && go(rq, g, arena_printf(rq->arena, STR_FMT "%s" STR_FMT, STR_ARG(http_path(rq->http)), query.len ? "?" : "", STR_ARG(query)));
+}
+
+bool api_aggregated_openapi(struct api_rq *rq, struct str group, struct str version)
+{
+    struct aggregated *g = aggregate_find(rq->api, group, version);
+    if (!g)
+        return false;
+    if (!g->openapi) {
+        api_fail(&rq->err, rq->arena, KL_NOT_FOUND, "the server could not find the requested resource");
+        api_send_error(rq);
+        return true;
+    }
+    return go(rq, g, g->openapi);
+}
