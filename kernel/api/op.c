@@ -344,7 +344,7 @@ int api_commit_changed(struct api_op *op, struct val *v, struct store_object *ol
     json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("resourceVersion"), str_of(rv));
     if (encode(op, v, &b) < 0)
         return -op->err.code;
-    if (str_eq(buf_str(&b), store_object_json(old))) {
+    if (str_eq(buf_str(&b), store_object_json(old)) && !store_stale(op->api->store, str_of(op->kind->storage->resource), old)) {
         set_result(op, old, STR_NONE);
         return 0;
     }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/encrypt.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/log.h"
@@ -24,6 +25,7 @@ struct daemon {
     unsigned roles;
     struct loop *loop;
     struct plugin_host *host;
+    struct encryption *encryption;      /* NULL: nothing is encrypted */
     struct store *store;
     struct api *api;
     struct objects *objects;
@@ -97,7 +99,10 @@ static int open_store(struct daemon *d, struct kl_err *err)
     struct plugin_instance *i = rc == 0 ? plugin_host_find(d->host, KL_STORE_0, NULL, err) : NULL;
     if (!i)
         return rc < 0 ? rc : -err->code;
-    struct store_conf sc = { .provider = i->provider->table, .self = i->self };
+    if (d->o->encryption && (rc = encryption_open(d->o->encryption, &d->encryption, err)) < 0)
+        return rc;
+    struct store_conf sc = { .provider = i->provider->table, .self = i->self,
+                             .cipher = d->encryption ? encryption_cipher(d->encryption) : NULL };
     return store_open(d->loop, &sc, &d->store, err);
 }
 
@@ -135,6 +140,10 @@ static int open_api(struct daemon *d, struct kl_err *err)
     plugin_host_set_objects(d->host, d->store, d->objects);
     plugin_host_set_api(d->host, d->api);
     api_check_add(d->api, "store", store_check, d);
+    if (d->encryption) {
+        api_check_add(d->api, "kms-providers", encryption_trouble, d->encryption);
+        encryption_watch(d->encryption, d->loop);
+    }
     return api_bootstrap(d->api, err);
 }
 
@@ -228,8 +237,12 @@ static void on_signal(void *ctx)
 
 static void on_hup(void *ctx)
 {
-    (void)ctx;
+    struct daemon *d = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
     log_reopen();
+    if (d->encryption && encryption_reload(d->encryption, &err) < 0)
+        log_error("server", "the encryption configuration of before stays: %s", err.msg);
 }
 
 /* What was committed lasts before anything else goes. */
@@ -243,8 +256,10 @@ static void end(struct daemon *d)
         log_info("server", "stopped");
         _exit(0);
     }
+    encryption_stop(d->encryption);
     plugin_host_close(d->host, KL_STORE_0);
     store_close(d->store);
+    encryption_free(d->encryption);
     api_objects_free(d->objects);
     api_free(d->api);
     plugin_host_free(d->host);

@@ -29,6 +29,7 @@ static const struct {
     { "--port", "server", "port", AT(port), "6443", "0 takes a free one" },
     { "--service-cidr", "server", "service_cidr", AT(service_cidr), "10.96.0.0/12", "addresses of Services" },
     { "--node-ports", "server", "node_ports", AT(node_ports), "30000-32767", "ports of NodePort Services" },
+    { "--encryption-provider-config", "server", "encryption_provider_config", AT(encryption), NULL, "EncryptionConfiguration: what is encrypted at rest" },
     { "--cluster-domain", "server", "cluster_domain", AT(cluster_domain), "cluster.local", "domain of cluster names" },
     { "--cluster-cidr", "node", "cluster_cidr", AT(cluster_cidr), "10.244.0.0/16", "addresses of pods" },
     { "--node-name", "node", "name", AT(node), NULL, "name of this node; the host's name" },

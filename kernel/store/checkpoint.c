@@ -11,6 +11,7 @@ struct checkpoint {
     struct item {
         struct resource *resource;
         struct store_object *object;
+        unsigned how;                   /* it is written: as of the checkpoint's start */
     } *items;
     size_t n, at;
     bool failed, done;
@@ -35,13 +36,14 @@ static struct resource **sorted(struct store *s, size_t *ret_n)
     return at;
 }
 
-static void gather(struct checkpoint *c, struct resource *r)
+static void gather(struct store *s, struct checkpoint *c, struct resource *r)
 {
+    unsigned how = s->cipher ? s->cipher->current(s->cipher->ctx, str_of(r->name)) : 0;
     for (unsigned b = 0; b < r->index.n; b++)
         for (unsigned i = 0; i < r->index.blocks[b]->n; i++) {
             struct store_object *o = r->index.blocks[b]->e[i].cur;
             if (o)
-                c->items[c->n++] = (struct item){ r, store_object_ref(o) };
+                c->items[c->n++] = (struct item){ r, store_object_ref(o), how };
         }
 }
 
@@ -59,7 +61,7 @@ bool checkpoint_start(struct store *s)
         c = NULL;
     }
     for (size_t i = 0; c && i < n; i++)
-        gather(c, r[i]);
+        gather(s, c, r[i]);
     mem_free(r);
     if (c)
         c->revision = s->revision;
@@ -74,6 +76,11 @@ static struct kl_bytes key_of(struct arena *a, const struct item *i)
     return (struct kl_bytes){ key, key ? strlen(key) : 0 };
 }
 
+static struct str key_text(struct kl_bytes key)
+{
+    return str_n(key.at, key.len);
+}
+
 /* [worker] */
 void checkpoint_step(struct store *s)
 {
@@ -86,10 +93,12 @@ void checkpoint_step(struct store *s)
     for (size_t i = 0; part && i < n; i++) {
         struct item *it = &c->items[c->at + i];
         struct str json = store_object_json(it->object);
+        if (it->how && s->cipher->seal(s->cipher->ctx, it->how, a, key_text(key_of(a, it)), json, &json, &call.err) < 0)
+            c->failed = true;
         part[i] = (struct kl_store_record){ sizeof *part, key_of(a, it), { json.at, json.len }, it->object->revision };
     }
     bool last = c->at + n == c->n;
-    if (!part || arena_exhausted(a) || s->provider->checkpoint(s->self, &call, c->revision, part, (uint32_t)n, last) < 0)
+    if (c->failed || !part || arena_exhausted(a) || s->provider->checkpoint(s->self, &call, c->revision, part, (uint32_t)n, last) < 0)
         c->failed = true;               /* the log goes on growing; the provider asks again */
     c->at += n;
     c->done = last || c->failed;

@@ -174,7 +174,23 @@ static struct kl_bytes key_of(struct arena *a, const struct resource *r, const s
     return (struct kl_bytes){ key, key ? n : 0 };
 }
 
-static int fill_commit(struct arena *a, const struct commit *c, struct kl_store_commit *ret)
+static int seal_op(struct store *s, struct arena *a, const struct pending_op *p, struct kl_store_op *op)
+{
+    const struct store_cipher *x = s->cipher;
+    struct kl_err err;
+    struct str sealed;
+    kl_err_init(&err);
+    unsigned how = x->current(x->ctx, str_of(p->resource->name));
+    p->object->sealed = how & 31u;
+    if (!how)
+        return 0;
+    int rc = x->seal(x->ctx, how, a, str_n(op->key.at, op->key.len), store_object_json(p->object), &sealed, &err);
+    if (rc == 0)
+        op->value = (struct kl_bytes){ sealed.at, sealed.len };
+    return rc;
+}
+
+static int fill_commit(struct store *s, struct arena *a, const struct commit *c, struct kl_store_commit *ret)
 {
     struct kl_store_op *ops = arena_alloc(a, c->n * sizeof *ops);
     if (!ops)
@@ -185,7 +201,7 @@ static int fill_commit(struct arena *a, const struct commit *c, struct kl_store_
                                        .key = key_of(a, p->resource, p->object ? p->object : p->tomb), .expected = p->expected };
         if (p->object)
             ops[i].value = (struct kl_bytes){ store_object_json(p->object).at, store_object_json(p->object).len };
-        if (!ops[i].key.at)
+        if (!ops[i].key.at || (s->cipher && p->object && seal_op(s, a, p, &ops[i]) < 0))
             return -KL_NO_MEMORY;
     }
     *ret = (struct kl_store_commit){ .size = sizeof *ret, .revision = c->revision, .n = c->n, .ops = ops };
@@ -357,7 +373,7 @@ void commit_hook(void *ctx)
     b->commits = arena_alloc(b->arena, (n + 1) * sizeof *b->commits);
     while (b->commits && b->n < n) {
         struct commit *c = list_item(s->queued.next, struct commit, link);
-        if (fill_commit(b->arena, c, &b->commits[b->n]) < 0)
+        if (fill_commit(s, b->arena, c, &b->commits[b->n]) < 0)
             break;
         list_remove(&c->link);
         list_push(&s->flying, &c->link);

@@ -2,7 +2,7 @@
 #include "base/json_scan.h"
 #include "store-internal.h"
 
-#define MOST_OWNERS 1000
+#define MOST_OWNERS 1000                 /* fits its bits: store-internal.h */
 
 static struct str text_of(const struct store_object *o, uint32_t at, uint32_t len)
 {
@@ -35,7 +35,7 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
         return NULL;
     char *text = (char *)o + head;
     *o = (struct store_object){ .refs = 1, .json_len = (uint32_t)op->json.len, .ns_len = (uint16_t)op->ns.len,
-                                .name_len = (uint16_t)op->name.len, .n_owners = (uint16_t)n_owners, .revision = revision,
+                                .name_len = (uint16_t)op->name.len, .n_owners = n_owners & 1023u, .revision = revision,
                                 .json_at = (uint32_t)(head + op->ns.len + op->name.len), .uid_len = (uint16_t)uid.len,
                                 .uid_at = uid.len ? (uint32_t)(uid.at - op->json.at) : 0 };
     if (n_owners)

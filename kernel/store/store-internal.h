@@ -16,7 +16,8 @@ struct store_object {
     uint32_t refs;                      /* atomic */
     uint32_t json_len, json_at;         /* from the start of the struct */
     uint16_t ns_len, name_len, uid_len;
-    uint16_t n_owners : 15, dead : 1;   /* dead: the last state of what is deleted */
+    uint16_t n_owners : 10, dead : 1;   /* dead: the last state of what is deleted */
+    uint16_t sealed : 5;                /* how the provider has it: store_cipher */
     uint32_t uid_at;                    /* within the JSON */
     uint64_t revision;
     struct form *form;                  /* other encodings; set on the loop, read there */
@@ -127,6 +128,7 @@ struct store {
     struct loop *loop;
     const struct kl_store *provider;
     void *self;
+    const struct store_cipher *cipher;
     struct map resources;               /* name -> struct resource */
     struct map by_uid;                  /* uid -> struct link_target */
     struct map by_owner;                /* owner uid -> struct link_set */

@@ -37,17 +37,34 @@ static bool split_key(struct str key, struct store_op *op)
     return rest.len > 0;
 }
 
-static int load_record(struct store *s, const struct kl_store_record *rec, struct kl_err *err)
+/* Without a cipher what is sealed cannot be served, and is never taken for an object. */
+static int open_value(struct store *s, struct arena *a, const struct kl_store_record *rec, struct store_op *op, unsigned *ret_how, struct kl_err *err)
+{
+    struct str key = str_n(rec->key.at, rec->key.len);
+    if (s->cipher)
+        return s->cipher->open(s->cipher->ctx, a, key, op->resource, op->json, &op->json, ret_how, err);
+    if (str_starts(op->json, STR("k8s:enc:")))
+        return kl_err_set(err, KL_INVALID, "object '" STR_FMT "' is encrypted (" STR_FMT "...), and no encryption configuration is given", STR_ARG(key),
+                          STR_ARG(str_n(op->json.at, op->json.len < 24 ? op->json.len : 24)));
+    return 0;
+}
+
+static int load_record(struct store *s, struct arena *a, const struct kl_store_record *rec, struct kl_err *err)
 {
     struct store_op op = { .json = str_n(rec->value.at, rec->value.len) };
     struct place at;
+    unsigned how = 0;
     if (!split_key(str_n(rec->key.at, rec->key.len), &op))
         return kl_err_set(err, KL_CORRUPT, "the store holds a key that is not 'group/plural/ns/name': '%.*s'", (int)rec->key.len,
                           rec->key.at);
+    int rc = open_value(s, a, rec, &op, &how, err);
+    if (rc < 0)
+        return rc;
     struct resource *r = resource_of(s, op.resource, true);
     struct store_object *o = r ? object_new(&op, rec->revision) : NULL;
     if (!o)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    o->sealed = how & 31u;
     if (index_find(&r->index, op.ns, op.name, &at)) {
         store_object_unref(o);
         return kl_err_set(err, KL_CORRUPT, "the store holds '%.*s' twice", (int)rec->key.len, rec->key.at);
@@ -79,7 +96,7 @@ static int load(struct store *s, struct kl_err *err)
             return rc;
         }
         for (uint32_t i = 0; i < n; i++)
-            if ((rc = load_record(s, &rec[i], err)) < 0)
+            if ((rc = load_record(s, a, &rec[i], err)) < 0)
                 return rc;
         if (!n)
             return 0;
@@ -98,6 +115,7 @@ int store_open(struct loop *l, const struct store_conf *c, struct store **ret, s
     s->loop = l;
     s->provider = c->provider;
     s->self = c->self;
+    s->cipher = c->cipher;
     s->history_max = c->history ? c->history : 100000;
     s->history_bytes_max = c->history_bytes ? c->history_bytes : (size_t)64 << 20;
     list_init(&s->queued);
@@ -156,6 +174,11 @@ const struct kl_store *store_provider(const struct store *s, void **self)
 const char *store_trouble(const struct store *s)
 {
     return s->trouble[0] ? s->trouble : NULL;
+}
+
+bool store_stale(struct store *s, struct str resource, const struct store_object *o)
+{
+    return s->cipher && o->sealed != s->cipher->current(s->cipher->ctx, resource);
 }
 
 size_t store_count(struct store *s, struct str resource)

@@ -31,12 +31,24 @@ void store_object_set_form(struct store_object *o, unsigned form, char *at, size
 #define STORE_FORM_PROTOBUF 0
 
 /* --- life --- */
+/* What objects look like to a provider whose files others may read. */
+struct arena;
+struct store_cipher {
+    void *ctx;
+    /* How objects of that resource are written from now on: 0 as they are, else at most 31: a number that seal knows as long as the process runs. */
+    unsigned (*current)(void *ctx, struct str resource);
+    /* [any] key: "group/plural/ns/name". *ret in the arena. */
+    int (*seal)(void *ctx, unsigned how, struct arena *a, struct str key, struct str plain, struct str *ret, struct kl_err *err);
+    /* At the start, each record, sealed or not. *ret may be stored itself. An error names the object and what is missing, and ends the start. */
+    int (*open)(void *ctx, struct arena *a, struct str key, struct str resource, struct str stored, struct str *ret, unsigned *ret_how, struct kl_err *err);
+};
 struct store_conf {
     /* NULL: nothing lasts. What is committed is shown at the end of the turn, revisions begin at 1. (A node's mirror of the API.) */
     const struct kl_store *provider;
     void *self;                         /* an open instance */
     unsigned history;                   /* events kept for watches, 0: 100,000 */
     size_t history_bytes;               /* 0: 64 MiB */
+    const struct store_cipher *cipher;  /* NULL: none */
 };
 int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err);
 /* Waits for what was committed, then frees. Of watches only store_watch_free may be called after it. */
@@ -59,6 +71,8 @@ struct store_range {
     bool head;
 };
 void store_list(struct store *s, const struct store_range *r, bool (*each)(void *ctx, struct store_object *o), void *ctx);
+/* Written otherwise than it would be now: a write that changes nothing is worth it. */
+bool store_stale(struct store *s, struct str resource, const struct store_object *o);
 size_t store_count(struct store *s, struct str resource);
 /* Objects of any resource whose ownerReferences name that uid (head view). resource: as committed. */
 void store_owned(struct store *s, struct str uid, bool (*each)(void *ctx, struct str resource, struct store_object *o), void *ctx);
