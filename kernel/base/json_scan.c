@@ -79,12 +79,21 @@ static inline uint64_t parity_so_far(uint64_t x)
     return x;
 }
 
+/* How many bits are set: mostly none or a few, and without an instruction for it a call would cost more. */
+static inline unsigned bits_of(uint64_t x)
+{
+    unsigned n = 0;
+    for (; x; x &= x - 1)
+        n++;
+    return n;
+}
+
 /* Where the first bracket is closed within a block, or -1. */
 static inline int closed_at(unsigned depth, uint64_t opens, uint64_t closes)
 {
     for (unsigned n = 1; closes; closes &= closes - 1, n++) {
         int bit = __builtin_ctzll(closes);
-        if (depth + (unsigned)__builtin_popcountll(opens & ((1ULL << bit) - 1)) == n)
+        if (depth + bits_of(opens & ((1ULL << bit) - 1)) == n)
             return bit;
     }
     return -1;
@@ -96,13 +105,13 @@ static const char *skim_blocks(struct skim *s, const char *p, const char *end)
     for (; end - p >= 64 && !bytes_like(p, 0, '\\'); p += 64) {
         uint64_t inside = parity_so_far(bytes_like(p, 0, '"')) ^ (s->in_string ? ~0ULL : 0);
         uint64_t opens = bytes_like(p, 0x20, '{') & ~inside, closes = bytes_like(p, 0x20, '}') & ~inside;
-        unsigned n = (unsigned)__builtin_popcountll(closes);
+        unsigned n = bits_of(closes);
         int at = n >= s->depth ? closed_at(s->depth, opens, closes) : -1;
         if (at >= 0) {
             s->found = p + at + 1;
             return p;
         }
-        s->depth += (unsigned)__builtin_popcountll(opens) - n;
+        s->depth += bits_of(opens) - n;
         s->in_string = inside >> 63;
     }
     return p;

@@ -14,9 +14,11 @@ struct val *json_get(const struct val *obj, struct str key)
 
 struct val *json_path(const struct val *v, const char *path)
 {
-    struct str rest = str_of(path);
-    while (v && rest.at && rest.len)
-        v = json_get(v, str_cut(&rest, '.'));
+    while (v && *path) {
+        const char *end = strchrnul(path, '.');
+        v = json_get(v, str_n(path, (size_t)(end - path)));
+        path = *end ? end + 1 : end;
+    }
     return (struct val *)v;
 }
 
