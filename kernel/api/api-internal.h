@@ -146,6 +146,11 @@ void api_send_json(struct api_rq *rq, int status, const struct schema_kind *k, s
 /* --- auth.c: each sets rq->err and is < 0 when the answer is no --- */
 int api_authenticate(struct api_rq *rq);
 int api_authorize(struct api_rq *rq);                                           /* may rq->user do what rq->info.tuple says? */
+/* -KL_FORBIDDEN: no; another code: not known. */
+int api_authorize_as(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t);
+int api_forbidden(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t, const char *why);
+/* impersonate.c: the request counts as another's, when its headers say so and the asker may. */
+int api_impersonate(struct api_rq *rq);
 
 /* --- forms.c: an object in the form that was asked for --- */
 /* JSON, YAML, protobuf (enveloped), Table or PartialObjectMetadata of one object. */

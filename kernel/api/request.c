@@ -222,5 +222,9 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
         t->ns = "";
     if (!t->name[0] && ret->q.field_selector.len)
         t->name = name_from_selector(a, ret->q.field_selector);
+    if (*t->verb == 'l' || *t->verb == 'w' || strcmp(t->verb, "deletecollection") == 0) {
+        t->field_selector = ret->q.field_selector.len ? arena_dup(a, ret->q.field_selector) : "";
+        t->label_selector = ret->q.label_selector.len ? arena_dup(a, ret->q.label_selector) : "";
+    }
     return 0;
 }

@@ -24,6 +24,7 @@ struct http_header {
 struct http_peer {
     struct str address;                 /* "127.0.0.1:3456" */
     bool tls;
+    struct str cert_shown;              /* a client certificate that the client CA does not vouch for: proves nothing by itself; empty: none */
     struct str cert_der;                /* verified client certificate; empty: none */
     struct str cert_cn;
     const struct str *cert_orgs;

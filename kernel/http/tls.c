@@ -1,4 +1,5 @@
-/* tls.c - GnuTLS under a connection: TLS 1.2 and 1.3, ALPN, client certificates that are verified when they are shown. */
+/* tls.c - GnuTLS under a connection: TLS 1.2 and 1.3, ALPN, client certificates that are verified when they are shown. One that is not good
+ * is no reason to hang up: whoever shows it is told so by the API (401), or is known to somebody who trusts another CA (a front proxy). */
 #include <errno.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
@@ -107,14 +108,12 @@ void tls_attach(struct conn *c)
     gnutls_transport_set_pull_timeout_function(c->tls, pull_ready);
 }
 
-/* A certificate that is shown must be good; none is fine. */
-static int verify(gnutls_session_t s)
+/* Signed by the client CA, in its time, and made for clients. */
+static bool vouched_for(gnutls_session_t s)
 {
-    unsigned n = 0, status = 0;
-    if (!gnutls_certificate_get_peers(s, &n) || n == 0)
-        return 0;
-    int rc = gnutls_certificate_verify_peers2(s, &status);
-    return rc < 0 || status ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+    gnutls_typed_vdata_st purpose = { .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_CLIENT };
+    unsigned status = 0;
+    return gnutls_certificate_verify_peers(s, &purpose, 1, &status) >= 0 && !status;
 }
 
 int tls_accept(struct conn *c)
@@ -128,7 +127,7 @@ int tls_accept(struct conn *c)
     gnutls_alpn_set_protocols(c->tls, protocols, 2, GNUTLS_ALPN_SERVER_PRECEDENCE);
     if (t->ask) {
         gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
-        gnutls_session_set_verify_function(c->tls, verify);
+        gnutls_certificate_send_x509_rdn_sequence(c->tls, 1);       /* no list of CAs: a client shows what it has */
     }
     tls_attach(c);
     return 0;
@@ -151,6 +150,14 @@ static void settle(struct str *s, const char *base)
         s->at = base + (size_t)s->at;
 }
 
+static void read_unknown(struct conn *c, const gnutls_datum_t *der)
+{
+    struct buf b = BUF_INIT(128 << 10);
+    buf_add(&b, der->data, der->size);
+    c->peer_text = buf_take(&b, NULL);
+    c->peer.cert_shown = str_n(c->peer_text, c->peer_text ? der->size : 0);
+}
+
 /* Subject of the verified client certificate. */
 static void read_peer(struct conn *c)
 {
@@ -158,6 +165,10 @@ static void read_peer(struct conn *c)
     const gnutls_datum_t *chain = gnutls_certificate_get_peers(c->tls, &n);
     gnutls_x509_crt_t crt;
     struct buf b = BUF_INIT(128 << 10);
+    if (chain && n && !vouched_for(c->tls)) {
+        read_unknown(c, &chain[0]);
+        return;
+    }
     if (!chain || !n || gnutls_x509_crt_init(&crt) < 0)
         return;
     c->orgs = mem_alloc(64 * sizeof *c->orgs);

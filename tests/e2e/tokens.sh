@@ -49,6 +49,6 @@ want "deleted" delete serviceaccount x
 holds "a token without its account" "$(as "$t" auth whoami)" "Unauthorized"
 want "no" auth can-i create pods --as=bob
 want "yes" auth can-i create pods --as=bob --as-group=system:masters
-holds "may not impersonate" "$(as "$(k create token default)" get pods --as=bob)" 'cannot impersonate resource "users"'
+holds "may not impersonate" "$(as "$(k create token default)" get pods --as=bob)" 'cannot impersonate-on:user-info:list resource "pods"'
 holds "keys for others" "$(c "$url/openid/v1/jwks")" '"kty":"EC"'
 exit $bad

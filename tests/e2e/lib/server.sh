@@ -1,12 +1,13 @@
 # server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url; functions start_server, k, want, refuse, said.
-# Sourced with `build` set; the script ends with: exit $bad.
+# Sourced with `build` set (and server_flags, if the server needs some); the script ends with: exit $bad.
 dir=$(mktemp -d)
 export HOME="$dir"
 bad=0
 pid=
 trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 start_server() {
-    "$build/keelson" server --state-dir "$dir/state" --port "${1:-0}" >>"$dir/log" 2>&1 &
+    # shellcheck disable=SC2086
+    "$build/keelson" server --state-dir "$dir/state" --port "${1:-0}" ${server_flags:-} >>"$dir/log" 2>&1 &
     pid=$!
     export KUBECONFIG="$dir/state/admin.kubeconfig"
     for _ in $(seq 100); do

@@ -30,6 +30,9 @@ struct kl_credentials {
     const char *bearer;
     const char *peer;                   /* address */
     const char *const *audiences;       /* who asks about them, NULL-terminated: the credentials must be for one of these; NULL: this server */
+    struct kl_bytes cert_shown;         /* client certificate that the client CA does not vouch for: it proves nothing to whoever trusts no other CA */
+    const char *const *headers;         /* of the request: name (lower case), value, ..., NULL. With cert_shown only, else NULL */
+    const char *path;                   /* of the request; NULL: the credentials are asked about for somebody else */
 };
 
 struct kl_authn {
@@ -47,6 +50,7 @@ struct kl_request {
     const char *path;                   /* always */
     uint32_t is_resource;
     const char *group, *version, *resource, *subresource, *ns, *name;    /* "" when not there */
+    const char *field_selector, *label_selector;         /* of lists, watches and deletions of many, as text; "" or NULL: none */
 };
 
 struct kl_authz {
@@ -113,7 +117,10 @@ struct kl_admission {
     M(S, STRS, cert_orgs, _) \
     M(S, STR, bearer, _) \
     M(S, STR, peer, _) \
-    M(S, STRS, audiences, _)
+    M(S, STRS, audiences, _) \
+    M(S, BYTES, cert_shown, _) \
+    M(S, STRS, headers, _) \
+    M(S, STR, path, _)
 #define KL_REQUEST_MEMBERS(M, S) \
     M(S, STR, verb, _) \
     M(S, STR, path, _) \
@@ -123,7 +130,9 @@ struct kl_admission {
     M(S, STR, resource, _) \
     M(S, STR, subresource, _) \
     M(S, STR, ns, _) \
-    M(S, STR, name, _)
+    M(S, STR, name, _) \
+    M(S, STR, field_selector, _) \
+    M(S, STR, label_selector, _)
 #define KL_ADMISSION_REVIEW_MEMBERS(M, S) \
     M(S, STRUCT, request, kl_request) \
     M(S, STRUCT, user, kl_user) \
