@@ -10,9 +10,10 @@
 #include <keelson/error.h>
 
 #include "base/json.h"
+#include "base/yaml.h"
 #include "schema/schema.h"
 
-/* --- codec.c, protobuf.c, yaml.c --- */
+/* --- codec.c, protobuf.c --- */
 
 /* Fields that strict decoding refuses: texts such as `unknown field "spec.foo"`, `duplicate field "spec.x"`, in order. */
 struct object_strict {
@@ -29,9 +30,15 @@ struct val *object_decode_json(struct arena *a, const struct schema_type *type, 
 /* The same for a tree that was parsed or patched already; changes it in place. */
 int object_conform(struct arena *a, const struct schema_type *type, struct val *v, struct object_strict *strict,
                    struct kl_err *err);
-/* YAML (one document; no aliases) to tree, untyped. */
-struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *err);
-void object_write_yaml(struct buf *b, const struct val *v);     /* as sigs.k8s.io/yaml: keys sorted */
+/* YAML to tree, untyped, and back: base/yaml.h. */
+static inline struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *err)
+{
+    return yaml_read(a, text, err);
+}
+static inline void object_write_yaml(struct buf *b, const struct val *v)
+{
+    yaml_write(b, v);
+}
 
 /* Compact JSON with upstream's omissions: what is stored and sent. Includes apiVersion and kind when they are members of v. */
 void object_encode_json(struct buf *b, const struct schema_type *type, const struct val *v);

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-#include "object-internal.h"
+#include "base/mem.h"
+#include "base/yaml.h"
 
 struct reader {
     yaml_parser_t parser;
@@ -211,7 +212,7 @@ static struct val *document(struct reader *r)
     return v;
 }
 
-struct val *object_parse_yaml(struct arena *a, struct str text, struct kl_err *err)
+struct val *yaml_read(struct arena *a, struct str text, struct kl_err *err)
 {
     struct reader r = { .arena = a, .err = err };
     if (!yaml_parser_initialize(&r.parser)) {
@@ -424,7 +425,7 @@ static void write_value(struct buf *b, const struct val *v, int indent, bool in_
     buf_add_c(b, '\n');
 }
 
-void object_write_yaml(struct buf *b, const struct val *v)
+void yaml_write(struct buf *b, const struct val *v)
 {
     if (v->type == VAL_OBJ && v->n) {
         write_map(b, v, 0, false);
