@@ -94,6 +94,35 @@ bool pod_uses(const struct val *pod, enum used what, struct str name)
     return false;
 }
 
+/* Anywhere below. Trees are at most JSON_DEPTH deep. */
+static bool holds_member(const struct val *v, struct str key)
+{
+    if (!val_is(v, VAL_OBJ) && !val_is(v, VAL_ARR))
+        return false;
+    val_each(m, v)
+        if ((v->type == VAL_OBJ && str_eq(val_key(m), key) && m->type != VAL_NULL && !(m->type == VAL_ARR && !m->n)) || holds_member(m, key))
+            return true;
+    return false;
+}
+
+/* Does any volume, environment variable or other part name an object of the API? What kind, or NULL. */
+const char *pod_references(const struct val *pod)
+{
+    static const char *const members[][2] = { { "secretKeyRef", "secrets" }, { "secretRef", "secrets" }, { "configMapKeyRef", "configmaps" },
+                                              { "configMapRef", "configmaps" }, { "imagePullSecrets", "secrets" }, { "secretName", "secrets" },
+                                              { "configMap", "configmaps" }, { "persistentVolumeClaim", "persistentvolumeclaims" },
+                                              { "serviceAccountToken", "serviceaccounts" }, { "ephemeral", "persistentvolumeclaims" },
+                                              { "resourceClaims", "resourceclaims" }, { "nodePublishSecretRef", "secrets" },
+                                              { "clusterTrustBundle", "clustertrustbundles" }, { "podCertificate", "podcertificates" } };
+    const struct val *spec = json_get(pod, STR("spec"));
+    if (json_str(spec, "serviceAccountName").len || json_str(spec, "serviceAccount").len)
+        return "serviceaccounts";
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (holds_member(spec, str_of(members[i][0])))
+            return members[i][1];
+    return NULL;
+}
+
 int graph_bound(const struct authz_node *x, struct kl_call *c, const char *node, const char *ns, const char *pod)
 {
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
@@ -129,4 +158,36 @@ int graph_uses(const struct authz_node *x, struct kl_call *c, const char *node, 
             rc = 1;
     }
     return rc;
+}
+
+static int fetch(const struct authz_node *x, struct kl_call *c, struct arena *a, const char *resource, const char *name, struct val **ret)
+{
+    struct kl_object_key k = { sizeof k, resource, "", name, NULL };
+    struct kl_bytes b = { NULL, 0 };
+    int rc = a ? x->objects->get(x->host, c, &k, &b) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc == -KL_NOT_FOUND)
+        kl_err_init(&c->err);
+    *ret = rc == 0 ? json_parse(a, str_n(b.at, b.len), NULL) : NULL;
+    return rc == -KL_NOT_FOUND ? 0 : rc;
+}
+
+int graph_volume(const struct authz_node *x, struct kl_call *c, const char *node, const char *name)
+{
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    struct val *v;
+    int rc = name[0] ? fetch(x, c, a, "/persistentvolumes", name, &v) : 0;
+    const char *ns, *claim;
+    if (rc < 0 || !name[0] || !v)
+        return rc;
+    ns = arena_dup(a, json_str(v, "spec.claimRef.namespace"));
+    claim = arena_dup(a, json_str(v, "spec.claimRef.name"));
+    return ns && claim && ns[0] && claim[0] ? graph_uses(x, c, node, USED_CLAIM, ns, claim) : 0;
+}
+
+int graph_attached(const struct authz_node *x, struct kl_call *c, const char *node, const char *name)
+{
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    struct val *v;
+    int rc = name[0] ? fetch(x, c, a, "storage.k8s.io/volumeattachments", name, &v) : 0;
+    return rc < 0 || !name[0] ? rc : str_is(json_str(v, "spec.nodeName"), node);
 }

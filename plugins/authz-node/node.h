@@ -28,10 +28,14 @@ enum used { USED_SECRET, USED_CONFIGMAP, USED_CLAIM, USED_ACCOUNT };
 int graph_bound(const struct authz_node *x, struct kl_call *c, const char *node, const char *ns, const char *pod);
 /* Does a pod of that namespace bound to that node use the object? */
 int graph_uses(const struct authz_node *x, struct kl_call *c, const char *node, enum used what, const char *ns, const char *name);
+/* Is the volume bound to a claim that such a pod uses? Is the attachment one to that node? */
+int graph_volume(const struct authz_node *x, struct kl_call *c, const char *node, const char *name);
+int graph_attached(const struct authz_node *x, struct kl_call *c, const char *node, const char *name);
 /* Of one pod. */
+const char *pod_references(const struct val *pod);
 bool pod_uses(const struct val *pod, enum used what, struct str name);
 
 /* restrict.c */
-int restrict_review(struct kl_call *c, const char *node, const struct kl_admission_review *r);
+int restrict_review(const struct authz_node *x, struct kl_call *c, const char *node, const struct kl_admission_review *r);
 
 #endif

@@ -38,13 +38,13 @@ static int authorize(void *self, struct kl_call *c, const struct kl_user *user, 
 static int review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
     const char *node = node_of(r->user);
-    (void)self;
     (void)ret;
-    return node ? restrict_review(c, node, r) : 0;
+    return node ? restrict_review(self, c, node, r) : 0;
 }
 
 static const char *const groups[] = { "system:nodes", NULL };
-static const char *const resources[] = { "/nodes", "/pods", "coordination.k8s.io/leases", NULL };
+static const char *const resources[] = { "/nodes", "/nodes/status", "/pods", "/pods/status", "/persistentvolumeclaims/status", "coordination.k8s.io/leases",
+                                         "storage.k8s.io/csinodes", NULL };
 
 static const struct kl_authz authz = { .size = sizeof authz, .life = { .open = node_open, .close = node_close }, .authorize = authorize };
 static const struct kl_admission admission = { .size = sizeof admission, .life = { .open = node_open, .close = node_close },

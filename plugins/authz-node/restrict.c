@@ -1,73 +1,172 @@
-/* restrict.c - what a node may not put into the objects it may write. */
+/* restrict.c - what a node may not put into the objects it may write, in upstream's words. */
 #include "node.h"
 
-#define KEPT "node-restriction.kubernetes.io/"
+struct check {
+    const struct authz_node *x;
+    struct kl_call *c;
+    struct arena *arena;
+    const char *node;
+    const struct kl_request *r;
+    const struct val *now, *old;
+};
 
-static int refuse(struct kl_call *c, const char *node, const char *what)
+/* --- nodes --- */
+
+/* Labels that say what a machine is are its own to give; any other of these groups steers pods, and is an administrator's. */
+static bool may_give(struct str label)
 {
-    return kl_fail(c, KL_FORBIDDEN, "node \"%s\" is not allowed to %s", node, what);
+    static const char *const own[] = { "kubernetes.io/hostname", "topology.kubernetes.io/zone", "topology.kubernetes.io/region",
+                                       "failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region", "beta.kubernetes.io/instance-type",
+                                       "node.kubernetes.io/instance-type", "kubernetes.io/os", "kubernetes.io/arch", "beta.kubernetes.io/os",
+                                       "beta.kubernetes.io/arch" };
+    struct str rest = label, group = str_cut(&rest, '/');
+    if (!rest.at)
+        return true;
+    if (str_is(group, "node-restriction.kubernetes.io") || str_ends(group, STR(".node-restriction.kubernetes.io")))
+        return false;
+    if (!str_is(group, "kubernetes.io") && !str_ends(group, STR(".kubernetes.io")) && !str_is(group, "k8s.io") && !str_ends(group, STR(".k8s.io")))
+        return true;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (str_is(label, own[i]))
+            return true;
+    return str_is(group, "kubelet.kubernetes.io") || str_ends(group, STR(".kubelet.kubernetes.io")) || str_is(group, "node.kubernetes.io") ||
+           str_ends(group, STR(".node.kubernetes.io"));
 }
 
-static bool same_member(const struct val *a, const struct val *b, struct str key)
+static void note_changed(struct buf *b, const struct val *from, const struct val *to)
 {
-    const struct val *x = json_get(a, key), *y = json_get(b, key);
-    return x && y ? val_equal(x, y) : x == y;
+    if (!val_is(from, VAL_OBJ))
+        return;
+    val_each(l, from) {
+        const struct val *other = json_get(to, val_key(l));
+        if (!may_give(val_key(l)) && !(other && val_equal(other, l)) && !(b->len && memmem(b->at, b->len, l->key, l->key_len)))
+            buf_printf(b, "%s" STR_FMT, b->len ? ", " : "", STR_ARG(val_key(l)));
+    }
 }
 
-/* Labels that administrators steer pods by must not be the node's own to give. */
-static bool changes_kept(const struct val *now, const struct val *old)
+/* NULL: none that is not the node's to give was added, changed or taken away. */
+static const char *kept_labels(const struct check *k)
 {
-    if (val_is(now, VAL_OBJ))
-        val_each(l, now)
-            if (str_starts(val_key(l), STR(KEPT)) && !same_member(now, old, val_key(l)))
-                return true;
-    if (val_is(old, VAL_OBJ))
-        val_each(l, old)
-            if (str_starts(val_key(l), STR(KEPT)) && !same_member(now, old, val_key(l)))
-                return true;
-    return false;
+    const struct val *now = json_path(k->now, "metadata.labels"), *old = json_path(k->old, "metadata.labels");
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    note_changed(&b, now, old);
+    note_changed(&b, old, now);
+    return b.len || b.failed ? arena_dup(k->arena, b.failed ? STR("too many") : buf_str(&b)) : NULL;
 }
 
-static int review_node(struct kl_call *c, const char *node, const struct kl_request *r, const struct val *v, const struct val *old)
+static bool same(const struct check *k, const char *path)
 {
-    if (!str_is(json_str(v, "metadata.name"), node))
-        return refuse(c, node, "make or change another node");
-    if (changes_kept(json_path(v, "metadata.labels"), json_path(old, "metadata.labels")))
-        return refuse(c, node, "change labels of " KEPT);
-    bool update = strcmp(r->verb, "create") != 0;
-    if (update && !r->subresource[0] && !same_member(json_get(v, STR("spec")), json_get(old, STR("spec")), STR("taints")))
-        return refuse(c, node, "change its taints");
-    if (update && !val_equal(json_path(v, "metadata.ownerReferences"), json_path(old, "metadata.ownerReferences")) &&
-        json_path(v, "metadata.ownerReferences"))
-        return refuse(c, node, "change its owners");
-    return 0;
+    const struct val *a = json_path(k->now, path), *b = json_path(k->old, path);
+    bool no_a = !a || ((a->type == VAL_ARR || a->type == VAL_OBJ) && !a->n), no_b = !b || ((b->type == VAL_ARR || b->type == VAL_OBJ) && !b->n);
+    return no_a || no_b ? no_a == no_b : val_equal(a, b);
 }
 
-static int review_pod(struct kl_call *c, const char *node, const struct kl_request *r, const struct val *v)
+static int review_node(const struct check *k)
 {
-    if (strcmp(r->verb, "create") != 0 || r->subresource[0])
-        return 0;
-    if (!json_get(json_path(v, "metadata.annotations"), STR("kubernetes.io/config.mirror")))
-        return refuse(c, node, "make pods other than mirror pods");
-    if (!str_is(json_str(v, "spec.nodeName"), node))
-        return refuse(c, node, "make pods of another node");
-    if (json_path(v, "spec.serviceAccountName") && json_str(v, "spec.serviceAccountName").len)
-        return refuse(c, node, "make pods with a service account");
-    return 0;
+    struct str name = json_str(k->now, "metadata.name");
+    bool update = k->old != NULL;
+    if (!str_is(name, k->node))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to modify node \"" STR_FMT "\"", k->node, STR_ARG(name));
+    if (json_path(k->now, "spec.configSource") && !same(k, "spec.configSource"))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to update configSource to a new non-nil configSource", k->node);
+    if (update && !same(k, "spec.taints"))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to modify taints", k->node);
+    if (update && !same(k, "metadata.ownerReferences"))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to modify ownerReferences", k->node);
+    const char *labels = kept_labels(k);
+    if (labels && update)
+        return kl_fail(k->c, KL_FORBIDDEN, "is not allowed to modify labels: %s", labels);
+    return labels ? kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to set the following labels: %s", k->node, labels) : 0;
 }
 
-int restrict_review(struct kl_call *c, const char *node, const struct kl_admission_review *r)
+/* --- pods --- */
+
+/* The node's own object owns its mirror pods, so that they go with it. */
+static int review_owner(const struct check *k)
 {
+    const struct val *list = json_path(k->now, "metadata.ownerReferences");
+    struct kl_object_key key = { sizeof key, "/nodes", "", k->node, NULL };
+    struct kl_bytes b;
+    if (!val_is(list, VAL_ARR) || list->n != 1)
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can only create pods with %s owner reference set to itself", k->node,
+                       val_is(list, VAL_ARR) && list->n ? "a single" : "an");
+    const struct val *o = list->first;
+    if (!str_is(json_str(o, "apiVersion"), "v1") || !str_is(json_str(o, "kind"), "Node") || !str_is(json_str(o, "name"), k->node))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can only create pods with an owner reference set to itself", k->node);
+    if (!json_bool(o, "controller", false))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can only create pods with a controller owner reference set to itself", k->node);
+    if (json_bool(o, "blockOwnerDeletion", false))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" must not set blockOwnerDeletion on an owner reference", k->node);
+    int rc = k->x->objects->get(k->x->host, k->c, &key, &b);
+    if (rc < 0)
+        return rc;
+    struct str uid = json_str(json_parse(k->arena, str_n(b.at, b.len), NULL), "metadata.uid");
+    return str_eq(uid, json_str(o, "uid")) ? 0 :
+           kl_fail(k->c, KL_FORBIDDEN, "node %s UID mismatch: expected " STR_FMT " got " STR_FMT, k->node, STR_ARG(json_str(o, "uid")), STR_ARG(uid));
+}
+
+static int review_mirror(const struct check *k)
+{
+    if (!json_get(json_path(k->now, "metadata.annotations"), STR("kubernetes.io/config.mirror")))
+        return kl_fail(k->c, KL_FORBIDDEN, "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"%s\" can only create mirror pods", k->node);
+    if (!str_is(json_str(k->now, "spec.nodeName"), k->node))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can only create pods with spec.nodeName set to itself", k->node);
+    int rc = review_owner(k);
+    if (rc < 0)
+        return rc;
+    const char *what = pod_references(k->now);
+    return what ? kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can not create pods that reference %s", k->node, what) : 0;
+}
+
+static int review_pod(const struct check *k)
+{
+    if (!k->r->subresource[0])
+        return strcmp(k->r->verb, "create") == 0 ? review_mirror(k) : 0;
+    if (!str_is(json_str(k->old, "spec.nodeName"), k->node))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" can only update pod status for pods with spec.nodeName set to itself", k->node);
+    if (!same(k, "metadata.labels"))
+        return kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" cannot update labels through pod status", k->node);
+    return same(k, "status.resourceClaimStatuses") ? 0 : kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" cannot update resource claim statues", k->node);
+}
+
+/* --- others --- */
+
+static int review_claim(const struct check *k)
+{
+    static const char *const own[] = { "capacity", "conditions", "allocatedResources", "allocatedResourceStatuses" };
+    struct val *now = val_copy(k->arena, k->now), *old = val_copy(k->arena, k->old);
+    for (int i = 0; i < 2; i++) {
+        struct val *v = i ? old : now;
+        json_del(json_get(v, STR("metadata")), STR("resourceVersion"));
+        json_del(json_get(v, STR("metadata")), STR("managedFields"));
+        for (int m = 0; m < 4; m++)
+            json_del(json_get(v, STR("status")), str_of(own[m]));
+    }
+    return now && old && val_equal(now, old) ? 0 :
+           kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to update fields other than status.quantity and status.conditions", k->node);
+}
+
+static int review_named(const struct check *k, const char *what)
+{
+    return str_is(json_str(k->now, "metadata.name"), k->node) ? 0 :
+           kl_fail(k->c, KL_FORBIDDEN, "can only access %s with the same name as the requesting node", what);
+}
+
+int restrict_review(const struct authz_node *x, struct kl_call *c, const char *node, const struct kl_admission_review *r)
+{
+    static const struct {
+        const char *resource, *what;
+        int (*review)(const struct check *k);
+    } rows[] = { { "nodes", NULL, review_node }, { "pods", NULL, review_pod }, { "persistentvolumeclaims", NULL, review_claim },
+                 { "leases", "node lease", NULL }, { "csinodes", "CSINode", NULL } };
     _cleanup_arena_ struct arena *a = arena_new(64 << 20);
-    struct val *v = a ? json_parse(a, str_n(r->object.at, r->object.len), &c->err) : NULL;
-    struct val *old = v && r->old_object.len ? json_parse(a, str_n(r->old_object.at, r->old_object.len), &c->err) : NULL;
-    if (!v || (r->old_object.len && !old))
+    struct check k = { .x = x, .c = c, .arena = a, .node = node, .r = r->request };
+    k.now = a ? json_parse(a, str_n(r->object.at, r->object.len), &c->err) : NULL;
+    k.old = k.now && r->old_object.len ? json_parse(a, str_n(r->old_object.at, r->old_object.len), &c->err) : NULL;
+    if (!k.now || (r->old_object.len && !k.old))
         return kl_fail(c, KL_NO_MEMORY, "the object cannot be read");
-    if (strcmp(r->request->resource, "nodes") == 0)
-        return review_node(c, node, r->request, v, old);
-    if (strcmp(r->request->resource, "pods") == 0)
-        return review_pod(c, node, r->request, v);
-    if (!str_is(json_str(v, "metadata.name"), node))
-        return refuse(c, node, "make or change the lease of another node");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].resource, r->request->resource) == 0)
+            return rows[i].review ? rows[i].review(&k) : review_named(&k, rows[i].what);
     return 0;
 }

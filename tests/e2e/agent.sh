@@ -191,8 +191,8 @@ agent2=
 has "a secret that its pod uses" secret/used "$(n get secret used -o name)"
 has "no other secret" "forbidden" "$(n get secret unused -o name)"
 has "no list of them" "forbidden" "$(n get secrets -o name)"
-has "no other node" "not allowed to make or change another node" "$(echo '{"apiVersion":"v1","kind":"Node","metadata":{"name":"other"}}' | n create -f -)"
-has "no pod of its own making" "not allowed" "$(n run mine --image=x --overrides='{"spec":{"nodeName":"n1"}}')"
+has "no other node" "is not allowed to modify node" "$(echo '{"apiVersion":"v1","kind":"Node","metadata":{"name":"other"}}' | n create -f -)"
+has "no pod of its own making" "can only create mirror pods" "$(n run mine --image=x --overrides='{"spec":{"nodeName":"n1"}}')"
 has "no workload" "forbidden" "$(n create deployment x --image=x)"
 
 # --- kill -9 of the server ---

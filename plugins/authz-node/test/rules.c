@@ -15,8 +15,22 @@ static const char *const pods[] = {
 
 static int fake_get(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret)
 {
+    static const struct {
+        const char *name, *text;
+    } others[] = {
+        { "n1", "{\"metadata\":{\"name\":\"n1\",\"uid\":\"u1\"}}" },
+        { "pv-disk", "{\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"disk\"}}}" },
+        { "pv-far", "{\"spec\":{\"claimRef\":{\"namespace\":\"default\",\"name\":\"far\"}}}" },
+        { "at-n1", "{\"spec\":{\"nodeName\":\"n1\"}}" },
+        { "at-n2", "{\"spec\":{\"nodeName\":\"n2\"}}" },
+    };
     char want[80];
     (void)h;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i].name, k->name) == 0) {
+            *ret = (struct kl_bytes){ others[i].text, strlen(others[i].text) };
+            return 0;
+        }
     snprintf(want, sizeof want, "{\"metadata\":{\"name\":\"%s\",", k->name);
     for (int i = 0; i < 3; i++)
         if (strncmp(pods[i], want, strlen(want)) == 0) {
@@ -57,10 +71,46 @@ static int may(const char *verb, const char *group, const char *resource, const 
     return rules_authorize(&self, &c, "n1", &r);
 }
 
+static int listed(const char *verb, const char *resource, const char *selector)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct kl_call c = { .size = sizeof c, .arena = a, .alloc = alloc };
+    struct kl_request r = { .size = sizeof r, .verb = verb, .is_resource = 1, .group = "", .version = "v1", .resource = resource,
+                            .subresource = "", .ns = "", .name = "", .field_selector = selector };
+    kl_err_init(&c.err);
+    return rules_authorize(&self, &c, "n1", &r);
+}
+
+Test(rules, lists_of_its_own_pods)
+{
+    cr_assert(listed("list", "pods", "spec.nodeName=n1") && listed("watch", "pods", "status.phase!=Failed,spec.nodeName==n1"));
+    cr_assert_not(listed("list", "pods", "spec.nodeName=n2"));
+    cr_assert_not(listed("list", "pods", "spec.nodeName!=n1"));
+    cr_assert_not(listed("list", "pods", "status.phase=spec.nodeName=n1"));
+    cr_assert_not(listed("watch", "pods", ""));
+    cr_assert_not(listed("list", "secrets", "spec.nodeName=n1"));
+    cr_assert_not(may("get", "", "pods", "", "default", "other"));
+    cr_assert(may("get", "", "pods", "", "default", "web") && may("list", "", "pods", "", "default", "web"));
+    cr_assert_not(may("get", "", "nodes", "", "", "n2") || may("list", "", "nodes", "", "", ""));
+}
+
+Test(rules, volumes_of_its_pods)
+{
+    cr_assert_eq(may("get", "", "persistentvolumes", "", "", "pv-disk"), 1);
+    cr_assert_eq(may("get", "", "persistentvolumes", "", "", "pv-far"), 0);
+    cr_assert_eq(may("get", "", "persistentvolumes", "", "", "pv-none"), 0);
+    cr_assert_eq(may("list", "", "persistentvolumes", "", "", ""), 0);
+    cr_assert_eq(may("get", "storage.k8s.io", "volumeattachments", "", "", "at-n1"), 1);
+    cr_assert_eq(may("get", "storage.k8s.io", "volumeattachments", "", "", "at-n2"), 0);
+    cr_assert_eq(may("patch", "", "persistentvolumeclaims", "status", "default", "disk"), 1);
+    cr_assert_eq(may("patch", "", "persistentvolumeclaims", "status", "default", "far"), 0);
+    cr_assert_eq(may("patch", "", "persistentvolumeclaims", "", "default", "disk"), 0);
+}
+
 Test(rules, what_a_node_needs)
 {
     cr_assert(may("get", "", "nodes", "", "", "n1") && may("create", "", "nodes", "", "", "") && may("patch", "", "nodes", "status", "", "n1"));
-    cr_assert(may("watch", "", "pods", "", "", "") && may("patch", "", "pods", "status", "default", "web"));
+    cr_assert(listed("watch", "pods", "spec.nodeName=n1") && may("patch", "", "pods", "status", "default", "web"));
     cr_assert(may("delete", "", "pods", "", "default", "web") && may("delete", "", "pods", "", "default", "gone"));
     cr_assert(may("watch", "", "services", "", "", "") && may("list", "discovery.k8s.io", "endpointslices", "", "", ""));
     cr_assert(may("create", "", "events", "", "default", "") && may("patch", "", "events", "", "default", "x"));
@@ -109,11 +159,12 @@ Test(rules, nothing_else)
 
 static int review(const char *verb, const char *resource, const char *sub, const char *object, const char *old)
 {
-    struct kl_call c = { .size = sizeof c };
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct kl_call c = { .size = sizeof c, .arena = a, .alloc = alloc };
     struct kl_request r = { .size = sizeof r, .verb = verb, .is_resource = 1, .group = "", .resource = resource, .subresource = sub, .ns = "", .name = "" };
     struct kl_admission_review v = { .size = sizeof v, .request = &r, .object = { object, strlen(object) }, .old_object = { old, old ? strlen(old) : 0 } };
     kl_err_init(&c.err);
-    return restrict_review(&c, "n1", &v);
+    return restrict_review(&self, &c, "n1", &v);
 }
 
 Test(restriction, objects_it_may_write)
@@ -129,7 +180,65 @@ Test(restriction, objects_it_may_write)
     cr_assert_eq(review("patch", "nodes", "status", mine, mine), 0);
     cr_assert_eq(review("create", "leases", "", "{\"metadata\":{\"name\":\"n1\"}}", NULL), 0);
     cr_assert_eq(review("create", "leases", "", "{\"metadata\":{\"name\":\"n2\"}}", NULL), -KL_FORBIDDEN);
-    cr_assert_eq(review("create", "pods", "", "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\"}}", NULL), -KL_FORBIDDEN);
-    cr_assert_eq(review("create", "pods", "", "{\"metadata\":{\"annotations\":{\"kubernetes.io/config.mirror\":\"h\"}},\"spec\":{\"nodeName\":\"n2\"}}", NULL), -KL_FORBIDDEN);
-    cr_assert_eq(review("create", "pods", "", "{\"metadata\":{\"annotations\":{\"kubernetes.io/config.mirror\":\"h\"}},\"spec\":{\"nodeName\":\"n1\"}}", NULL), 0);
+}
+
+#define OWNED(more) "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"name\":\"n1\"" more "}]"
+#define MIRROR(owner, node, spec) \
+    "{\"metadata\":{\"annotations\":{\"kubernetes.io/config.mirror\":\"h\"}" owner "},\"spec\":{\"nodeName\":\"" node "\"" spec "}}"
+#define OWN "," OWNED(",\"controller\":true,\"uid\":\"u1\"")
+
+Test(restriction, mirror_pods_only)
+{
+    static const char *const bad[] = {
+        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\"}}",
+        MIRROR(OWN, "n2", ""),
+        MIRROR("", "n1", ""),
+        MIRROR("," OWNED(""), "n1", ""),
+        MIRROR("," OWNED(",\"controller\":true,\"uid\":\"u2\""), "n1", ""),
+        MIRROR("," OWNED(",\"controller\":true,\"uid\":\"u1\",\"blockOwnerDeletion\":true"), "n1", ""),
+        MIRROR(OWN, "n1", ",\"serviceAccountName\":\"robot\""),
+        MIRROR(OWN, "n1", ",\"volumes\":[{\"secret\":{\"secretName\":\"s\"}}]"),
+        MIRROR(OWN, "n1", ",\"volumes\":[{\"projected\":{\"sources\":[{\"configMap\":{\"name\":\"s\"}}]}}]"),
+        MIRROR(OWN, "n1", ",\"containers\":[{\"env\":[{\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\"}}}]}]"),
+        MIRROR(OWN, "n1", ",\"imagePullSecrets\":[{\"name\":\"s\"}]"),
+    };
+    cr_assert_eq(review("create", "pods", "", MIRROR(OWN, "n1", ",\"containers\":[{\"name\":\"c\"}],\"imagePullSecrets\":[]"), NULL), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_eq(review("create", "pods", "", bad[i], NULL), -KL_FORBIDDEN, "%s", bad[i]);
+}
+
+#define LABELLED(text) "{\"metadata\":{\"name\":\"n1\",\"labels\":{" text "}}}"
+
+Test(restriction, labels_of_a_node)
+{
+    static const char *const own[] = { "a", "example.com/a", "kubernetes.io/hostname", "topology.kubernetes.io/zone", "node.kubernetes.io/x", "x.kubelet.kubernetes.io/y" };
+    static const char *const kept[] = { "node-restriction.kubernetes.io/x", "a.node-restriction.kubernetes.io/x", "node-role.kubernetes.io/control-plane",
+                                        "kubernetes.io/x", "a.k8s.io/x", "k8s.io/x", "xnode.kubernetes.io/x" };
+    char text[200];
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        snprintf(text, sizeof text, LABELLED("\"%s\":\"v\""), own[i]);
+        cr_assert_eq(review("create", "nodes", "", text, NULL), 0, "%s", own[i]);
+        cr_assert_eq(review("update", "nodes", "status", text, LABELLED("")), 0, "%s", own[i]);
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        snprintf(text, sizeof text, LABELLED("\"%s\":\"v\""), kept[i]);
+        cr_assert_eq(review("create", "nodes", "", text, NULL), -KL_FORBIDDEN, "%s", kept[i]);
+        cr_assert_eq(review("update", "nodes", "status", text, LABELLED("")), -KL_FORBIDDEN, "%s", kept[i]);
+        cr_assert_eq(review("update", "nodes", "", LABELLED(""), text), -KL_FORBIDDEN, "%s taken away", kept[i]);
+        cr_assert_eq(review("update", "nodes", "", text, text), 0, "%s stays", kept[i]);
+    }
+}
+
+Test(restriction, status_of_pods_and_claims)
+{
+    static const char pod[] = "{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"nodeName\":\"n1\"}}";
+    cr_assert_eq(review("patch", "pods", "status", pod, pod), 0);
+    cr_assert_eq(review("patch", "pods", "status", "{\"metadata\":{\"labels\":{\"a\":\"c\"}},\"spec\":{\"nodeName\":\"n1\"}}", pod), -KL_FORBIDDEN);
+    cr_assert_eq(review("patch", "pods", "status", "{\"spec\":{\"nodeName\":\"n2\"}}", "{\"spec\":{\"nodeName\":\"n2\"}}"), -KL_FORBIDDEN);
+    static const char claim[] = "{\"metadata\":{\"name\":\"d\",\"resourceVersion\":\"1\"},\"status\":{\"phase\":\"Bound\"}}";
+    cr_assert_eq(review("patch", "persistentvolumeclaims", "status",
+                        "{\"metadata\":{\"name\":\"d\",\"resourceVersion\":\"2\"},\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"2Gi\"}}}", claim), 0);
+    cr_assert_eq(review("patch", "persistentvolumeclaims", "status", "{\"metadata\":{\"name\":\"d\"},\"status\":{\"phase\":\"Lost\"}}", claim), -KL_FORBIDDEN);
+    cr_assert_eq(review("create", "csinodes", "", "{\"metadata\":{\"name\":\"n2\"}}", NULL), -KL_FORBIDDEN);
+    cr_assert_eq(review("create", "csinodes", "", "{\"metadata\":{\"name\":\"n1\"}}", NULL), 0);
 }
