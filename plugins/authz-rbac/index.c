@@ -23,7 +23,7 @@ struct rule *rules_read(struct arena *a, const struct val *list, unsigned *ret_n
     *ret_n = n;
     if (!rules)
         return NULL;
-    for (const struct val *v = n ? list->first : NULL; v; v = v->next, i++)
+    for (const struct val *v = n ? list->first : NULL; v && i < n; v = v->next, i++)
         rules[i] = (struct rule){ texts(a, json_get(v, STR("verbs"))), texts(a, json_get(v, STR("apiGroups"))),
                                   texts(a, json_get(v, STR("resources"))), texts(a, json_get(v, STR("resourceNames"))),
                                   texts(a, json_get(v, STR("nonResourceURLs"))) };

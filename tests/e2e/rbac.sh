@@ -110,5 +110,29 @@ want "deleted" admin delete rolebinding ann-edits
 want "forbidden" ann create configmap more --from-literal=a=b
 want "deleted" admin delete clusterrolebinding builders-view
 want "forbidden" ann get nodes
+# the next start repairs what was taken from default roles, and leaves alone what wants to be left
+want "patched" admin patch clusterrole system:discovery --type=json -p '[{"op":"remove","path":"/rules"}]'
+want "patched" admin patch clusterrole system:node-proxier --type=json -p '[{"op":"remove","path":"/rules/0"},{"op":"remove","path":"/metadata/labels"}]'
+want "patched" admin patch clusterrole system:kube-dns --type=json -p '[{"op":"add","path":"/rules/-","value":{"apiGroups":[""],"resources":["x"],"verbs":["get"]}}]'
+want "annotated" admin annotate --overwrite clusterrole system:kube-dns rbac.authorization.kubernetes.io/autoupdate=false
+want "patched" admin patch clusterrole system:kube-dns --type=json -p '[{"op":"remove","path":"/rules/0"}]'
+want "deleted" admin delete clusterrolebinding system:basic-user
+want "clusterrole.rbac.authorization.k8s.io" admin delete clusterrole system:monitoring
+want "patched" admin patch clusterrolebinding system:public-info-viewer --type=json -p '[{"op":"remove","path":"/subjects/1"}]'
+kill "$pid"
+wait "$pid"
+start_server
+server=$url
+for _ in $(seq 50); do
+    as admin get clusterrolebinding system:basic-user >/dev/null && break
+    sleep 0.1
+done
+want '"nonResourceURLs":["/api","/api/*"' admin get clusterrole system:discovery -o jsonpath='{.rules}'
+want '"endpoints","services"' admin get clusterrole system:node-proxier -o jsonpath='{.rules}'
+want 'rbac-defaults' admin get clusterrole system:node-proxier -o jsonpath='{.metadata.labels}'
+want '[{"apiGroups":[""],"resources":["x"],"verbs":["get"]}]' admin get clusterrole system:kube-dns -o jsonpath='{.rules}'
+want 'system:authenticated' admin get clusterrolebinding system:basic-user -o jsonpath='{.subjects}'
+want '/metrics' admin get clusterrole system:monitoring -o jsonpath='{.rules}'
+want 'system:unauthenticated' admin get clusterrolebinding system:public-info-viewer -o jsonpath='{.subjects}'
 [ "$bad" = 0 ] || tail -n 20 "$dir/log"
 exit $bad
