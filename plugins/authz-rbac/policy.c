@@ -146,7 +146,8 @@ static bool add_marks(struct arena *a, struct val *now, const struct val *wanted
 static bool there(struct arena *a, const struct val *list, const struct val *item, bool is_rule)
 {
     unsigned n, one;
-    struct val single = { .type = VAL_ARR, .n = 1, .first = (struct val *)(uintptr_t)item, .last = NULL };
+    struct val alone = *item, single = { .type = VAL_ARR, .n = 1, .first = &alone, .last = &alone };
+    alone.next = NULL;                  /* its list goes on behind it */
     if (!is_rule)
         return policy_contains(list, item);
     struct rule *have = rules_read(a, list, &n), *want = rules_read(a, &single, &one);
