@@ -192,6 +192,10 @@ struct api_op {
     uint64_t request;                   /* kl_call.request, 0: it cannot wait */
     struct api_kept *kept;              /* over replays; NULL: there are none */
     bool ask_only, admitted;            /* delete: nothing but admission; no more admission */
+    struct str manager;                 /* who owns what is written; empty: the server itself */
+    bool applies;                       /* server-side apply: managedFields are set already */
+    bool force;                         /* apply: takes what others own */
+    bool scales;                        /* a write of the scale subresource */
     /* Called when the result lasts; NULL: nobody waits. Not called when no commit was needed (see waits). */
     void (*durable)(void *ctx, int rc, const struct kl_err *err);
     void *durable_ctx;
@@ -240,6 +244,14 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
 /* Releases what a Service held. */
 void api_after_delete(struct api_op *op, const struct val *old);
 void api_new_uid(char ret[37]);
+
+/* --- managed.c: metadata.managedFields --- */
+void api_track_create(struct api_op *op, struct val *v);
+void api_track_update(struct api_op *op, struct val *v, const struct val *old);
+/* Sets the times of v's entries to those of the stored object. False: the entries differ in more than that, or there are none. */
+bool api_times_alone(struct api_op *op, struct val *v, struct store_object *old);
+struct managed_write;
+void api_managed_write(struct api_op *op, struct managed_write *w);
 
 /* --- alloc.c: node ports; service_ip.c: cluster IPs, recorded by objects in the same commit --- */
 struct api_alloc;

@@ -90,7 +90,7 @@ static int generate_name(struct api_op *op, struct val *v)
 
 static int wipe_metadata(struct api_op *op, struct val *v)
 {
-    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "generation",
+    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation",
                                          "uid", "creationTimestamp" };
     struct val *m = json_obj(op->arena, v, STR("metadata"));
     if (json_str(v, "metadata.resourceVersion").len)
@@ -147,7 +147,11 @@ int api_op_create(struct api_op *op, struct val *v)
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     /* What the server gives an object is not there yet when it may still be changed. */
-    if (wipe_metadata(op, v) < 0 || api_admit(op, true, "create", &v, NULL) < 0)
+    if (wipe_metadata(op, v) < 0)
+        return -op->err.code;
+    if (!op->applies)
+        api_track_create(op, v);
+    if (api_admit(op, true, "create", &v, NULL) < 0)
         return -op->err.code;
     if (check_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;

@@ -84,6 +84,17 @@ static const struct schema_type *body_type(const struct schema_kind *k, const ch
     return NULL;
 }
 
+static bool ends_with(const char *s, const char *tail)
+{
+    return str_ends(str_of(s), str_of(tail));
+}
+
+/* Owners of fields as users know them: upstream's controllers are one process. */
+static struct str manager_of(const char *who)
+{
+    return ends_with(who, "-controller") ? STR("kube-controller-manager") : ends_with(who, "-scheduler") ? STR("kube-scheduler") : str_of(who);
+}
+
 static void give_up(void *ctx, int code)
 {
     struct request *q = ctx;
@@ -101,7 +112,7 @@ static int op_prepare(struct request *q, struct arena *a, struct api_op *op, con
         return kl_fail(q->call, KL_NOT_FOUND, "'%s' has no subresource '%s'", q->key->resource, q->key->subresource);
     *op = (struct api_op){ .api = q->o->api, .arena = a, .user = user, .kind = k, .subresource = q->key->subresource,
                            .ns = str_of(q->key->ns ? q->key->ns : ""), .name = str_of(q->key->name ? q->key->name : ""),
-                           .field_validation = VALIDATE_IGNORE, .grace_s = -1, .dry_run = q->call->flags & KL_CALL_DRY_RUN,
+                           .field_validation = VALIDATE_IGNORE, .grace_s = -1, .manager = manager_of(q->who), .dry_run = q->call->flags & KL_CALL_DRY_RUN,
                            .request = q->id, .kept = &q->kept };
     if (q->wait) {
         op->durable = on_durable;

@@ -337,6 +337,19 @@ static int next_revision(struct api_op *op, struct buf *b, struct buf *ret)
     return ret->failed ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
 
+/* b: v as text. */
+static bool unchanged(struct api_op *op, struct val *v, struct store_object *old, struct buf *b)
+{
+    struct str was = store_object_json(old);
+    if (b->len != was.len)
+        return false;
+    if (str_eq(buf_str(b), was))
+        return true;
+    struct val *copy = val_copy(op->arena, v);
+    _cleanup_buf_ struct buf again = BUF_INIT(0);
+    return copy && api_times_alone(op, copy, old) && encode(op, copy, &again) == 0 && str_eq(buf_str(&again), was);
+}
+
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0), now = BUF_INIT(0);
@@ -344,7 +357,7 @@ int api_commit_changed(struct api_op *op, struct val *v, struct store_object *ol
     json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("resourceVersion"), str_of(rv));
     if (encode(op, v, &b) < 0)
         return -op->err.code;
-    if (str_eq(buf_str(&b), store_object_json(old)) && !store_stale(op->api->store, str_of(op->kind->storage->resource), old)) {
+    if (unchanged(op, v, old, &b) && !store_stale(op->api->store, str_of(op->kind->storage->resource), old)) {
         set_result(op, old, STR_NONE);
         return 0;
     }

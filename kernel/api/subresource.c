@@ -134,6 +134,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);
     const char *sub = op->subresource;
     op->subresource = NULL;
+    op->scales = true;
     int rc = api_update_tree(op, o, old, v);
     op->subresource = sub;
     if (rc < 0)

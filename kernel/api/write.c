@@ -20,6 +20,26 @@ static int validation_mode(const struct api_rq *rq)
     return str_is(v, "Strict") ? VALIDATE_STRICT : str_is(v, "Ignore") ? VALIDATE_IGNORE : VALIDATE_WARN;
 }
 
+/* The fieldManager, else what the client's name begins with. */
+static struct str manager_of(struct api_rq *rq)
+{
+    if (rq->info.q.field_manager.len)
+        return rq->info.q.field_manager;
+    struct str agent = http_header(rq->http, STR("user-agent")), name = str_cut(&agent, '/');
+    _cleanup_buf_ struct buf b = BUF_INIT(128);
+    bool plain = true;
+    for (size_t i = 0; i < name.len; i++)
+        plain = plain && name.at[i] >= ' ' && name.at[i] != 0x7f;
+    if (plain && name.len <= 128)
+        return name.len ? name : STR("unknown");
+    for (size_t i = 0; i < name.len && b.len < 128; i++)
+        if ((unsigned char)name.at[i] >= ' ' && name.at[i] != 0x7f)
+            buf_add_c(&b, name.at[i]);
+    while (b.len && (b.at[b.len - 1] & 0xc0) == 0x80)   /* no half character */
+        b.len--;
+    return b.len ? arena_str(rq->arena, buf_str(&b)) : STR("unknown");
+}
+
 static void op_init(struct api_rq *rq, struct api_op *op)
 {
     const struct kl_request *t = &rq->info.tuple;
@@ -30,6 +50,8 @@ static void op_init(struct api_rq *rq, struct api_op *op)
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     op->field_validation = validation_mode(rq);
+    op->manager = manager_of(rq);
+    op->force = rq->info.q.force;
 }
 
 /* --- answers --- */

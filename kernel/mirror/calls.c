@@ -124,7 +124,7 @@ int ask_start(struct ask *q)
     add_path(q, &path);
     add_query(q, &path);
     add_body(q, &body);
-    snprintf(agent, sizeof agent, "%s (%s)", q->mirror->conf.agent, q->who);
+    snprintf(agent, sizeof agent, "%s/" KEELSON_VERSION " (%s)", q->who, q->mirror->conf.agent);
     struct http_header h[] = { { STR("accept"), STR("application/json") }, { STR("user-agent"), str_of(agent) }, { STR("content-type"), str_of(type) } };
     int64_t left = q->call->deadline_ns ? q->call->deadline_ns - env_mono_ns() : CALL_NS;
     if (left <= 0)

@@ -305,16 +305,20 @@ static void join_oldest(struct arena *a, struct managed *m)
     }
 }
 
-void managed_update(const struct managed_write *w, struct managed *m, const struct val *old, const struct val *now)
+static void see(const struct managed_write *w, struct managed_seen *s, const struct val *old, const struct val *now)
 {
     static const struct val nothing = { .type = VAL_OBJ };
-    struct managed_seen s = { .version = w->api_version, .old = old ? old : &nothing, .now = now };
-    fields_compare(w->arena, &w->type, s.old, now, &s.changed, &s.removed);
-    s.changed = managed_filter(w, s.changed);
-    s.removed = managed_filter(w, s.removed);
-    const struct fields *own = fields_minus(w->arena, s.changed, strip);
-    if (s.changed || s.removed)
-        managed_take(w, m, &s, NULL);
+    *s = (struct managed_seen){ .version = w->api_version, .old = old ? old : &nothing, .now = now };
+    fields_compare(w->arena, &w->type, s->old, now, &s->changed, &s->removed);
+    s->changed = managed_filter(w, s->changed);
+    s->removed = managed_filter(w, s->removed);
+}
+
+static void update(const struct managed_write *w, struct managed *m, struct managed_seen *s)
+{
+    const struct fields *own = fields_minus(w->arena, s->changed, strip);
+    if (s->changed || s->removed)
+        managed_take(w, m, s, NULL);
     struct managed_entry *e = own ? own_entry(w, false) : NULL, **at = e ? find(m, e) : NULL;
     if (!e) {
         join_oldest(w->arena, m);
@@ -329,4 +333,26 @@ void managed_update(const struct managed_write *w, struct managed *m, const stru
         *at = e;
     }
     join_oldest(w->arena, m);
+}
+
+void managed_update(const struct managed_write *w, struct managed *m, const struct val *old, const struct val *now)
+{
+    struct managed_seen s;
+    see(w, &s, old, now);
+    update(w, m, &s);
+}
+
+bool managed_change(const struct managed_write *w, const struct val *list, const struct val *old, const struct val *now, struct val **ret)
+{
+    struct managed_seen s;
+    struct managed m;
+    see(w, &s, old, now);
+    if (!fields_minus(w->arena, s.changed, strip) && !fields_minus(w->arena, s.removed, strip))
+        return false;
+    if (managed_decode(w->arena, list, &m, NULL) < 0)
+        m.first = NULL;
+    if (m.first)
+        update(w, &m, &s);
+    *ret = managed_encode(w->arena, &m);
+    return true;
 }

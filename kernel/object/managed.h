@@ -43,6 +43,9 @@ const struct fields *managed_stripped(struct arena *a, const struct fields *igno
 /* A write that is not an apply: old to now (old NULL: an empty object). */
 void managed_update(const struct managed_write *w, struct managed *m, const struct val *old, const struct val *now);
 
+/* The same straight from and to metadata.managedFields; a list that cannot be understood is none. False: nothing changes, nothing was done. */
+bool managed_change(const struct managed_write *w, const struct val *list, const struct val *old, const struct val *now, struct val **ret);
+
 /* What an apply may not take without force. */
 struct managed_conflict {
     const struct managed_entry *owner;

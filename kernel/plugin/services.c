@@ -46,6 +46,24 @@ static struct objects *objects(const struct kl_host *h)
     return me(h)->owner->objects;
 }
 
+static bool is_node_agent(const struct plugin_instance *i)
+{
+    for (uint32_t k = 0; k < i->plugin->providers.n; k++)
+        if (strcmp(KL_AT(struct kl_provider, i->plugin->providers, k)->iface, KL_NODE_0) == 0)
+            return true;
+    return false;
+}
+
+#define COMPONENT 96
+
+/* What is written carries upstream's component names ("deployment-controller", "kubelet"): people and tools know them. */
+static const char *component(const struct kl_host *h, char who[COMPONENT])
+{
+    bool controller = strcmp(me(h)->provider->iface, "keelson.controller/0") == 0 && me(h)->roles == ROLE_SERVER;
+    snprintf(who, COMPONENT, "%s%s", is_node_agent(me(h)) ? "kubelet" : h->instance, controller ? "-controller" : "");
+    return who;
+}
+
 static int get(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret)
 {
     return objects(h)->ops->get(objects(h), h->instance, c, k, ret);
@@ -58,18 +76,21 @@ static int list(const struct kl_host *h, struct kl_call *c, const struct kl_list
 
 static int create(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
 {
-    return objects(h)->ops->create(objects(h), h->instance, c, k, obj, ret);
+    char who[COMPONENT];
+    return objects(h)->ops->create(objects(h), component(h, who), c, k, obj, ret);
 }
 
 static int update(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes obj, struct kl_bytes *ret)
 {
-    return objects(h)->ops->update(objects(h), h->instance, c, k, obj, ret);
+    char who[COMPONENT];
+    return objects(h)->ops->update(objects(h), component(h, who), c, k, obj, ret);
 }
 
 static int patch(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, int32_t type, struct kl_bytes p,
                  struct kl_bytes *ret)
 {
-    return objects(h)->ops->patch(objects(h), h->instance, c, k, type, p, ret);
+    char who[COMPONENT];
+    return objects(h)->ops->patch(objects(h), component(h, who), c, k, type, p, ret);
 }
 
 static int remove_object(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, const struct kl_delete_options *o)
@@ -77,21 +98,10 @@ static int remove_object(const struct kl_host *h, struct kl_call *c, const struc
     return objects(h)->ops->remove(objects(h), h->instance, c, k, o);
 }
 
-static bool is_node_agent(const struct plugin_instance *i)
-{
-    for (uint32_t k = 0; k < i->plugin->providers.n; k++)
-        if (strcmp(KL_AT(struct kl_provider, i->plugin->providers, k)->iface, KL_NODE_0) == 0)
-            return true;
-    return false;
-}
-
-/* Events carry upstream's component names ("deployment-controller", "kubelet"): people and tools know them. */
 static void event(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message)
 {
-    char who[96];
-    bool controller = strcmp(me(h)->provider->iface, "keelson.controller/0") == 0 && me(h)->roles == ROLE_SERVER;
-    snprintf(who, sizeof who, "%s%s", is_node_agent(me(h)) ? "kubelet" : h->instance, controller ? "-controller" : "");
-    objects(h)->ops->event(objects(h), who, about, type, reason, message);
+    char who[COMPONENT];
+    objects(h)->ops->event(objects(h), component(h, who), about, type, reason, message);
 }
 
 static int resources(const struct kl_host *h, struct kl_call *c, const char *const **ret)

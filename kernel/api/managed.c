@@ -1,0 +1,177 @@
+/* managed.c - metadata.managedFields of what is written: whose fields they are now. What the kinds' endpoints do not write is in the rows. */
+#include "api-internal.h"
+#include "base/clock.h"
+#include "object/managed.h"
+
+/* --- what an endpoint does not write, as upstream's strategies reset it --- */
+
+struct reset_row {
+    const char *group, *kind, *sub;
+    const char *paths;                  /* separated by spaces */
+    bool only;                          /* all but these */
+};
+
+static const struct reset_row rows[] = {
+    { "", "Pod", "status", "spec metadata.deletionTimestamp metadata.ownerReferences", false },
+    { "", "Pod", "ephemeralcontainers", "spec.ephemeralContainers", true },
+    { "", "Pod", "resize", "spec.containers.*.resources spec.containers.*.resizePolicy spec.initContainers.*.resources "
+      "spec.initContainers.*.resizePolicy spec.resources", true },
+    { "", "Namespace", "finalize", "status", false },
+    { "apps", "Deployment", "status", "spec metadata.labels", false },
+    { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "status", "metadata spec", false },
+    { "certificates.k8s.io", "CertificateSigningRequest", "", "spec status", false },
+    { "certificates.k8s.io", "CertificateSigningRequest", "status", "spec status.conditions", false },
+    { "certificates.k8s.io", "CertificateSigningRequest", "approval", "spec status.certificate", false },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", "status", "metadata spec", false },
+    { "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "status", "metadata spec", false },
+    { "networking.k8s.io", "ServiceCIDR", "status", "metadata spec", false },
+    { "resource.k8s.io", "ResourceClaim", "status", "metadata spec", false },
+    { "storage.k8s.io", "VolumeAttachment", "status", "metadata spec", false },
+};
+
+static const struct fields *paths(struct arena *a, const char *text)
+{
+    const struct fields *set = NULL;
+    struct str rest = str_of(text);
+    while (rest.at) {
+        struct str one = str_cut(&rest, ' ');
+        set = fields_union(a, set, fields_path(a, arena_dup(a, one)));
+    }
+    return set;
+}
+
+static void set_ignored(const struct api_op *op, struct managed_write *w)
+{
+    const char *sub = op->subresource ? op->subresource : "";
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].kind, op->kind->kind) == 0 && strcmp(rows[i].group, op->kind->group) == 0 && strcmp(rows[i].sub, sub) == 0) {
+            w->ignored = paths(op->arena, rows[i].paths);
+            w->only = rows[i].only;
+            return;
+        }
+    if (strcmp(sub, "status") == 0)
+        w->ignored = paths(op->arena, op->kind->flags & K_CUSTOM ? "metadata spec" : "spec");
+    else if (!sub[0] && op->kind->flags & K_STATUS)
+        w->ignored = fields_path(op->arena, "status");
+}
+
+/* --- the write --- */
+
+/* The object as the version sees it, of whatever version it is. */
+static bool convert(void *ctx, struct str api_version, const struct val *v, const struct val **ret, struct merge_type *ret_type)
+{
+    struct api_op *op = ctx;
+    struct str version = api_version, group = STR(""), from_version = json_str(v, "apiVersion"), from_group = STR("");
+    if (str_find(version, '/') >= 0)
+        group = str_cut(&version, '/');
+    if (str_find(from_version, '/') >= 0)
+        from_group = str_cut(&from_version, '/');
+    const struct schema_kind *from = from_version.len ? schema_kind_find(from_group, from_version, str_of(op->kind->kind)) : op->kind;
+    const struct schema_kind *to = schema_kind_find(group, version, str_of(op->kind->kind));
+    if (!from || !to || to->storage != op->kind->storage)
+        return false;
+    struct val *stored = api_convert(op->arena, from, from->storage, (struct val *)v);
+    *ret = stored ? api_convert(op->arena, to->storage, to, stored) : NULL;
+    *ret_type = merge_type_of(to->type);
+    return *ret != NULL;
+}
+
+void api_managed_write(struct api_op *op, struct managed_write *w)
+{
+    char now[CLOCK_TEXT];
+    bool scale = op->scales;
+    clock_format(api_op_now(op), now);
+    *w = (struct managed_write){ .arena = op->arena, .type = merge_type_of(op->kind->type), .api_version = str_of(api_group_version(op->arena, op->kind)),
+                                 .manager = op->manager.len ? op->manager : STR("kube-apiserver"), .convert = convert, .ctx = op,
+                                 .subresource = scale ? STR("scale") : str_of(op->subresource ? op->subresource : "") };
+    if (!scale)                         /* upstream keeps no times for scale */
+        w->now = arena_str(op->arena, str_of(now));
+    set_ignored(op, w);
+}
+
+static void set_list(struct api_op *op, struct val *v, struct val *list)
+{
+    struct val *meta = json_obj(op->arena, v, STR("metadata"));
+    if (list)
+        json_set(op->arena, meta, STR("managedFields"), list);
+    else
+        json_del(meta, STR("managedFields"));
+}
+
+static struct val *whole_new(struct api_op *op, const struct managed_write *w, struct val *v)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    buf_room(&b, 2048);
+    fields_write_new(op->arena, &b, op->kind->type, v, managed_stripped(op->arena, w->ignored));
+    return b.failed || b.len <= 2 ? NULL : managed_new(w, arena_str(op->arena, buf_str(&b)));
+}
+
+void api_track_create(struct api_op *op, struct val *v)
+{
+    struct managed_write w;
+    struct managed m;
+    struct val *list = json_path(v, "metadata.managedFields");
+    api_managed_write(op, &w);
+    if (list && (managed_resets(list) || managed_decode(op->arena, list, &m, NULL) < 0 || !m.first))
+        list = NULL;
+    set_list(op, v, NULL);
+    if (!list) {
+        set_list(op, v, whole_new(op, &w, v));
+        return;
+    }
+    managed_update(&w, &m, NULL, v);
+    set_list(op, v, managed_encode(op->arena, &m));
+}
+
+/* The entries that a write starts from: those that it brings, where it may and they can be understood, else the object's. */
+static const struct val *base_of(const struct api_op *op, const struct val *given, const struct val *live, bool *ret_reset)
+{
+    struct managed m;
+    *ret_reset = false;
+    if (op->subresource || op->scales || !given)
+        return live;
+    if (managed_resets(given)) {
+        *ret_reset = true;
+        return NULL;
+    }
+    if (live && val_equal(given, live))
+        return live;
+    return managed_decode(op->arena, given, &m, NULL) == 0 && m.first ? given : live;
+}
+
+void api_track_update(struct api_op *op, struct val *v, const struct val *old)
+{
+    struct managed_write w;
+    struct managed m;
+    bool reset;
+    const struct val *live = json_path(old, "metadata.managedFields");
+    const struct val *base = base_of(op, json_path(v, "metadata.managedFields"), live, &reset);
+    if (!base) {                        /* not tracked: only an apply begins again */
+        set_list(op, v, NULL);
+        return;
+    }
+    api_managed_write(op, &w);
+    struct val *list = NULL;
+    if (!managed_change(&w, base, old, v, &list)) {
+        if (base != live && managed_decode(op->arena, base, &m, NULL) == 0)
+            list = managed_encode(op->arena, &m);
+        else
+            list = val_copy(op->arena, base);
+    }
+    set_list(op, v, list);
+}
+
+/* Texts of one length that differ may differ in the entries' times alone: those do not make a write. */
+bool api_times_alone(struct api_op *op, struct val *v, struct store_object *old)
+{
+    struct val *was = json_parse(op->arena, store_object_json(old), NULL);
+    struct val *x = json_path(v, "metadata.managedFields"), *y = json_path(was, "metadata.managedFields");
+    if (!val_is(x, VAL_ARR) || !val_is(y, VAL_ARR) || x->n != y->n)
+        return false;
+    for (struct val *e = x->first, *f = y->first; e && f; e = e->next, f = f->next) {
+        struct str time = json_str(f, "time");
+        if (time.len && json_str(e, "time").len)
+            json_set_str(op->arena, e, STR("time"), time);
+    }
+    return true;
+}
