@@ -304,6 +304,13 @@ int api_op_token(struct api_op *op, struct val *body, struct val **ret);        
 bool api_issuer_documents(struct api_rq *rq);                                   /* what verifiers elsewhere read: true when answered */
 
 /* --- crd.c: custom resources. Serves what is defined, from now on. --- */
+/* policy.c: ValidatingAdmissionPolicy and MutatingAdmissionPolicy. 0, or refused. *v NULL: a deletion. */
+struct policies;
+int api_policies(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
+int api_policies_new(struct api *api, struct policies **ret, struct kl_err *err);
+void api_policies_stop(struct policies *p);             /* while the store is there */
+void api_policies_free(struct policies *p);
+
 struct crds;
 int api_crds_new(struct api *api, struct crds **ret, struct kl_err *err);
 void api_crds_stop(struct crds *x);                     /* no more changes are seen; while the store is there */
@@ -347,6 +354,7 @@ struct api {
     struct api_docs *docs;              /* made at the first request for one */
     struct crds *crds;
     struct aggregates *aggregates;
+    struct policies *policies;
     struct api_check checks[16];
     unsigned n_checks;
     struct api_waits *waits;

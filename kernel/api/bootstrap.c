@@ -106,6 +106,8 @@ int api_bootstrap(struct api *api, struct kl_err *err)
     if (rc == 0)
         rc = make_trust(api, err);
     if (rc == 0)
+        rc = api_policies_new(api, &api->policies, err);
+    if (rc == 0)
         rc = api_crds_new(api, &api->crds, err);
     return rc == 0 ? api_aggregates_new(api, err) : rc;
 }
@@ -120,6 +122,7 @@ void api_free(struct api *a)
         api_docs_free(a->docs);
         api_aggregates_free(a->aggregates);
         api_crds_free(a->crds);
+        api_policies_free(a->policies);
         api_signer_free(a->signer);
         api_waits_free(a->waits);
     }

@@ -180,8 +180,10 @@ static int refused(struct api_op *op, const struct val *v, const struct kl_call 
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
 {
     struct api *api = op->api;
+    if (!mutating && api_policies(op, false, verb, v, old) < 0)
+        return -op->err.code;
     if (!api->hooks.admit)
-        return 0;
+        return mutating ? api_policies(op, true, verb, v, old) : 0;
     struct kl_request r = { .size = sizeof r, .verb = verb, .path = "", .is_resource = 1, .group = op->kind->group,
                             .version = op->kind->version, .resource = op->kind->plural,
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
@@ -202,7 +204,7 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
         return refused(op, *v, &c, &verdict);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
-    return 0;
+    return mutating ? api_policies(op, true, verb, v, old) : 0;
 }
 
 int api_validate(struct api_op *op, struct val *v, const struct val *old)

@@ -1,5 +1,6 @@
 /* rules.c - x-kubernetes-validations around a write: rules of a definition are checked when it is written, and run on its objects. */
 #include "crd.h"
+#include "policy.h"
 
 #include "cel/rules.h"
 
@@ -83,6 +84,8 @@ void api_check_rules(struct api_op *op, const struct val *v, const struct val *o
 {
     if (op->kind->flags & K_CUSTOM)
         run_rules(op, v, old, causes);
+    else if (!causes->n && !op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
+        policy_check(op, v, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->resource, CRD_RESOURCE) == 0)
         check_definition(op, v, old, causes);
 }

@@ -435,5 +435,6 @@ void api_stop(struct api *a, loop_fn done, void *ctx)
     api_waits_stop(a->waits);
     api_aggregates_stop(a->aggregates);
     api_crds_stop(a->crds);             /* the store ends before the API does */
+    api_policies_stop(a->policies);
     streams_stop(a->streams, done, ctx);
 }

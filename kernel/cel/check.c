@@ -125,7 +125,7 @@ static const struct cel_type *field(struct checker *c, struct node *n, struct no
 static void visit_select(struct checker *c, struct node *n)
 {
     struct str name;
-    if (!n->has && qualified(c, n, &name) && str_find(name, '.') > 0 && type_named(name) && resolve(c, n, name)) {
+    if (!n->has && qualified(c, n, &name) && str_find(name, '.') > 0 && resolve(c, n, name)) {
         n->kind = N_IDENT;
         n->name = name;
         n->of = NULL;

@@ -1,0 +1,84 @@
+/* policy.h - ValidatingAdmissionPolicy and MutatingAdmissionPolicy: what the policy*.c files share. [loop]
+ *
+ * Policies are part of the API, not something to be swapped, and their expressions read the object's tree in place: so they are a stage of
+ * the kernel (a plugin links k_base alone, and would get each object as text). Mutating ones run behind the mutating plugins, validating ones
+ * in front of the validating plugins. With no policy defined the stage is one look at a counter.
+ */
+#ifndef API_POLICY_H
+#define API_POLICY_H
+
+#include "api-internal.h"
+#include "cel/admission.h"
+#include "object/custom.h"
+
+#define POLICY_GROUP "admissionregistration.k8s.io"
+
+struct expression {
+    struct str name, text;
+    struct cel_program *program, *message;       /* program NULL: why */
+    const char *why;
+    const struct val *source;
+};
+
+struct binding {
+    struct binding *next;
+    struct str name;
+    const struct val *spec;
+};
+
+struct policy {
+    struct policy *next;
+    struct str name;
+    const struct val *spec;
+    bool mutating, ignores, reinvokes;  /* ignores: what goes wrong is let through */
+    struct expression *conditions, *variables, *rules, *notes;   /* rules: validations or mutations; notes: audit annotations */
+    unsigned n_conditions, n_variables, n_rules, n_notes;
+    struct cel_field *fields;           /* of `variables` */
+    struct binding *bindings;
+};
+
+/* One walk over the policies for one request. */
+struct walk_policies {
+    struct api_op *op;
+    struct arena *arena;
+    const char *verb;                   /* "create", "update", "delete" */
+    const struct val *object, *old, *namespace;
+    const struct val *request;
+    bool has_namespace;                 /* namespace was looked up */
+};
+
+/* policy.c */
+struct policy *policy_compile(struct arena *a, const struct val *object, bool mutating);
+
+/* policy_match.c */
+bool policy_matches(struct walk_policies *w, const struct val *resources);       /* MatchResources; NULL: all */
+const struct val *policy_namespace(struct walk_policies *w);
+/* The parameters of a binding: trees, one NULL when the policy has none. Returns how many; < 0: *ret_why. */
+int policy_params(struct walk_policies *w, const struct policy *p, const struct binding *b, const struct val ***ret, const char **ret_why);
+
+/* policy_eval.c: one policy with one parameter. */
+struct policy_run {
+    struct walk_policies *w;
+    const struct policy *policy;
+    const struct val *params;
+    int64_t budget;
+    struct cel_val vars[CEL_ADMISSION_VARS];
+    struct cel_val *values;             /* of variables so far */
+    bool *known;
+    struct cel_lazy lazy;
+    struct cel_run run;
+};
+void policy_begin(struct policy_run *r, struct walk_policies *w, const struct policy *p, const struct val *params);
+/* 1 yes, 0 no; < 0: *ret_why. */
+int policy_conditions(struct policy_run *r, const char **ret_why);
+/* The value; of kind CEL_ERROR with upstream's words when there is none. */
+struct cel_val policy_value(struct policy_run *r, const struct expression *e, const struct cel_program *p);
+
+/* policy_mutate.c: the tree after all mutations; NULL: *ret_why. */
+struct val *policy_mutate(struct policy_run *r, struct val *v, const char **ret_why);
+
+/* policy_check.c: causes for what is wrong with a policy or a binding; warnings of type checking for its status. */
+void policy_check(struct api_op *op, const struct val *v, struct object_causes *c);
+struct val *policy_type_warnings(struct arena *a, const struct val *policy);
+
+#endif

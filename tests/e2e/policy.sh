@@ -1,0 +1,149 @@
+#!/bin/sh
+# Admission policies with the real kubectl: validating ones deny, warn, take parameters, variables and match conditions; mutating ones patch and
+# apply; expressions that are none are refused; type checking tells in the status what it found. usage: policy.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+command -v kubectl >/dev/null || {
+    echo "skipped: no kubectl"
+    exit 0
+}
+. "$(dirname "$0")/lib/server.sh"
+start_server
+
+# gives TEXT COMMAND...: tried until kubectl's output holds the text: policies take effect soon after they are written.
+gives() {
+    text=$1
+    shift
+    for _ in $(seq 150); do
+        out=$(k "$@" </dev/null)
+        case "$out" in
+        *"$text"*) return ;;
+        esac
+        sleep 0.2
+    done
+    fail "kubectl $*" "wanted: $text" "got: $out"
+}
+
+cat >"$dir/policy.yaml" <<'YAML'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: small}
+spec:
+  failurePolicy: Fail
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+  matchConditions:
+  - {name: not-params, expression: "!object.metadata.name.startsWith('param')"}
+  - {name: not-root, expression: "!object.metadata.name.startsWith('kube-')"}
+  variables:
+  - {name: size, expression: "has(object.data) ? object.data.size() : 0"}
+  - {name: most, expression: "int(params.data.most)"}
+  validations:
+  - expression: variables.size <= variables.most
+    messageExpression: "'%d entries, %d are allowed'.format([variables.size, variables.most])"
+  - expression: request.operation != 'UPDATE' || object.data == oldObject.data
+    message: data stays as it is
+    reason: Forbidden
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: small-here}
+spec:
+  policyName: small
+  validationActions: [Deny]
+  paramRef: {name: param-most, namespace: default, parameterNotFoundAction: Deny}
+  matchResources: {namespaceSelector: {matchLabels: {guarded: "yes"}}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: advice}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [secrets]}]
+  validations:
+  - {expression: "has(object.metadata.labels) && 'owner' in object.metadata.labels", message: a secret should have an owner}
+  - {expression: "authorizer.group('').resource('secrets').namespace(request.namespace).check('delete').allowed()", message: you cannot delete it}
+  - {expression: "namespaceObject.metadata.name == request.namespace && request.userInfo.username != ''"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: advice}
+spec: {policyName: advice, validationActions: [Warn]}
+YAML
+want created apply -f "$dir/policy.yaml"
+k create namespace free >/dev/null
+k create namespace guarded >/dev/null
+k label namespace guarded guarded=yes >/dev/null
+gives "no params found for policy binding with \`Deny\` parameterNotFoundAction" create configmap a -n guarded --from-literal=x=1 --dry-run=server
+want created create configmap param-most -n default --from-literal=most=2
+gives "ValidatingAdmissionPolicy 'small' with binding 'small-here' denied request: 3 entries, 2 are allowed" create configmap a -n guarded --from-literal=x=1 --from-literal=y=2 --from-literal=z=3
+want created create configmap a -n guarded --from-literal=x=1 --from-literal=y=2
+want created create configmap a -n free --from-literal=x=1 --from-literal=y=2 --from-literal=z=3
+want 'data stays as it is' patch configmap a -n guarded -p '{"data":{"x":"5"}}'
+want '(Forbidden)' patch configmap a -n guarded -p '{"data":{"x":"5"}}'
+want patched patch configmap a -n guarded -p '{"metadata":{"labels":{"l":"1"}}}'
+want created create configmap param-x -n guarded --from-literal=x=1 --from-literal=y=2 --from-literal=z=3
+gives "Warning: Validation failed for ValidatingAdmissionPolicy 'advice' with binding 'advice': a secret should have an owner" create secret generic s -n free --dry-run=server
+not 'you cannot delete it' create secret generic s -n free
+code=$(c -o "$dir/answer" -w '%{http_code}' -X POST -H 'Content-Type: application/json' "$url/api/v1/namespaces/guarded/configmaps" -d '{"metadata":{"name":"b"},"data":{"a":"1","b":"2","c":"3"}}')
+[ "$code" = 422 ] || fail "the code of a refusal" "wanted: 422" "got: $code"
+grep -q '"reason": *"Invalid"' "$dir/answer" || fail "the reason of a refusal" "$(cat "$dir/answer")"
+
+# Expressions that are none.
+policy() {
+    printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: bad}\nspec:\n  matchConstraints:\n    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: ["*"], resources: [deployments]}]\n  validations: [%s]\n' "$1" | k apply -f -
+}
+says() {
+    out=$(policy "$2")
+    case "$out" in
+    *"$1"*) ;;
+    *) fail "a policy with $2" "wanted: $1" "got: $out" ;;
+    esac
+}
+says 'spec.validations[0].expression: Invalid value: "object.x +": compilation failed: ERROR: <input>:1:11: Syntax error' '{expression: "object.x +"}'
+says 'must evaluate to bool but got int' '{expression: "1 + 1"}'
+says "undefined field 'nope'" '{expression: "request.nope"}'
+says "undeclared reference to 'params'" '{expression: "params.x"}'
+says created '{expression: "object.spec.replicas > 1 && object.spec.nothing == 2"}'
+gives "undefined field 'nothing'" get validatingadmissionpolicy bad -o "jsonpath={.status.typeChecking.expressionWarnings[0].warning}"
+want spec.validations get validatingadmissionpolicy bad -o "jsonpath={.status.typeChecking.expressionWarnings[0].fieldRef}"
+want 1 get validatingadmissionpolicy bad -o "jsonpath={.status.observedGeneration}"
+
+# Mutations.
+cat >"$dir/mutate.yaml" <<'YAML'
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: stamp}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  variables: [{name: team, expression: "object.metadata.namespace + '-team'"}]
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: >
+        Object{
+          metadata: Object.metadata{labels: {"team": variables.team}},
+          spec: Object.spec{
+            initContainers: [Object.spec.initContainers.item{name: "mesh", image: "mesh:1"}]
+          }
+        }
+  - patchType: JSONPatch
+    jsonPatch:
+      expression: >
+        [JSONPatch{op: "add", path: "/metadata/annotations", value: {}},
+         JSONPatch{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey("a.b/c"), value: object.metadata.labels["team"]}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: stamp}
+spec: {policyName: stamp}
+YAML
+want created apply -f "$dir/mutate.yaml"
+gives 'free-team mesh free-team' run p -n free --image=x --dry-run=server -o 'jsonpath={.metadata.labels.team} {.spec.initContainers[0].name} {.metadata.annotations.a\.b/c}'
+want deleted delete mutatingadmissionpolicy stamp
+want deleted delete validatingadmissionpolicybinding small-here
+gives patched patch configmap a -n guarded -p '{"data":{"x":"6"}}'
+exit $bad
