@@ -115,7 +115,7 @@ static bool json_step(const struct cel_val *of, struct walk *w, struct cel_val *
     }
     bool fields = t && t->kind == CEL_STRUCT && !t->rows;
     const struct cel_field *f = NULL;
-    while (w->json && fields && !(f = field_of(t, val_key(w->json))))
+    while (w->json && fields && (!(f = field_of(t, val_key(w->json))) || w->json->type == VAL_NULL))
         w->json = w->json->next;
     if (!w->json)
         return false;
@@ -279,6 +279,8 @@ static bool json_lookup(struct cel_ctx *c, const struct cel_val *map, struct str
         of = f->type;
     }
     const struct val *v = member(c, map->json, name);
+    if (name.at != key.at && val_is(v, VAL_NULL))
+        v = NULL;                       /* a field that is null is not there */
     if (v)
         *ret = val_ripe(c, cel_of_json(v, of));
     return v != NULL;

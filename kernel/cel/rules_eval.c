@@ -183,7 +183,7 @@ static const struct val *old_item(const struct val *schema, const struct val *ol
     return NULL;
 }
 
-/* Equal as ratcheting takes it: lists that are maps in any order. */
+/* Equal as ratcheting takes it: lists that are maps in any order; what the schema does not name never is. */
 static bool unchanged(const struct val *schema, const struct val *v, const struct val *old)
 {
     const struct val *items = json_get(schema, STR("items")), *props = json_get(schema, STR("properties"));
@@ -202,7 +202,8 @@ static bool unchanged(const struct val *schema, const struct val *v, const struc
     }
     val_each(m, v) {
         const struct val *s = json_get(props, val_key(m));
-        if (!unchanged(s ? s : val_is(values, VAL_OBJ) ? values : NULL, m, json_get(old, val_key(m))))
+        s = s ? s : val_is(values, VAL_OBJ) ? values : NULL;
+        if (!s || !unchanged(s, m, json_get(old, val_key(m))))
             return false;
     }
     return true;

@@ -155,7 +155,7 @@ static int64_t json_members(const struct cel_val *v)
         return v->json->n;
     val_each(m, v->json)
         for (unsigned i = 0; i < v->json_type->n_fields; i++)
-            if (str_is(val_key(m), v->json_type->fields[i].member)) {
+            if (m->type != VAL_NULL && str_is(val_key(m), v->json_type->fields[i].member)) {
                 n++;
                 break;
             }
