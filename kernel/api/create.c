@@ -93,8 +93,11 @@ static int wipe_metadata(struct api_op *op, struct val *v)
     static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation",
                                          "uid", "creationTimestamp" };
     struct val *m = json_obj(op->arena, v, STR("metadata"));
-    if (json_str(v, "metadata.resourceVersion").len)
-        return api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
+    if (json_str(v, "metadata.resourceVersion").len) {
+        api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
+        op->err.reason = NULL; /* upstream's 500 has none */
+        return -KL_INTERNAL;
+    }
     for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
         json_del(m, str_of(wiped[i]));
     return 0;

@@ -219,7 +219,8 @@ static bool each_budget(void *ctx, struct store_object *o)
     return true;
 }
 
-static int over_budget(struct api_op *op, const char *cause)
+/* `again`: seconds after which a client asks once more by itself; 0 where only a pod that becomes healthy would change the answer. */
+static int over_budget(struct api_op *op, int again, const char *cause)
 {
     struct object_cause *c = arena_alloc(op->arena, sizeof *c);
     api_fail(&op->err, op->arena, KL_TOO_MANY_REQUESTS, "Cannot evict pod as it would violate the pod's disruption budget.");
@@ -228,7 +229,7 @@ static int over_budget(struct api_op *op, const char *cause)
         op->err.causes = c;
         op->err.n_causes = 1;
     }
-    op->err.retry_after = 10;
+    op->err.retry_after = again;
     return -KL_TOO_MANY_REQUESTS;
 }
 
@@ -256,13 +257,13 @@ static int charge_budget(struct api_op *op, struct store_object *o, const struct
     if (!v)
         return -op->err.code;
     if (json_int(st, "observedGeneration", 0) < json_int(v, "metadata.generation", 0))
-        return over_budget(op, arena_printf(op->arena, "The disruption budget " STR_FMT " is still being processed by the server.", STR_ARG(name)));
+        return over_budget(op, 10, arena_printf(op->arena, "The disruption budget " STR_FMT " is still being processed by the server.", STR_ARG(name)));
     if (free_to_go(pod, v))
         return 0;
     int64_t allowed = json_int(st, "disruptionsAllowed", 0);
     if (allowed <= 0)
-        return over_budget(op, arena_printf(op->arena, "The disruption budget " STR_FMT " needs %lld healthy pods and has %lld currently",
-                                            STR_ARG(name), (long long)json_int(st, "desiredHealthy", 0), (long long)json_int(st, "currentHealthy", 0)));
+        return over_budget(op, 0, arena_printf(op->arena, "The disruption budget " STR_FMT " needs %lld healthy pods and has %lld currently",
+                                               STR_ARG(name), (long long)json_int(st, "desiredHealthy", 0), (long long)json_int(st, "currentHealthy", 0)));
     clock_format(api_op_now(op), now);
     json_set_int(op->arena, st, STR("disruptionsAllowed"), allowed - 1);
     json_set_str(op->arena, json_obj(op->arena, st, STR("disruptedPods")), op->name, arena_str(op->arena, str_of(now)));
