@@ -164,8 +164,12 @@ func TestDeploymentScaleAndStatus(t *testing.T) {
 	scale := Get(apps.Deployments(ns).GetScale(ctx, "web", metav1.GetOptions{}))(t)
 	Equal(t, "scale", scale.Spec.Replicas, int32(2))
 	Equal(t, "the scale's selector", scale.Status.Selector, "app=web")
-	scale.Spec.Replicas = 3
-	Get(apps.Deployments(ns).UpdateScale(ctx, "web", &autoscalingv1.Scale{ObjectMeta: scale.ObjectMeta, Spec: scale.Spec}, metav1.UpdateOptions{}))(t)
+	Must(t, retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		scale = Get(apps.Deployments(ns).GetScale(ctx, "web", metav1.GetOptions{}))(t)
+		scale.Spec.Replicas = 3
+		_, err := apps.Deployments(ns).UpdateScale(ctx, "web", &autoscalingv1.Scale{ObjectMeta: scale.ObjectMeta, Spec: scale.Spec}, metav1.UpdateOptions{})
+		return err
+	}))
 	Eventually(t, "three replicas, observed", func() string {
 		d := Get(apps.Deployments(ns).Get(ctx, "web", metav1.GetOptions{}))(t)
 		if d.Status.Replicas == 3 && d.Status.ObservedGeneration == d.Generation && d.Generation == 2 {
