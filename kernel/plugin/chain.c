@@ -306,7 +306,7 @@ static int walk(struct plugin_host *h, struct course *w, struct kl_call *c, stru
     for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
-        if (p->state != PLUGIN_READY || (t->mutates != 0) != w->mutating || !concerns(t, r))
+        if (p->state != PLUGIN_READY || (w->mutating ? t->mutates == 0 : t->mutates == 1) || !concerns(t, r))
             continue;
         rc = 1;
         for (int n = 0; rc == 1 && n < AGAIN_MOST; n++)
@@ -321,6 +321,7 @@ static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admissio
 {
     struct plugin_host *h = loop_only(ctx);
     struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20), .settled = true, .mutating = mutating };
+    c->flags |= mutating ? 0 : KL_CALL_VALIDATING;
     int rc = walk(h, &w, c, r, ret);
     if (rc == 0 && w.reinvoke) {
         c->flags |= KL_CALL_REINVOKED;

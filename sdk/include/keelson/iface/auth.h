@@ -92,7 +92,7 @@ struct kl_admission {
     const char *const *resources;       /* "/pods", "*"; NULL-terminated */
     const char *operations;             /* "CREATE,UPDATE,DELETE,CONNECT" */
     const char *const *groups;          /* it is asked only when the user is in one of these, NULL-terminated; NULL: about everybody */
-    uint32_t mutates;                   /* mutating ones run before validating ones */
+    uint32_t mutates;                   /* 1: asked in the mutating half of the chain, which comes first; 2: in both (KL_CALL_VALIDATING) */
     /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the object may be
      * shown as it was before earlier plugins changed something else: encoding it again for each plugin is what a create costs most. */
     const char *const *reads;

@@ -380,3 +380,41 @@ Test(chain, wants)
     }
     plugin_host_free(h);
 }
+
+/* One that works in both halves is told which one it is; in the second its patch counts no more. */
+static int both_halves(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
+{
+    static const char change[] = "[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"half\":\"first\"}}]", late[] = "[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"half\":\"second\"}}]";
+    bool validating = c->flags & KL_CALL_VALIDATING;
+    (void)self;
+    (void)r;
+    saw++;
+    ret->patch = validating ? (struct kl_bytes){ late, sizeof late - 1 } : (struct kl_bytes){ change, sizeof change - 1 };
+    return 0;
+}
+
+Test(chain, a_plugin_of_both_halves)
+{
+    static const struct kl_admission twice = { .size = sizeof twice, .life = { .open = open_well }, .resources = pods, .operations = "CREATE", .mutates = 2, .review = both_halves };
+    struct plugin_host *h = host_new();
+    struct api_hooks hooks;
+    struct kl_err err;
+    kl_err_init(&err);
+    h->admission.at[h->admission.n++] = &add(h, "one", KL_ADMISSION_0, &twice, NULL, false)->i;
+    cr_assert_eq(plugin_host_open(h, NULL, &err), 0);
+    plugin_host_hooks(h, &hooks);
+    const struct schema_kind *pod = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
+    struct val *object = object_decode_json(h->arena, pod->type, STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[]}}"), NULL, &err);
+    struct kl_request request = { .size = sizeof request, .verb = "create", .group = "", .version = "v1", .resource = "pods", .subresource = "", .ns = "n", .name = "p" };
+    saw = 0;
+    for (int half = 0; half < 2; half++) {
+        struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
+        struct kl_admission_verdict v = { .size = sizeof v };
+        struct kl_call c;
+        host_call_init(&c, h->arena, "test");
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, half == 0, &r, h->arena, pod, &object, &v), 0);
+        cr_expect(str_is(json_str(object, "metadata.labels.half"), "first"), "half %d", half);
+    }
+    cr_expect_eq(saw, 2u);
+    plugin_host_free(h);
+}
