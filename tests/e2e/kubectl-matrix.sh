@@ -66,7 +66,7 @@ creating() {
     want "rolebinding.rbac.authorization.k8s.io/rb created" create rolebinding rb --role=r --user=bob
     want "clusterrole.rbac.authorization.k8s.io/$1 created" create clusterrole "$1" --verb=get --resource=nodes
     want "clusterrolebinding.rbac.authorization.k8s.io/$1 created" create clusterrolebinding "$1" --clusterrole="$1" --user=bob
-    want "resourcequota/q created" create quota q --hard=cpu=1,pods=2
+    want "resourcequota/q created" create quota q --hard=configmaps=50,pods=50
     want "serviceaccount/sa created" create serviceaccount sa
     want "service/svc created" create service clusterip svc --tcp=80:8080
     want "service/np created" create service nodeport np --tcp=80:8080

@@ -185,7 +185,7 @@ Test(node_port, only_the_server_gets_an_answer)
     cr_assert_eq(get_as(NULL, "n1", "/healthz", body, sizeof body), 401);
     cr_assert_eq(get_as("admin", "n1", "/healthz", body, sizeof body), 403);
     cr_assert(strstr(body, "kubernetes-admin"), "%s", body);
-    cr_assert_eq(get_as("server", "n1", "/pods", body, sizeof body), 403);
+    cr_assert_eq(get_as("server", "n1", "/pods", body, sizeof body), 401, "a certificate that was not made for clients");
 }
 
 Test(node_port, the_server_expects_that_node)
