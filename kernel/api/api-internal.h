@@ -215,7 +215,8 @@ enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
 int api_op_create(struct api_op *op, struct val *body);
 int api_op_update(struct api_op *op, struct val *body);
-/* patch_type: KL_PATCH_*. */
+#define API_PATCH_APPLY 100             /* server-side apply: the patch is a configuration; may create */
+/* patch_type: KL_PATCH_* or API_PATCH_APPLY. */
 int api_op_patch(struct api_op *op, int patch_type, const struct val *patch);
 int api_op_delete(struct api_op *op);
 /* Body text to the tree of kind's type; strict findings become warnings or an error. */
@@ -252,6 +253,11 @@ void api_track_update(struct api_op *op, struct val *v, const struct val *old);
 bool api_times_alone(struct api_op *op, struct val *v, struct store_object *old);
 struct managed_write;
 void api_managed_write(struct api_op *op, struct managed_write *w);
+
+/* --- apply.c: server-side apply --- */
+/* The configuration in the live object (NULL: there is none), conformed, with managedFields. */
+int api_apply_merge(struct api_op *op, const struct val *config, const struct val *old_tree, struct val **ret);
+int api_apply_create(struct api_op *op, const struct val *config);
 
 /* --- alloc.c: node ports; service_ip.c: cluster IPs, recorded by objects in the same commit --- */
 struct api_alloc;

@@ -97,16 +97,40 @@ static void set_replicas(struct arena *a, struct val *v, const char *path, int64
     json_set_int(a, v, part, replicas);
 }
 
+/* The number as a configuration of the object itself. */
+static int apply_scale(struct api_op *op, struct val *old, struct val *scale, struct val **ret)
+{
+    struct arena *a = op->arena;
+    struct val *config = val_new(a, VAL_OBJ), *replicas = json_path(scale, "spec.replicas");
+    if (!str_is(json_str(scale, "kind"), "Scale") || !str_is(json_str(scale, "apiVersion"), "autoscaling/v1"))
+        return api_fail(&op->err, a, KL_BAD_REQUEST, "invalid object type: " STR_FMT ", Kind=" STR_FMT, STR_ARG(json_str(scale, "apiVersion")),
+                        STR_ARG(json_str(scale, "kind")));
+    json_set_str(a, config, STR("apiVersion"), str_of(api_group_version(a, op->kind)));
+    json_set_str(a, config, STR("kind"), str_of(op->kind->kind));
+    json_set_str(a, json_obj(a, config, STR("metadata")), STR("name"), op->name);
+    if (replicas)
+        set_replicas(a, config, path_or(op->kind->scale_spec, "spec.replicas"), json_int(scale, "spec.replicas", 0));
+    return api_apply_merge(op, config, old, ret);
+}
+
 static int write_scale(struct api_op *op, const char *verb, int type, struct val *body)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct store_object *o = find(op);
-    struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL;
+    struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL, *applied = NULL;
     if (!old)
         return -op->err.code;
     struct val *scale = body;
-    if (strcmp(verb, "patch") == 0) {
+    op->scales = true;
+    if (type == API_PATCH_APPLY) {
+        const char *place = op->subresource;
+        op->subresource = NULL;
+        int rc = apply_scale(op, old, body, &applied);
+        op->subresource = place;
+        if (rc < 0)
+            return rc;
+    } else if (strcmp(verb, "patch") == 0) {
         struct val *was = scale_of(op, old);
         const struct schema_type *t = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
         scale = type == KL_PATCH_JSON ? object_patch_json(op->arena, was, body, &err) :
@@ -130,11 +154,11 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         const struct schema_kind kind = { .group = "autoscaling", .kind = "Scale", .plural = "" };
         return api_fail_invalid(&op->err, op->arena, &kind, op->name, &c);
     }
-    struct val *v = val_copy(op->arena, old);
-    set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);
+    struct val *v = applied ? applied : val_copy(op->arena, old);
+    if (!applied)
+        set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);
     const char *sub = op->subresource;
     op->subresource = NULL;
-    op->scales = true;
     int rc = api_update_tree(op, o, old, v);
     op->subresource = sub;
     if (rc < 0)
@@ -320,7 +344,10 @@ static int write_part(struct api_op *op, const char *verb, int type, struct val 
     struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL, *v = body;
     if (!old)
         return -op->err.code;
-    if (strcmp(verb, "patch") == 0) {
+    if (type == API_PATCH_APPLY) {
+        if (api_apply_merge(op, body, old, &v) < 0)
+            return -op->err.code;
+    } else if (strcmp(verb, "patch") == 0) {
         v = type == KL_PATCH_JSON ? object_patch_json(op->arena, old, body, &err) :
             type == KL_PATCH_MERGE ? object_patch_merge(op->arena, old, body, &err) :
                                      object_patch_strategic(op->arena, op->kind->type, old, body, &err);

@@ -141,15 +141,21 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
             return rc;
     }
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
+    if (!old && type == API_PATCH_APPLY)
+        return api_apply_create(op, patch);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
-    struct val *old_tree = old_tree_of(op, old);
-    struct val *v = old_tree ? apply(op, type, old_tree, patch, &err) : NULL;
+    struct val *old_tree = old_tree_of(op, old), *v = NULL;
     if (!old_tree)
         return -op->err.code;
+    if (type == API_PATCH_APPLY && api_apply_merge(op, patch, old_tree, &v) < 0)
+        return -op->err.code;
+    if (!v)
+        v = apply(op, type, old_tree, patch, &err);
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
-    if (conform(op, v, type, old_tree, patch) < 0 || check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, true) < 0)
+    if ((type != API_PATCH_APPLY && conform(op, v, type, old_tree, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+        check_revision(op, v, old, true) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);
 }

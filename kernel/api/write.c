@@ -181,9 +181,9 @@ static int patch_type(struct api_rq *rq, int *ret)
         const char *type;
         int value;
     } rows[] = { { "application/json-patch+json", KL_PATCH_JSON }, { "application/merge-patch+json", KL_PATCH_MERGE },
-                 { "application/strategic-merge-patch+json", KL_PATCH_STRATEGIC } };
+                 { "application/apply-patch+yaml", API_PATCH_APPLY }, { "application/strategic-merge-patch+json", KL_PATCH_STRATEGIC } };
     struct str type = http_header(rq->http, STR("content-type")), bare = str_trim(str_cut(&type, ';'));
-    size_t n = rq->info.kind->flags & K_CUSTOM ? 2 : 3;
+    size_t n = rq->info.kind->flags & K_CUSTOM ? 3 : 4;
     for (size_t i = 0; i < n; i++)
         if (str_eq_nocase(bare, str_of(rows[i].type))) {
             *ret = rows[i].value;
@@ -191,7 +191,7 @@ static int patch_type(struct api_rq *rq, int *ret)
         }
     return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA,
                     "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-                    "application/merge-patch+json%s", n == 3 ? ", application/strategic-merge-patch+json" : "");
+                    "application/merge-patch+json, %sapplication/apply-patch+yaml", n == 4 ? "application/strategic-merge-patch+json, " : "");
 }
 
 /* DeleteOptions may come in the body; what the query says counts where the body is silent. */
@@ -239,6 +239,28 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     return api_check_delete_options(rq, given, orphan_too, dry_run);
 }
 
+/* An apply that creates needs the right to create. */
+static int may_create(struct api_rq *rq, const struct api_op *op)
+{
+    if (op->subresource || store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name))
+        return 0;
+    struct api_rq as_create = *rq;
+    as_create.info.tuple.verb = "create";
+    int rc = api_authorize(&as_create);
+    rq->err = as_create.err;
+    return rc;
+}
+
+static int apply(struct api_rq *rq, struct api_op *op)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *config = object_parse_yaml(rq->arena, http_body(rq->http), &err);
+    if (!config)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding YAML: %s", err.msg);
+    return may_create(rq, op) < 0 ? -1 : api_op_patch(op, API_PATCH_APPLY, config);
+}
+
 static int run(struct api_rq *rq, struct api_op *op)
 {
     const char *verb = rq->info.tuple.verb;
@@ -253,8 +275,10 @@ static int run(struct api_rq *rq, struct api_op *op)
     }
     if (strcmp(verb, "patch") == 0 && patch_type(rq, &type) < 0)
         return -1;
-    if (api_check_write_options(rq, false) < 0)
+    if (api_check_write_options(rq, type == API_PATCH_APPLY) < 0)
         return -1;
+    if (type == API_PATCH_APPLY)
+        return apply(rq, op);
     if (strcmp(verb, "patch") == 0) {
         body = json_parse(rq->arena, http_body(rq->http), &err);
         if (!body)
