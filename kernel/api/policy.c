@@ -256,6 +256,7 @@ static bool exempt(const struct api_op *op)
     return strcmp(op->kind->group, POLICY_GROUP) == 0 && (strstr(op->kind->plural, "admissionpolic") || strstr(op->kind->plural, "webhookconfigurations"));
 }
 
+/* Mutating policies speak for themselves; for the others the object's name stands in front. */
 static int deny(struct api_op *op, const struct val *v, const char *message, struct str reason)
 {
     static const struct {
@@ -267,7 +268,8 @@ static int deny(struct api_op *op, const struct val *v, const char *message, str
     struct object_cause *cause = arena_alloc(op->arena, sizeof *cause);
     struct str name = api_shown_name(op, v);
     api_fail(&op->err, op->arena, KL_INVALID, "refused");
-    const char *text = arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s", api_resource_text(op->arena, op->kind), STR_ARG(name), message);
+    const char *text = strncmp(message, "policy ", 7) == 0 ? message : arena_printf(op->arena, "%s \"" STR_FMT "\" is forbidden: %s",
+                                                                                   api_resource_text(op->arena, op->kind), STR_ARG(name), message);
     op->err.message = text ? text : op->err.message;
     op->err.reason = reason.len ? arena_dup(op->arena, reason) : "Invalid";
     op->err.http = 422;
@@ -424,38 +426,58 @@ static int validate(struct policies *x, struct api_op *op, const char *verb, con
     return out.message ? deny(op, v, out.message, out.reason) : 0;
 }
 
+/* One policy with one parameter; true: the object is another now. */
+static bool mutate_with(struct walk_policies *w, const struct policy *p, const struct binding *b, const struct val *params, struct val **v,
+                        struct outcome *out)
+{
+    struct policy_run r;
+    const char *why = NULL;
+    policy_begin(&r, w, p, params);
+    int rc = policy_conditions(&r, &why);
+    struct val *before = *v, *now = rc > 0 ? policy_mutate(&r, *v, &why) : NULL;
+    if (!now && rc && !p->ignores)
+        out->message = arena_printf(w->arena, "policy '" STR_FMT "' with binding '" STR_FMT "' denied request: %s", STR_ARG(p->name), STR_ARG(b->name), why);
+    if (!now)
+        return false;
+    w->object = *v = now;
+    return !val_equal(before, now);
+}
+
+static bool mutate_one(struct walk_policies *w, const struct policy *p, struct val **v, struct outcome *out)
+{
+    const struct val **params;
+    const char *why;
+    bool changed = false;
+    if (!p->bindings || !policy_matches(w, json_get(p->spec, STR("matchConstraints"))))
+        return false;
+    for (const struct binding *b = p->bindings; b && !out->message; b = b->next) {
+        if (!policy_matches(w, json_get(b->spec, STR("matchResources"))))
+            continue;
+        if (!w->request)
+            make_request(w);
+        int n = policy_params(w, p, b, &params, &why);
+        if (n < 0)
+            misconfigured(w, p, b, "policy", why, out);
+        for (int i = 0; i < n && !out->message; i++)
+            changed |= mutate_with(w, p, b, params[i], v, out);
+    }
+    return changed;
+}
+
+/* All in order; then those that want to see what later ones changed, once more. */
 static int mutate(struct policies *x, struct api_op *op, const char *verb, struct val **v, struct store_object *old)
 {
     struct walk_policies w;
     struct outcome out = { NULL, STR("Invalid") };
-    const struct val **params;
-    const char *why;
+    const struct policy *last = NULL;
     if (!setup(&w, op, verb, *v, old))
         return -op->err.code;
-    for (const struct policy *p = x->mutating; p; p = p->next) {
-        if (!p->bindings || !policy_matches(&w, json_get(p->spec, STR("matchConstraints"))))
-            continue;
-        for (const struct binding *b = p->bindings; b && !out.message; b = b->next) {
-            if (!policy_matches(&w, json_get(b->spec, STR("matchResources"))))
-                continue;
-            if (!w.request)
-                make_request(&w);
-            int n = policy_params(&w, p, b, &params, &why);
-            if (n < 0)
-                misconfigured(&w, p, b, "MutatingAdmissionPolicy", why, &out);
-            for (int i = 0; i < n && !out.message; i++) {
-                struct policy_run r;
-                policy_begin(&r, &w, p, params[i]);
-                int rc = policy_conditions(&r, &why);
-                struct val *now = rc > 0 ? policy_mutate(&r, *v, &why) : NULL;
-                if (now)
-                    w.object = *v = now;
-                else if (rc && !p->ignores)
-                    out.message = arena_printf(op->arena, "policy '" STR_FMT "' with binding '" STR_FMT "' denied request: %s", STR_ARG(p->name),
-                                               STR_ARG(b->name), why);
-            }
-        }
-    }
+    for (const struct policy *p = x->mutating; p && !out.message; p = p->next)
+        if (mutate_one(&w, p, v, &out))
+            last = p;
+    for (const struct policy *p = x->mutating; last && p && p != last && !out.message; p = p->next)
+        if (p->reinvokes)
+            mutate_one(&w, p, v, &out);
     return out.message ? deny(op, *v, out.message, out.reason) : 0;
 }
 

@@ -20,7 +20,27 @@ static struct val *conform(struct policy_run *r, struct val *v, const char **ret
     return v;
 }
 
-/* Members of "Object" literals have no names that end in anything but their own: a map is what it is. */
+/* Does the kind know all that the object to apply says? */
+static bool known(struct policy_run *r, const struct val *patch, const char **ret_why)
+{
+    struct arena *a = r->w->arena;
+    struct object_strict strict = { .arena = a };
+    struct kl_err err;
+    kl_err_init(&err);
+    if (object_conform(a, r->w->op->kind->type, val_copy(a, patch), &strict, &err) < 0) {
+        *ret_why = arena_printf(a, "error applying patch: failed to convert patch object to typed object: %s", err.msg);
+        return false;
+    }
+    if (!strict.n)
+        return true;
+    struct str what = str_of(strict.at[0]), name = what;
+    str_cut(&name, '"');
+    name = name.at ? str_cut(&name, '"') : what;
+    *ret_why = arena_printf(a, "error applying patch: failed to convert patch object to typed object: ." STR_FMT ": field not declared in schema",
+                            STR_ARG(name));
+    return false;
+}
+
 static struct val *one(struct policy_run *r, const struct expression *e, struct val *v, const char **ret_why)
 {
     struct arena *a = r->w->arena;
@@ -37,6 +57,8 @@ static struct val *one(struct policy_run *r, const struct expression *e, struct 
         *ret_why = json_patch ? "the expression gives no list of JSONPatch" : "the expression gives no Object";
         return NULL;
     }
+    if (!json_patch && !known(r, patch, ret_why))
+        return NULL;
     struct val *now = json_patch ? object_patch_json(a, v, patch, &err) : object_patch_strategic(a, r->w->op->kind->type, v, patch, &err);
     if (!now)
         *ret_why = failed(r, &err);

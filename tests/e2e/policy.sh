@@ -143,6 +143,16 @@ spec: {policyName: stamp}
 YAML
 want created apply -f "$dir/mutate.yaml"
 gives 'free-team mesh free-team' run p -n free --image=x --dry-run=server -o 'jsonpath={.metadata.labels.team} {.spec.initContainers[0].name} {.metadata.annotations.a\.b/c}'
+# The second policy's change is seen by the first one, which wants to see it.
+map() {
+    printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: %s}\nspec:\n  reinvocationPolicy: %s\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: %s}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: %s}\nspec: {policyName: %s}\n' "$1" "$2" "$3" "$1" "$1" | k apply -f - >/dev/null
+}
+map first IfNeeded '"Object{data: {\"first\": string(object.?data.second.hasValue())}}"'
+map second Never '"Object{data: {\"second\": \"x\"}}"'
+gives 'true x' create configmap again -n free --dry-run=server -o 'jsonpath={.data.first} {.data.second}'
+map third Never '"Object{nothing: \"x\"}"'
+gives "policy 'third' with binding 'third' denied request: error applying patch: failed to convert patch object to typed object: .nothing: field not declared in schema" create configmap other -n free --dry-run=server
+want deleted delete mutatingadmissionpolicy first second third
 want deleted delete mutatingadmissionpolicy stamp
 want deleted delete validatingadmissionpolicybinding small-here
 gives patched patch configmap a -n guarded -p '{"data":{"x":"6"}}'
