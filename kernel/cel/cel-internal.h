@@ -208,7 +208,7 @@ struct cel_opaque {
 
 static inline struct quantity opaque_quantity(const struct cel_opaque *o)
 {
-    return (struct quantity){ (__int128)o->nano_high << 64 | o->nano_low, (enum quantity_format)o->q_format };
+    return (struct quantity){ (__int128)((unsigned __int128)(uint64_t)o->nano_high << 64 | o->nano_low), (enum quantity_format)o->q_format };
 }
 static inline struct cel_val val_bool(bool b)
 {

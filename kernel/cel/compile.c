@@ -11,7 +11,7 @@ struct folder {
 
 static bool is_constant(const struct node *n)
 {
-    return n->kind == N_LITERAL || n->constant;
+    return n->kind == N_LITERAL || n->constant || (n->kind == N_IDENT && n->slot < 0);      /* the last: a type's name */
 }
 
 static bool all_constant(const struct node *n)

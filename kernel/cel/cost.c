@@ -121,14 +121,14 @@ COST(cost_selector)
 COST(cost_contains_ip)
 {
     UNUSED;
-    return tenth(2 * cost_size(&a[0])) + (a[1].kind == CEL_STRING ? tenth(cost_size(&a[1])) : 0);
+    return tenth(2 * cost_size(&a[0])) + (n > 1 && a[1].kind == CEL_STRING ? tenth(cost_size(&a[1])) : 0);
 }
 
 COST(cost_contains_cidr)
 {
     uint64_t size = cost_size(&a[0]);
     UNUSED;
-    return tenth(2 * size) + tenth(size) + 1 + (a[1].kind == CEL_STRING ? tenth(cost_size(&a[1])) : 0);
+    return tenth(2 * size) + tenth(size) + 1 + (n > 1 && a[1].kind == CEL_STRING ? tenth(cost_size(&a[1])) : 0);
 }
 
 COST(cost_validate)

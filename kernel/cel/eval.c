@@ -224,7 +224,7 @@ static uint64_t cost_of(const struct node *n, const struct sig *s, const struct 
 {
     if (!s->fn->cost || (n->n_sigs > 1 && !(s->fn->flags & FN_BY_NAME)))
         return 1;
-    return s->fn->cost(args, n_args, result);
+    return s->fn->cost(args, n->n_sigs > 1 ? 1 : n_args, result);   /* which overload it is counts when the checker knew it */
 }
 
 static struct cel_val eval_args(struct cel_ctx *c, const struct node *n, struct cel_val *args, unsigned *ret_n)

@@ -52,8 +52,6 @@ static struct cel_val extreme(struct cel_ctx *c, struct cel_val *v, const char *
     struct cel_val x, best = { .kind = CEL_DYN };
     while (walk_next(c, &v[0], &w, NULL, &x)) {
         int o = best.kind == CEL_DYN ? wins : cel_compare(x, best);
-        if (o > 1)
-            return o == 3 ? cel_error(c->arena, "NaN values cannot be ordered") : no_overload();
         if (o == wins)
             best = x;
     }
