@@ -3,6 +3,7 @@
 #define API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/metrics.h"
 #include "api/stream.h"
 #include "base/cleanup.h"
 #include "base/map.h"
@@ -129,6 +130,7 @@ struct api_rq {
     struct api_wait wait;
     struct arena *attempt;              /* arena of a replay; NULL: this is the first run, in the request's own */
     int64_t deadline_ns;                /* of waiting, 0: it never waited */
+    struct metric_slot *slot;           /* where it is counted; NULL: not yet, or not any more */
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
 void api_warn(struct api_rq *rq, const char *text);
@@ -366,7 +368,8 @@ struct api {
     struct api_waits *waits;
     bool ready;
     int64_t started_wall_ns;
-    uint64_t requests, ids;
+    uint64_t ids;
+    struct metrics metrics;
 };
 
 /* call.c: a kl_call over an arena */

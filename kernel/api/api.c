@@ -14,6 +14,7 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->conf = *c;
     a->hooks = *h;
     a->started_wall_ns = env_wall_ns();
+    metrics_init(&a->metrics);
     a->streams = streams_new(l);
     a->nodes = api_nodes_new();
     a->waits = api_waits_new(a);
@@ -141,6 +142,7 @@ static int enter(struct api_rq *rq, struct http_req *r)
     if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0)
         return -1;
     rq->pretty = rq->info.q.pretty;
+    metrics_begin(rq);
     bool documents = !rq->info.tuple.is_resource;
     if (api_authenticate(rq) < 0 || api_authorize(rq) < 0)
         return -1;
@@ -173,6 +175,12 @@ void api_run(struct api_rq *rq)
     }
 }
 
+/* What is counted and kept about a request ends here, whoever has answered it. */
+static void over(void *ctx, struct http_req *r)
+{
+    metrics_end(ctx, r);
+}
+
 void api_handle(void *ctx, struct http_req *r)
 {
     struct api *api = ctx;
@@ -182,10 +190,10 @@ void api_handle(void *ctx, struct http_req *r)
         http_reply(r, 500, NULL, 0, (struct http_slice){ .data = STR("out of memory\n") });
         return;
     }
-    api->requests++;
     rq->api = api;
     rq->http = r;
     rq->arena = a;
     rq->id = api_request_new(api);
+    http_on_end(r, over, rq);
     api_run(rq);
 }

@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 struct api;
+struct prom;
 
 /* What swappable parts answer; filled by the wiring in kernel/cli. ctx goes to each. Unset functions: nobody is known, nothing is
  * allowed, everything is admitted, no node is reachable. */
@@ -71,5 +72,8 @@ void api_set_ready(struct api *a, bool ready);
 void api_wake(struct api *a, uint64_t request);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
 void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
+
+/* Adds whole families to /metrics (base/prom.h). */
+void api_metrics_add(struct api *a, void (*write)(void *ctx, struct prom *p), void *ctx);
 
 #endif

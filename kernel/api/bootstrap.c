@@ -125,6 +125,7 @@ void api_free(struct api *a)
         api_policies_free(a->policies);
         api_signer_free(a->signer);
         api_waits_free(a->waits);
+        metrics_free(&a->metrics);
     }
     mem_free(a);
 }

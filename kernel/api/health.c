@@ -1,7 +1,5 @@
 /* health.c - documents that are no resources: /version, /healthz, /livez, /readyz, /metrics, /debug, /. */
 #include "api-internal.h"
-#include "base/env.h"
-#include "base/json_scan.h"
 
 static void send_version(struct api_rq *rq)
 {
@@ -63,39 +61,13 @@ static void send_health(struct api_rq *rq, const char *path, bool readiness)
         api_send_text(rq, well ? 200 : 500, "text/plain; charset=utf-8", buf_str(&b));
 }
 
-/* What the provider counts: each number of its stats is a metric. */
-static void store_metrics(struct api_rq *rq, struct buf *b)
-{
-    void *self;
-    const struct kl_store *p = store_provider(rq->api->store, &self);
-    struct kl_call c;
-    struct kl_bytes text;
-    struct str key, value;
-    api_call_init(&c, rq->arena, NULL);
-    if (!KL_HAS(p, stats) || p->stats(self, &c, &text) < 0)
-        return;
-    for (struct str at = str_n(text.at, text.len); json_scan_next(&at, &key, &value);)
-        if (value.at[0] >= '0' && value.at[0] <= '9' && !str_is(key, "revision"))
-            buf_printf(b, "keelson_store_" STR_FMT " " STR_FMT "\n", STR_ARG(key), STR_ARG(value));
-}
-
 static void send_metrics(struct api_rq *rq)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    struct api *api = rq->api;
-    buf_printf(&b, "# TYPE apiserver_request_total counter\napiserver_request_total %llu\n", (unsigned long long)api->requests);
-    buf_lit(&b, "# TYPE apiserver_storage_objects gauge\n");
-    for (size_t i = 0; i < schema_n_kinds(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
-        if (k->flags & K_STORED && k->storage == k)
-            buf_printf(&b, "apiserver_storage_objects{resource=\"%s\"} %zu\n", api_resource_text(rq->arena, k),
-                       store_count(api->store, str_of(k->resource)));
-    }
-    buf_printf(&b, "# TYPE keelson_store_revision counter\nkeelson_store_revision %llu\n", (unsigned long long)store_revision(api->store));
-    store_metrics(rq, &b);
-    buf_printf(&b, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds %lld\n",
-               (long long)(api->started_wall_ns / NS_PER_S));
-    api_send_text(rq, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 20);
+    struct prom p = { .out = &b };
+    const char *type = prom_negotiate(&p, http_header(rq->http, STR("accept")));
+    metrics_write(rq->api, &p);
+    api_send_text(rq, b.failed ? 500 : 200, type, buf_str(&b));
 }
 
 static void send_root(struct api_rq *rq)

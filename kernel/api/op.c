@@ -197,9 +197,11 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     c.request = op->request;
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
+    int64_t began = env_mono_ns();
     int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict);
     if (rc == -KL_PENDING)
         return api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
+    metrics_admission(&api->metrics, mutating, verb, rc < 0, env_mono_ns() - began);
     if (rc < 0)
         return refused(op, *v, &c, &verdict);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)

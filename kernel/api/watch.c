@@ -43,12 +43,22 @@ static void finish(void *ctx)
     http_stream_end(w->http);
 }
 
+static void count(struct watcher *w, size_t bytes)
+{
+    if (!w->rq->slot)
+        return;
+    w->rq->slot->watch_events++;
+    w->rq->slot->watch_bytes += bytes;
+}
+
 static void send(struct watcher *w, struct buf *b)
 {
     size_t len;
     char *at = buf_take(b, &len);
-    if (at)
+    if (at) {
+        count(w, len);
         http_stream_write(w->http, (struct http_slice){ str_n(at, len), mem_free, at });
+    }
 }
 
 /* 4 bytes of length, then WatchEvent{1 type, 2 RawExtension{1 raw}}. */
@@ -172,8 +182,10 @@ static void send_event(struct watcher *w, const struct store_event *e)
     if (w->plain) {
         void *owner;
         struct str frame = store_watch_frame(w->watch, &owner);
-        if (frame.at)
+        if (frame.at) {
+            count(w, frame.len);
             http_stream_write(w->http, (struct http_slice){ frame, store_frame_release, owner });
+        }
         return;
     }
     if (!w->labels && !w->fields) {
@@ -276,6 +288,7 @@ static bool each_now(void *ctx, struct store_object *o)
     if (!matches(w, o))
         return true;
     if (w->plain) {
+        count(w, store_object_json(o).len);
         http_stream_write(w->http, (struct http_slice){ .data = STR("{\"type\":\"ADDED\",\"object\":") });
         http_stream_write(w->http, (struct http_slice){ store_object_json(o), store_object_release, store_object_ref(o) });
         http_stream_write(w->http, (struct http_slice){ .data = STR("}\n") });

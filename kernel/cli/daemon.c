@@ -113,7 +113,6 @@ static const char *store_check(void *ctx)
 
 static int open_api(struct daemon *d, struct kl_err *err)
 {
-    int64_t port = 0;
     struct api_hooks hooks;
     char signer[sizeof d->pki_dir + 8];
     static const char *const towards_nodes[] = { "ca.crt", "apiserver-kubelet-client.crt", "apiserver-kubelet-client.key" };
@@ -123,10 +122,9 @@ static int open_api(struct daemon *d, struct kl_err *err)
     for (int i = 0; i < 3; i++)
         snprintf(d->front_proxy[i], sizeof d->front_proxy[i], "%.4000s/%s", d->pki_dir, front_proxy[i]);
     snprintf(signer, sizeof signer, "%s/sa.key", d->pki_dir);
-    str_int(str_of(d->o->port_text), &port);
     struct api_conf ac = { .version = "v1.36.0+keelson-" KEELSON_VERSION, .service_cidr = d->o->service_cidr,
                            .node_port_first = d->o->node_port_first, .node_port_last = d->o->node_port_last,
-                           .advertise_address = d->o->address, .advertise_port = (int)port, .cluster_dns_domain = d->o->cluster_domain,
+                           .advertise_address = d->o->address, .advertise_port = d->port, .cluster_dns_domain = d->o->cluster_domain,
                            .signer_file = signer, .node_ca_file = d->towards_nodes[0], .node_cert_file = d->towards_nodes[1],
                            .node_key_file = d->towards_nodes[2], .front_proxy_cert_file = d->front_proxy[0],
                            .front_proxy_key_file = d->front_proxy[1], .front_proxy_ca_file = d->front_proxy[2],
@@ -144,6 +142,7 @@ static int open_api(struct daemon *d, struct kl_err *err)
         api_check_add(d->api, "kms-providers", encryption_trouble, d->encryption);
         encryption_watch(d->encryption, d->loop);
     }
+    api_metrics_add(d->api, plugin_host_metrics, d->host);
     return api_bootstrap(d->api, err);
 }
 
@@ -165,18 +164,24 @@ static const char *pki_file(struct daemon *d, int i, const char *name)
     return d->files[i];
 }
 
+static void handle(void *ctx, struct http_req *r)
+{
+    api_handle(((struct daemon *)ctx)->api, r);
+}
+
+/* Before the API, which tells the port to others; nothing is answered until the loop runs. */
 static int open_port(struct daemon *d, struct kl_err *err)
 {
     int64_t port = 0;
     str_int(str_of(d->o->port_text), &port);
     struct http_conf hc = { .address = d->o->address, .port = (uint16_t)port, .cert_file = pki_file(d, 0, "server.crt"),
                             .key_file = pki_file(d, 1, "server.key"), .client_ca_file = pki_file(d, 2, "ca.crt") };
-    int rc = http_server_new(d->loop, &hc, api_handle, d->api, &d->http, err);
+    int rc = http_server_new(d->loop, &hc, handle, d, &d->http, err);
     if (rc < 0)
         return rc;
     d->port = http_server_port(d->http);
     snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
-    return pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
+    return 0;
 }
 
 static int start(struct daemon *d, struct kl_err *err)
@@ -193,9 +198,11 @@ static int start(struct daemon *d, struct kl_err *err)
     if (rc == 0)
         rc = open_store(d, err);
     if (rc == 0)
+        rc = open_port(d, err);
+    if (rc == 0)
         rc = open_api(d, err);
     if (rc == 0)
-        rc = open_port(d, err);
+        rc = pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
     if (rc == 0)
         rc = plugin_host_open(d->host, NULL, err);
     if (rc == 0)

@@ -352,6 +352,7 @@ struct conn *conn_take(struct http_req *r, struct str head, void (*data)(void *c
     c->raw_ctx = ctx;
     c->header_since_ns = 0;
     buf_add_str(&c->out, head);
+    r->status = 101;
     req_free(r);
     conn_dirty(c);
     return c;

@@ -128,6 +128,7 @@ struct http_req {
     int status;
     struct queued *first, *last;
     size_t queued;
+    uint64_t sent;
     bool was_full;
     bool deferred;                      /* h2: the data provider waits for more */
     bool chunked, head_request, closing;
@@ -135,6 +136,8 @@ struct http_req {
     int64_t began_ns, stuck_since_ns;
     loop_fn on_close, on_drain;
     void *close_ctx, *drain_ctx;
+    void (*on_end)(void *ctx, struct http_req *r);
+    void *end_ctx;
 };
 
 /* conn.c */
@@ -152,7 +155,7 @@ void server_conn_freed(struct http_server *s);
 
 /* request.c */
 struct http_req *req_new(struct conn *c);
-void req_free(struct http_req *r);                      /* calls nothing */
+void req_free(struct http_req *r);                      /* calls nothing but on_end */
 void req_gone(struct http_req *r);                      /* the client went away: tells on_close, frees */
 /* Head and body are there: calls the handler (or answers the error found while reading). */
 void req_handle(struct http_req *r);

@@ -62,6 +62,12 @@ const struct http_peer *http_peer(const struct http_req *r);
 int http_version(const struct http_req *r);                             /* 1 or 2 */
 /* The client went away before the answer was over. Called at most once; the request is gone when it returns. */
 void http_on_close(struct http_req *r, loop_fn fn, void *ctx);
+/* fn(ctx, r) once, when the answer is complete (whatever of it still waits to be sent), it went on as another protocol, or the client is
+ * gone: in the call that ends it. For those who count and account; it answers nothing. */
+void http_on_end(struct http_req *r, void (*fn)(void *ctx, struct http_req *r), void *ctx);
+int64_t http_began(const struct http_req *r);                           /* monotonic ns: its first bytes */
+int http_status(const struct http_req *r);                              /* of the answer; 0: none yet */
+uint64_t http_sent(const struct http_req *r);                           /* bytes of body given so far */
 
 /* --- the answer --- */
 /* Bytes that someone else owns: sent without a copy; release(owner) once they are no longer needed (also on failure). */

@@ -35,10 +35,19 @@ static void drop_queue(struct http_req *r)
     r->queued = 0;
 }
 
+static void over(struct http_req *r)
+{
+    void (*fn)(void *ctx, struct http_req *r) = r->on_end;
+    r->on_end = NULL;
+    if (fn)
+        fn(r->end_ctx, r);
+}
+
 void req_free(struct http_req *r)
 {
     if (!r)
         return;
+    over(r);
     drop_queue(r);
     list_remove(&r->link);
     r->conn->n_reqs--;
@@ -173,6 +182,27 @@ void http_on_close(struct http_req *r, loop_fn fn, void *ctx)
     r->close_ctx = ctx;
 }
 
+void http_on_end(struct http_req *r, void (*fn)(void *ctx, struct http_req *r), void *ctx)
+{
+    r->on_end = fn;
+    r->end_ctx = ctx;
+}
+
+int64_t http_began(const struct http_req *r)
+{
+    return r->began_ns;
+}
+
+int http_status(const struct http_req *r)
+{
+    return r->status;
+}
+
+uint64_t http_sent(const struct http_req *r)
+{
+    return r->sent;
+}
+
 /* --- answers --- */
 
 static void push(struct http_req *r, struct http_slice s)
@@ -192,6 +222,7 @@ static void push(struct http_req *r, struct http_slice s)
         r->first = q;
     r->last = q;
     r->queued += s.data.len;
+    r->sent += s.data.len;
     if (r->queued >= DRAIN_BELOW)
         r->was_full = true;
 }
@@ -212,6 +243,7 @@ void http_reply(struct http_req *r, int status, const struct http_header *header
     push(r, body);
     (r->conn->h2 ? h2_answer : h1_answer)(r, headers, n, true);
     conn_dirty(r->conn);
+    over(r);
 }
 
 void http_stream_begin(struct http_req *r, int status, const struct http_header *headers, unsigned n)
@@ -249,6 +281,7 @@ void http_stream_end(struct http_req *r)
 {
     r->answer = REQ_ENDED;
     r->on_close = r->on_drain = NULL;
+    over(r);
     more(r);
 }
 
@@ -256,6 +289,7 @@ void http_stream_abort(struct http_req *r)
 {
     r->answer = REQ_ENDED;
     r->on_close = r->on_drain = NULL;
+    over(r);
     if (r->conn->h2)
         h2_abort(r);
     else

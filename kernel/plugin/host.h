@@ -53,6 +53,9 @@ struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);
 /* {"instances":[{"name","plugin","version","interface","state","reason","queue"...}]} */
 struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
 
+/* metrics.c: workqueue_* of every controller, for api_metrics_add (ctx: the host). */
+void plugin_host_metrics(void *ctx, struct prom *p);
+
 /* chain.c: the request chains, as hooks of kernel/api (ctx: the host). */
 void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret);
 

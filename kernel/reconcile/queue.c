@@ -1,8 +1,11 @@
 /* queue.c - see queue.h. */
 #include "reconcile/queue.h"
 
+#include "base/env.h"
 #include "base/map.h"
 #include "base/mem.h"
+
+static const struct prom_bounds bounds = { 12, { 1e-8, 1e-7, 1e-6, 9.999999999999999e-06, 9.999999999999999e-05, 0.001, 0.01, 0.1, 1, 10, 100, 1000 } };
 
 enum key_state { KEY_WAITING = 1, KEY_READY, KEY_WORKING, KEY_RESTING };
 
@@ -15,6 +18,7 @@ struct key {
     bool again;                         /* WORKING: added meanwhile */
     int64_t again_due_ns;
     int64_t rested_ns;                  /* no change brings it back before */
+    int64_t since_ns;                   /* READY, WORKING */
     char text[];
 };
 
@@ -36,6 +40,7 @@ struct queue *queue_new(struct loop *l, loop_fn ready, void *ctx)
     q->ready_fn = ready;
     q->ready_ctx = ctx;
     list_init(&q->ready);
+    q->stats.waited.bounds = q->stats.worked.bounds = &bounds;
     return q;
 }
 
@@ -62,6 +67,7 @@ static void make_ready(void *ctx)
     if (k->state == KEY_WAITING)
         q->stats.waiting--;
     k->state = KEY_READY;
+    k->since_ns = env_mono_ns();
     q->stats.ready++;
     list_push(&q->ready, &k->link);
     q->ready_fn(q->ready_ctx);
@@ -142,6 +148,14 @@ void queue_add(struct queue *q, struct str name, int64_t delay_ns)
     }
 }
 
+/* And from now on. */
+static double seconds_since(int64_t *ns)
+{
+    int64_t before = *ns;
+    *ns = env_mono_ns();
+    return (double)(*ns - before) / (double)NS_PER_S;
+}
+
 struct queue_key *queue_next(struct queue *q)
 {
     struct list *n = list_pop(&q->ready);
@@ -149,6 +163,7 @@ struct queue_key *queue_next(struct queue *q)
         return NULL;
     struct key *k = list_item(n, struct key, link);
     k->state = KEY_WORKING;
+    prom_observe(&q->stats.waited, seconds_since(&k->since_ns));
     k->again = false;
     k->pub.rest_ns = 0;
     q->stats.ready--;
@@ -169,6 +184,7 @@ void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t aga
     struct key *k = (struct key *)pub;
     int64_t delay = again_ns > 0 ? again_ns : -1;
     k->rested_ns = pub->rest_ns ? loop_now(q->loop) + pub->rest_ns : 0;
+    prom_observe(&q->stats.worked, seconds_since(&k->since_ns));
     q->stats.working--;
     q->stats.done++;
     if (failed) {
@@ -198,7 +214,24 @@ void queue_done(struct queue *q, struct queue_key *pub, bool failed, int64_t aga
     loop_timer_start(q->loop, &k->timer, pub->rest_ns, rested, k);
 }
 
-struct queue_stats queue_stats(const struct queue *q)
+const struct queue_stats *queue_stats(const struct queue *q)
 {
-    return q->stats;
+    return &q->stats;
+}
+
+void queue_unfinished(const struct queue *q, double *ret_sum, double *ret_longest)
+{
+    int64_t now = env_mono_ns();
+    size_t at = 0;
+    void *value;
+    *ret_sum = *ret_longest = 0;
+    while (q->stats.working && map_next(&q->keys, &at, NULL, &value)) {
+        const struct key *k = value;
+        double s = (double)(now - k->since_ns) / (double)NS_PER_S;
+        if (k->state != KEY_WORKING)
+            continue;
+        *ret_sum += s;
+        if (s > *ret_longest)
+            *ret_longest = s;
+    }
 }

@@ -7,8 +7,9 @@
 #ifndef RECONCILE_QUEUE_H
 #define RECONCILE_QUEUE_H
 
-#include "loop/loop.h"
+#include "base/prom.h"
 #include "base/str.h"
+#include "loop/loop.h"
 
 struct queue;
 
@@ -34,7 +35,10 @@ void queue_done(struct queue *q, struct queue_key *key, bool failed, int64_t aga
 struct queue_stats {
     unsigned ready, waiting, working;
     uint64_t added, done, failed;
+    struct prom_histogram waited, worked;        /* seconds from ready to work, and in work */
 };
-struct queue_stats queue_stats(const struct queue *q);
+const struct queue_stats *queue_stats(const struct queue *q);
+/* How long what is in work has been in work, in seconds: all together, and the longest. */
+void queue_unfinished(const struct queue *q, double *ret_sum, double *ret_longest);
 
 #endif

@@ -423,13 +423,18 @@ void runner_add(struct runner *r, const char *key, int64_t delay_ns)
     loop_post(r->loop, add_posted, a);
 }
 
+const struct queue *runner_queue(const struct runner *r)
+{
+    return r->queue;
+}
+
 struct val *runner_debug(struct runner *r, struct arena *a)
 {
-    struct queue_stats s = queue_stats(r->queue);
+    const struct queue_stats *s = queue_stats(r->queue);
     struct val *v = val_new(a, VAL_OBJ), *q = json_obj(a, v, STR("queue"));
-    json_set_int(a, q, STR("ready"), s.ready);
-    json_set_int(a, q, STR("waiting"), s.waiting);
-    json_set_int(a, q, STR("working"), s.working);
+    json_set_int(a, q, STR("ready"), s->ready);
+    json_set_int(a, q, STR("waiting"), s->waiting);
+    json_set_int(a, q, STR("working"), s->working);
     json_set_int(a, v, STR("calls"), (int64_t)r->calls);
     json_set_int(a, v, STR("failures"), (int64_t)r->failures);
     if (r->last_error[0])

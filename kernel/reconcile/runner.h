@@ -26,6 +26,7 @@ void runner_stop(struct runner *r, loop_fn gone, void *ctx);
 void runner_free(struct runner *r);                     /* after gone */
 
 void runner_add(struct runner *r, const char *key, int64_t delay_ns);           /* [any] */
+const struct queue *runner_queue(const struct runner *r);
 struct val *runner_debug(struct runner *r, struct arena *a);    /* {"queue":{"ready","waiting","working"},"calls","failures","lastError"} */
 
 #endif
