@@ -130,6 +130,7 @@ struct api_rq {
     struct api_wait wait;
     struct arena *attempt;              /* arena of a replay; NULL: this is the first run, in the request's own */
     int64_t deadline_ns;                /* of waiting, 0: it never waited */
+    bool awaited;                       /* its resourceVersion, for as long as one waits */
     struct metric_slot *slot;           /* where it is counted; NULL: not yet, or not any more */
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
@@ -276,6 +277,15 @@ int api_service_ips_record(struct api *api, struct kl_err *err);                
 /* True: handled (also when it failed). */
 int api_op_subresource(struct api_op *op, const char *verb, int patch_type, struct val *body, bool *ret_handled);
 int api_scale_get(struct api_op *op, struct val **ret);
+
+/* --- pages.c: which revision is shown --- */
+/* True: again(rq) follows, once the resourceVersion that is asked for is there or 3 s are over. */
+bool api_await_version(struct api_rq *rq, void (*again)(struct api_rq *rq));
+int api_check_version(struct api_rq *rq);               /* resourceVersion is a number and not of the future */
+/* Of a list: the revision, and where the page begins. */
+int api_page(struct api_rq *rq, uint64_t *ret_revision, struct store_range *range);
+void api_page_expired(struct api_rq *rq, const struct store_range *range);      /* sets rq->err: that revision is forgotten */
+const char *api_page_token(struct arena *a, int64_t revision, struct str ns, struct str name);
 
 /* --- verbs over HTTP --- */
 void api_read_get(struct api_rq *rq);

@@ -2,14 +2,17 @@
  * another version is asked for. */
 #include "api-internal.h"
 
-#include "base/base64url.h"
-#include "base/env.h"
-
 void api_read_get(struct api_rq *rq)
 {
     const struct schema_kind *k = rq->info.kind;
     struct str ns = k->flags & K_NAMESPACED ? str_of(rq->info.tuple.ns) : STR("");
     struct str name = str_of(rq->info.tuple.name);
+    if (api_await_version(rq, api_read_get))
+        return;
+    if (api_check_version(rq) < 0) {
+        api_send_error(rq);
+        return;
+    }
     struct store_object *o = store_get(rq->api->store, str_of(k->storage->resource), ns, name);
     if (!o) {
         api_fail_not_found(&rq->err, rq->arena, k, name);
@@ -37,24 +40,6 @@ int api_compile_selectors(struct api_rq *rq, struct selector **labels, struct se
     return 0;
 }
 
-/* --- continue tokens: base64url of {"v":"meta.k8s.io/v1","rv":N,"start":"ns/name"} --- */
-
-static const char *token_make(struct arena *a, int64_t rv, struct str ns, struct str name)
-{
-    char *json = arena_printf(a, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":\"" STR_FMT "/" STR_FMT "\"}", (long long)rv, STR_ARG(ns),
-                              STR_ARG(name));
-    _cleanup_buf_ struct buf b = BUF_INIT(4096);
-    if (json)
-        base64url_encode(&b, json, strlen(json));
-    return json && !b.failed ? arena_dup(a, buf_str(&b)) : NULL;
-}
-
-static struct val *token_parse(struct arena *a, struct str token)
-{
-    struct str json = base64url_decode(a, token);
-    return json.at ? json_parse(a, json, NULL) : NULL;
-}
-
 #define STREAM_FROM (128u << 10)        /* bytes of objects: smaller lists go out in one piece, with their length */
 
 struct lister {
@@ -62,7 +47,7 @@ struct lister {
     const struct schema_kind *k;
     struct selector *labels, *fields;
     int64_t limit, n;
-    uint64_t not_after;                 /* pages show nothing newer than their first page did, as far as is kept */
+    uint64_t at;                        /* the revision that is shown: pages show what their first page did */
     struct store_object *last;
     bool more;
     int64_t remaining;
@@ -177,60 +162,6 @@ static int add_tree(struct lister *l, struct store_object *o)
     return val_push(json_arr(a, l->table, STR("items")), v) ? 0 : -KL_NO_MEMORY;
 }
 
-/* --- resourceVersion rules --- */
-
-static int too_large(struct api_rq *rq, uint64_t want)
-{
-    static const struct object_cause cause = { "ResourceVersionTooLarge", "", "Too large resource version" };
-    api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %llu, current: %llu", (unsigned long long)want,
-             (unsigned long long)store_revision(rq->api->store));
-    rq->err.causes = &cause;
-    rq->err.n_causes = 1;
-    rq->err.retry_after = 1;
-    return -KL_TIMEOUT;
-}
-
-static int check_version(struct api_rq *rq)
-{
-    const struct api_query *q = &rq->info.q;
-    uint64_t rv;
-    if (api_check_list_options(rq) < 0 || api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
-        return -rq->err.code;
-    if (q->continue_token.len && q->resource_version.len && rv != 0)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST,
-                        "specifying resource version is not allowed when using continue");
-    if (rv > store_revision(rq->api->store))
-        return too_large(rq, rv);
-    bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
-    if (exact && rv != store_revision(rq->api->store)) {
-        api_fail(&rq->err, rq->arena, KL_EXPIRED, "The resourceVersion for the provided list is too old.");
-        return -KL_EXPIRED;
-    }
-    return 0;
-}
-
-static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *ret_rv)
-{
-    struct val *t = token_parse(rq->arena, rq->info.q.continue_token);
-    struct str start = json_str(t, "start");
-    if (!t || !start.at || !str_is(json_str(t, "v"), "meta.k8s.io/v1") || str_find(start, '/') < 0)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "continue key is not valid: the token cannot be decoded");
-    range->after_ns = str_cut(&start, '/');
-    range->after_name = start;
-    int64_t rv = json_int(t, "rv", 0);
-    if (rv > 0 && (uint64_t)rv < store_oldest(rq->api->store)) {
-        api_fail(&rq->err, rq->arena, KL_EXPIRED, "The provided continue parameter is too old to display a consistent list result. "
-                 "You can start a new list without the continue parameter, or use the continue token in this response to "
-                 "retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - "
-                 "objects that were created, modified, or deleted between the time the first chunk was returned and now may "
-                 "show up in the list.");
-        rq->err.continue_token = token_make(rq->arena, -1, range->after_ns, range->after_name);
-        return -KL_EXPIRED;
-    }
-    *ret_rv = rv > 0 ? (uint64_t)rv : store_revision(rq->api->store);
-    return 0;
-}
-
 static struct str include_object(struct api_rq *rq)
 {
     struct str include = STR_NONE, key, value, query = http_query(rq->http);
@@ -240,13 +171,13 @@ static struct str include_object(struct api_rq *rq)
     return include;
 }
 
-static struct val *list_meta(struct lister *l, uint64_t rv)
+static struct val *list_meta(struct lister *l)
 {
     struct arena *a = l->rq->arena;
     struct val *m = val_new(a, VAL_OBJ);
-    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)rv)));
+    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)l->at)));
     if (l->more) {
-        const char *t = token_make(a, (int64_t)rv, store_object_ns(l->last), store_object_name(l->last));
+        const char *t = api_page_token(a, (int64_t)l->at, store_object_ns(l->last), store_object_name(l->last));
         json_set_str(a, m, STR("continue"), str_of(t));
         if (!l->labels && !l->fields)
             json_set_int(a, m, STR("remainingItemCount"), l->remaining);
@@ -268,12 +199,12 @@ static void send_raw(struct api_rq *rq, const char *content_type, struct buf *b)
     http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(at, len), mem_free, at });
 }
 
-static void finish_json(struct lister *l, uint64_t rv)
+static void finish_json(struct lister *l)
 {
     struct buf b = BUF_INIT(0);
     struct arena *a = l->rq->arena;
     buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", api_list_kind(a, l->k), api_group_version(a, l->k));
-    struct val *meta = list_meta(l, rv);
+    struct val *meta = list_meta(l);
     if (meta)
         json_write(&b, meta);
     buf_lit(&b, ",\"items\":[");
@@ -293,7 +224,7 @@ static void finish_json(struct lister *l, uint64_t rv)
     send_raw(l->rq, "application/json", &b);
 }
 
-static void finish_protobuf(struct lister *l, uint64_t rv)
+static void finish_protobuf(struct lister *l)
 {
     struct kl_err err;
     kl_err_init(&err);
@@ -301,7 +232,7 @@ static void finish_protobuf(struct lister *l, uint64_t rv)
     _cleanup_buf_ struct buf list = BUF_INIT(0), meta = BUF_INIT(0);
     struct buf b = BUF_INIT(0);
     const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"));
-    struct val *m = list_meta(l, rv);
+    struct val *m = list_meta(l);
     if (!m || object_encode_message(&meta, t, m, &err) < 0)
         list.failed = true;
     api_put_varint(&list, 1 << 3 | 2);
@@ -355,16 +286,28 @@ static void prepare(struct lister *l)
     json_arr(a, l->table, STR("items"));
 }
 
-static int start(struct lister *l, struct store_range *range, uint64_t *ret_rv)
+static int start(struct lister *l, struct store_range *range)
 {
     struct api_rq *rq = l->rq;
-    *ret_rv = store_revision(rq->api->store);
-    if (check_version(rq) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0)
+    if (api_page(rq, &l->at, range) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0)
         return -1;
-    if (rq->info.q.continue_token.len && apply_token(rq, range, ret_rv) < 0)
-        return -1;
-    l->limit = str_is(rq->info.q.resource_version, "0") ? 0 : rq->info.q.limit;
+    bool any = str_is(rq->info.q.resource_version, "0") && !rq->info.q.continue_token.len;
+    l->limit = any ? 0 : rq->info.q.limit;
     return 0;
+}
+
+static void gather(struct lister *l, const struct store_range *range)
+{
+    struct store *s = l->rq->api->store;
+    if (l->at == store_revision(s)) {
+        store_list(s, range, each_object, l);
+        return;
+    }
+    int rc = store_list_at(s, range, l->at, each_object, l);
+    if (rc == -KL_EXPIRED)
+        api_page_expired(l->rq, range);
+    if (rc < 0)
+        l->rc = rc;
 }
 
 void api_read_list(struct api_rq *rq)
@@ -372,25 +315,26 @@ void api_read_list(struct api_rq *rq)
     const struct schema_kind *k = rq->info.kind;
     struct lister l = { .rq = rq, .k = k, .body = BUF_INIT(0) };
     struct store_range range = { .resource = str_of(k->storage->resource) };
-    uint64_t rv;
+    if (api_await_version(rq, api_read_list))
+        return;
     if (k->flags & K_NAMESPACED && rq->info.tuple.ns[0])
         range.ns = str_of(rq->info.tuple.ns);
-    if (start(&l, &range, &rv) < 0) {
+    if (start(&l, &range) < 0) {
         api_send_error(rq);
         return;
     }
     prepare(&l);
-    store_list(rq->api->store, &range, each_object, &l);
+    gather(&l, &range);
     if (l.rc < 0) {
         if (!rq->err.code)
             api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory for a list");
         api_send_error(rq);
     } else if (l.add == add_json || l.add == add_json_converted) {
-        finish_json(&l, rv);
+        finish_json(&l);
     } else if (rq->accept.media == MEDIA_PROTOBUF) {
-        finish_protobuf(&l, rv);
+        finish_protobuf(&l);
     } else {
-        json_set(rq->arena, l.table, STR("metadata"), list_meta(&l, rv));
+        json_set(rq->arena, l.table, STR("metadata"), list_meta(&l));
         api_send_tree(rq, 200, NULL, l.table);
     }
     buf_free(&l.body);

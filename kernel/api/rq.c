@@ -177,7 +177,7 @@ static void again(void *ctx)
         return;
     }
     struct api_rq fresh = { .api = api, .http = rq->http, .arena = rq->attempt, .id = id, .kept = rq->kept, .attempt = rq->attempt,
-                            .deadline_ns = rq->deadline_ns, .slot = rq->slot };
+                            .deadline_ns = rq->deadline_ns, .awaited = rq->awaited, .slot = rq->slot };
     memcpy(fresh.audit_id, rq->audit_id, sizeof fresh.audit_id);
     *rq = fresh;
     api_run(rq);

@@ -307,15 +307,7 @@ static int check_query(struct api_rq *rq, uint64_t *ret_revision, bool *ret_init
         return -rq->err.code;
     *ret_initial = q->send_initial == 1 || (q->send_initial < 0 && rv == 0);
     *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : rv;
-    if (rv > store_revision(rq->api->store)) {
-        if (q->send_initial == 1) {
-            api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %llu, current: %llu", (unsigned long long)rv,
-                     (unsigned long long)store_revision(rq->api->store));
-            return -KL_TIMEOUT;
-        }
-        *ret_revision = rv;
-    }
-    return 0;
+    return q->send_initial == 1 ? api_check_version(rq) : 0;
 }
 
 static const char *stream_type(const struct api_rq *rq)
@@ -327,6 +319,8 @@ void api_watch(struct api_rq *rq)
 {
     struct kl_err err;
     kl_err_init(&err);
+    if (rq->info.q.send_initial == 1 && api_await_version(rq, api_watch))
+        return;
     struct watcher *w = arena_alloc(rq->arena, sizeof *w);
     uint64_t revision = 0;
     bool initial = false;

@@ -6,6 +6,19 @@ struct event *history_at(const struct resource *r, uint64_t seq)
     return seq >= r->base && seq < r->base + r->n ? &r->ring[seq & (r->cap - 1)] : NULL;
 }
 
+uint64_t history_after(const struct resource *r, uint64_t revision)
+{
+    uint64_t low = r->base, high = r->base + r->n;
+    while (low < high) {
+        uint64_t mid = low + (high - low) / 2;
+        if (history_at(r, mid)->revision <= revision)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 static void frame_unref(struct frame *f)
 {
     if (f && __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) == 0)
@@ -124,15 +137,7 @@ int store_watch_new(struct store *s, struct str name, struct str ns, uint64_t re
     w->wake = wake;
     w->ctx = ctx;
     w->revision = revision;
-    uint64_t low = r->base, high = r->base + r->n;
-    while (low < high) {                /* the first event after the revision */
-        uint64_t mid = low + (high - low) / 2;
-        if (history_at(r, mid)->revision <= revision)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    w->seq = low;
+    w->seq = history_after(r, revision);
     list_push(&r->watches, &w->link);
     *ret = w;
     return 0;

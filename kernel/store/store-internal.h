@@ -86,6 +86,7 @@ struct resource {
     bool touched;                       /* wake its watches after this batch */
 };
 struct event *history_at(const struct resource *r, uint64_t seq);
+uint64_t history_after(const struct resource *r, uint64_t revision);      /* sequence number of the first event behind it */
 int history_add(struct store *s, struct resource *r, const struct event *e);
 void history_free(struct store *s);
 

@@ -71,6 +71,8 @@ struct store_range {
     bool head;
 };
 void store_list(struct store *s, const struct store_range *r, bool (*each)(void *ctx, struct store_object *o), void *ctx);
+/* The same as it was at that revision. KL_EXPIRED: the history does not reach back that far. KL_NO_MEMORY: before or within the list. */
+int store_list_at(struct store *s, const struct store_range *r, uint64_t revision, bool (*each)(void *ctx, struct store_object *o), void *ctx);
 /* Written otherwise than it would be now: a write that changes nothing is worth it. */
 bool store_stale(struct store *s, struct str resource, const struct store_object *o);
 size_t store_count(struct store *s, struct str resource);

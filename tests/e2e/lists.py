@@ -1,0 +1,187 @@
+"""What LIST shows at which resourceVersion, page by page, and what WATCH begins and ends with. usage: lists.py URL PKI_DIR"""
+import http.client
+import json
+import ssl
+import sys
+import time
+import urllib.parse
+
+url, pki = sys.argv[1:]
+host = urllib.parse.urlparse(url)
+tls = ssl.create_default_context(cafile=pki + '/ca.crt')
+tls.load_cert_chain(pki + '/admin.crt', pki + '/admin.key')
+MAPS = '/api/v1/namespaces/default/configmaps'
+bad = 0
+
+
+def ask(path, method='GET', body=None, **query):
+    c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
+    text = urllib.parse.urlencode(query)
+    c.request(method, path + ('?' + text if text else ''), json.dumps(body) if body else None, {'Content-Type': 'application/json'})
+    r = c.getresponse()
+    data = r.read()
+    c.close()
+    return r.status, json.loads(data), dict((k.lower(), v) for k, v in r.getheaders())
+
+
+def events(path, **query):
+    """All events of a watch that ends by itself."""
+    c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
+    c.request('GET', path + '?' + urllib.parse.urlencode(dict(query, watch=1)))
+    r = c.getresponse()
+    data = r.read()
+    c.close()
+    return r.status, [json.loads(x) for x in data.splitlines()]
+
+
+def want(name, is_, should):
+    global bad
+    if is_ != should:
+        print('FAILED: %s\n  wanted: %s\n  got: %s' % (name, should, is_))
+        bad = 1
+
+
+def put(name, value, labels=None):
+    o = {'metadata': {'name': name, 'labels': labels or {}}, 'data': {'v': value}}
+    status, got, _ = ask(MAPS + '/' + name, 'PUT', o)
+    if status == 404:
+        status, got, _ = ask(MAPS, 'POST', o)
+    assert status in (200, 201), got
+    return got['metadata']['resourceVersion']
+
+
+def names(answer):
+    return [o['metadata']['name'] for o in answer['items'] if o['metadata']['name'] != 'kube-root-ca.crt']
+
+
+def failed(name, answer, code, reason, text):
+    status, body, _ = answer
+    want(name, (status, body.get('code'), body.get('reason')), (code, code, reason))
+    want(name + ': text', text in body.get('message', ''), True)
+    if text not in body.get('message', ''):
+        print(body)
+
+
+def pages():
+    for n in 'abcdef':
+        put('m-' + n, '1', {'g': n})
+    _, first, _ = ask(MAPS, limit=2, fieldSelector='metadata.name!=kube-root-ca.crt')
+    want('no count with a selector', 'remainingItemCount' in first['metadata'], False)
+    _, whole, _ = ask(MAPS)
+    every = [o['metadata']['name'] for o in whole['items']]
+    _, first, _ = ask(MAPS, limit=2)
+    rv, token = first['metadata']['resourceVersion'], first['metadata']['continue']
+    want('remaining', first['metadata']['remainingItemCount'], len(every) - 2)
+    ask(MAPS + '/m-d', 'DELETE')
+    ask(MAPS + '/m-e', 'DELETE')
+    put('m-e', 'again')
+    put('m-c', '2')
+    put('m-bb', 'new')
+    put('m-z', 'new')
+    seen, values = [o['metadata']['name'] for o in first['items']], {}
+    while token:
+        status, page, _ = ask(MAPS, **{'limit': 2, 'continue': token})
+        want('page', status, 200)
+        want('one revision', page['metadata']['resourceVersion'], rv)
+        seen += [o['metadata']['name'] for o in page['items']]
+        values.update((o['metadata']['name'], o['data'].get('v')) for o in page['items'])
+        token = page['metadata'].get('continue')
+    want('all pages show what the first did', seen, every)
+    want('with its values', (values['m-c'], values['m-d'], values['m-e']), ('1', '1', '1'))
+    _, exact, _ = ask(MAPS, resourceVersion=rv, resourceVersionMatch='Exact')
+    want('exact', exact, dict(whole, metadata=exact['metadata']))
+    _, legacy, _ = ask(MAPS, resourceVersion=rv, limit=500)
+    want('a limit makes a version exact', names(legacy), names(whole))
+    _, newer, _ = ask(MAPS, resourceVersion=rv, resourceVersionMatch='NotOlderThan', limit=500)
+    want('not older', names(newer), ['m-a', 'm-b', 'm-bb', 'm-c', 'm-e', 'm-f', 'm-z'])
+    _, selected, _ = ask(MAPS, resourceVersion=rv, resourceVersionMatch='Exact', labelSelector='g in (c,d)')
+    want('exact with a selector', names(selected), ['m-c', 'm-d'])
+    _, zero, _ = ask(MAPS, resourceVersion=0, limit=2)
+    want('0: no limit', len(names(zero)), 7)
+    table = http_table(rv)
+    want('a table of then', [r['cells'][0] for r in table['rows'] if r['cells'][0] != 'kube-root-ca.crt'], names(whole))
+
+
+def http_table(rv):
+    c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
+    c.request('GET', MAPS + '?resourceVersionMatch=Exact&resourceVersion=' + rv, headers={'Accept': 'application/json;as=Table;g=meta.k8s.io;v=v1'})
+    return json.loads(c.getresponse().read())
+
+
+def mistakes():
+    _, page, _ = ask(MAPS, limit=1)
+    token = page['metadata']['continue']
+    failed('exact 0', ask(MAPS, resourceVersion=0, resourceVersionMatch='Exact'), 422, 'Invalid', 'forbidden for resourceVersion \"0\"')
+    failed('match alone', ask(MAPS, resourceVersionMatch='Exact'), 422, 'Invalid', 'is forbidden unless resourceVersion is provided')
+    failed('match and continue', ask(MAPS, **{'continue': token, 'resourceVersion': '0', 'resourceVersionMatch': 'NotOlderThan'}), 422, 'Invalid',
+           'resourceVersionMatch is forbidden when continue is provided')
+    failed('bad match', ask(MAPS, resourceVersion=1, resourceVersionMatch='Newest'), 422, 'Invalid', 'Unsupported value: "Newest"')
+    failed('version and continue', ask(MAPS, **{'continue': token, 'resourceVersion': '1'}), 400, 'BadRequest',
+           'specifying resource version is not allowed when using continue')
+    failed('bad token', ask(MAPS, **{'continue': 'nonsense'}), 400, 'BadRequest', 'continue key is not valid')
+    failed('bad version', ask(MAPS, resourceVersion='x'), 400, 'BadRequest', 'x')
+    failed('bad version of one', ask(MAPS + '/m-a', resourceVersion='x'), 400, 'BadRequest', 'x')
+    failed('bad selector', ask(MAPS, labelSelector='a in'), 400, 'BadRequest', '')
+    failed('initial events of a list', ask(MAPS, sendInitialEvents='true'), 422, 'Invalid', 'sendInitialEvents is forbidden for list')
+    for path in (MAPS, MAPS + '/m-a'):
+        answer = ask(path, resourceVersion=10 ** 12)
+        failed('future', answer, 504, 'Timeout', 'Too large resource version')
+        want('future: cause', answer[1]['details']['causes'][0]['reason'], 'ResourceVersionTooLarge')
+        want('future: again', (answer[1]['details']['retryAfterSeconds'], answer[2].get('retry-after')), (1, '1'))
+
+
+def watches():
+    start = put('w-a', '1', {'on': 'yes'})
+    put('w-a', '2', {'on': 'no'})
+    put('w-b', '1', {'on': 'yes'})
+    _, gone, _ = ask(MAPS + '/w-b', 'DELETE')
+    status, seen = events(MAPS, resourceVersion=start, timeoutSeconds=1, allowWatchBookmarks='true')
+    want('watch: types', [e['type'] for e in seen], ['MODIFIED', 'ADDED', 'DELETED', 'BOOKMARK'])
+    versions = [int(e['object']['metadata']['resourceVersion']) for e in seen]
+    want('watch: versions rise', versions == sorted(versions) and versions[2] > versions[1] > versions[0] > int(start), True)
+    want('watch: bookmark', (seen[-1]['object']['kind'], 'data' in seen[-1]['object']), ('ConfigMap', False))
+    _, seen = events(MAPS, resourceVersion=start, timeoutSeconds=1, labelSelector='on=yes')
+    want('watch: selector', [(e['type'], e['object']['metadata']['name'], e['object']['data']['v']) for e in seen],
+         [('DELETED', 'w-a', '1'), ('ADDED', 'w-b', '1'), ('DELETED', 'w-b', '1')])
+    want('watch: left at the change', int(seen[0]['object']['metadata']['resourceVersion']) > int(start), True)
+    for rv in ({}, {'resourceVersion': '0'}):
+        _, seen = events(MAPS, timeoutSeconds=1, fieldSelector='metadata.name=w-a', **rv)
+        want('watch: what is there', [(e['type'], e['object']['metadata']['name']) for e in seen], [('ADDED', 'w-a')])
+    _, seen = events(MAPS, timeoutSeconds=1, sendInitialEvents='true', resourceVersionMatch='NotOlderThan', allowWatchBookmarks='true',
+                     resourceVersion='', fieldSelector='metadata.name=w-a')
+    want('initial events', [e['type'] for e in seen][:2], ['ADDED', 'BOOKMARK'])
+    want('their end', seen[1]['object']['metadata']['annotations'], {'k8s.io/initial-events-end': 'true'})
+    _, seen = events(MAPS, timeoutSeconds=1, sendInitialEvents='false', resourceVersionMatch='NotOlderThan', resourceVersion='0')
+    want('from now on', seen, [])
+    status, seen = events(MAPS, timeoutSeconds=1, sendInitialEvents='true')
+    want('initial events need a match', (status, seen[0]['reason']), (422, 'Invalid'))
+    status, seen = events(MAPS, timeoutSeconds=1, resourceVersion='1', resourceVersionMatch='NotOlderThan')
+    want('a match needs initial events', (status, seen[0]['reason']), (422, 'Invalid'))
+    status, seen = events(MAPS, timeoutSeconds=1, resourceVersion=10 ** 12, sendInitialEvents='true', resourceVersionMatch='NotOlderThan')
+    want('initial events of the future', (status, seen[0]['reason']), (504, 'Timeout'))
+
+
+def too_old():
+    _, page, _ = ask(MAPS, limit=2)
+    token, rv = page['metadata']['continue'], page['metadata']['resourceVersion']
+    for i in range(90):                 # more than the history keeps
+        put('big', '%06d' % i + 'x' * 900000)
+    status, body, _ = ask(MAPS, **{'limit': 2, 'continue': token})
+    failed('old token', (status, body, {}), 410, 'Expired', 'The provided continue parameter is too old')
+    status, page, _ = ask(MAPS, **{'limit': 500, 'continue': body['metadata']['continue']})
+    want('goes on from its key', (status, names(page)[-3:]), (200, ['m-f', 'm-z', 'w-a']))
+    want('as things are now', int(page['metadata']['resourceVersion']) > int(rv), True)
+    failed('old exact', ask(MAPS, resourceVersion=rv, resourceVersionMatch='Exact'), 410, 'Expired', 'too old')
+    want('not older than old', ask(MAPS, resourceVersion=rv, resourceVersionMatch='NotOlderThan')[0], 200)
+    status, seen = events(MAPS, resourceVersion=rv, timeoutSeconds=1)
+    end = seen[0].get('object', seen[0])
+    want('old watch', (end['code'], end['reason'], 'too old resource version' in end['message']), (410, 'Expired', True))
+
+
+while ask(MAPS + '/kube-root-ca.crt')[0] != 200:
+    time.sleep(0.1)                     # made by a controller: it would come between
+pages()
+mistakes()
+watches()
+too_old()
+sys.exit(bad)
