@@ -3,6 +3,7 @@
 #define API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/audit.h"
 #include "api/metrics.h"
 #include "api/stream.h"
 #include "base/cleanup.h"
@@ -131,6 +132,9 @@ struct api_rq {
     struct arena *attempt;              /* arena of a replay; NULL: this is the first run, in the request's own */
     int64_t deadline_ns;                /* of waiting, 0: it never waited */
     bool awaited;                       /* its resourceVersion, for as long as one waits */
+    const struct kl_user *asker;        /* who asks to count as user; NULL: user itself */
+    struct audit_request *audit;        /* NULL: nothing is kept of it */
+    bool audited;                       /* the policy has been asked */
     struct metric_slot *slot;           /* where it is counted; NULL: not yet, or not any more */
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
@@ -380,6 +384,7 @@ struct api {
     int64_t started_wall_ns;
     uint64_t ids;
     struct metrics metrics;
+    struct audit *audit;                /* NULL: no policy */
 };
 
 /* call.c: a kl_call over an arena */

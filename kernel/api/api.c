@@ -22,6 +22,8 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);
+    if (rc == 0 && c->audit_policy_file)
+        rc = audit_new(a, c->audit_policy_file, c->audit_event_max, &a->audit, err);
     if (rc < 0) {
         api_free(a);
         return rc;
@@ -144,7 +146,10 @@ static int enter(struct api_rq *rq, struct http_req *r)
     rq->pretty = rq->info.q.pretty;
     metrics_begin(rq);
     bool documents = !rq->info.tuple.is_resource;
-    if (api_authenticate(rq) < 0 || api_authorize(rq) < 0)
+    int known = api_authenticate(rq);
+    if (known == 0 || rq->err.code != KL_PENDING)
+        audit_begin(rq);
+    if (known < 0 || api_authorize(rq) < 0)
         return -1;
     if (api_aggregated(rq))
         return 1;
@@ -178,6 +183,7 @@ void api_run(struct api_rq *rq)
 /* What is counted and kept about a request ends here, whoever has answered it. */
 static void over(void *ctx, struct http_req *r)
 {
+    audit_end(ctx, r);
     metrics_end(ctx, r);
 }
 

@@ -41,6 +41,8 @@ struct api_hooks {
     const struct kl_node *(*node)(void *ctx, struct str node, void **ret_self);
     /* Debug documents below /debug/ ("plugins", "queues"); NULL tree: not found. */
     struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+    /* n audit events, a line of JSON each. < 0: some are lost. Set when api_conf has a policy. */
+    int (*audit)(void *ctx, uint32_t n, struct str lines);
 };
 
 struct api_conf {
@@ -51,6 +53,8 @@ struct api_conf {
     int advertise_port;
     const char *cluster_dns_domain;     /* "cluster.local" */
     const char *signer_file;            /* PEM, ECDSA P-256: signs service account tokens; NULL: none are given out. Read in api_new */
+    const char *audit_policy_file;      /* NULL: nothing is kept */
+    size_t audit_event_max;             /* bytes of an event that may have objects; 0: any */
     /* The server's own client certificate towards nodes in other processes. */
     const char *node_ca_file, *node_cert_file, *node_key_file;
     /* Towards servers of aggregated groups: who we are, and (told in a ConfigMap) whom they may believe about who asks. NULL: nothing is told. */

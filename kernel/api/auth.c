@@ -112,6 +112,8 @@ int api_authorize_as(struct api_rq *rq, const struct kl_user *user, const struct
     int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, t) : 0;
     if (rc == -KL_PENDING)
         return api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending");
+    if (t == &rq->info.tuple)
+        audit_decided(rq, rc == 1, c.err.msg);
     return rc == 1 ? 0 : api_forbidden(rq, user, t, c.err.msg);
 }
 

@@ -126,6 +126,7 @@ void api_free(struct api *a)
         api_signer_free(a->signer);
         api_waits_free(a->waits);
         metrics_free(&a->metrics);
+        audit_free(a->audit);
     }
     mem_free(a);
 }

@@ -336,6 +336,11 @@ static int become(struct api_rq *rq, const struct wanted *w)
         rq->err = (struct api_error){ 0 };
         int rc = try_mode(&c, &u);
         if (rc == 0) {
+            struct kl_user *asker = arena_alloc(rq->arena, sizeof *asker);
+            if (!asker)
+                return api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+            *asker = rq->user;
+            rq->asker = asker;
             rq->user = u;
             return add_known(rq->arena, &rq->user) < 0 ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : 0;
         }

@@ -196,6 +196,7 @@ static void send_raw(struct api_rq *rq, const char *content_type, struct buf *b)
         api_send_error(rq);
         return;
     }
+    audit_answer(rq, content_type, str_n(at, len));
     http_reply(rq->http, 200, h, n, (struct http_slice){ str_n(at, len), mem_free, at });
 }
 
@@ -209,7 +210,7 @@ static void finish_json(struct lister *l)
         json_write(&b, meta);
     buf_lit(&b, ",\"items\":[");
     b.failed |= !meta;
-    bool whole = l->object_bytes < STREAM_FROM || str_is(http_method(l->rq->http), "HEAD");
+    bool whole = l->object_bytes < STREAM_FROM || audit_wants_answer(l->rq) || str_is(http_method(l->rq->http), "HEAD");
     if (!whole && api_stream_list(l->rq, &b, l->objects, l->n_objects) == 0) {
         l->objects = NULL;
         l->n_objects = 0;

@@ -84,6 +84,7 @@ static void send_buf(struct api_rq *rq, int status, const char *content_type, st
         http_reply(rq->http, 500, h, n, (struct http_slice){ .data = STR("out of memory\n") });
         return;
     }
+    audit_answer(rq, content_type, str_n(at, len));
     unsigned n = api_headers(rq, h, content_type);
     http_reply(rq->http, status, h, n, (struct http_slice){ str_n(at, len), release_mem, at });
 }
@@ -120,6 +121,7 @@ void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, s
 {
     struct buf b = BUF_INIT(0);
     enum api_media media = rq->accept.media;
+    audit_answer_tree(rq, v);
     if (!v || !write_tree(rq, t, v, &b)) {
         buf_clear(&b);
         rq->accept.media = media = MEDIA_JSON;
@@ -177,7 +179,8 @@ static void again(void *ctx)
         return;
     }
     struct api_rq fresh = { .api = api, .http = rq->http, .arena = rq->attempt, .id = id, .kept = rq->kept, .attempt = rq->attempt,
-                            .deadline_ns = rq->deadline_ns, .awaited = rq->awaited, .slot = rq->slot };
+                            .deadline_ns = rq->deadline_ns, .awaited = rq->awaited, .audit = rq->audit,
+                            .audited = rq->audited, .slot = rq->slot };
     memcpy(fresh.audit_id, rq->audit_id, sizeof fresh.audit_id);
     *rq = fresh;
     api_run(rq);
@@ -210,6 +213,7 @@ static void send_shared(struct api_rq *rq, int status, struct store_object *o)
 {
     struct http_header h[API_HEADERS];
     unsigned n = api_headers(rq, h, "application/json");
+    audit_answer(rq, "application/json", store_object_json(o));
     http_reply(rq->http, status, h, n,
                (struct http_slice){ store_object_json(o), store_object_release, store_object_ref(o) });
 }

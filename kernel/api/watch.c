@@ -353,6 +353,7 @@ void api_watch(struct api_rq *rq)
     unsigned n = api_headers(rq, h, stream_type(rq));
     http_on_close(rq->http, on_close, w);
     http_stream_begin(rq->http, 200, h, n);
+    audit_started(rq);
     http_stream_on_drain(rq->http, on_drain, w);
     if (initial) {
         struct store_range range = { .resource = resource, .ns = ns };

@@ -11,6 +11,8 @@ struct reader {
     struct arena *arena;
     struct kl_err *err;
     unsigned depth, nodes;
+    void (*mark)(void *ctx, const struct val *v, unsigned line);
+    void *ctx;
 };
 
 static int fail(struct reader *r, const yaml_event_t *e, const char *what)
@@ -189,6 +191,8 @@ static struct val *value(struct reader *r, yaml_event_t *e)
     default: fail(r, e, "unexpected end of the document");
     }
     r->depth--;
+    if (v && r->mark)
+        r->mark(r->ctx, v, (unsigned)e->start_mark.line + 1);
     return v;
 }
 
@@ -214,7 +218,13 @@ static struct val *document(struct reader *r)
 
 struct val *yaml_read(struct arena *a, struct str text, struct kl_err *err)
 {
-    struct reader r = { .arena = a, .err = err };
+    return yaml_read_marked(a, text, NULL, NULL, err);
+}
+
+struct val *yaml_read_marked(struct arena *a, struct str text, void (*mark)(void *ctx, const struct val *v, unsigned line), void *ctx,
+                                     struct kl_err *err)
+{
+    struct reader r = { .arena = a, .err = err, .mark = mark, .ctx = ctx };
     if (!yaml_parser_initialize(&r.parser)) {
         kl_err_set(err, KL_NO_MEMORY, "out of memory");
         return NULL;

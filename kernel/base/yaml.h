@@ -6,6 +6,9 @@
 
 /* NULL: err says what is wrong and where. */
 struct val *yaml_read(struct arena *a, struct str text, struct kl_err *err);
+/* The same, and mark(ctx, v, line) for every value, the inner ones first. */
+struct val *yaml_read_marked(struct arena *a, struct str text, void (*mark)(void *ctx, const struct val *v, unsigned line), void *ctx,
+                             struct kl_err *err);
 void yaml_write(struct buf *b, const struct val *v);            /* as sigs.k8s.io/yaml: keys sorted */
 
 #endif

@@ -15,6 +15,7 @@ struct options {
     const char *config, *plugins, *store, *kubeconfig, *log, *server;
     const char *state, *run, *logs, *address, *port, *node, *node_address, *node_port;
     const char *encryption;
+    const char *audit_policy, *audit_event_max;
     const char *service_cidr, *cluster_cidr, *cluster_domain, *node_ports;
     char pods_address[64];              /* where pods reach the API; the loopback: not at all */
     char port_text[8], cluster_dns[16], ca[PATH_MAX], config_path[PATH_MAX], plugin_dir[PATH_MAX], kubeconfig_path[PATH_MAX], hostname[256];
@@ -28,6 +29,7 @@ struct options {
 int options_read(struct options *o, const char *command, int argc, char **argv);
 /* values.c: 0, or 2 (said already: where is '...', must be ...). value NULL: not given. */
 int options_check_value(const char *flag, const char *value, const char *where);
+bool options_bytes(const char *s, size_t *ret);          /* "100Ki" */
 /* Value of $(NAME) in the configuration. */
 const char *options_variable(void *ctx, struct str name);
 

@@ -31,6 +31,8 @@ static const struct {
     { "--node-ports", "server", "node_ports", AT(node_ports), "30000-32767", "ports of NodePort Services" },
     { "--encryption-provider-config", "server", "encryption_provider_config", AT(encryption), NULL, "EncryptionConfiguration: what is encrypted at rest" },
     { "--cluster-domain", "server", "cluster_domain", AT(cluster_domain), "cluster.local", "domain of cluster names" },
+    { "--audit-policy-file", "server", "audit_policy", AT(audit_policy), "", "which requests are kept (audit.k8s.io/v1 Policy); none" },
+    { "--audit-event-max", "server", "audit_event_max", AT(audit_event_max), "0", "bytes of an audit event that may hold objects; 0: any number" },
     { "--cluster-cidr", "node", "cluster_cidr", AT(cluster_cidr), "10.244.0.0/16", "addresses of pods" },
     { "--node-name", "node", "name", AT(node), NULL, "name of this node; the host's name" },
     { "--node-address", "node", "address", AT(node_address), "", "address that the node shows; its first one" },

@@ -1,4 +1,5 @@
 /* server.c - `keelson up`, `server` and `check-config`. */
+#include "api/audit_policy.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
 
@@ -33,6 +34,10 @@ int cmd_check_config(int argc, char **argv)
     rc = plugin_host_new(&hc, &h, &err);
     if (rc == 0)
         rc = plugin_host_check(h, &err);
+    struct audit_policy *policy = NULL;
+    if (rc == 0 && o.audit_policy[0])
+        rc = audit_policy_load(o.audit_policy, &policy, &err);
+    audit_policy_free(policy);
     if (rc < 0)
         return cli_fail(2, "%s", err.msg);
     printf("%s: %u plugin instances, no mistakes found\n", o.config_path, plugin_host_count(h));

@@ -1,6 +1,7 @@
 /* values.c - what the settings of a process may be, told where they were written: in a file, or on the command line. */
 #include <arpa/inet.h>
 
+#include "base/quantity.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
 
@@ -53,6 +54,20 @@ static bool is_some(const char *s)
     return *s != '\0';
 }
 
+bool options_bytes(const char *s, size_t *ret)
+{
+    struct quantity q;
+    int64_t n = quantity_parse(str_of(s), &q) ? quantity_value(q) : -1;
+    *ret = n > 0 ? (size_t)n : 0;
+    return n >= 0;
+}
+
+static bool is_bytes(const char *s)
+{
+    size_t n;
+    return options_bytes(s, &n);
+}
+
 static const struct {
     const char *flag;
     bool (*ok)(const char *s);
@@ -66,6 +81,7 @@ static const struct {
     { "--service-cidr", is_range, "a range of addresses such as 10.96.0.0/12" },
     { "--cluster-cidr", is_range, "a range of addresses such as 10.96.0.0/12" },
     { "--cluster-domain", is_name, "a name of small letters, digits, '-' and '.'" },
+    { "--audit-event-max", is_bytes, "a number of bytes such as 100Ki" },
     { "--node-name", is_name, "a name of small letters, digits, '-' and '.'" },
     { "--state-dir", is_some, "a folder" },
     { "--run-dir", is_some, "a folder" },

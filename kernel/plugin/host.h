@@ -53,6 +53,8 @@ struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);
 /* {"instances":[{"name","plugin","version","interface","state","reason","queue"...}]} */
 struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
 
+/* audit.c: gives n audit events, a line each, to every instance of keelson.audit/0 (ctx: the host). < 0: one at least has lost them. */
+int plugin_host_audit(void *ctx, uint32_t n, struct str lines);
 /* metrics.c: workqueue_* of every controller, for api_metrics_add (ctx: the host). */
 void plugin_host_metrics(void *ctx, struct prom *p);
 

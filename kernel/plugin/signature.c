@@ -1,6 +1,7 @@
 /* signature.c - see signature.h. */
 #include "plugin/signature.h"
 
+#include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
 #include <keelson/iface/network.h>
@@ -39,6 +40,7 @@ KL_SIG_TABLE(kl_host_queue, KL_HOST_QUEUE_0, KL_SIG_NO_DATA, KL_HOST_QUEUE_CALLS
 KL_SIG_TABLE(kl_host_http, KL_HOST_HTTP_0, KL_SIG_NO_DATA, KL_HOST_HTTP_CALLS);
 KL_SIG_TABLE(kl_host_wait, KL_HOST_WAIT_0, KL_SIG_NO_DATA, KL_HOST_WAIT_CALLS);
 KL_SIG_TABLE(kl_host_plugins, KL_HOST_PLUGINS_0, KL_SIG_NO_DATA, KL_HOST_PLUGINS_CALLS);
+KL_SIG_TABLE(kl_audit, KL_AUDIT_0, KL_SIG_NO_DATA, KL_AUDIT_CALLS);
 KL_SIG_TABLE(kl_authn, KL_AUTHN_0, KL_SIG_NO_DATA, KL_AUTHN_CALLS);
 KL_SIG_TABLE(kl_authz, KL_AUTHZ_0, KL_SIG_NO_DATA, KL_AUTHZ_CALLS);
 KL_SIG_TABLE(kl_admission, KL_ADMISSION_0, KL_ADMISSION_DATA, KL_ADMISSION_CALLS);
@@ -54,7 +56,7 @@ static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_host_env, &kl_sig_kl_host_objects, &kl_sig_kl_host_queue, &kl_sig_kl_host_plugins, &kl_sig_kl_authn,
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
-    &kl_sig_kl_host_http,
+    &kl_sig_kl_host_http, &kl_sig_kl_audit,
 };
 
 size_t signature_count(void)

@@ -2,6 +2,7 @@
  * say is enough to read a call's arguments without knowing the call. */
 #include "plugin/signature.h"
 
+#include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
 #include <keelson/iface/network.h>
@@ -107,6 +108,7 @@ LAYER(kl_admission, KL_ADMISSION_CALLS);
 LAYER(kl_controller, KL_CONTROLLER_CALLS);
 LAYER(kl_network, KL_NETWORK_CALLS);
 LAYER(kl_node, KL_NODE_CALLS);
+LAYER(kl_audit, KL_AUDIT_CALLS);
 LAYER(kl_proxy, KL_PROXY_CALLS);
 LAYER(kl_runtime, KL_RUNTIME_CALLS);
 LAYER(kl_scheduler, KL_SCHEDULER_CALLS);
@@ -173,7 +175,7 @@ Test(signature, every_layer_has_every_function)
         const void *layer;
     } rows[] = {
         { KL_HOST_ENV_0, &kl_host_env_layer }, { KL_HOST_OBJECTS_0, &kl_host_objects_layer }, { KL_HOST_QUEUE_0, &kl_host_queue_layer },
-        { KL_HOST_PLUGINS_0, &kl_host_plugins_layer }, { KL_AUTHN_0, &kl_authn_layer }, { KL_AUTHZ_0, &kl_authz_layer },
+        { KL_HOST_PLUGINS_0, &kl_host_plugins_layer }, { KL_AUDIT_0, &kl_audit_layer }, { KL_AUTHN_0, &kl_authn_layer }, { KL_AUTHZ_0, &kl_authz_layer },
         { KL_ADMISSION_0, &kl_admission_layer }, { KL_CONTROLLER_0, &kl_controller_layer }, { KL_NETWORK_0, &kl_network_layer },
         { KL_NODE_0, &kl_node_layer }, { KL_PROXY_0, &kl_proxy_layer }, { KL_RUNTIME_0, &kl_runtime_layer },
         { KL_SCHEDULER_0, &kl_scheduler_layer }, { KL_STORE_0, &kl_store_layer }, { KL_HOST_WAIT_0, &kl_host_wait_layer },
