@@ -1,0 +1,151 @@
+#!/bin/sh
+# Users by tokens of an OpenID Connect issuer: every algorithm, claims, keys that are rotated and taken back, tokens that are not what they say;
+# anonymous requests for some paths only. usage: oidc.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+for tool in kubectl openssl python3 curl; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib/server.sh"
+issuer_pid=
+trap 'kill "$pid" $issuer_pid 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
+idp() { python3 "$here/oidc_issuer.py" "$@"; }
+d=$dir/idp
+mkdir "$d" "$dir/conf"
+cp -r "$here/../../conf/." "$dir/conf"
+mkdir -p "$dir/conf/conf.d"
+
+# --- the issuer ---
+openssl ecparam -name prime256v1 -genkey -noout -out "$d/ca.key" 2>/dev/null
+openssl req -x509 -new -key "$d/ca.key" -subj /CN=idp-ca -days 2 -out "$d/ca.crt" 2>/dev/null
+openssl ecparam -name prime256v1 -genkey -noout -out "$d/tls.key" 2>/dev/null
+openssl req -new -key "$d/tls.key" -subj /CN=localhost -out "$d/tls.csr" 2>/dev/null
+printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >"$d/ext"
+openssl x509 -req -in "$d/tls.csr" -CA "$d/ca.crt" -CAkey "$d/ca.key" -set_serial 7 -days 2 -extfile "$d/ext" -out "$d/tls.crt" 2>/dev/null
+idp serve "$d" &
+issuer_pid=$!
+for _ in $(seq 100); do
+    [ -s "$d/port" ] && break
+    sleep 0.1
+done
+iss=https://127.0.0.1:$(cat "$d/port")
+printf '{"issuer":"%s","jwks_uri":"%s/keys"}' "$iss" "$iss" >"$d/issuer.json"
+kids="rsa es256 es384 es512"
+for kid in $kids; do
+    idp key "$d" $kid "$(echo $kid | sed 's/rsa/RS256/; s/^es/ES/')"
+done
+idp key "$d" other RS256
+# shellcheck disable=SC2086
+idp jwks "$d" $kids
+
+# --- the server ---
+cat >"$dir/authentication.yaml" <<EOF
+apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions: [{path: /livez}, {path: /readyz}]
+jwt:
+- issuer:
+    url: $iss
+    audiences: [keelson, other]
+    audienceMatchPolicy: MatchAny
+    certificateAuthority: |
+$(sed 's/^/      /' "$d/ca.crt")
+  claimValidationRules:
+  - {claim: hd, requiredValue: example.com}
+  claimMappings:
+    username: {claim: email, prefix: "oidc:"}
+    groups: {claim: roles, prefix: "oidc:"}
+    uid: {claim: sub}
+- issuer:
+    url: https://127.0.0.1:1
+    audiences: [keelson]
+  claimMappings:
+    username: {claim: sub, prefix: ""}
+EOF
+cat >"$dir/conf/conf.d/oidc.cfg" <<EOF
+chains: { authn = [ "jwt" ]; };
+instances = ( { plugin = "authn-jwt"; on = "server"; settings = { file = "$dir/authentication.yaml"; }; } );
+EOF
+server_flags="--config $dir/conf/keelson.cfg"
+start_server
+
+as() {
+    bearer=$1
+    shift
+    timeout 30 kubectl --kubeconfig=/dev/null --server="$url" --certificate-authority="$dir/state/pki/ca.crt" --token="$bearer" "$@" 2>&1
+}
+now=$(date +%s)
+rest='"hd":"example.com","sub":"42","jti":"id-1","roles":["dev","ops"]'
+claims() { printf '{"iss":"%s","aud":"keelson","exp":%d,"email":"ann@example.com",%s}' "${2:-$iss}" $((now + 3600)) "${1:-$rest}"; }
+make() { idp token "$d" "$@"; }
+
+# --- every algorithm ---
+out=$(as "$(make rsa RS256 "$(claims)")" auth whoami)
+holds "a token's user" "$out" "oidc:ann@example.com"
+holds "its uid" "$out" "42"
+holds "its groups" "$out" "[oidc:dev oidc:ops system:authenticated]"
+holds "its credential" "$out" "JTI=id-1"
+for alg in RS384 RS512 PS256 PS384 PS512; do
+    holds $alg "$(as "$(make rsa $alg "$(claims)")" auth whoami)" "oidc:ann@example.com"
+done
+for alg in 256 384 512; do
+    holds ES$alg "$(as "$(make es$alg ES$alg "$(claims)")" auth whoami)" "oidc:ann@example.com"
+done
+holds "a token that names no key" "$(as "$(make es256 ES256 "$(claims)" '{"alg":"ES256"}')" auth whoami)" "oidc:ann@example.com"
+[ "$(grep -c keys "$d/count")" = 1 ] || fail "keys are fetched once" "$(cat "$d/count")"
+want created create clusterrolebinding ops --clusterrole=view --group=oidc:ops
+holds "rights by group" "$(as "$(make rsa RS256 "$(claims)")" get pods)" "No resources found"
+holds "no rights without" "$(as "$(make rsa RS256 "$(claims '"hd":"example.com","sub":"42"')")" get pods)" 'User "oidc:ann@example.com" cannot list'
+
+# --- refused ---
+refused() { holds "$1" "$(as "$2" get pods)" "Unauthorized"; }
+refused "another issuer" "$(make rsa RS256 "$(claims "$rest" https://evil.example)")"
+refused "an issuer that does not answer" "$(make rsa RS256 "$(claims "$rest" https://127.0.0.1:1)")"
+refused "another audience" "$(make rsa RS256 "{\"iss\":\"$iss\",\"aud\":\"x\",\"exp\":$((now + 3600)),\"email\":\"a\",$rest}")"
+refused "an expired token" "$(make rsa RS256 "{\"iss\":\"$iss\",\"aud\":\"keelson\",\"exp\":$((now - 10)),\"email\":\"a\",$rest}")"
+refused "a token without an end" "$(make rsa RS256 "{\"iss\":\"$iss\",\"aud\":\"keelson\",\"email\":\"a\",$rest}")"
+refused "a token of the future" "$(make rsa RS256 "{\"iss\":\"$iss\",\"aud\":\"keelson\",\"exp\":$((now + 3600)),\"nbf\":$((now + 1800)),\"email\":\"a\",$rest}")"
+refused "a required claim of another value" "$(make rsa RS256 "$(claims '"hd":"evil.example","sub":"42"')")"
+refused "a key of nobody" "$(make other RS256 "$(claims)")"
+refused "a key of nobody under a known name" "$(make other RS256 "$(claims)" '{"alg":"RS256","kid":"rsa"}')"
+refused "no signature" "$(make rsa RS256 "$(claims)" '{"alg":"none"}' | sed 's/[^.]*$//')"
+refused "a shared secret" "$(make rsa RS256 "$(claims)" '{"alg":"HS256","kid":"rsa"}')"
+refused "one algorithm's key for another" "$(make rsa RS256 "$(claims)" '{"alg":"ES256","kid":"rsa"}')"
+good=$(make rsa RS256 "$(claims)")
+refused "a changed payload" "${good%%.*}.$(claims '"hd":"example.com","sub":"1","roles":["root"]' | base64 -w0 | tr '+/' '-_' | tr -d =).${good##*.}"
+
+# --- rotation: a new key is known at its first token, one taken back is forgotten with the fetch that follows ---
+idp key "$d" new ES256
+idp jwks "$d" new
+sleep 2.5
+holds "a new key" "$(as "$(make new ES256 "$(claims)")" auth whoami)" "oidc:ann@example.com"
+refused "a key that was taken back" "$good"
+
+# --- tokens of service accounts go on; reviews know both ---
+want "serviceaccount/x created" create serviceaccount x
+holds "a service account's token" "$(as "$(k create token x)" auth whoami)" "system:serviceaccount:default:x"
+holds "a review" "$(printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"%s"}}' "$(make new ES256 "$(claims)")" |
+    k create -f - -o 'jsonpath={.status.authenticated} {.status.user.username}')" "true oidc:ann@example.com"
+
+# --- nobody ---
+nobody() { curl -s --cacert "$dir/state/pki/ca.crt" "$url$1"; }
+holds "anonymous where it is allowed" "$(nobody /livez)" "ok"
+holds "and nowhere else" "$(nobody /version)" '"code":401'
+holds "nor in the API" "$(nobody /api/v1/pods)" '"code":401'
+holds "certificates do not mind" "$(c "$url/version")" gitVersion
+kill "$pid"
+wait "$pid"
+
+# --- a mistake in the file is told with its place ---
+sed -i 's|url: https://127.0.0.1:1$|url: http://127.0.0.1:1|' "$dir/authentication.yaml"
+# shellcheck disable=SC2086
+out=$(timeout 20 "$build/keelson" server --state-dir "$dir/state" --port 0 $server_flags 2>&1)
+holds "a mistake in the file" "$out" 'jwt[1].issuer.url: Invalid value: "http://127.0.0.1:1": URL scheme must be https'
+exit $bad
