@@ -1,0 +1,118 @@
+/* access.c - keelson.authz/0: the authorizers of an AuthorizationConfiguration, in its order. The first that has an opinion decides. */
+#include "webhook.h"
+
+struct authz {
+    const struct kl_host *host;
+    const struct kl_host_plugins *plugins;
+    struct steps steps;
+};
+
+static void authz_close(void *self)
+{
+    struct authz *x = self;
+    for (unsigned i = 0; i < x->steps.n; i++)
+        if (x->steps.at[i].type == AUTH_HOOK)
+            hook_close(&x->steps.at[i].hook);
+    arena_free(x->steps.arena);
+    mem_free(x);
+}
+
+static int load(struct authz *x, const struct conf *f, struct kl_call *c)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    _cleanup_file_ FILE *in = f->file ? fopen(f->file, "re") : NULL;
+    char part[4096];
+    if (!in)
+        return kl_fail(c, KL_INVALID, f->file ? "file '%s' cannot be read" : "setting 'file' is needed%s", f->file ? f->file : "");
+    for (size_t n; (n = fread(part, 1, sizeof part, in)) > 0;)
+        buf_add(&b, part, n);
+    int rc = b.failed ? kl_fail(c, KL_INVALID, "larger than 1 MiB") : steps_read(&x->steps, buf_str(&b), &c->err);
+    for (unsigned i = 0; i < x->steps.n && rc == 0; i++) {
+        struct step *s = &x->steps.at[i];
+        if (s->type == AUTH_HOOK)
+            rc = hook_open(&s->hook, x->host, s->kubeconfig, s->timeout_ns, &c->err);
+    }
+    return rc < 0 ? kl_err_wrap(&c->err, "%s", f->file) : 0;
+}
+
+static int authz_open(const struct kl_host *h, const void *conf, void **ret, struct kl_call *c)
+{
+    struct authz *x = mem_alloc(sizeof *x);
+    if (!x)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    *x = (struct authz){ .host = h, .plugins = h->service(h, KL_HOST_PLUGINS_0), .steps = { .arena = arena_new(8 << 20) } };
+    int rc = x->steps.arena ? load(x, conf, c) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc < 0) {
+        authz_close(x);
+        return rc;
+    }
+    *ret = x;
+    return 0;
+}
+
+/* --- one step --- */
+
+static int64_t ttl(const void *ctx, const struct val *answer)
+{
+    const struct step *s = ctx;
+    const struct val *st = json_get(answer, STR("status"));
+    return !val_is(st, VAL_OBJ) ? -1 : json_bool(st, "allowed", false) ? s->yes_ttl_ns : s->no_ttl_ns;
+}
+
+static int ask(struct step *s, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    _cleanup_arena_ struct arena *a = arena_new(4 << 20);
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    struct val *v;
+    if (a)
+        review_access(&b, a, s->version, user, r);
+    int rc = !a || b.failed || arena_exhausted(a) ? kl_fail(c, KL_NO_MEMORY, "out of memory") : hook_ask(&s->hook, c, a, buf_str(&b), ttl, s, &v);
+    if (rc == -KL_PENDING)
+        return rc;
+    if (rc < 0 && s->deny_on_failure)
+        return kl_fail(c, KL_FORBIDDEN, "authorizer '%s' cannot be asked", s->name);
+    kl_err_init(&c->err);
+    if (rc < 0)
+        return 0;
+    const struct val *st = json_get(v, STR("status"));
+    struct str reason = json_str(st, "reason");
+    snprintf(c->err.msg, sizeof c->err.msg, STR_FMT, STR_ARG(reason));
+    if (json_bool(st, "denied", false)) {
+        c->err.code = KL_FORBIDDEN;
+        return -KL_FORBIDDEN;
+    }
+    return json_bool(st, "allowed", false);
+}
+
+static const struct kl_authz *delegate(struct authz *x, struct step *s, struct kl_call *c)
+{
+    struct kl_instance i = { .size = sizeof i };
+    if (!s->found.table && x->plugins->find(x->host, c, KL_AUTHZ_0, s->instance, &i) == 0)
+        s->found = i;
+    return s->found.table;
+}
+
+static int step(struct authz *x, struct step *s, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    const struct kl_authz *t;
+    switch (s->type) {
+    case AUTH_ALLOW: return 1;
+    case AUTH_DENY: return 0;
+    case AUTH_HOOK: return ask(s, c, user, r);
+    case AUTH_INSTANCE: t = delegate(x, s, c); return t ? t->authorize(s->found.self, c, user, r) : 0;
+    }
+    return 0;
+}
+
+static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    struct authz *x = self;
+    for (unsigned i = 0; i < x->steps.n; i++) {
+        int rc = step(x, &x->steps.at[i], c, user, r);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+const struct kl_authz webhook_authz = { .size = sizeof webhook_authz, .life = { .open = authz_open, .close = authz_close }, .authorize = authorize };
