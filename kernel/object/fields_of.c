@@ -304,7 +304,7 @@ static void compare_items(struct arena *a, const struct merge_type *t, const str
         unsigned m = o <= 0 ? run(x, i, nl, key) : 0, n = o >= 0 ? run(y, j, nr, key) : 0;
         struct delta d;
         if (m > 1 || n > 1)
-            compare_twice(a, &item, x + i, m, y + j, n, &d);
+            compare_twice(a, &item, m ? x + i : NULL, m, n ? y + j : NULL, n, &d);
         else
             compare(a, &item, m ? x[i].item : NULL, n ? y[j].item : NULL, &d);
         put(p, key, &d);

@@ -1,17 +1,14 @@
 /* strategic.c - strategic merge patch: lists of objects merge by the key in their row, directives say what to replace, delete, order. */
 #include "object-internal.h"
 
+#include <stdlib.h>
+
 struct merge {
     struct arena *arena;
     struct kl_err *err;
 };
 
 static int merge_struct(struct merge *m, const struct schema_type *t, struct val *old, const struct val *patch);
-
-static bool is_directive(struct str key)
-{
-    return str_starts(key, STR("$"));
-}
 
 static bool has_prefix(struct str key, const char *prefix, struct str *ret_name)
 {
@@ -22,14 +19,48 @@ static bool has_prefix(struct str key, const char *prefix, struct str *ret_name)
     return true;
 }
 
-/* A copy without directives: what takes the place of something that was not there. */
-static struct val *clean(struct merge *m, const struct schema_type *t, const struct val *patch)
+static bool is_directive(struct str key)
 {
-    if (patch->type == VAL_OBJ) {
-        struct val *v = val_new(m->arena, VAL_OBJ);
-        return v && merge_struct(m, t, v, patch) == 0 ? v : NULL;
+    struct str name;
+    return key.len && key.at[0] == '$' && (str_is(key, "$patch") || str_is(key, "$retainKeys") || has_prefix(key, "$setElementOrder/", &name) ||
+                                           has_prefix(key, "$deleteFromPrimitiveList/", &name));
+}
+
+static int bad_type(struct merge *m, struct str directive, const struct val *patch)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(160);
+    json_write(&b, patch);
+    return kl_err_set(m->err, KL_BAD_REQUEST, "unknown patch type: " STR_FMT " in map: " STR_FMT, STR_ARG(directive), STR_ARG(buf_str(&b)));
+}
+
+/* What went wrong, or there was no memory. */
+static int failed(struct merge *m)
+{
+    return m->err->code ? -m->err->code : kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+}
+
+/* A copy without directives and nulls: what takes the place of something that was not there. */
+static struct val *clean(struct merge *m, const struct val *patch)
+{
+    struct val *out = patch->type < VAL_ARR ? val_copy(m->arena, patch) : val_new(m->arena, patch->type);
+    struct str own = json_str(patch, "$patch");
+    if (own.len && !str_is(own, "replace") && !str_is(own, "delete") && !str_is(own, "merge")) {
+        bad_type(m, own, patch);
+        return NULL;
     }
-    return val_copy(m->arena, patch);
+    for (struct val *p = patch->type < VAL_ARR ? NULL : patch->first; p && out; p = p->next) {
+        struct str directive = json_str(p, "$patch");
+        bool skipped = patch->type == VAL_OBJ ? p->type == VAL_NULL || is_directive(val_key(p)) : str_is(directive, "delete") || str_is(directive, "replace");
+        if (skipped)
+            continue;
+        struct val *v = clean(m, p);
+        if (!v)
+            return NULL;
+        v->key = p->key;
+        v->key_len = p->key_len;
+        val_push(out, v);
+    }
+    return out;
 }
 
 static struct val *find_item(struct val *list, const char *key, const struct val *value)
@@ -44,42 +75,81 @@ static struct val *find_item(struct val *list, const char *key, const struct val
 /* Items are found one by one: lists that no object has in earnest are not merged. */
 #define MOST_COMPARED (16u << 20)
 
-static void reorder(struct merge *m, struct val *list, const struct val *order, const char *key)
+/* --- order: what a patch names stands in its order, the rest between as it stood before --- */
+
+/* A list as it was: its items' places tell what came first. */
+struct before {
+    struct val **at;
+    unsigned n;
+};
+
+static struct before remember(struct merge *m, const struct val *list)
 {
-    if ((uint64_t)list->n * order->n > MOST_COMPARED)
+    struct before b = { arena_alloc(m->arena, (list->n + 1u) * sizeof *b.at), 0 };
+    if (b.at)
+        val_each(item, list)
+            b.at[b.n++] = item;
+    return b;
+}
+
+static bool same_item(const struct val *x, const struct val *y, const char *key)
+{
+    if (!key)
+        return val_equal(x, y);
+    const struct val *p = json_get(x, str_of(key)), *q = json_get(y, str_of(key));
+    return p && q && val_equal(p, q);
+}
+
+struct placed {
+    struct val *item;
+    long order, before;                 /* -1: not there */
+};
+
+static int by_order(const void *x, const void *y)
+{
+    const struct placed *p = x, *q = y;
+    long a = p->order >= 0 ? p->order : p->before, b = q->order >= 0 ? q->order : q->before;
+    if ((p->order >= 0) != (q->order >= 0))
+        return p->order >= 0 ? -1 : 1;
+    return (a > b) - (a < b);
+}
+
+static struct placed place(struct val *item, const struct val *order, const struct before *was, const char *key)
+{
+    struct placed p = { item, -1, -1 };
+    long i = 0;
+    for (const struct val *o = order->first; o && p.order < 0; o = o->next, i++)
+        if (same_item(item, o, key))
+            p.order = i;
+    for (unsigned k = 0; k < was->n && p.before < 0; k++)
+        if (same_item(item, was->at[k], key))
+            p.before = (long)k;
+    return p;
+}
+
+static void reorder(struct merge *m, struct val *list, const struct val *order, const struct before *was, const char *key)
+{
+    struct placed *at = arena_alloc(m->arena, (list->n + 1u) * sizeof *at);
+    unsigned n = 0, first_rest = 0;
+    if (!at || (uint64_t)list->n * ((uint64_t)order->n + was->n) > MOST_COMPARED)
         return;
-    struct val *out = val_new(m->arena, VAL_ARR), *rest = val_new(m->arena, VAL_ARR);
-    if (!out || !rest)
-        return;
-    val_each(o, order) {
-        for (struct val *item = list->first; item; item = item->next) {
-            const struct val *a = key ? json_get(item, str_of(key)) : item;
-            const struct val *b = key && o->type == VAL_OBJ ? json_get(o, str_of(key)) : o;
-            if (a && val_equal(a, b)) {
-                val_unlink(list, item);
-                val_push(out, item);
-                break;
-            }
-        }
+    val_each(item, list)
+        at[n++] = place(item, order, was, key);
+    qsort(at, n, sizeof *at, by_order);
+    while (first_rest < n && at[first_rest].order >= 0)
+        first_rest++;
+    list->first = list->last = NULL;
+    list->n = 0;
+    for (unsigned i = first_rest, j = 0; i < n || j < first_rest;) {
+        bool rest = j >= first_rest || (i < n && at[j].before >= 0 && at[i].before < at[j].before);
+        val_push(list, rest ? at[i++].item : at[j++].item);
     }
-    /* Items that the order does not name keep their place behind those it names. */
-    for (struct val *item; (item = list->first);) {
-        val_unlink(list, item);
-        val_push(rest, item);
-    }
-    for (struct val *item; (item = rest->first);) {
-        val_unlink(rest, item);
-        val_push(out, item);
-    }
-    list->first = out->first;
-    list->last = out->last;
-    list->n = out->n;
 }
 
 static int merge_items(struct merge *m, const struct schema_field *f, struct val *list, const struct val *patch)
 {
-    struct val *added = val_new(m->arena, VAL_ARR);
-    if (!added)
+    struct before was = remember(m, list);
+    if (!was.at)
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     if ((uint64_t)list->n * patch->n > MOST_COMPARED)
         return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u items for a list of %u is too large to merge", patch->n, list->n);
@@ -98,23 +168,20 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
                 val_unlink(list, there);
             continue;
         }
-        if (directive.len && !str_is(directive, "merge"))
-            return kl_err_set(m->err, KL_BAD_REQUEST, "unknown patch type: " STR_FMT, STR_ARG(directive));
+        if (str_is(directive, "merge"))
+            return kl_err_set(m->err, KL_BAD_REQUEST, "merging lists cannot yet be specified in the patch");
+        if (directive.len)
+            return bad_type(m, directive, p);
         if (there) {
             if (merge_struct(m, f->type, there, p) < 0)
                 return -m->err->code;
             continue;
         }
-        struct val *item = clean(m, f->type, p);
-        if (!item || !val_push(added, item))
-            return m->err->code ? -m->err->code : kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+        struct val *item = clean(m, p);
+        if (!item || !val_push(list, item))
+            return failed(m);
     }
-    /* Upstream puts new items in front, in the patch's order, unless an order is set. */
-    val_each(old, list)
-        val_push(added, val_copy(m->arena, old));
-    list->first = added->first;
-    list->last = added->last;
-    list->n = added->n;
+    reorder(m, list, patch, &was, f->patch_key);
     return 0;
 }
 
@@ -126,29 +193,14 @@ static bool replaces_list(const struct val *patch)
     return false;
 }
 
-static struct val *without_directives(struct merge *m, const struct schema_field *f, const struct val *patch)
-{
-    struct val *list = val_new(m->arena, VAL_ARR);
-    val_each(p, patch) {
-        if (str_is(json_str(p, "$patch"), "replace") && p->n == 1)
-            continue;
-        if (!val_push(list, f->type->kind == T_STRUCT ? clean(m, f->type, p) : val_copy(m->arena, p))) {
-            if (!m->err->code)
-                kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
-            return NULL;
-        }
-    }
-    return list;
-}
-
 static int merge_list(struct merge *m, const struct schema_field *f, struct val *old, const struct val *patch)
 {
     struct str name = str_n(f->json, f->json_len);
     struct val *there = json_get(old, name);
     bool merges = f->flags & F_PATCH_MERGE;
     if (!merges || replaces_list(patch)) {
-        struct val *list = without_directives(m, f, patch);
-        return list && json_set(m->arena, old, name, list) ? 0 : -KL_NO_MEMORY;
+        struct val *list = clean(m, patch);
+        return list && json_set(m->arena, old, name, list) ? 0 : failed(m);
     }
     if (!val_is(there, VAL_ARR))
         there = json_set(m->arena, old, name, val_new(m->arena, VAL_ARR));
@@ -156,6 +208,9 @@ static int merge_list(struct merge *m, const struct schema_field *f, struct val 
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     if (f->type->kind == T_STRUCT && f->patch_key)
         return merge_items(m, f, there, patch);
+    struct before was = remember(m, there);
+    if ((uint64_t)there->n * patch->n > MOST_COMPARED)
+        return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u items for a list of %u is too large to merge", patch->n, there->n);
     val_each(p, patch) {                /* primitives: a set */
         bool found = false;
         val_each(o, there)
@@ -163,6 +218,7 @@ static int merge_list(struct merge *m, const struct schema_field *f, struct val 
         if (!found)
             val_push(there, val_copy(m->arena, p));
     }
+    reorder(m, there, patch, &was, NULL);
     return 0;
 }
 
@@ -178,20 +234,26 @@ static int merge_member(struct merge *m, const struct schema_field *f, struct va
         return 0;
     }
     if (!val_is(there, VAL_OBJ))
-        there = json_set(m->arena, old, name, val_new(m->arena, VAL_OBJ));
-    if (!there)
-        return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+        return (there = clean(m, p)) && json_set(m->arena, old, name, there) ? 0 : failed(m);
     if (f->shape == SHAPE_ONE)
         return merge_struct(m, f->type, there, p);
     if (((uint64_t)there->n + p->n) * p->n > MOST_COMPARED)
         return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u members for a map of %u is too large to merge", p->n, there->n);
+    struct str directive = json_str(p, "$patch");
+    if (directive.len && !str_is(directive, "replace") && !str_is(directive, "delete"))
+        return bad_type(m, directive, p);
+    if (str_is(directive, "delete")) {
+        there->first = there->last = NULL;
+        there->n = 0;
+        return 0;
+    }
     val_each(e, p) {                    /* a map: its values merge when they are structs */
         if (e->type == VAL_NULL)
             json_del(there, val_key(e));
         else if (!str_is(val_key(e), "$patch"))
             json_set(m->arena, there, val_key(e), val_copy(m->arena, e));
     }
-    if (str_is(json_str(p, "$patch"), "replace")) {
+    if (str_is(directive, "replace")) {
         for (struct val *e = there->first, *next; e; e = next) {
             next = e->next;
             if (!json_get(p, val_key(e)))
@@ -226,6 +288,71 @@ static void delete_primitives(struct val *list, const struct val *gone)
         }
 }
 
+static bool retains_all(const struct val *patch, const struct val *keys)
+{
+    if (keys->type != VAL_ARR)
+        return false;
+    val_each(p, patch) {
+        bool found = is_directive(val_key(p));
+        val_each(k, keys)
+            found |= str_eq(val_str(k), val_key(p));
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* --- $setElementOrder --- */
+
+struct ordering {
+    struct ordering *next;
+    const struct schema_field *field;
+    const struct val *order;
+    struct before was;
+};
+
+static const char *item_key(const struct schema_field *f)
+{
+    return f->type->kind == T_STRUCT ? f->patch_key : NULL;
+}
+
+/* The patch's own items must come in the order that it asks for. */
+static bool in_order(const struct val *items, const struct val *order, const char *key)
+{
+    const struct val *o = order->first, *p = val_is(items, VAL_ARR) ? items->first : NULL;
+    while (p && o) {
+        bool directive = json_str(p, "$patch").len > 0;
+        if (directive || same_item(p, o, key))
+            p = p->next;
+        if (!directive)
+            o = o->next;
+    }
+    while (p && str_is(json_str(p, "$patch"), "delete"))
+        p = p->next;
+    return !p;
+}
+
+static int find_orders(struct merge *m, const struct schema_type *t, const struct val *old, const struct val *patch, struct ordering **ret)
+{
+    struct str name;
+    val_each(p, patch) {
+        const struct schema_field *f = has_prefix(val_key(p), "$setElementOrder/", &name) ? schema_field_find(t, name) : NULL;
+        if (!f)
+            continue;
+        if (p->type != VAL_ARR)
+            return kl_err_set(m->err, KL_INVALID, "invalid patch format of setElementOrder list");
+        if ((uint64_t)p->n * (json_get(patch, name) ? json_get(patch, name)->n : 0) <= MOST_COMPARED && !in_order(json_get(patch, name), p, item_key(f)))
+            return kl_err_set(m->err, KL_INTERNAL, "The order in patch list of " STR_FMT " doesn't match $setElementOrder list", STR_ARG(name));
+        const struct val *list = json_get(old, name);
+        struct ordering *o = arena_alloc(m->arena, sizeof *o);
+        if (!o)
+            return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
+        *o = (struct ordering){ *ret, f, p, val_is(list, VAL_ARR) ? remember(m, list) : (struct before){ NULL, 0 } };
+        *ret = o;
+    }
+    return 0;
+}
+
 static int merge_struct(struct merge *m, const struct schema_type *t, struct val *old, const struct val *patch)
 {
     struct str directive = json_str(patch, "$patch"), name;
@@ -235,14 +362,22 @@ static int merge_struct(struct merge *m, const struct schema_type *t, struct val
         old->n = 0;
         if (str_is(directive, "delete"))
             return 0;
-    } else if (directive.len && !str_is(directive, "merge")) {
-        return kl_err_set(m->err, KL_BAD_REQUEST, "unknown patch type: " STR_FMT, STR_ARG(directive));
+    } else if (directive.len) {
+        return bad_type(m, directive, patch);
     }
-    if (val_is(keys, VAL_ARR))
+    if (keys && !retains_all(patch, keys))
+        return kl_err_set(m->err, KL_INVALID, "invalid patch format of retainKeys");
+    if (keys)
         retain(old, keys);
+    struct ordering *orders = NULL;
+    if (find_orders(m, t, old, patch, &orders) < 0)
+        return -m->err->code;
     val_each(p, patch)
-        if (has_prefix(val_key(p), "$deleteFromPrimitiveList/", &name))
+        if (has_prefix(val_key(p), "$deleteFromPrimitiveList/", &name)) {
+            if (p->type != VAL_ARR)
+                return kl_err_set(m->err, KL_INVALID, "invalid patch format of primitive list");
             delete_primitives(json_get(old, name), p);
+        }
     val_each(p, patch) {
         if (is_directive(val_key(p)))
             continue;
@@ -255,13 +390,10 @@ static int merge_struct(struct merge *m, const struct schema_type *t, struct val
             return -m->err->code;
         }
     }
-    val_each(p, patch) {
-        if (!has_prefix(val_key(p), "$setElementOrder/", &name) || p->type != VAL_ARR)
-            continue;
-        const struct schema_field *f = schema_field_find(t, name);
-        struct val *list = json_get(old, name);
-        if (f && val_is(list, VAL_ARR))
-            reorder(m, list, p, f->type->kind == T_STRUCT ? f->patch_key : NULL);
+    for (const struct ordering *o = orders; o; o = o->next) {
+        struct val *list = json_get(old, str_n(o->field->json, o->field->json_len));
+        if (val_is(list, VAL_ARR))
+            reorder(m, list, o->order, &o->was, item_key(o->field));
     }
     return 0;
 }

@@ -111,10 +111,25 @@ Test(patch, merge)
 Test(patch, strategic_lists)
 {
     static const struct row rows[] = {
-        /* a list of structs merges by its key; what is new goes in front */
+        /* a list of structs merges by its key; what the patch names stands in its order, the rest between as it stood */
         { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"2\"}]"),
           SPEC("\"containers\":[{\"name\":\"b\",\"image\":\"3\"},{\"name\":\"c\",\"image\":\"4\"}]"),
-          SPEC("\"containers\":[{\"name\":\"c\",\"image\":\"4\"},{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"3\"}]"), NULL },
+          SPEC("\"containers\":[{\"name\":\"a\",\"image\":\"1\"},{\"name\":\"b\",\"image\":\"3\"},{\"name\":\"c\",\"image\":\"4\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"), SPEC("\"containers\":[{\"name\":\"z\"}]"),
+          SPEC("\"containers\":[{\"name\":\"z\"},{\"name\":\"a\"},{\"name\":\"b\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"s\"},{\"name\":\"b\"}]"),
+          SPEC("\"$setElementOrder/containers\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}],\"containers\":[{\"name\":\"c\"}]"),
+          SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"s\"},{\"name\":\"b\"},{\"name\":\"c\"}]"), NULL },
+        { STRATEGIC, NULL, SPEC("\"containers\":[]"),
+          SPEC("\"$setElementOrder/containers\":[{\"name\":\"a\"},{\"name\":\"b\"}],\"containers\":[{\"name\":\"b\"},{\"name\":\"a\"}]"), NULL,
+          "doesn't match $setElementOrder list" },
+        { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"}]"), SPEC("\"containers\":[{\"name\":\"a\",\"$patch\":\"merge\"}]"), NULL,
+          "merging lists cannot yet be specified in the patch" },
+        { STRATEGIC, NULL, SPEC("\"nodeSelector\":{\"a\":\"b\"}"), SPEC("\"nodeSelector\":{\"$patch\":\"delete\"}"), SPEC("\"nodeSelector\":{}"), NULL },
+        { STRATEGIC, NULL, SPEC("\"volumes\":[{\"name\":\"a\"}]"), SPEC("\"volumes\":[{\"name\":\"a\",\"emptyDir\":{},\"$retainKeys\":[\"name\"]}]"), NULL,
+          "invalid patch format of retainKeys" },
+        { STRATEGIC, NULL, "{\"metadata\":{\"finalizers\":[\"a\"]}}", "{\"metadata\":{\"$deleteFromPrimitiveList/finalizers\":\"a\"}}", NULL,
+          "invalid patch format of primitive list" },
         { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"), SPEC("\"containers\":[{\"name\":\"a\",\"$patch\":\"delete\"}]"),
           SPEC("\"containers\":[{\"name\":\"b\"}]"), NULL },
         { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"}]"), SPEC("\"containers\":[{\"$patch\":\"replace\"},{\"name\":\"z\",\"image\":\"i\"}]"),
@@ -126,7 +141,7 @@ Test(patch, strategic_lists)
         { STRATEGIC, NULL, SPEC("\"tolerations\":[{\"key\":\"a\"}]"), SPEC("\"tolerations\":[{\"key\":\"b\"}]"), SPEC("\"tolerations\":[{\"key\":\"b\"}]"), NULL },
         /* a set of texts */
         { STRATEGIC, NULL, "{\"metadata\":{\"finalizers\":[\"a\",\"b\"]}}", "{\"metadata\":{\"$deleteFromPrimitiveList/finalizers\":[\"a\"],\"finalizers\":[\"c\",\"b\"]}}",
-          "{\"metadata\":{\"finalizers\":[\"b\",\"c\"]}}", NULL },
+          "{\"metadata\":{\"finalizers\":[\"c\",\"b\"]}}", NULL },
         { STRATEGIC, NULL, SPEC("\"containers\":[{\"name\":\"a\"}]"), SPEC("\"containers\":[{\"image\":\"x\"}]"), NULL, "does not contain declared merge key: name" },
         { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[{\"name\":\"a\",\"$patch\":\"burn\"}]"), NULL, "unknown patch type: burn" },
         { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[{\"name\":\"a\",\"resources\":{\"$patch\":\"burn\"}}]"), NULL, "unknown patch type: burn" },
