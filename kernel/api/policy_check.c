@@ -85,7 +85,38 @@ void policy_check(struct api_op *op, const struct val *v, struct object_causes *
 
 #define MOST_KINDS 10                   /* of one policy that are looked at, as upstream */
 
-/* The kinds that rules name without a wildcard. */
+static bool has_wildcard(const struct val *list)
+{
+    if (!val_is(list, VAL_ARR))
+        return true;
+    val_each(x, list)
+        if (str_find(val_str(x), '*') >= 0)
+            return true;
+    return false;
+}
+
+/* In order of group, version and kind. */
+static void insert(const struct schema_kind **at, unsigned *n, const struct schema_kind *k)
+{
+    unsigned i = *n;
+    for (unsigned j = 0; j < *n; j++)
+        if (at[j] == k)
+            return;
+    if (*n == MOST_KINDS)
+        return;
+    for (; i > 0; i--) {
+        const struct schema_kind *o = at[i - 1];
+        int c = strcmp(o->group, k->group);
+        c = c ? c : strcmp(o->version, k->version);
+        if ((c ? c : strcmp(o->kind, k->kind)) < 0)
+            break;
+        at[i] = o;
+    }
+    at[i] = k;
+    (*n)++;
+}
+
+/* The kinds that rules name, from rules without wildcards. */
 static unsigned named_kinds(const struct val *policy, const struct schema_kind **ret)
 {
     const struct val *rules = json_path(policy, "spec.matchConstraints.resourceRules");
@@ -94,61 +125,91 @@ static unsigned named_kinds(const struct val *policy, const struct schema_kind *
         return 0;
     val_each(rule, rules) {
         const struct val *groups = json_get(rule, STR("apiGroups")), *versions = json_get(rule, STR("apiVersions")), *names = json_get(rule, STR("resources"));
-        if (!val_is(groups, VAL_ARR) || !val_is(versions, VAL_ARR) || !val_is(names, VAL_ARR))
+        if (has_wildcard(groups) || has_wildcard(versions) || has_wildcard(names))
             continue;
         val_each(g, groups)
             val_each(v, versions)
                 val_each(r, names) {
                     const struct schema_kind *k = schema_resource_find(val_str(g), val_str(v), val_str(r));
-                    bool there = !k;
-                    for (unsigned i = 0; i < n && !there; i++)
-                        there = ret[i] == k;
-                    if (!there && n < MOST_KINDS)
-                        ret[n++] = k;
+                    if (k)
+                        insert(ret, &n, k);
                 }
     }
     return n;
 }
 
-static void warn_of(struct arena *a, struct val *list, const char *field, struct buf *warning)
+static const struct cel_type *type_of(struct arena *a, const struct schema_kind *k)
 {
-    if (!warning->len)
-        return;
-    struct val *w = val_new(a, VAL_OBJ);
-    json_set_str(a, w, STR("fieldRef"), str_of(field));
-    json_set_str(a, w, STR("warning"), arena_str(a, buf_str(warning)));
-    val_push(list, w);
+    const struct cel_type *t = !k ? NULL : k->flags & K_CUSTOM ? cel_type_of_schema(a, custom_schema_tree(k->type->custom), true) :
+                               cel_type_of_rows(a, k->type);
+    return t ? t : cel_type(CEL_DYN);
 }
 
-/* The expression against each kind: "apps/v1, Kind=Deployment: ERROR: ..." */
-static void check_one(struct arena *a, const struct policy *p, const struct expression *e, const char *field, const struct schema_kind **kinds, unsigned n,
+static const struct schema_kind *param_kind(const struct policy *p)
+{
+    struct str version = json_str(p->spec, "paramKind.apiVersion"), group = STR("");
+    if (str_find(version, '/') >= 0)
+        group = str_cut(&version, '/');
+    return schema_kind_find(group, version, json_str(p->spec, "paramKind.kind"));
+}
+
+/* The variables as they are when objects are of that kind. */
+static struct cel_var *typed_vars(struct arena *a, const struct policy *p, const struct schema_kind *k)
+{
+    struct cel_field *fields = arena_alloc(a, (p->n_variables + 1) * sizeof *fields);
+    unsigned with = CEL_WITH_AUTHORIZER | (json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0);
+    struct cel_var *vars = NULL;
+    for (unsigned i = 0; fields && i <= p->n_variables; i++) {
+        const char *why;
+        vars = arena_alloc(a, CEL_ADMISSION_VARS * sizeof *vars);
+        if (!vars)
+            return NULL;
+        cel_admission_vars(vars, with, cel_struct_of(a, "kubernetes.variables", fields, i));
+        vars[CEL_VAR_OBJECT].type = vars[CEL_VAR_OLD_OBJECT].type = type_of(a, k);
+        if (with & CEL_WITH_PARAMS)
+            vars[CEL_VAR_PARAMS].type = type_of(a, param_kind(p));
+        if (i == p->n_variables)
+            break;
+        struct cel_program *variable = cel_compile(a, p->variables[i].text, vars, CEL_ADMISSION_VARS, 0, &why);
+        fields[i] = p->fields[i];
+        fields[i].type = variable ? cel_result(variable) : cel_type(CEL_DYN);
+    }
+    return vars;
+}
+
+/* The expression against each kind: "apps/v1, Kind=Deployment: compilation failed: ERROR: ..." */
+static void check_one(struct arena *a, struct str text, const char *field, const struct schema_kind **kinds, struct cel_var **vars, unsigned n,
                       struct val *list)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    for (unsigned i = 0; i < n; i++) {
+    const char *why;
+    for (unsigned i = 0; i < n && text.len; i++) {
         const struct schema_kind *k = kinds[i];
-        struct cel_var vars[CEL_ADMISSION_VARS];
-        const struct cel_type *type = k->flags & K_CUSTOM ? cel_type_of_schema(a, custom_schema_tree(k->type->custom), true) : cel_type_of_rows(a, k->type);
-        const char *why;
-        cel_admission_vars(vars, CEL_WITH_AUTHORIZER | (json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0),
-                           cel_struct_of(a, "kubernetes.variables", p->fields, p->n_variables));
-        if (!type)
+        if (!vars[i] || cel_compile(a, text, vars[i], CEL_ADMISSION_VARS, 0, &why))
             continue;
-        vars[CEL_VAR_OBJECT].type = vars[CEL_VAR_OLD_OBJECT].type = type;
-        if (!cel_compile(a, e->text, vars, CEL_ADMISSION_VARS, 0, &why))
-            buf_printf(&b, "%s%s%s%s, Kind=%s: %s\n", b.len ? "" : "", k->group, k->group[0] ? "/" : "", k->version, k->kind, why);
+        buf_printf(&b, "%s%s%s%s, Kind=%s: compilation failed: %s\n", b.len ? "\n" : "", k->group, k->group[0] ? "/" : "", k->version, k->kind, why);
     }
-    warn_of(a, list, field, &b);
+    if (!b.len)
+        return;
+    struct val *w = val_new(a, VAL_OBJ);
+    json_set_str(a, w, STR("fieldRef"), str_of(field));
+    json_set_str(a, w, STR("warning"), arena_str(a, buf_str(&b)));
+    val_push(list, w);
 }
 
 struct val *policy_type_warnings(struct arena *a, const struct val *policy)
 {
     const struct schema_kind *kinds[MOST_KINDS];
+    struct cel_var *vars[MOST_KINDS];
     struct val *status = val_new(a, VAL_OBJ), *list = val_new(a, VAL_ARR);
     struct policy *p = policy_compile(a, policy, false);
-    unsigned n = named_kinds(policy, kinds);
-    for (unsigned i = 0; p && list && i < p->n_rules; i++)
-        check_one(a, p, &p->rules[i], arena_printf(a, "spec.validations[%u].expression", i), kinds, n, list);
+    unsigned n = p ? named_kinds(policy, kinds) : 0;
+    for (unsigned i = 0; i < n; i++)
+        vars[i] = typed_vars(a, p, kinds[i]);
+    for (unsigned i = 0; p && list && i < p->n_rules; i++) {
+        check_one(a, p->rules[i].text, arena_printf(a, "spec.validations[%u].expression", i), kinds, vars, n, list);
+        check_one(a, json_str(p->rules[i].source, "messageExpression"), arena_printf(a, "spec.validations[%u].messageExpression", i), kinds, vars, n, list);
+    }
     if (list && list->n)
         json_set(a, status, STR("expressionWarnings"), list);
     return status;

@@ -106,7 +106,7 @@ says 'must evaluate to bool but got int' '{expression: "1 + 1"}'
 says "undefined field 'nope'" '{expression: "request.nope"}'
 says "undeclared reference to 'params'" '{expression: "params.x"}'
 says created '{expression: "object.spec.replicas > 1 && object.spec.nothing == 2"}'
-gives "undefined field 'nothing'" get validatingadmissionpolicy bad -o "jsonpath={.status.typeChecking.expressionWarnings[0].warning}"
+gives "apps/v1, Kind=Deployment: compilation failed: ERROR: <input>:1:40: undefined field 'nothing'" get validatingadmissionpolicy bad -o "jsonpath={.status.typeChecking.expressionWarnings[0].warning}"
 want spec.validations get validatingadmissionpolicy bad -o "jsonpath={.status.typeChecking.expressionWarnings[0].fieldRef}"
 want 1 get validatingadmissionpolicy bad -o "jsonpath={.status.observedGeneration}"
 
