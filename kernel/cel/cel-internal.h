@@ -11,6 +11,9 @@
 
 /* --- the tree --- */
 enum node_kind { N_LITERAL = 1, N_IDENT, N_SELECT, N_CALL, N_LIST, N_MAP, N_STRUCT, N_FOLD };
+/* What the evaluator does with a call: most are functions, whose arguments come first. */
+enum node_op { OP_FUNCTION = 0, OP_AND, OP_OR, OP_CHOICE, OP_INDEX, OP_OPTIONAL_INDEX, OP_OPTIONAL_SELECT, OP_EQUAL, OP_NOT_EQUAL, OP_IN, OP_NOT_FALSE,
+               OP_OR_OPTIONAL, OP_OR_VALUE };
 
 struct fn;
 struct sig;
@@ -18,6 +21,7 @@ struct regex;
 
 struct node {
     uint8_t kind;
+    uint8_t op;                         /* CALL: enum node_op, from check.c */
     bool has;                           /* SELECT: has(x.y) */
     bool optional;                      /* an item of a list, the key of a map, the value of a field: there when it has a value */
     bool constant;                      /* a list, map or conversion of constants: it was evaluated when it was compiled */

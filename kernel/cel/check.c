@@ -374,11 +374,27 @@ static void visit(struct checker *c, struct node *n)
     }
 }
 
+static uint8_t op_of(const struct node *n)
+{
+    static const struct {
+        const char *name;
+        enum node_op op;
+    } ops[] = { { "_&&_", OP_AND }, { "_||_", OP_OR }, { "_?_:_", OP_CHOICE }, { "_[_]", OP_INDEX }, { "_[?_]", OP_OPTIONAL_INDEX },
+                { "_?._", OP_OPTIONAL_SELECT }, { "_==_", OP_EQUAL }, { "_!=_", OP_NOT_EQUAL }, { "@in", OP_IN },
+                { "@not_strictly_false", OP_NOT_FALSE }, { "or", OP_OR_OPTIONAL }, { "orValue", OP_OR_VALUE } };
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (str_is(n->name, ops[i].name))
+            return (uint8_t)ops[i].op;
+    return OP_FUNCTION;
+}
+
 /* Type variables give way to what they turned out to be. */
 static void settle(struct checker *c, struct node *n)
 {
     struct node *const kids[] = { n->of, n->range, n->init, n->cond, n->step, n->result };
     n->type = subst_apply(&c->subst, n->type, true);
+    if (n->kind == N_CALL)
+        n->op = op_of(n);
     for (size_t i = 0; i < sizeof kids / sizeof *kids; i++)
         if (kids[i])
             settle(c, kids[i]);

@@ -105,14 +105,14 @@ static bool is_attribute(const struct node *n)
     switch (n->kind) {
     case N_IDENT: return n->slot >= 0;
     case N_SELECT: return !n->has;
-    case N_CALL: return str_is(n->name, "_[_]") || str_is(n->name, "_[?_]") || str_is(n->name, "_?._") || str_is(n->name, "_?_:_");
+    case N_CALL: return n->op == OP_INDEX || n->op == OP_OPTIONAL_INDEX || n->op == OP_OPTIONAL_SELECT || n->op == OP_CHOICE;
     default: return false;
     }
 }
 
 static bool is_choice(const struct node *n)
 {
-    return n->kind == N_CALL && str_is(n->name, "_?_:_");
+    return n->kind == N_CALL && n->op == OP_CHOICE;
 }
 
 static uint64_t step_cost(const struct node *of)
@@ -342,34 +342,33 @@ static struct cel_val eval_in(struct cel_ctx *c, const struct node *n)
     return pay(c, free ? 0 : sure ? cost_size(&args[1]) : 1) ? val_bool(found) : cancelled(c);
 }
 
+static struct cel_val eval_optional_select(struct cel_ctx *c, const struct node *n)
+{
+    struct cel_val of = eval(c, n->args[0]);
+    return is_error(of) ? of : into(c, of, n->args[1]->value, true, step_cost(n->args[0]));
+}
+
+static struct cel_val eval_not_false(struct cel_ctx *c, const struct node *n)
+{
+    struct cel_val v = eval(c, n->args[0]);
+    return pay(c, 1) ? val_bool(v.kind != CEL_BOOL || v.b) : cancelled(c);
+}
+
 static struct cel_val eval_call(struct cel_ctx *c, const struct node *n)
 {
-    struct str name = n->name;
     if (n->constant)
         return n->value;
-    if (name.at[0] == '_' || name.at[0] == '@') {
-        if (str_is(name, "_&&_") || str_is(name, "_||_"))
-            return eval_logic(c, n, name.at[1] == '|');
-        if (str_is(name, "_?_:_"))
-            return eval_choice(c, n);
-        if (str_is(name, "_[_]") || str_is(name, "_[?_]"))
-            return eval_index(c, n, name.len == 5);
-        if (str_is(name, "_?._")) {
-            struct cel_val of = eval(c, n->args[0]);
-            return is_error(of) ? of : into(c, of, n->args[1]->value, true, step_cost(n->args[0]));
-        }
-        if (str_is(name, "_==_") || str_is(name, "_!=_"))
-            return eval_equal(c, n, name.at[1] == '!');
-        if (str_is(name, "@in"))
-            return eval_in(c, n);
-        if (str_is(name, "@not_strictly_false")) {
-            struct cel_val v = eval(c, n->args[0]);
-            return pay(c, 1) ? val_bool(v.kind != CEL_BOOL || v.b) : cancelled(c);
-        }
-    } else if (n->of && (str_is(name, "or") || str_is(name, "orValue"))) {
-        return eval_or(c, n, name.len > 2);
+    switch (n->op) {
+    case OP_AND: case OP_OR: return eval_logic(c, n, n->op == OP_OR);
+    case OP_CHOICE: return eval_choice(c, n);
+    case OP_INDEX: case OP_OPTIONAL_INDEX: return eval_index(c, n, n->op == OP_OPTIONAL_INDEX);
+    case OP_OPTIONAL_SELECT: return eval_optional_select(c, n);
+    case OP_EQUAL: case OP_NOT_EQUAL: return eval_equal(c, n, n->op == OP_NOT_EQUAL);
+    case OP_IN: return eval_in(c, n);
+    case OP_NOT_FALSE: return eval_not_false(c, n);
+    case OP_OR_OPTIONAL: case OP_OR_VALUE: return eval_or(c, n, n->op == OP_OR_VALUE);
+    default: return eval_strict(c, n);
     }
-    return eval_strict(c, n);
 }
 
 /* --- aggregates --- */
