@@ -130,7 +130,7 @@ static struct cel_val to_string(struct cel_ctx *c, struct cel_val *v, unsigned n
     default: timestamp_text(&b, v[0].seconds, v[0].nanos); break;
     }
     struct str s = arena_str(c->arena, buf_str(&b));
-    return s.at ? val_text(s) : no_memory();
+    return s.at && !b.failed ? val_text(s) : no_memory();
 }
 
 static struct cel_val to_duration(struct cel_ctx *c, struct cel_val *v, unsigned n)

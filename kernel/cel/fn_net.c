@@ -98,7 +98,7 @@ static struct cel_val fn_canonical(struct cel_ctx *c, struct cel_val *v, unsigne
     if (is_error(ip))
         return ip;
     write_ip(&b, ip.opaque);
-    return val_bool(str_eq(buf_str(&b), v[0].s));
+    return b.failed ? no_memory() : val_bool(str_eq(buf_str(&b), v[0].s));
 }
 
 static struct cel_val fn_family(struct cel_ctx *c, struct cel_val *v, unsigned n)
@@ -160,7 +160,7 @@ static struct cel_val fn_net_text(struct cel_ctx *c, struct cel_val *v, unsigned
     if (v[0].kind == CEL_CIDR)
         buf_printf(&b, "/%u", v[0].opaque->bits);
     struct str s = arena_str(c->arena, buf_str(&b));
-    return s.at ? val_text(s) : no_memory();
+    return s.at && !b.failed ? val_text(s) : no_memory();
 }
 
 /* --- networks --- */
@@ -393,7 +393,7 @@ static struct cel_val fn_escaped_path(struct cel_ctx *c, struct cel_val *v, unsi
             buf_printf(&b, "%%%02X", ch);
     }
     struct str s = arena_str(c->arena, buf_str(&b));
-    return s.at ? val_text(s) : no_memory();
+    return s.at && !b.failed ? val_text(s) : no_memory();
 }
 
 static bool unescape(struct arena *a, struct str s, struct str *ret)
