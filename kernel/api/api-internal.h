@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/audit.h"
+#include "api/flow.h"
 #include "api/metrics.h"
 #include "api/stream.h"
 #include "base/cleanup.h"
@@ -135,6 +136,7 @@ struct api_rq {
     const struct kl_user *asker;        /* who asks to count as user; NULL: user itself */
     struct audit_request *audit;        /* NULL: nothing is kept of it */
     bool audited;                       /* the policy has been asked */
+    struct flow_request *flow;          /* its place in its priority level; NULL: it has none */
     struct metric_slot *slot;           /* where it is counted; NULL: not yet, or not any more */
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
@@ -385,6 +387,7 @@ struct api {
     uint64_t ids;
     struct metrics metrics;
     struct audit *audit;                /* NULL: no policy */
+    struct flow *flow;                  /* NULL: whoever comes runs at once */
 };
 
 /* call.c: a kl_call over an arena */

@@ -136,20 +136,27 @@ static void dispatch(struct api_rq *rq)
         api_write(rq);
 }
 
-static int enter(struct api_rq *rq, struct http_req *r)
+/* Who asks for what. */
+static int arrive(struct api_rq *rq, struct http_req *r)
 {
-    bool wants_stream;
     set_audit_id(rq);
     rq->accept.media = MEDIA_JSON;
     if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0)
         return -1;
     rq->pretty = rq->info.q.pretty;
     metrics_begin(rq);
-    bool documents = !rq->info.tuple.is_resource;
     int known = api_authenticate(rq);
     if (known == 0 || rq->err.code != KL_PENDING)
         audit_begin(rq);
-    if (known < 0 || api_authorize(rq) < 0)
+    return known;
+}
+
+/* Behind the queue: what it may, and in which form. */
+static int enter(struct api_rq *rq)
+{
+    struct http_req *r = rq->http;
+    bool wants_stream, documents = !rq->info.tuple.is_resource;
+    if (api_authorize(rq) < 0)
         return -1;
     if (api_aggregated(rq))
         return 1;
@@ -164,27 +171,42 @@ static int enter(struct api_rq *rq, struct http_req *r)
     return documents ? 0 : check_verb(rq);
 }
 
-void api_run(struct api_rq *rq)
+/* What is counted and kept about a request ends here, whoever has answered it. */
+static void over(void *ctx, struct http_req *r)
 {
-    int rc = enter(rq, rq->http);
+    int64_t now = env_mono_ns();
+    audit_end(ctx, r);
+    metrics_end(ctx, r, now);
+    flow_end(ctx, r, now);
+}
+
+static void refuse(struct api_rq *rq)
+{
+    rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
+    api_send_error(rq);
+}
+
+static void proceed(struct api_rq *rq)
+{
+    int rc = enter(rq);
     if (rc > 0)
         return;                         /* another server's */
     if (rc < 0) {
-        rq->accept.media = rq->accept.media ? rq->accept.media : MEDIA_JSON;
-        api_send_error(rq);
+        refuse(rq);
     } else if (rq->info.tuple.is_resource) {
         dispatch(rq);
     } else if (!api_documents(rq)) {
         not_found(rq);
-        api_send_error(rq);
+        refuse(rq);
     }
 }
 
-/* What is counted and kept about a request ends here, whoever has answered it. */
-static void over(void *ctx, struct http_req *r)
+void api_run(struct api_rq *rq)
 {
-    audit_end(ctx, r);
-    metrics_end(ctx, r);
+    if (arrive(rq, rq->http) < 0)
+        refuse(rq);
+    else if (!flow_wait(rq, proceed))
+        proceed(rq);
 }
 
 void api_handle(void *ctx, struct http_req *r)

@@ -53,6 +53,7 @@ struct api_conf {
     int advertise_port;
     const char *cluster_dns_domain;     /* "cluster.local" */
     const char *signer_file;            /* PEM, ECDSA P-256: signs service account tokens; NULL: none are given out. Read in api_new */
+    unsigned seats;                     /* of all priority levels; 0: no priorities, no queues */
     const char *audit_policy_file;      /* NULL: nothing is kept */
     size_t audit_event_max;             /* bytes of an event that may have objects; 0: any */
     /* The server's own client certificate towards nodes in other processes. */

@@ -105,6 +105,8 @@ int api_bootstrap(struct api *api, struct kl_err *err)
         rc = make_service(api, err);
     if (rc == 0)
         rc = make_trust(api, err);
+    if (rc == 0 && api->conf.seats)
+        rc = flow_new(api, api->conf.seats, &api->flow, err);
     if (rc == 0)
         rc = api_policies_new(api, &api->policies, err);
     if (rc == 0)
@@ -127,6 +129,7 @@ void api_free(struct api *a)
         api_waits_free(a->waits);
         metrics_free(&a->metrics);
         audit_free(a->audit);
+        flow_free(a->flow);
     }
     mem_free(a);
 }

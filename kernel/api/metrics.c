@@ -212,7 +212,7 @@ static void count_code(struct metric_slot *s, int status)
     s->codes[i].n++;
 }
 
-void metrics_end(struct api_rq *rq, struct http_req *r)
+void metrics_end(struct api_rq *rq, struct http_req *r, int64_t now_ns)
 {
     struct metric_slot *s = rq->slot;
     int status = http_status(r);
@@ -231,7 +231,7 @@ void metrics_end(struct api_rq *rq, struct http_req *r)
         return;
     }
     count_code(s, status);
-    prom_observe(&s->duration, (double)(env_mono_ns() - http_began(r)) / (double)NS_PER_S);
+    prom_observe(&s->duration, (double)(now_ns - http_began(r)) / (double)NS_PER_S);
     if (s->sizes)
         prom_observe(s->sizes, (double)http_sent(r));
 }

@@ -62,7 +62,7 @@ void metrics_free(struct metrics *m);
 /* The URL has been parsed: the request counts as running. */
 void metrics_begin(struct api_rq *rq);
 /* It has been answered, or the client has gone. */
-void metrics_end(struct api_rq *rq, struct http_req *r);
+void metrics_end(struct api_rq *rq, struct http_req *r, int64_t now_ns);
 void metrics_admission(struct metrics *m, bool mutating, const char *verb, bool rejected, int64_t ns);
 /* The whole page. */
 void metrics_write(struct api *api, struct prom *p);

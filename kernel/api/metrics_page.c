@@ -238,6 +238,7 @@ void metrics_write(struct api *api, struct prom *p)
     storage(api, p);
     health(api, p);
     audit_metrics(api->audit, p);
+    flow_metrics(api->flow, p);
     for (unsigned i = 0; i < m->n_sources; i++)
         m->sources[i].write(m->sources[i].ctx, p);
     build_info(api, p);

@@ -54,6 +54,7 @@ unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *conte
     h[n++] = (struct http_header){ STR("audit-id"), str_of(rq->audit_id) };
     h[n++] = (struct http_header){ STR("cache-control"), STR("no-cache, private") };
     h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
+    n += flow_headers(rq, &h[n]);
     if (rq->err.retry_after)
         h[n++] = (struct http_header){ STR("retry-after"), str_of(arena_printf(rq->arena, "%d", rq->err.retry_after)) };
     for (unsigned i = 0; i < rq->n_warnings && n < API_HEADERS; i++)
@@ -180,7 +181,7 @@ static void again(void *ctx)
     }
     struct api_rq fresh = { .api = api, .http = rq->http, .arena = rq->attempt, .id = id, .kept = rq->kept, .attempt = rq->attempt,
                             .deadline_ns = rq->deadline_ns, .awaited = rq->awaited, .audit = rq->audit,
-                            .audited = rq->audited, .slot = rq->slot };
+                            .audited = rq->audited, .flow = rq->flow, .slot = rq->slot };
     memcpy(fresh.audit_id, rq->audit_id, sizeof fresh.audit_id);
     *rq = fresh;
     api_run(rq);

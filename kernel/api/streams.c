@@ -434,6 +434,7 @@ void api_stop(struct api *a, loop_fn done, void *ctx)
 {
     api_waits_stop(a->waits);
     api_aggregates_stop(a->aggregates);
+    flow_stop(a->flow);
     api_crds_stop(a->crds);             /* the store ends before the API does */
     api_policies_stop(a->policies);
     streams_stop(a->streams, done, ctx);

@@ -367,5 +367,6 @@ void api_watch(struct api_rq *rq)
     loop_timer_start(rq->api->loop, &w->timeout, seconds * NS_PER_S, on_timeout, w);
     if (rq->info.q.bookmarks)
         loop_timer_start(rq->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+    flow_begun(rq);
     pump(w);
 }

@@ -129,6 +129,9 @@ static int open_api(struct daemon *d, struct kl_err *err)
                            .node_key_file = d->towards_nodes[2], .front_proxy_cert_file = d->front_proxy[0],
                            .front_proxy_key_file = d->front_proxy[1], .front_proxy_ca_file = d->front_proxy[2],
                            .client_ca_file = d->towards_nodes[0], .audit_policy_file = d->o->audit_policy[0] ? d->o->audit_policy : NULL };
+    int64_t seats = 0;
+    str_int(str_of(d->o->seats), &seats);
+    ac.seats = (unsigned)seats;
     options_bytes(d->o->audit_event_max, &ac.audit_event_max);
     plugin_host_hooks(d->host, &hooks);
     hooks.audit = plugin_host_audit;

@@ -31,6 +31,7 @@ static const struct {
     { "--node-ports", "server", "node_ports", AT(node_ports), "30000-32767", "ports of NodePort Services" },
     { "--encryption-provider-config", "server", "encryption_provider_config", AT(encryption), NULL, "EncryptionConfiguration: what is encrypted at rest" },
     { "--cluster-domain", "server", "cluster_domain", AT(cluster_domain), "cluster.local", "domain of cluster names" },
+    { "--max-requests-inflight", "server", "max_requests_inflight", AT(seats), "600", "seats of all priority levels; 0: no priorities, no queues" },
     { "--audit-policy-file", "server", "audit_policy", AT(audit_policy), "", "which requests are kept (audit.k8s.io/v1 Policy); none" },
     { "--audit-event-max", "server", "audit_event_max", AT(audit_event_max), "0", "bytes of an audit event that may hold objects; 0: any number" },
     { "--cluster-cidr", "node", "cluster_cidr", AT(cluster_cidr), "10.244.0.0/16", "addresses of pods" },
@@ -117,8 +118,8 @@ static int check_groups(struct options *o, struct kl_err *err)
         struct val *group = json_get(o->tree, str_of(groups[g].key));
         for (size_t i = 0; i < N_ROWS; i++)
             if (rows[i].group && strcmp(rows[i].group, groups[g].key) == 0) {
-                bool port = rows[i].at == AT(port) || rows[i].at == AT(node_port);
-                known[n++] = (struct conf_row){ rows[i].key, port ? VAL_INT : VAL_STR, 0, port ? 65535 : 0, NULL };
+                bool port = rows[i].at == AT(port) || rows[i].at == AT(node_port), seats = rows[i].at == AT(seats);
+                known[n++] = (struct conf_row){ rows[i].key, port || seats ? VAL_INT : VAL_STR, 0, port ? 65535 : seats ? 1000000 : 0, NULL };
             }
         if (group)
             rc = conf_check(o->arena, group, known, n, err);

@@ -38,8 +38,10 @@ int cmd_check_config(int argc, char **argv)
     if (rc == 0 && o.audit_policy[0])
         rc = audit_policy_load(o.audit_policy, &policy, &err);
     audit_policy_free(policy);
-    if (rc < 0)
+    if (rc < 0) {
+        plugin_host_free(h);
         return cli_fail(2, "%s", err.msg);
+    }
     printf("%s: %u plugin instances, no mistakes found\n", o.config_path, plugin_host_count(h));
     plugin_host_free(h);
     return 0;

@@ -62,6 +62,12 @@ bool options_bytes(const char *s, size_t *ret)
     return n >= 0;
 }
 
+static bool is_count(const char *s)
+{
+    int64_t n;
+    return str_int(str_of(s), &n) && n >= 0 && n <= 1000000;
+}
+
 static bool is_bytes(const char *s)
 {
     size_t n;
@@ -81,6 +87,7 @@ static const struct {
     { "--service-cidr", is_range, "a range of addresses such as 10.96.0.0/12" },
     { "--cluster-cidr", is_range, "a range of addresses such as 10.96.0.0/12" },
     { "--cluster-domain", is_name, "a name of small letters, digits, '-' and '.'" },
+    { "--max-requests-inflight", is_count, "0..1000000" },
     { "--audit-event-max", is_bytes, "a number of bytes such as 100Ki" },
     { "--node-name", is_name, "a name of small letters, digits, '-' and '.'" },
     { "--state-dir", is_some, "a folder" },

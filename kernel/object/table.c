@@ -99,6 +99,11 @@ TABLE(csi_drivers, NAME, B("AttachRequired", "spec.attachRequired"), B("PodInfoO
       C("TokenRequests", cell_audiences, "spec.tokenRequests"), B("RequiresRepublish", "spec.requiresRepublish"),
       C("Modes", cell_strings, "spec.volumeLifecycleModes"), AGE);
 TABLE(priorities, NAME, N("Value", "value"), B("Global-Default", "globalDefault"), AGE, P("PreemptionPolicy", "preemptionPolicy"));
+TABLE(flow_schemas, NAME, P("PriorityLevel", "spec.priorityLevelConfiguration.name"), N("MatchingPrecedence", "spec.matchingPrecedence"),
+      S("DistinguisherMethod", "spec.distinguisherMethod.type"), AGE, C("MissingPL", cell_condition, "Dangling"));
+TABLE(priority_levels, NAME, P("Type", "spec.type"), C("NominalConcurrencyShares", cell_maybe, "spec.limited.nominalConcurrencyShares"),
+      C("Queues", cell_maybe, "spec.limited.limitResponse.queuing.queues"), C("HandSize", cell_maybe, "spec.limited.limitResponse.queuing.handSize"),
+      C("QueueLengthLimit", cell_maybe, "spec.limited.limitResponse.queuing.queueLengthLimit"), AGE);
 TABLE(runtime_classes, NAME, P("Handler", "handler"), AGE);
 TABLE(requests, NAME, AGE, S("SignerName", "spec.signerName"), P("Requestor", "spec.username"), C("RequestedDuration", cell_seconds, "spec.expirationSeconds"),
       C("Condition", cell_csr_condition, NULL));
@@ -121,6 +126,7 @@ static const struct {
     { "coordination.k8s.io/leases", leases }, { "storage.k8s.io/storageclasses", storage_classes },
     { "storage.k8s.io/volumeattributesclasses", attributes_classes }, { "storage.k8s.io/volumeattachments", attachments },
     { "storage.k8s.io/csinodes", csi_nodes }, { "storage.k8s.io/csidrivers", csi_drivers }, { "scheduling.k8s.io/priorityclasses", priorities },
+    { "flowcontrol.apiserver.k8s.io/flowschemas", flow_schemas }, { "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations", priority_levels },
     { "node.k8s.io/runtimeclasses", runtime_classes }, { "certificates.k8s.io/certificatesigningrequests", requests },
 };
 

@@ -81,6 +81,8 @@ struct val *cell_controller(const struct cell_in *in, const char *arg);
 struct val *cell_parent(const struct cell_in *in, const char *path);    /* of an IPAddress */
 struct val *cell_api_service(const struct cell_in *in, const char *arg);
 struct val *cell_api_available(const struct cell_in *in, const char *arg);
+struct val *cell_maybe(const struct cell_in *in, const char *path);     /* a number; "<none>" when absent */
+struct val *cell_condition(const struct cell_in *in, const char *type); /* its status, "?" when absent */
 struct val *cell_csr_condition(const struct cell_in *in, const char *arg);
 
 #endif

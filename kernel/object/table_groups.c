@@ -268,6 +268,22 @@ static bool condition_there(const struct val *v, const char *type)
     return false;
 }
 
+struct val *cell_condition(const struct cell_in *in, const char *type)
+{
+    struct val *list = json_path(in->v, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), type))
+                return cell_str(in, json_str(c, "status"));
+    return cell_text(in, "?");
+}
+
+struct val *cell_maybe(const struct cell_in *in, const char *path)
+{
+    const struct val *v = json_path(in->v, path);
+    return val_is(v, VAL_INT) ? val_of_int(in->arena, v->i) : cell_text(in, "<none>");
+}
+
 struct val *cell_csr_condition(const struct cell_in *in, const char *arg)
 {
     bool denied = condition_there(in->v, "Denied"), approved = condition_there(in->v, "Approved");

@@ -160,6 +160,8 @@ KIND_RULES(kind_cluster_role);
 KIND_RULES(kind_cluster_role_binding);
 KIND_RULES(kind_priority_class);
 KIND_RULES(kind_lease);
+KIND_RULES(kind_flow_schema);           /* validate_flow.c */
+KIND_RULES(kind_priority_level);
 KIND_RULES(kind_definition);           /* validate_definition.c */
 
 /* For lists that may not be there: for (item, index). */

@@ -43,6 +43,8 @@ static const struct {
     { "scheduling.k8s.io", "PriorityClass", kind_priority_class },
     { "storage.k8s.io", "StorageClass", kind_storage_class },
     { "coordination.k8s.io", "Lease", kind_lease },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", kind_flow_schema },
+    { "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", kind_priority_level },
     { "apiextensions.k8s.io", "CustomResourceDefinition", kind_definition },
 };
 
