@@ -213,7 +213,11 @@ static int start(struct daemon *d, struct kl_err *err)
     if (rc == 0)
         rc = plugin_host_run(d->host, err);
     struct schedule_conf sc = { .loop = d->loop, .store = d->store, .objects = d->objects, .find = find_scheduler, .ctx = d };
-    return rc < 0 ? rc : schedule_start(&sc, &d->schedule, err);
+    if (rc == 0)
+        rc = schedule_start(&sc, &d->schedule, err);
+    if (rc == 0)
+        api_metrics_add(d->api, schedule_metrics, d->schedule);
+    return rc;
 }
 
 /* --- end --- */

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <keelson/iface/node.h>
 
+#include "base/env.h"
 #include "base/log.h"
 #include "conf/load.h"
 #include "host-internal.h"
@@ -282,7 +283,10 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
         return -c->err.code;
     if (show(w, t, r) < 0)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    int64_t began = env_mono_ns();
     int rc = t->review(p->self, c, r, &one);
+    if (rc != -KL_PENDING)
+        host_count_review(p, w->mutating, r->request->verb, rc < 0, env_mono_ns() - began);
     if (rc < 0) {
         ret->refusal = one.refusal;
         ret->causes = one.causes;

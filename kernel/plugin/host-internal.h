@@ -45,6 +45,8 @@ int host_missing_link(struct plugin_host *h, const char *chain, const char *ifac
 /* calls.c: keelson.host.http/0 */
 extern const struct kl_host_http host_http_table;
 void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
+/* metrics.c: a review of that instance is over. */
+void host_count_review(struct plugin_instance *p, bool mutating, const char *verb, bool rejected, int64_t ns);
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 

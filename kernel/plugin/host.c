@@ -237,6 +237,8 @@ static void close_one(struct plugin_instance *i)
     if (t->life.close)
         t->life.close(i->self);
     host_calls_drop(i->owner, i);
+    mem_free(i->reviews);
+    i->reviews = NULL;
     i->arena = arena_free(i->arena);
 }
 

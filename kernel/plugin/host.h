@@ -55,7 +55,7 @@ struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
 
 /* audit.c: gives n audit events, a line each, to every instance of keelson.audit/0 (ctx: the host). < 0: one at least has lost them. */
 int plugin_host_audit(void *ctx, uint32_t n, struct str lines);
-/* metrics.c: workqueue_* of every controller, for api_metrics_add (ctx: the host). */
+/* metrics.c: workqueue_* of every controller and how long admission takes, for api_metrics_add (ctx: the host). */
 void plugin_host_metrics(void *ctx, struct prom *p);
 
 /* chain.c: the request chains, as hooks of kernel/api (ctx: the host). */

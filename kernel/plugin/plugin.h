@@ -63,6 +63,7 @@ struct plugin_instance {
     struct arena *arena;                /* its bound settings */
     void *self;
     struct runner *runner;              /* of a controller */
+    struct plugin_reviews *reviews;     /* of admission: how long they took; NULL: none yet */
 };
 
 #endif

@@ -16,6 +16,7 @@
 #include "reconcile/call.h"
 #include "reconcile/filter.h"
 #include "reconcile/queue.h"
+#include "reconcile/schedule_metrics.h"
 
 #define PORTION_NS (2 * NS_PER_MS)
 #define PARKED_NS (300 * NS_PER_S)      /* looked at again without any news, as upstream does */
@@ -29,6 +30,7 @@ struct schedule {
     struct map parked;                  /* keys of pods that fit nowhere: key -> the key's own copy */
     bool posted;
     unsigned turn;                      /* breaks ties: equal nodes take turns */
+    struct schedule_counts counts;
 };
 
 struct reasons {
@@ -47,6 +49,7 @@ struct cycle {
     struct kl_pod_view view;
     struct pod_needs needs;
     struct reasons reasons;
+    enum schedule_result result;
 };
 
 /* --- parked pods --- */
@@ -238,6 +241,7 @@ static bool decide(struct cycle *y, struct store_object *o)
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
     if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0) {
+        y->result = SCHEDULE_ERROR;
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
         return false;
     }
@@ -245,10 +249,12 @@ static bool decide(struct cycle *y, struct store_object *o)
     if (y->table->end)
         y->table->end(y->self, y->state);
     if (!n) {
+        y->result = SCHEDULE_UNSCHEDULABLE;
         refuse(y, verdict_text(y));
         return false;
     }
     int rc = bind(y, n);
+    y->result = rc == 0 || rc == -KL_PENDING ? SCHEDULE_SCHEDULED : SCHEDULE_ERROR;
     if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
         return false;
     if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
@@ -268,7 +274,12 @@ static bool schedule_one(struct schedule *s, struct str key)
         return true;
     host_call_init(&y.call, a, "scheduler");
     y.pod = json_parse(a, store_object_json(o), &y.call.err);
-    return !y.pod || !needs_node(y.pod) || decide(&y, o);
+    if (!y.pod || !needs_node(y.pod))
+        return true;
+    int64_t began = env_mono_ns();
+    bool settled = decide(&y, o);
+    schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
+    return settled;
 }
 
 /* --- the queue --- */
@@ -373,4 +384,10 @@ void schedule_free(struct schedule *s)
         mem_free(value);
     map_free(&s->parked);
     mem_free(s);
+}
+
+void schedule_metrics(void *ctx, struct prom *p)
+{
+    const struct schedule *s = ctx;
+    schedule_counts_write(&s->counts, queue_stats(s->queue)->ready, s->parked.n, p);
 }

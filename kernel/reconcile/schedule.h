@@ -5,6 +5,7 @@
 #include "reconcile/objects.h"
 
 struct schedule;
+struct prom;
 struct kl_scheduler;
 
 struct schedule_conf {
@@ -18,5 +19,7 @@ struct schedule_conf {
 
 int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct kl_err *err);
 void schedule_free(struct schedule *s);
+/* scheduler_*, for api_metrics_add (ctx: the schedule). */
+void schedule_metrics(void *ctx, struct prom *p);
 
 #endif

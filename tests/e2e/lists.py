@@ -123,6 +123,14 @@ def mistakes():
     failed('bad version of one', ask(MAPS + '/m-a', resourceVersion='x'), 400, 'BadRequest', 'x')
     failed('bad selector', ask(MAPS, labelSelector='a in'), 400, 'BadRequest', '')
     failed('initial events of a list', ask(MAPS, sendInitialEvents='true'), 422, 'Invalid', 'sendInitialEvents is forbidden for list')
+    c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
+    c.request('GET', MAPS, headers={'Accept': 'application/cbor'})       # its gate is off by default
+    r = c.getresponse()
+    want('CBOR asked for', (r.status, json.loads(r.read())['reason']), (406, 'NotAcceptable'))
+    c.request('POST', MAPS, b'\xa0', {'Content-Type': 'application/cbor'})
+    r = c.getresponse()
+    want('CBOR sent', (r.status, json.loads(r.read())['reason']), (415, 'UnsupportedMediaType'))
+    c.close()
     for path in (MAPS, MAPS + '/m-a'):
         answer = ask(path, resourceVersion=10 ** 12)
         failed('future', answer, 504, 'Timeout', 'Too large resource version')

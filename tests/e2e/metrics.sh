@@ -18,6 +18,15 @@ reads() {
     shift
     python3 "$here/metrics.py" "$@" <"$dir/page" || fail "$name"
 }
+for _ in $(seq 100); do                 # made by its controller
+    k get serviceaccount default >/dev/null 2>&1 && break
+    sleep 0.1
+done
+want created run lonely --image=none
+for _ in $(seq 300); do                 # there is no node
+    k get pod lonely -o yaml | grep -q Unschedulable && break
+    sleep 0.1
+done
 want created create configmap a
 want created create configmap b --dry-run=server
 want "not found" get configmap nope
@@ -51,6 +60,9 @@ reads classic \
     'apiserver_current_inflight_requests{request_kind="readOnly"} >= 1' \
     'apiserver_current_inflight_requests{request_kind="mutating"}' \
     'apiserver_admission_step_admission_duration_seconds_count{operation="CREATE",rejected="false",type="admit"} >= 1' \
+    'apiserver_admission_controller_admission_duration_seconds_count{operation="CREATE",rejected="false",type="admit"} >= 1' \
+    'scheduler_schedule_attempts_total{profile="default-scheduler",result="unschedulable"} >= 1' \
+    'scheduler_scheduling_attempt_duration_seconds_count{result="unschedulable"} >= 1' 'scheduler_pending_pods{queue="unschedulable"} >= 1' \
     'apiserver_storage_objects{resource="namespaces"} >= 4' \
     'apiserver_storage_objects{resource="deployments.apps"}' \
     'apiserver_resource_objects{group="apps",resource="deployments"}' \
