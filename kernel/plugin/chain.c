@@ -77,7 +77,7 @@ static int authenticate(void *ctx, struct kl_call *c, const struct kl_credential
     return bad;
 }
 
-static int authorize(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+int host_authorize(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
     struct plugin_host *h = loop_only(ctx);
     for (unsigned i = 0; i < h->authz.n; i++) {
@@ -269,6 +269,18 @@ static const char *const *both(struct kl_call *c, const char *const *first, cons
     return all;
 }
 
+static bool has_one(const struct val *object, const char *const *pointers)
+{
+    for (; *pointers; pointers++) {
+        const struct val *v = object;
+        for (struct str rest = str_skip(str_of(*pointers), 1); v && rest.at;)
+            v = json_get(v, str_cut(&rest, '/'));
+        if (v)
+            return true;
+    }
+    return false;
+}
+
 #define AGAIN_MOST 1000                 /* reviews of one plugin in one walk */
 
 /* < 0: refused; 1: the plugin wants to see what became of its patch. Who asks elsewhere (it has `over`) is shown what would be stored. */
@@ -276,6 +288,8 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
 {
     const struct kl_admission *t = p->provider->table;
     struct kl_admission_verdict one = { .size = sizeof one };
+    if (KL_HAS(t, when) && *w->object && !has_one(*w->object, t->when))
+        return 0;
     int wanted = KL_HAS(t, wants) ? t->wants(p->self, c, r->request, r->user) : 1;
     if (wanted <= 0)
         return wanted;
@@ -358,6 +372,6 @@ static struct val *debug(void *ctx, struct arena *a, struct str what)
 
 void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret)
 {
-    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = authorize, .rules = rules, .admit = admit, .over = over,
+    *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = host_authorize, .rules = rules, .admit = admit, .over = over,
                                .node = node, .debug = debug };
 }

@@ -50,4 +50,7 @@ void host_count_review(struct plugin_instance *p, bool mutating, const char *ver
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 
+/* The chain of authorizers (chain.c); ctx: the host. [loop] */
+int host_authorize(void *ctx, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
+
 #endif

@@ -1,5 +1,6 @@
 /* services.c - what the host gives to an instance: log, environment, objects, queue, other instances. Each call finds its instance through
  * the kl_host it was given. */
+#include <keelson/iface/auth.h>
 #include <keelson/iface/node.h>
 
 #include "base/env.h"
@@ -150,6 +151,15 @@ static void wake(const struct kl_host *h, uint64_t request)
 
 static const struct kl_host_wait wait_table = { sizeof wait_table, wake };
 
+/* --- keelson.host.authz/0 --- */
+
+static int may(const struct kl_host *h, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    return host_authorize(me(h)->owner, c, user, r);
+}
+
+static const struct kl_host_authz authz_table = { sizeof authz_table, may };
+
 /* --- by id --- */
 
 static const struct {
@@ -163,6 +173,7 @@ static const struct {
     { KL_HOST_PLUGINS_0, &plugins_table, EVERYWHERE },
     { KL_HOST_WAIT_0, &wait_table, SERVER },
     { KL_HOST_HTTP_0, &host_http_table, SERVER },
+    { KL_HOST_AUTHZ_0, &authz_table, SERVER },
 };
 
 bool host_offers(const struct plugin_host *h, const char *id)

@@ -41,6 +41,7 @@ KL_SIG_TABLE(kl_host_http, KL_HOST_HTTP_0, KL_SIG_NO_DATA, KL_HOST_HTTP_CALLS);
 KL_SIG_TABLE(kl_host_wait, KL_HOST_WAIT_0, KL_SIG_NO_DATA, KL_HOST_WAIT_CALLS);
 KL_SIG_TABLE(kl_host_plugins, KL_HOST_PLUGINS_0, KL_SIG_NO_DATA, KL_HOST_PLUGINS_CALLS);
 KL_SIG_TABLE(kl_audit, KL_AUDIT_0, KL_SIG_NO_DATA, KL_AUDIT_CALLS);
+KL_SIG_TABLE(kl_host_authz, KL_HOST_AUTHZ_0, KL_SIG_NO_DATA, KL_HOST_AUTHZ_CALLS);
 KL_SIG_TABLE(kl_authn, KL_AUTHN_0, KL_SIG_NO_DATA, KL_AUTHN_CALLS);
 KL_SIG_TABLE(kl_authz, KL_AUTHZ_0, KL_SIG_NO_DATA, KL_AUTHZ_CALLS);
 KL_SIG_TABLE(kl_admission, KL_ADMISSION_0, KL_ADMISSION_DATA, KL_ADMISSION_CALLS);
@@ -57,6 +58,7 @@ static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
     &kl_sig_kl_host_http, &kl_sig_kl_audit,
+    &kl_sig_kl_host_authz,
 };
 
 size_t signature_count(void)

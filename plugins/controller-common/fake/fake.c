@@ -200,11 +200,23 @@ static void log_line(const struct kl_host *h, int32_t level, const char *line)
     (void)line;
 }
 
+static int authorize(const struct kl_host *h, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+{
+    struct fake *f = fake_of(h);
+    char *what = arena_printf(f->arena, "%s %s%s%s %s|", r->verb, r->resource, r->subresource[0] ? "/" : "", r->subresource, r->name);
+    if (!f->may || strstr(f->may, what))
+        return 1;
+    kl_fail(c, KL_FORBIDDEN, "%s may not", user->name);
+    return 0;
+}
+
+static const struct kl_host_authz authz = { .size = sizeof authz, .authorize = authorize };
+
 static const void *service(const struct kl_host *h, const char *id)
 {
     (void)h;
     return strcmp(id, KL_HOST_OBJECTS_0) == 0 ? (const void *)&objects : strcmp(id, KL_HOST_ENV_0) == 0 ? (const void *)&env :
-           strcmp(id, KL_HOST_QUEUE_0) == 0 ? (const void *)&queue : NULL;
+           strcmp(id, KL_HOST_QUEUE_0) == 0 ? (const void *)&queue : strcmp(id, KL_HOST_AUTHZ_0) == 0 ? (const void *)&authz : NULL;
 }
 
 void fake_init(struct fake *f)

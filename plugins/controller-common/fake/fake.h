@@ -19,6 +19,7 @@ struct fake {
     uint64_t revision;
     int64_t now_ns;
     const char *refuse;                 /* message with which the next creations are forbidden; NULL: none */
+    const char *may;                    /* what everybody may, "VERB RESOURCE[/SUBRESOURCE] NAME|..."; NULL: all */
     char last_event[256];               /* "Reason: message" */
     char last_propagation[16];          /* of the last removal, "" when none was given */
     struct kl_call call;

@@ -96,12 +96,23 @@ struct kl_admission {
     /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the object may be
      * shown as it was before earlier plugins changed something else: encoding it again for each plugin is what a create costs most. */
     const char *const *reads;
+    /* JSON pointers through objects, without escapes, NULL-terminated: it is asked only about objects that have a member there, as they are at
+     * that moment. NULL: about all. Looked at before `wants`, and cheaper still. */
+    const char *const *when;
     /* 0: allowed; < 0: refused (c->err). No side effects with KL_CALL_DRY_RUN. */
     int (*review)(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret);
     void (*over)(void *self, uint64_t request);          /* as in kl_authn */
     /* Asked first, before the object is written out for review: 0: nothing to say about such a request; 1: review it; < 0: refused. NULL: always 1.
      * What most requests do not meet (a namespace without limits) costs a look-up then. */
     int (*wants)(void *self, struct kl_call *c, const struct kl_request *r, const struct kl_user *user);
+};
+
+/* Questions to the chain of authorizers, for plugins that decide by what somebody may do. */
+#define KL_HOST_AUTHZ_0 "keelson.host.authz/0"
+struct kl_host_authz {
+    KL_STRUCT_HEAD;
+    /* [loop] As authorize of kl_authz, of the whole chain: 1 yes, 0 nobody has an opinion, < 0 no; -KL_PENDING as there. */
+    int (*authorize)(const struct kl_host *h, struct kl_call *c, const struct kl_user *user, const struct kl_request *r);
 };
 
 /* --- signatures: see signature.h --- */
@@ -153,12 +164,15 @@ struct kl_admission {
     F(S, authorize, INT, LOOP, 0, (CALL, c, _), (STRUCT, user, kl_user), (STRUCT, r, kl_request)) \
     F(S, rules, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, user, kl_user), (STR, ns, _), (OUT_BYTES, ret, _)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))
+#define KL_HOST_AUTHZ_CALLS(F, S) \
+    F(S, authorize, INT, LOOP, 0, (CALL, c, _), (STRUCT, user, kl_user), (STRUCT, r, kl_request))
 #define KL_ADMISSION_DATA(M, S) \
     M(S, STRS, resources, _) \
     M(S, STR, operations, _) \
     M(S, STRS, groups, _) \
     M(S, U32, mutates, _) \
-    M(S, STRS, reads, _)
+    M(S, STRS, reads, _) \
+    M(S, STRS, when, _)
 #define KL_ADMISSION_CALLS(F, S) \
     F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _)) \

@@ -418,3 +418,30 @@ Test(chain, a_plugin_of_both_halves)
     cr_expect_eq(saw, 2u);
     plugin_host_free(h);
 }
+
+/* A plugin that names places is asked only about objects that have a member there. */
+Test(chain, when)
+{
+    static const struct { const char *when[3]; unsigned asked; } rows[] = { { { "/spec/hostname" }, 1 }, { { "/spec/subdomain" }, 0 }, { { "/spec/subdomain", "/metadata/name" }, 1 }, { { "/metadata/name/x" }, 0 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kl_admission picky = { .size = sizeof picky, .life = { .open = open_well }, .resources = pods, .operations = "CREATE", .mutates = 2, .review = both_halves, .when = rows[i].when };
+        struct plugin_host *h = host_new();
+        struct api_hooks hooks;
+        struct kl_err err;
+        struct kl_call c;
+        kl_err_init(&err);
+        h->admission.at[h->admission.n++] = &add(h, "one", KL_ADMISSION_0, &picky, NULL, false)->i;
+        cr_assert_eq(plugin_host_open(h, NULL, &err), 0);
+        plugin_host_hooks(h, &hooks);
+        host_call_init(&c, h->arena, "test");
+        const struct schema_kind *pod = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
+        struct val *object = object_decode_json(h->arena, pod->type, STR("{\"metadata\":{\"name\":\"p\"},\"spec\":{\"hostname\":\"h\",\"containers\":[]}}"), NULL, &err);
+        struct kl_request request = { .size = sizeof request, .verb = "create", .group = "", .version = "v1", .resource = "pods", .subresource = "", .ns = "n", .name = "p" };
+        struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
+        struct kl_admission_verdict v = { .size = sizeof v };
+        saw = 0;
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), 0);
+        cr_expect_eq(saw, rows[i].asked, "row %zu", i);
+        plugin_host_free(h);
+    }
+}

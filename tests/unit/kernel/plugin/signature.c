@@ -102,6 +102,7 @@ HOST_LAYER(kl_host_queue, KL_HOST_QUEUE_CALLS);
 HOST_LAYER(kl_host_plugins, KL_HOST_PLUGINS_CALLS);
 HOST_LAYER(kl_host_wait, KL_HOST_WAIT_CALLS);
 HOST_LAYER(kl_host_http, KL_HOST_HTTP_CALLS);
+HOST_LAYER(kl_host_authz, KL_HOST_AUTHZ_CALLS);
 LAYER(kl_authn, KL_AUTHN_CALLS);
 LAYER(kl_authz, KL_AUTHZ_CALLS);
 LAYER(kl_admission, KL_ADMISSION_CALLS);
@@ -180,6 +181,7 @@ Test(signature, every_layer_has_every_function)
         { KL_NODE_0, &kl_node_layer }, { KL_PROXY_0, &kl_proxy_layer }, { KL_RUNTIME_0, &kl_runtime_layer },
         { KL_SCHEDULER_0, &kl_scheduler_layer }, { KL_STORE_0, &kl_store_layer }, { KL_HOST_WAIT_0, &kl_host_wait_layer },
         { KL_HOST_HTTP_0, &kl_host_http_layer },
+        { KL_HOST_AUTHZ_0, &kl_host_authz_layer },
     };
     cr_assert_eq(sizeof rows / sizeof *rows, signature_count());
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,0 +1,114 @@
+#!/bin/sh
+# Built-in admission beside quotas and Pod Security, with the real kubectl: default classes, what is in use, growth of claims, runtime classes, new
+# nodes; and owner references, which only a configuration brings in. usage: admission.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+for tool in kubectl openssl; do
+    command -v $tool >/dev/null || {
+        echo "skipped: no $tool"
+        exit 0
+    }
+done
+. "$(dirname "$0")/lib/server.sh"
+start_server
+until_is() {
+    text=$1
+    shift
+    for _ in $(seq 300); do
+        out=$(k "$@")
+        [ "$out" = "$text" ] && return 0
+        sleep 0.2
+    done
+    fail "kubectl $*" "wanted: $text" "got: $out"
+}
+claim() { # NAME SIZE
+    printf 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: %s}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: %s}}}\n' "$1" "$2"
+}
+claim before 1Gi | k create -f - >/dev/null
+want "" get pvc before -o jsonpath='{.spec.storageClassName}'
+k create -f - >/dev/null <<END
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: gold, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: example.com/x
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: front, annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}
+spec: {controller: example.com/x}
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: vm}
+handler: vm
+overhead: {podFixed: {cpu: 250m}}
+scheduling: {nodeSelector: {vm: "yes"}, tolerations: [{key: vm, operator: Exists}]}
+END
+claim after 1Gi | k create -f - >/dev/null
+want "gold" get pvc after -o jsonpath='{.spec.storageClassName}'
+want "kubernetes.io/pvc-protection" get pvc after -o jsonpath='{.metadata.finalizers}'
+want "ingress.networking.k8s.io/web created" create ingress web --rule='a.example/*=svc:80'
+want "front" get ingress web -o jsonpath='{.spec.ingressClassName}'
+k patch pvc after -p '{"spec":{"volumeName":"v"}}' >/dev/null
+k patch pvc after --subresource=status -p '{"status":{"phase":"Bound"}}' >/dev/null
+want 'persistentvolumeclaims "after" is forbidden: only dynamically provisioned pvc can be resized' patch pvc after -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'
+k patch storageclass gold -p '{"allowVolumeExpansion":true}' >/dev/null
+want "persistentvolumeclaim/after patched" patch pvc after -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'
+
+# a claim in use waits for its pod
+k create -f - >/dev/null <<END
+apiVersion: v1
+kind: Pod
+metadata: {name: user}
+spec: {nodeName: somewhere, terminationGracePeriodSeconds: 0, containers: [{name: c, image: x}], volumes: [{name: v, persistentVolumeClaim: {claimName: after}}]}
+END
+want "deleted" delete pvc before --wait=true
+k delete pvc after --wait=false >/dev/null
+want "kubernetes.io/pvc-protection" get pvc after -o jsonpath='{.metadata.finalizers}'
+k delete pod user --force --grace-period=0 >/dev/null
+until_is "" get pvc after --ignore-not-found
+
+# runtime classes
+want 'pods "a" is forbidden: pod rejected: RuntimeClass "none" not found' run a --image x --overrides '{"spec":{"runtimeClassName":"none"}}'
+want "pod/b created" run b --image x --overrides '{"spec":{"runtimeClassName":"vm"}}'
+want '{"cpu":"250m"} {"vm":"yes"}' get pod b -o jsonpath='{.spec.overhead} {.spec.nodeSelector}'
+want '"key":"vm","operator":"Exists"' get pod b -o jsonpath='{.spec.tolerations}'
+want '"key":"node.kubernetes.io/not-ready"' get pod b -o jsonpath='{.spec.tolerations}'
+
+# a node that has said nothing yet
+printf '{"apiVersion":"v1","kind":"Node","metadata":{"name":"fresh"}}' >"$dir/node.json"
+want "node.kubernetes.io/not-ready" create -f "$dir/node.json" -o jsonpath='{.spec.taints}'
+
+# owner references, when the chain has them
+kill "$pid"
+wait "$pid" 2>/dev/null
+mkdir "$dir/conf"
+sed 's/"resource-quota" \]/"owner-references-permission-enforcement", "resource-quota" ]/' "$(dirname "$0")/../../conf/keelson.cfg" >"$dir/conf/keelson.cfg"
+"$build/keelson" server --config "$dir/conf/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
+pid=$!
+for _ in $(seq 300); do
+    url=$(sed -n 's|.*server: ||p' "$KUBECONFIG")
+    c "$url/readyz" 2>/dev/null | grep -q ok && break
+    sleep 0.1
+done
+c "$url/readyz" | grep -q ok || {
+    fail "the second server" "$url: $(c "$url/readyz")" "$(cat "$dir/log")"
+    exit 1
+}
+k create serviceaccount bob >/dev/null
+k create role maker --verb=create,get,patch,update --resource=configmaps >/dev/null
+k create rolebinding maker --role=maker --serviceaccount=default:bob >/dev/null
+k create configmap thing >/dev/null
+uid=$(k get configmap thing -o jsonpath='{.metadata.uid}')
+owner() { printf '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"thing","uid":"%s","blockOwnerDeletion":%s}]}}' "$uid" "$1"; }
+k create configmap mine >/dev/null
+bob() { until_is yes auth can-i "$1" configmaps --as system:serviceaccount:default:bob; }
+bob patch
+want "cannot set an ownerRef on a resource you can't delete" patch configmap mine --as system:serviceaccount:default:bob -p "$(owner false)"
+k create role deleter --verb=delete --resource=configmaps >/dev/null
+k create rolebinding deleter --role=deleter --serviceaccount=default:bob >/dev/null
+bob delete
+want "configmap/mine patched" patch configmap mine --as system:serviceaccount:default:bob -p "$(owner false)"
+want "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on" patch configmap mine --as system:serviceaccount:default:bob -p "$(owner true)"
+want "configmap/mine patched" patch configmap mine -p "$(owner true)"
+exit $bad
