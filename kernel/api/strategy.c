@@ -102,6 +102,12 @@ static void csr_create(struct api_op *op, struct val *v)
     json_del(spec, STR("groups"));
     for (const char *const *g = op->user->groups; g && *g; g++)
         val_push(json_arr(op->arena, spec, STR("groups")), val_of_str(op->arena, str_of(*g)));
+    json_del(spec, STR("uid"));
+    json_del(spec, STR("extra"));
+    if (op->user->uid && op->user->uid[0])
+        json_set_str(op->arena, spec, STR("uid"), str_of(op->user->uid));
+    for (const char *const *x = KL_HAS(op->user, extra) ? op->user->extra : NULL; x && x[0] && x[1]; x += 2)
+        val_push(json_arr(op->arena, json_obj(op->arena, spec, STR("extra")), str_of(x[0])), val_of_str(op->arena, str_of(x[1])));
 }
 
 static void job_labels(struct api_op *op, struct val *labels, struct val *v, bool old_names)

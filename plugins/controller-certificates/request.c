@@ -1,0 +1,146 @@
+/* request.c - certificate requests: what stands in them, and which signer takes what. base64 around PEM, as the API has it. */
+#include <gnutls/abstract.h>
+#include <gnutls/x509.h>
+
+#include "certificates.h"
+
+static gnutls_datum_t datum(struct str s)
+{
+    return (gnutls_datum_t){ (unsigned char *)(uintptr_t)s.at, (unsigned)s.len };
+}
+
+struct str text_decode(struct arena *a, struct str s)
+{
+    gnutls_datum_t in = datum(s), out = { 0 };
+    if (!s.len || gnutls_base64_decode2(&in, &out) < 0)
+        return STR_NONE;
+    struct str copy = arena_str(a, str_n((const char *)out.data, out.size));
+    gnutls_free(out.data);
+    return copy;
+}
+
+struct str text_encode(struct arena *a, struct str s)
+{
+    gnutls_datum_t in = datum(s), out = { 0 };
+    if (gnutls_base64_encode2(&in, &out) < 0)
+        return STR_NONE;
+    struct str copy = arena_str(a, str_n((const char *)out.data, out.size));
+    gnutls_free(out.data);
+    return copy;
+}
+
+/* The n-th value of a part of the subject. */
+static struct str subject_part(struct arena *a, gnutls_x509_crq_t crq, const char *oid, unsigned n)
+{
+    char text[512];
+    size_t size = sizeof text;
+    return gnutls_x509_crq_get_dn_by_oid(crq, oid, n, 0, text, &size) < 0 ? STR_NONE : arena_str(a, str_n(text, size));
+}
+
+static void count_names(gnutls_x509_crq_t crq, struct cert_request *q)
+{
+    char text[1024];
+    for (unsigned i = 0;; i++) {
+        size_t size = sizeof text;
+        unsigned type = 0;
+        int rc = gnutls_x509_crq_get_subject_alt_name(crq, i, text, &size, &type, NULL);
+        if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc < 0 && rc != GNUTLS_E_SHORT_MEMORY_BUFFER))
+            return;
+        type = rc >= 0 ? (unsigned)rc : type;
+        q->dns += type == GNUTLS_SAN_DNSNAME;
+        q->ip += type == GNUTLS_SAN_IPADDRESS;
+        q->email += type == GNUTLS_SAN_RFC822NAME;
+        q->uri += type == GNUTLS_SAN_URI;
+    }
+}
+
+bool request_read(struct arena *a, struct str request, struct cert_request *ret, const char **ret_why)
+{
+    struct str pem = text_decode(a, request);
+    gnutls_datum_t in = datum(pem);
+    gnutls_x509_crq_t crq = NULL;
+    const char *why = "PEM block type must be CERTIFICATE REQUEST";
+    struct val *orgs = val_new(a, VAL_ARR);
+    bool good = pem.at && orgs && gnutls_x509_crq_init(&crq) >= 0;
+    if (good)
+        good = gnutls_x509_crq_import(crq, &in, GNUTLS_X509_FMT_PEM) >= 0;
+    if (good && gnutls_x509_crq_verify(crq, 0) < 0) {
+        why = "the signature is not that of the request's own key";
+        good = false;
+    }
+    if (good) {
+        *ret = (struct cert_request){ .cn = subject_part(a, crq, GNUTLS_OID_X520_COMMON_NAME, 0), .orgs = orgs };
+        struct str org;
+        for (unsigned i = 0; (org = subject_part(a, crq, GNUTLS_OID_X520_ORGANIZATION_NAME, i)).at; i++)
+            val_push(orgs, val_of_str(a, org));
+        count_names(crq, ret);
+    }
+    if (crq)
+        gnutls_x509_crq_deinit(crq);
+    if (ret_why)
+        *ret_why = why;
+    return good && !arena_exhausted(a);
+}
+
+/* --- who signs what --- */
+
+static bool has(const struct val *list, const char *text)
+{
+    for (const struct val *v = val_is(list, VAL_ARR) ? list->first : NULL; v; v = v->next)
+        if (str_is(val_str(v), text))
+            return true;
+    return false;
+}
+
+/* Exactly digital signature and that purpose; key encipherment may be there. */
+static bool usages_are(const struct val *usages, const char *purpose)
+{
+    for (const struct val *v = val_is(usages, VAL_ARR) ? usages->first : NULL; v; v = v->next)
+        if (!str_is(val_str(v), purpose) && !str_is(val_str(v), "digital signature") && !str_is(val_str(v), "key encipherment"))
+            return false;
+    return has(usages, purpose) && has(usages, "digital signature");
+}
+
+static const char *not_of_node(const struct cert_request *q)
+{
+    if (q->orgs->n != 1 || !has(q->orgs, "system:nodes"))
+        return "subject organization is not system:nodes";
+    return NULL;
+}
+
+static const char *unfit_kubelet(const struct cert_request *q, const struct val *usages)
+{
+    const char *why = not_of_node(q);
+    return why    ? why :
+           q->dns   ? "DNS subjectAltNames are not allowed" :
+           q->email ? "Email subjectAltNames are not allowed" :
+           q->ip    ? "IP subjectAltNames are not allowed" :
+           q->uri   ? "URI subjectAltNames are not allowed" :
+           !str_starts(q->cn, STR("system:node:")) ? "subject common name does not begin with system:node:" :
+           !usages_are(usages, "client auth") ? "usages did not match [client auth digital signature key encipherment]" : NULL;
+}
+
+static const char *unfit_serving(const struct cert_request *q, const struct val *usages)
+{
+    const char *why = not_of_node(q);
+    return why               ? why :
+           !q->dns && !q->ip ? "DNS or IP subjectAltName is required" :
+           q->email          ? "Email subjectAltNames are not allowed" :
+           q->uri            ? "URI subjectAltNames are not allowed" :
+           !usages_are(usages, "server auth") ? "usages did not match [digital signature key encipherment server auth]" :
+           !str_starts(q->cn, STR("system:node:")) ? "subject common name does not begin with system:node:" : NULL;
+}
+
+const char *request_unfit(struct arena *a, const struct cert_request *q, const struct val *usages, struct str signer)
+{
+    if (str_is(signer, SIGNER_KUBELET))
+        return unfit_kubelet(q, usages);
+    if (str_is(signer, SIGNER_SERVING))
+        return unfit_serving(q, usages);
+    if (!str_is(signer, SIGNER_CLIENT))
+        return NULL;
+    for (const struct val *v = val_is(usages, VAL_ARR) ? usages->first : NULL; v; v = v->next)
+        if (!str_is(val_str(v), "client auth") && !str_is(val_str(v), "digital signature") && !str_is(val_str(v), "key encipherment"))
+            return arena_printf(a, "invalid usage for client certificate: " STR_FMT, STR_ARG(val_str(v)));
+    return has(usages, "client auth") ? NULL : "missing required usage for client certificate: client auth";
+}
