@@ -299,6 +299,8 @@ void api_read_list(struct api_rq *rq);
 void api_watch(struct api_rq *rq);
 void api_write(struct api_rq *rq);                                              /* create, update, patch, delete, deletecollection */
 void api_review(struct api_rq *rq);                                             /* review.c */
+void api_access_review(struct api_rq *rq, struct val *v);                       /* review_access.c */
+const char *const *api_text_list(struct arena *a, const struct val *list);
 bool api_is_review(const struct schema_kind *k);
 void api_streams(struct api_rq *rq);                                            /* streams.c: log, exec, attach, portforward, proxy */
 bool api_is_stream(const char *subresource);
@@ -324,6 +326,7 @@ int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struc
 struct api_signer;
 int api_signer_new(const char *file, const char *domain, struct api_signer **ret, struct kl_err *err);
 void api_signer_free(struct api_signer *s);
+const char *api_issuer(const struct api *a);            /* who the tokens say made them, and the audience that this server answers to; NULL: none are made */
 int api_op_token(struct api_op *op, struct val *body, struct val **ret);        /* TokenRequest */
 bool api_issuer_documents(struct api_rq *rq);                                   /* what verifiers elsewhere read: true when answered */
 

@@ -1,4 +1,4 @@
-/* review.c - kinds that are questions: access reviews, who am I. Nothing is stored. */
+/* review.c - kinds that are questions: who am I, who bears this token, what may I; access reviews are in review_access.c. Nothing is stored. */
 #include "api-internal.h"
 
 bool api_is_review(const struct schema_kind *k)
@@ -25,74 +25,6 @@ static const char *text(struct arena *a, const struct val *v, const char *path)
     return s.len ? arena_dup(a, s) : "";
 }
 
-static const char *const *text_list(struct arena *a, const struct val *list)
-{
-    unsigned n = 0;
-    const char **out = arena_alloc(a, ((val_is(list, VAL_ARR) ? list->n : 0) + 1) * sizeof *out);
-    if (out && val_is(list, VAL_ARR))
-        val_each(i, list)
-            out[n++] = arena_dup(a, val_str(i));
-    return out;
-}
-
-/* 1 yes, 0 no, < 0: not known yet. */
-static int allowed(struct api_rq *rq, const struct val *spec, const struct kl_user *user, const char **ret_reason)
-{
-    struct val *res = json_get(spec, STR("resourceAttributes")), *non = json_get(spec, STR("nonResourceAttributes"));
-    struct arena *a = rq->arena;
-    struct kl_request r = { .size = sizeof r, .is_resource = res != NULL, .group = text(a, res, "group"), .version = text(a, res, "version"),
-                            .resource = text(a, res, "resource"), .subresource = text(a, res, "subresource"), .ns = text(a, res, "namespace"),
-                            .name = text(a, res, "name"), .verb = text(a, res ? res : non, "verb"), .path = text(a, non, "path") };
-    struct kl_call c;
-    api_rq_call(rq, &c, user->name);
-    int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, &r) : 0;
-    *ret_reason = c.err.msg[0] ? arena_dup(a, str_of(c.err.msg)) : NULL;
-    return rc == -KL_PENDING ? api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending") : rc == 1;
-}
-
-static int check_access_review(struct api_rq *rq, const struct val *spec, bool self)
-{
-    struct object_causes c = { .arena = rq->arena };
-    struct val *resource = json_get(spec, STR("resourceAttributes")), *other = json_get(spec, STR("nonResourceAttributes"));
-    struct val *groups = json_get(spec, STR("groups"));
-    if (resource && other)
-        object_cause_add(&c, "FieldValueInvalid", "spec.nonResourceAttributes",
-                         "Invalid value: {\"Path\":\"" STR_FMT "\",\"Verb\":\"" STR_FMT "\"}: cannot be specified in combination with resourceAttributes",
-                         STR_ARG(json_str(other, "path")), STR_ARG(json_str(other, "verb")));
-    if (!resource && !other)
-        object_cause_add(&c, "FieldValueInvalid", "spec.resourceAttributes",
-                         "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified");
-    if (!self && !json_str(spec, "user").len && !(groups && groups->n))
-        object_cause_add(&c, "FieldValueInvalid", "spec.user", "Invalid value: \"\": at least one of user or group must be specified");
-    return c.n ? api_fail_invalid(&rq->err, rq->arena, rq->info.kind, STR(""), &c) : 0;
-}
-
-static void access_review(struct api_rq *rq, struct val *v, bool self)
-{
-    struct arena *a = rq->arena;
-    struct val *spec = json_get(v, STR("spec"));
-    struct kl_user user = rq->user;
-    const char *reason;
-    if (!self)
-        user = (struct kl_user){ .size = sizeof user, .name = text(a, spec, "user"), .uid = text(a, spec, "uid"),
-                                 .groups = text_list(a, json_get(spec, STR("groups"))) };
-    if (check_access_review(rq, spec, self) < 0) {
-        api_send_error(rq);
-        return;
-    }
-    int yes = allowed(rq, spec, &user, &reason);
-    if (yes < 0) {
-        api_send_error(rq);
-        return;
-    }
-    struct val *st = val_new(a, VAL_OBJ);
-    json_set_bool(a, st, STR("allowed"), yes == 1);
-    if (reason)
-        json_set_str(a, st, STR("reason"), str_of(reason));
-    json_set(a, v, STR("status"), st);
-    api_send_tree(rq, 201, rq->info.kind->type, v);
-}
-
 /* metav1's UserInfo. */
 static void put_user(struct arena *a, struct val *info, const struct kl_user *u)
 {
@@ -113,12 +45,25 @@ static void self_subject(struct api_rq *rq, struct val *v)
     api_send_tree(rq, 201, rq->info.kind->type, v);
 }
 
+/* This server's audience, if it is among those. */
+static const char *const *own_audience(struct api_rq *rq, const char *const *asked)
+{
+    const char *own = api_issuer(rq->api);
+    const char **ret = own ? arena_alloc(rq->arena, 2 * sizeof *ret) : NULL;
+    for (; ret && *asked; asked++)
+        if (strcmp(*asked, own) == 0) {
+            ret[0] = own;
+            return ret;
+        }
+    return NULL;
+}
+
 static void token_review(struct api_rq *rq, struct val *v)
 {
     struct arena *a = rq->arena;
     struct val *asked = json_path(v, "spec.audiences");
     struct kl_credentials cred = { .size = sizeof cred, .bearer = text(a, v, "spec.token"),
-                                   .audiences = val_is(asked, VAL_ARR) && asked->n ? text_list(a, asked) : NULL };
+                                   .audiences = val_is(asked, VAL_ARR) && asked->n ? api_text_list(a, asked) : NULL };
     if (!cred.bearer[0]) {
         api_fail(&rq->err, a, KL_BAD_REQUEST, "token is required for TokenReview in authentication");
         api_send_error(rq);
@@ -133,6 +78,8 @@ static void token_review(struct api_rq *rq, struct val *v)
         api_send_error(rq);
         return;
     }
+    if (rc == 1 && cred.audiences && !user.audiences && !(user.audiences = own_audience(rq, cred.audiences)))
+        rc = 0;                         /* credentials for this server, asked about for others */
     struct val *st = val_new(a, VAL_OBJ);
     json_set_bool(a, st, STR("authenticated"), rc == 1);
     if (rc == 1) {
@@ -172,7 +119,7 @@ void api_review(struct api_rq *rq)
     if (read_body(rq, &v) < 0)
         api_send_error(rq);
     else if (strstr(kind, "AccessReview"))
-        access_review(rq, v, strstr(kind, "Self") != NULL);
+        api_access_review(rq, v);
     else if (strcmp(kind, "SelfSubjectReview") == 0)
         self_subject(rq, v);
     else if (strcmp(kind, "TokenReview") == 0)

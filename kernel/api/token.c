@@ -93,6 +93,11 @@ void api_signer_free(struct api_signer *s)
     mem_free(s);
 }
 
+const char *api_issuer(const struct api *a)
+{
+    return a->signer ? a->signer->issuer : NULL;
+}
+
 /* header.payload becomes header.payload.signature: r and s side by side, not GnuTLS's DER. */
 static int sign(const struct api_signer *s, struct buf *b)
 {

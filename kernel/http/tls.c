@@ -133,15 +133,40 @@ int tls_accept(struct conn *c)
     return 0;
 }
 
-static struct str dn_part(struct buf *b, gnutls_x509_crt_t crt, const char *oid, unsigned i)
+/* The i-th part of that kind. 1, 0: there is none, < 0: it cannot be taken as it is. */
+static int dn_part(struct buf *b, gnutls_x509_crt_t crt, const char *oid, unsigned i, struct str *ret)
 {
-    char text[256];
+    char text[1024];
     size_t n = sizeof text;
-    if (gnutls_x509_crt_get_dn_by_oid(crt, oid, i, 0, text, &n) < 0 || memchr(text, '\0', n))
-        return STR_NONE;                /* a NUL in a name is a name that means two things */
+    int rc = gnutls_x509_crt_get_dn_by_oid(crt, oid, i, 0, text, &n);
+    if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        return 0;
+    if (rc < 0 || memchr(text, '\0', n))
+        return -1;                      /* a NUL in a name is a name that means two things */
     size_t at = b->len;
     buf_add(b, text, n);
-    return str_n((const char *)at, n);  /* an offset until the buffer is final */
+    *ret = str_n((const char *)at, n);  /* an offset until the buffer is final */
+    return b->failed ? -1 : 1;
+}
+
+#define ORGS_MOST 2048u
+
+/* The last common name counts, and every organization. False: somebody who cannot be told whole is nobody. */
+static bool read_subject(struct conn *c, gnutls_x509_crt_t crt, struct buf *b)
+{
+    struct str part;
+    int rc = 1;
+    for (unsigned i = 0; (rc = dn_part(b, crt, GNUTLS_OID_X520_COMMON_NAME, i, &part)) > 0; i++)
+        c->peer.cert_cn = part;
+    if (rc < 0 || !(c->orgs = mem_alloc(ORGS_MOST * sizeof *c->orgs)))
+        return false;
+    unsigned n = 0;
+    while (n < ORGS_MOST && (rc = dn_part(b, crt, GNUTLS_OID_X520_ORGANIZATION_NAME, n, &part)) > 0)
+        c->orgs[n++] = part;
+    c->peer.n_cert_orgs = n;
+    struct str *fit = mem_resize(c->orgs, (n + 1) * sizeof *fit);        /* a connection lasts long */
+    c->orgs = fit ? fit : c->orgs;
+    return rc == 0;
 }
 
 static void settle(struct str *s, const char *base)
@@ -171,25 +196,20 @@ static void read_peer(struct conn *c)
     }
     if (!chain || !n || gnutls_x509_crt_init(&crt) < 0)
         return;
-    c->orgs = mem_alloc(64 * sizeof *c->orgs);
-    if (c->orgs && gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) >= 0) {
-        c->peer.cert_cn = dn_part(&b, crt, GNUTLS_OID_X520_COMMON_NAME, 0);
-        for (unsigned i = 0; i < 64; i++) {
-            struct str org = dn_part(&b, crt, GNUTLS_OID_X520_ORGANIZATION_NAME, i);
-            if (!org.len)
-                break;
-            c->orgs[c->peer.n_cert_orgs++] = org;
-        }
-        size_t der = b.len;
-        buf_add(&b, chain[0].data, chain[0].size);
-        c->peer_text = buf_take(&b, NULL);
+    bool whole = gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) >= 0 && read_subject(c, crt, &b);
+    size_t der = b.len;
+    buf_add(&b, chain[0].data, chain[0].size);
+    whole &= !b.failed;
+    c->peer_text = buf_take(&b, NULL);
+    if (whole && c->peer_text) {
         settle(&c->peer.cert_cn, c->peer_text);
         for (unsigned i = 0; i < c->peer.n_cert_orgs; i++)
             settle(&c->orgs[i], c->peer_text);
         c->peer.cert_der = str_n(c->peer_text + der, chain[0].size);
         c->peer.cert_orgs = c->orgs;
-        if (!c->peer_text)
-            c->peer = (struct http_peer){ .address = c->peer.address, .tls = true };
+    } else {
+        c->peer = (struct http_peer){ .address = c->peer.address, .tls = true };
+        c->peer.cert_shown = c->peer_text ? str_n(c->peer_text + der, chain[0].size) : STR("?");
     }
     gnutls_x509_crt_deinit(crt);
 }

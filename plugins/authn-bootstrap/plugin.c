@@ -48,7 +48,7 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
 {
     const struct self *s = self;
     struct str id, key;
-    if (!cred->bearer || cred->audiences || !token_split(str_of(cred->bearer), &id, &key))
+    if (!cred->bearer || !token_split(str_of(cred->bearer), &id, &key))
         return 0;
     _cleanup_arena_ struct arena *a = arena_new(8 << 20);
     char name[40];

@@ -34,7 +34,7 @@ static void close_(void *self)
 static int authenticate(void *self, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret)
 {
     const struct table *t = self;
-    const struct entry *e = cred->bearer && *cred->bearer && !cred->audiences ? map_get(&t->by_token, str_of(cred->bearer)) : NULL;
+    const struct entry *e = cred->bearer && *cred->bearer ? map_get(&t->by_token, str_of(cred->bearer)) : NULL;
     (void)c;
     if (!e)
         return 0;

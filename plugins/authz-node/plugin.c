@@ -43,7 +43,7 @@ static int review(void *self, struct kl_call *c, const struct kl_admission_revie
 }
 
 static const char *const groups[] = { "system:nodes", NULL };
-static const char *const resources[] = { "/nodes", "/nodes/status", "/pods", "/pods/status", "/persistentvolumeclaims/status", "coordination.k8s.io/leases",
+static const char *const resources[] = { "/nodes", "/nodes/status", "/pods", "/pods/status", "/persistentvolumeclaims/status", "/serviceaccounts/token", "coordination.k8s.io/leases",
                                          "storage.k8s.io/csinodes", NULL };
 
 static const struct kl_authz authz = { .size = sizeof authz, .life = { .open = node_open, .close = node_close }, .authorize = authorize };

@@ -146,6 +146,52 @@ static int review_claim(const struct check *k)
            kl_fail(k->c, KL_FORBIDDEN, "node \"%s\" is not allowed to update fields other than status.quantity and status.conditions", k->node);
 }
 
+/* The audiences that a pod's own volumes ask for; what needs a driver's is a volume's matter, and refused until one of ours does. */
+static bool pod_wants(const struct val *pod, struct str audience)
+{
+    const struct val *volumes = json_path(pod, "spec.volumes");
+    if (val_is(volumes, VAL_ARR))
+        val_each(v, volumes) {
+            const struct val *sources = json_path(v, "projected.sources");
+            if (val_is(sources, VAL_ARR))
+                val_each(s, sources)
+                    if (json_get(s, STR("serviceAccountToken")) && str_eq(json_str(s, "serviceAccountToken.audience"), audience))
+                        return true;
+        }
+    return false;
+}
+
+/* A token of a node is for a pod of its own, by uid, and for whom the pod wants it. */
+static int review_token(const struct check *k)
+{
+    const struct val *ref = json_path(k->now, "spec.boundObjectRef"), *audiences = json_path(k->now, "spec.audiences");
+    struct str name = json_str(ref, "name"), uid = json_str(ref, "uid"), audience = STR("");
+    struct kl_object_key key = { sizeof key, "/pods", k->r->ns, arena_dup(k->arena, name), NULL };
+    struct kl_bytes b;
+    if (strcmp(k->r->verb, "create") != 0)
+        return 0;
+    if (!str_is(json_str(ref, "apiVersion"), "v1") || !str_is(json_str(ref, "kind"), "Pod") || !name.len || !key.name)
+        return kl_fail(k->c, KL_FORBIDDEN, "node requested token not bound to a pod");
+    if (!uid.len)
+        return kl_fail(k->c, KL_FORBIDDEN, "node requested token with a pod binding without a uid");
+    int rc = k->x->objects->get(k->x->host, k->c, &key, &b);
+    if (rc < 0)
+        return rc;
+    const struct val *pod = json_parse(k->arena, str_n(b.at, b.len), NULL);
+    if (!str_eq(json_str(pod, "metadata.uid"), uid))
+        return kl_fail(k->c, KL_FORBIDDEN, "the UID in the bound object reference (" STR_FMT ") does not match the UID in record. The object might have been "
+                       "deleted and then recreated", STR_ARG(uid));
+    if (!str_is(json_str(pod, "spec.nodeName"), k->node))
+        return kl_fail(k->c, KL_FORBIDDEN, "node requested token bound to a pod scheduled on a different node");
+    if (val_is(audiences, VAL_ARR) && audiences->n > 1)
+        return kl_fail(k->c, KL_FORBIDDEN, "node may only request 0 or 1 audiences");
+    if (val_is(audiences, VAL_ARR) && audiences->n)
+        audience = val_str(audiences->first);
+    return pod_wants(pod, audience) ? 0 :
+           kl_fail(k->c, KL_FORBIDDEN, "audience \"" STR_FMT "\" not found in pod spec volume, " NODE_PREFIX "%s is not authorized to request tokens for this audience",
+                   STR_ARG(audience), k->node);
+}
+
 static int review_named(const struct check *k, const char *what)
 {
     return str_is(json_str(k->now, "metadata.name"), k->node) ? 0 :
@@ -158,6 +204,7 @@ int restrict_review(const struct authz_node *x, struct kl_call *c, const char *n
         const char *resource, *what;
         int (*review)(const struct check *k);
     } rows[] = { { "nodes", NULL, review_node }, { "pods", NULL, review_pod }, { "persistentvolumeclaims", NULL, review_claim },
+                 { "serviceaccounts", NULL, review_token },
                  { "leases", "node lease", NULL }, { "csinodes", "CSINode", NULL } };
     _cleanup_arena_ struct arena *a = arena_new(64 << 20);
     struct check k = { .x = x, .c = c, .arena = a, .node = node, .r = r->request };
