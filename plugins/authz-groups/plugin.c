@@ -30,7 +30,7 @@ static int below(const char *path, const char *head)
 
 static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
-    static const char *const open_paths[] = { "/healthz", "/livez", "/readyz", "/version" };
+    static const char *const open_paths[] = { "/healthz", "/livez", "/readyz", "/version", "/version/" };
     static const char *const known_paths[] = { "/api", "/apis", "/openapi" };
     const struct conf *conf = self;
     (void)c;
@@ -38,11 +38,12 @@ static int authorize(void *self, struct kl_call *c, const struct kl_user *user, 
         return 1;
     if (r->is_resource || strcmp(r->verb, "get") != 0)
         return r->is_resource && strcmp(r->resource, "selfsubjectreviews") == 0 && in_group(user, "system:authenticated");
-    for (int i = 0; i < 4; i++)
-        if (below(r->path, open_paths[i]))
-            return 1;
+    int known = in_group(user, "system:authenticated");
+    for (int i = 0; i < 5; i++)
+        if (strcmp(r->path, open_paths[i]) == 0)
+            return known || in_group(user, "system:unauthenticated");
     for (int i = 0; i < 3; i++)
-        if (below(r->path, known_paths[i]) && in_group(user, "system:authenticated"))
+        if (known && below(r->path, known_paths[i]))
             return 1;
     return 0;
 }
