@@ -238,6 +238,7 @@ int api_aggregates_new(struct api *api, struct kl_err *err)
     if (!x)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     x->api = api;
+    list_init(&x->reads);
     list_init(&x->retired);
     api->aggregates = x;
     int rc = aggregate_register(api, true);
@@ -266,6 +267,7 @@ void api_aggregates_stop(struct aggregates *x)
     if (!x)
         return;
     loop_timer_stop(&x->look);
+    aggregate_reads_stop(x);
     while (map_next(&x->remote, &at, NULL, &v)) {
         struct aggregated *g = v;
         loop_timer_stop(&g->timer);

@@ -2,7 +2,7 @@
  *
  * aggregate.c follows the APIServices and keeps one struct aggregated for each remote one; aggregate_probe.c finds its endpoint, asks it at times
  * whether it answers, and writes the Available condition; aggregate_proxy.c sends requests on; aggregate_docs.c puts what it serves into the
- * documents; aggregate_local.c registers what this server answers for itself.
+ * documents; aggregate_read.c reads for plugins; aggregate_local.c registers what this server answers for itself.
  */
 #ifndef API_AGGREGATE_H
 #define API_AGGREGATE_H
@@ -43,6 +43,7 @@ struct aggregates {
     struct api *api;
     struct store_watch *watch, *services, *slices;      /* the last two only while something is remote */
     struct map remote;                  /* key -> struct aggregated */
+    struct list reads;                  /* of plugins, under way */
     struct list retired;                /* clients of before, with requests under way */
     struct loop_timer look;             /* at endpoints, soon; at retired clients, later */
     bool looking, register_wanted;
@@ -60,6 +61,9 @@ void aggregate_sweep(struct aggregates *x, bool all);
 int aggregate_write(struct api *api, struct arena *a, struct val *object, const char *verb, const char *subresource);
 /* The Available condition, written when it says something else than before. */
 void aggregate_say(struct api *api, struct str name, bool available, const char *reason, const char *message);
+
+/* aggregate_read.c */
+void aggregate_reads_stop(struct aggregates *x);
 
 /* aggregate_local.c */
 int aggregate_register(struct api *api, bool start);

@@ -356,6 +356,9 @@ void api_aggregates_free(struct aggregates *x);
 void api_aggregates_kinds_changed(struct api *api);     /* custom resources came or went */
 bool api_aggregated(struct api_rq *rq);                 /* true: the request is another server's, and was sent on or answered */
 bool api_aggregated_openapi(struct api_rq *rq, struct str group, struct str version);
+/* For a plugin: done(ctx, ...) comes later. 1: asked; 0: the group is not remote; < 0: it cannot be asked. k: host.h. */
+int api_remote_read(struct api *api, const struct kl_object_key *k, const char *who,
+                    void (*done)(void *ctx, int rc, struct str body, const char *message), void *ctx, struct kl_call *c);
 /* What remote servers told, added to documents. */
 void api_aggregate_groups(struct api *api, struct arena *a, struct val *list);
 struct val *api_aggregate_group(struct api *api, struct arena *a, struct str name, struct val *group);

@@ -328,11 +328,56 @@ static void put_aside(struct request *q)
     api_wait_start(q->o->api, &q->decision, q->id, deadline, serve_again, give_up, q);
 }
 
+static void remote_done(void *ctx, int rc, struct str body, const char *message)
+{
+    struct request *q = ctx;
+    char *copy = rc == 0 ? kl_dup(q->call, body.at ? body.at : "", body.len) : NULL;
+    q->rc = rc < 0 ? kl_fail(q->call, -rc, "%s", message) : copy ? 0 : kl_fail(q->call, KL_NO_MEMORY, "out of memory");
+    if (copy)
+        *q->ret = (struct kl_bytes){ copy, body.len };
+    finish(q);
+}
+
+/* Of a group that another server answers for. False: it is none of those. */
+static bool read_remote(struct request *q)
+{
+    int rc = q->wait ? api_remote_read(q->o->api, q->key, q->who, remote_done, q, q->call) : 0;
+    struct str plural = str_of(q->key->resource), group = str_cut(&plural, '/');
+    if (rc == 0 && group.len && !schema_resource_by_name(str_of(q->key->resource)))
+        rc = kl_fail(q->call, KL_NOT_FOUND, "the server could not find the requested resource (get " STR_FMT "." STR_FMT ")", STR_ARG(plural),
+                     STR_ARG(group));
+    if (rc < 0)
+        q->rc = rc;
+    q->waiting = rc > 0;
+    return rc != 0;
+}
+
+static int read_scale(struct request *q)
+{
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct api_op op = { .api = q->o->api, .arena = a, .kind = schema_resource_by_name(str_of(q->key->resource)),
+                         .ns = str_of(q->key->ns ? q->key->ns : ""), .name = str_of(q->key->name ? q->key->name : "") };
+    struct val *v;
+    if (!a || !op.kind || !body_type(op.kind, "scale"))
+        return kl_fail(q->call, a ? KL_NOT_FOUND : KL_NO_MEMORY, "'%s' has no scale", q->key->resource);
+    if (api_scale_get(&op, &v) < 0)
+        return kl_fail(q->call, op.err.code, "%s", op.err.message);
+    json_write(&b, v);
+    char *copy = kl_dup(q->call, b.at, b.len);
+    *q->ret = (struct kl_bytes){ copy, b.len };
+    return copy && !b.failed ? 0 : kl_fail(q->call, KL_NO_MEMORY, "out of memory");
+}
+
 static void serve(void *ctx)
 {
     struct request *q = ctx;
     q->waiting = false;
-    if (q->what == DO_GET)
+    if (q->what == DO_GET && read_remote(q))
+        ;
+    else if (q->what == DO_GET && q->key->subresource && strcmp(q->key->subresource, "scale") == 0)
+        q->rc = read_scale(q);
+    else if (q->what == DO_GET)
         q->rc = objects_read(q->o->api->store, q->call, q->key, q->ret);
     else if (q->what == DO_LIST)
         q->rc = objects_list(q->o->api->store, q->call, q->list, q->ret_list);

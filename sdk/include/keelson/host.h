@@ -92,7 +92,8 @@ struct kl_kind {
 
 struct kl_host_objects {
     KL_STRUCT_HEAD;
-    /* *ret stays valid until the call ends. */
+    /* *ret stays valid until the call ends. A group that another server answers for (an APIService with a service) is read there, in a server's process
+     * and not on the loop: name may be NULL (the whole collection) or "*", and behind subresource may come '?' and a query. */
     int (*get)(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret);
     int (*list)(const struct kl_host *h, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret);
     /* ret may be NULL. k->name may be NULL: the object's metadata.name or generateName. */

@@ -1,0 +1,143 @@
+#!/bin/bash
+# hpa.sh BUILD_DIR - HorizontalPodAutoscalers over metrics of another server: up, down, limits, what is missing. In a network namespace of its own.
+[ -n "$KEELSON_IN_NETNS" ] || exec env KEELSON_IN_NETNS=1 unshare -n -- "$0" "$@"
+ip link set lo up
+ip addr add 192.0.2.10/32 dev lo
+build=$1
+here=$(dirname "$0")
+. "$here/lib/server.sh"
+backend=
+trap 'kill "$pid" $backend 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+wait_for() {
+    for _ in $(seq 300); do
+        out=$(k "${@:2}")
+        case "$out" in *"$1"*) return 0 ;; esac
+        sleep 0.2
+    done
+    fail "kubectl ${*:2}" "waited for: $1" "got: $out" "$(k describe hpa | tail -30)"
+}
+
+sed 's|{ plugin = "controller-autoscaling"; }|{ plugin = "controller-autoscaling"; settings = { period = "1s"; downscale_window = "2s"; cpu_start = "0s"; }; }|' \
+    "$here/../../conf/keelson.cfg" >"$dir/keelson.cfg"
+grep -q 'period = "1s"' "$dir/keelson.cfg" || fail "the configuration has no autoscaler"
+"$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
+pid=$!
+export KUBECONFIG="$dir/state/admin.kubeconfig"
+for _ in $(seq 200); do
+    url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
+    [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && break
+    sleep 0.1
+done
+k create -f - >/dev/null <<'END'
+{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+"spec":{"containers":[{"name":"web","image":"example/web","resources":{"requests":{"cpu":"1","memory":"100Mi"}}}]}}}}
+END
+
+# No metrics yet: the number stays, and it says why.
+k create -f - >/dev/null <<'END'
+{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"web"},"spec":{"minReplicas":2,"maxReplicas":8,
+"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},
+"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":50}}}]}}
+END
+wait_for FailedGetResourceMetric get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+want SucceededGetScale get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
+wait_for FailedComputeMetricsReplicas get events -o jsonpath='{.items[*].reason}'
+want 'the server could not find the requested resource (get pods.metrics.k8s.io)' get events -o jsonpath='{.items[*].message}'
+want 'web' get hpa web
+
+# Someone who answers for metrics.k8s.io and its kin.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/tls.key" -out "$dir/tls.crt" -subj /CN=metrics -days 2 2>/dev/null
+answers="$dir/answers"
+mkdir "$answers"
+groups='metrics.k8s.io/v1beta1 custom.metrics.k8s.io/v1beta2 external.metrics.k8s.io/v1beta1'
+for group in $groups; do
+    printf '{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"%s","resources":[]}' "$group" >"$answers/apis+${group/\//+}"
+done
+python3 "$here/hpa.py" "$dir/tls.crt" "$dir/tls.key" 192.0.2.10 "$answers" >"$dir/port" 2>"$dir/backend" &
+backend=$!
+for _ in $(seq 100); do [ -s "$dir/port" ] && break; sleep 0.1; done
+k create -f - >/dev/null <<END
+{"apiVersion":"v1","kind":"List","items":[
+{"apiVersion":"v1","kind":"Service","metadata":{"name":"metrics","namespace":"kube-system"},"spec":{"ports":[{"port":443}]}},
+{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"metrics-1","namespace":"kube-system","labels":{"kubernetes.io/service-name":"metrics"}},
+"addressType":"IPv4","ports":[{"name":"","port":$(cat "$dir/port")}],"endpoints":[{"addresses":["192.0.2.10"]}]}]}
+END
+for group in $groups; do
+    printf '{"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"%s.%s"},"spec":{"group":"%s","version":"%s","groupPriorityMinimum":100,
+"versionPriority":100,"insecureSkipTLSVerify":true,"service":{"namespace":"kube-system","name":"metrics"}}}' "${group#*/}" "${group%/*}" "${group%/*}" "${group#*/}" | k create -f - >/dev/null
+done
+for group in $groups; do wait_for True get apiservice "${group#*/}.${group%/*}"; done
+
+pods() { for _ in $(seq 300); do [ "$(k get pods -o name | wc -l)" = "$1" ] && return; sleep 0.2; done; fail "there are $(k get pods -o name | wc -l) pods, not $1"; }
+pods 2
+# ready: every pod of the deployment runs. usage CPU: what each of them uses.
+ready() {
+    for pod in $(k get pods -o name); do
+        k patch "$pod" --subresource status --type merge -p '{"status":{"phase":"Running","startTime":"2026-01-01T00:00:00Z","conditions":[{"type":"Ready","status":"True",
+"lastTransitionTime":"2026-01-01T00:00:30Z"}]}}' >/dev/null
+    done
+}
+usage() {
+    k get pods -o json | python3 -c "import json, sys
+now = '2027-01-01T00:00:00Z'
+print(json.dumps({'kind': 'PodMetricsList', 'apiVersion': 'metrics.k8s.io/v1beta1', 'metadata': {}, 'items': [
+    {'metadata': {'name': p['metadata']['name'], 'namespace': 'default'}, 'timestamp': now, 'window': '30s',
+     'containers': [{'name': 'web', 'usage': {'cpu': '$1', 'memory': '50Mi'}}]} for p in json.load(sys.stdin)['items']]}))" >"$answers/new"
+    mv "$answers/new" "$answers/apis+metrics.k8s.io+v1beta1+namespaces+default+pods"
+}
+ready
+usage 500m
+wait_for ValidMetricFound get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+want '"averageUtilization":50,"averageValue":"500m"' get hpa web -o jsonpath='{.status.currentMetrics[0].resource.current}'
+want DesiredWithinRange get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingLimited")].reason}'
+want 'cpu: 50%/50%' get hpa web
+grep -q 'labelSelector=app%3Dweb' "$answers/asked" || fail "the metrics of the target's pods are asked for" "$(tail -3 "$answers/asked")"
+
+# Up: as far as the pods that are known ask for; not beyond what is allowed at once, nor the maximum.
+usage 800m
+wait_for 4 get deployment web -o jsonpath='{.spec.replicas}'
+wait_for 'New size: 4; reason: cpu resource utilization (percentage of request) above target' get events -o jsonpath='{.items[*].message}'
+pods 4
+ready
+usage 1
+wait_for 8 get deployment web -o jsonpath='{.spec.replicas}'
+pods 8
+ready
+usage 1
+wait_for TooManyReplicas get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingLimited")].reason}'
+want 8 get hpa web -o jsonpath='{.status.desiredReplicas}'
+[ -n "$(k get hpa web -o jsonpath='{.status.lastScaleTime}')" ] || fail "when it last scaled"
+
+# Down, to the minimum.
+usage 10m
+wait_for 2 get deployment web -o jsonpath='{.spec.replicas}'
+wait_for 'New size: 2; reason: All metrics below target' get events -o jsonpath='{.items[*].message}'
+pods 2
+usage 500m
+
+# Other kinds of metrics.
+printf '{"kind":"ExternalMetricValueList","apiVersion":"external.metrics.k8s.io/v1beta1","metadata":{},"items":[{"metricName":"depth","value":"30"},{"metricName":"depth","value":"20"}]}' \
+    >"$answers/apis+external.metrics.k8s.io+v1beta1+namespaces+default+depth"
+k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"External","external":{"metric":{"name":"depth","selector":{"matchLabels":{"queue":"q"}}},"target":{"type":"AverageValue","averageValue":"10"}}}]}}' >/dev/null
+wait_for 5 get deployment web -o jsonpath='{.spec.replicas}'
+grep -q 'namespaces/default/depth?labelSelector=queue%3Dq' "$answers/asked" || fail "an external metric by its labels" "$(tail -3 "$answers/asked")"
+pods 5
+ready
+k get pods -o json | python3 -c "import json, sys
+print(json.dumps({'kind': 'MetricValueList', 'apiVersion': 'custom.metrics.k8s.io/v1beta2', 'items': [
+    {'describedObject': {'kind': 'Pod', 'name': p['metadata']['name']}, 'metric': {'name': 'rps'}, 'timestamp': '2027-01-01T00:00:00Z', 'value': '120'}
+    for p in json.load(sys.stdin)['items']]}))" >"$answers/apis+custom.metrics.k8s.io+v1beta2+namespaces+default+pods+*+rps"
+k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Pods","pods":{"metric":{"name":"rps"},"target":{"type":"AverageValue","averageValue":"100"}}}]}}' >/dev/null
+wait_for 6 get deployment web -o jsonpath='{.spec.replicas}'
+want '"averageValue":"120"' get hpa web -o jsonpath='{.status.currentMetrics[0].pods.current}'
+
+# What cannot be scaled, and a number that somebody sets.
+k patch hpa web --type merge -p '{"spec":{"maxReplicas":3}}' >/dev/null
+wait_for 3 get deployment web -o jsonpath='{.spec.replicas}'
+wait_for 'Current number of replicas above Spec.MaxReplicas' get events -o jsonpath='{.items[*].message}'
+k scale deployment web --replicas 0 >/dev/null
+wait_for ScalingDisabled get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+k delete deployment web >/dev/null
+wait_for FailedGetScale get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
+want 'deployments.apps "web" not found' get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].message}'
+exit $bad
