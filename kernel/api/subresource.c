@@ -190,6 +190,29 @@ static void set_condition(struct api_op *op, struct val *v, const char *type, co
     json_del(found, STR("message"));
 }
 
+/* What admission sees is what was sent, not the object that it is sent to: a Binding of a pod, a TokenRequest of an account. */
+static int admit_body(struct api_op *op, struct val **body, const char *group, const char *kind)
+{
+    struct schema_kind asked = *op->kind;
+    struct api_op sub = *op;
+    asked.kind = kind;
+    asked.type = schema_type_find(str_of(group), STR("v1"), str_of(kind));
+    sub.kind = &asked;
+    int rc = api_admit(&sub, true, "create", body, NULL);
+    if (rc == 0)
+        rc = api_admit(&sub, false, "create", body, NULL);
+    op->err = sub.err;
+    return rc;
+}
+
+/* What a binding says of its pod beside the node: upstream copies it over what is there. */
+static void copy_marks(struct api_op *op, struct val *v, const struct val *body, const char *member)
+{
+    const struct val *from = json_get(json_get(body, STR("metadata")), str_of(member));
+    for (const struct val *m = val_is(from, VAL_OBJ) ? from->first : NULL; m; m = m->next)
+        json_set_str(op->arena, json_obj(op->arena, json_obj(op->arena, v, STR("metadata")), str_of(member)), val_key(m), val_str(m));
+}
+
 static int bind(struct api_op *op, struct val *body)
 {
     struct kl_err err;
@@ -213,7 +236,11 @@ static int bind(struct api_op *op, struct val *body)
     if (there.len)
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                                  arena_printf(op->arena, "pod " STR_FMT " is already assigned to node \"" STR_FMT "\"", STR_ARG(op->name), STR_ARG(there)));
-    json_set_str(op->arena, json_obj(op->arena, v, STR("spec")), STR("nodeName"), node);
+    if (admit_body(op, &body, "", "Binding") < 0)
+        return -op->err.code;
+    json_set_str(op->arena, json_obj(op->arena, v, STR("spec")), STR("nodeName"), json_str(body, "target.name"));
+    copy_marks(op, v, body, "annotations");
+    copy_marks(op, v, body, "labels");
     set_condition(op, v, "PodScheduled", "True");
     int rc = api_commit_put(op, v, o);
     op->created = true;
@@ -325,25 +352,10 @@ static int evict(struct api_op *op, struct val *body)
     return rc < 0 ? rc : answer_success(op);
 }
 
-/* What admission sees is the question, not the account that it is put to. */
-static int admit_token(struct api_op *op, struct val **body)
-{
-    struct schema_kind asked = *op->kind;
-    struct api_op sub = *op;
-    asked.kind = "TokenRequest";
-    asked.type = schema_type_find(STR("authentication.k8s.io"), STR("v1"), STR("TokenRequest"));
-    sub.kind = &asked;
-    int rc = api_admit(&sub, true, "create", body, NULL);
-    if (rc == 0)
-        rc = api_admit(&sub, false, "create", body, NULL);
-    op->err = sub.err;
-    return rc;
-}
-
 static int token(struct api_op *op, struct val *body)
 {
     struct val *v;
-    if (admit_token(op, &body) < 0 || api_op_token(op, body, &v) < 0)
+    if (admit_body(op, &body, "authentication.k8s.io", "TokenRequest") < 0 || api_op_token(op, body, &v) < 0)
         return -op->err.code;
     op->created = true;
     return answer_tree(op, v);

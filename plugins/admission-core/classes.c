@@ -84,6 +84,30 @@ static int taint_nodes_rule(struct review *w)
     return 0;
 }
 
+/* Where a pod runs, it may know from its own labels: those of its node, at its binding (or when it is made for a node). */
+static int pod_topology_rule(struct review *w)
+{
+    static const char *const keys[] = { "topology.kubernetes.io/zone", "topology.kubernetes.io/region" };
+    struct val *v = review_object(w), *node;
+    bool binding = w->r->request->subresource[0] != 0;
+    struct str name = json_str(v, binding ? "target.name" : "spec.nodeName");
+    if (!v || !name.len)
+        return v ? 0 : review_no_memory(w);
+    int rc = review_get(w, "/nodes", "", name, &node);
+    if (rc < 0 || !node)
+        return rc;
+    const struct val *there = json_path(v, "metadata.labels");
+    struct val *labels = val_is(there, VAL_OBJ) ? val_copy(w->arena, there) : val_new(w->arena, VAL_OBJ);
+    bool changed = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        struct val *l = json_get(json_path(node, "metadata.labels"), str_of(keys[i]));
+        changed |= l && json_set_str(w->arena, labels, str_of(keys[i]), val_str(l));
+    }
+    if (changed)
+        review_set(w, "/metadata/labels", labels);
+    return 0;
+}
+
 /* --- what an administrator may want of pods (not in the chain unless named there) --- */
 
 static int each_container(struct review *w, const struct val *pod, int (*rule)(struct review *w, const char *list, unsigned i, const struct val *c))
@@ -175,17 +199,19 @@ static int pod_node_selector_rule(struct review *w)
     return 0;
 }
 
-#define TABLE(ID, MUTATES, RESOURCE, WHEN) \
+#define TABLE(ID, MUTATES, WHEN, ...) \
     static int ID##_review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret) \
     { \
         return review_run(self, c, r, ret, ID##_rule); \
     } \
-    static const char *const ID##_resources[] = { RESOURCE, NULL }; \
+    static const char *const ID##_resources[] = { __VA_ARGS__, NULL }; \
     const struct kl_admission ID##_admission = { .size = sizeof(struct kl_admission), .life = { .open = core_open, .close = core_close }, \
                                                  .resources = ID##_resources, .operations = "CREATE", .mutates = MUTATES, .review = ID##_review, .when = WHEN }
 static const char *const class_or_overhead[] = { "/spec/runtimeClassName", "/spec/overhead", NULL };
-TABLE(runtime_class, 2, "/pods", class_or_overhead);
-TABLE(taint_nodes, 1, "/nodes", NULL);
-TABLE(always_pull, 1, "/pods", NULL);
-TABLE(extended_tolerations, 1, "/pods", NULL);
-TABLE(pod_node_selector, 1, "/pods", NULL);
+TABLE(runtime_class, 2, class_or_overhead, "/pods");
+static const char *const on_a_node[] = { "/target/name", "/spec/nodeName", NULL };
+TABLE(pod_topology, 1, on_a_node, "/pods", "/pods/binding");
+TABLE(taint_nodes, 1, NULL, "/nodes");
+TABLE(always_pull, 1, NULL, "/pods");
+TABLE(extended_tolerations, 1, NULL, "/pods");
+TABLE(pod_node_selector, 1, NULL, "/pods");

@@ -79,6 +79,13 @@ want '"key":"node.kubernetes.io/not-ready"' get pod b -o jsonpath='{.spec.tolera
 printf '{"apiVersion":"v1","kind":"Node","metadata":{"name":"fresh"}}' >"$dir/node.json"
 want "node.kubernetes.io/not-ready" create -f "$dir/node.json" -o jsonpath='{.spec.taints}'
 
+# a pod's zone is its node's
+want "node/fresh labeled" label node fresh topology.kubernetes.io/zone=z1 topology.kubernetes.io/region=r1
+k run c --image x --overrides '{"spec":{"schedulerName":"nobody"}}' >/dev/null
+printf '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"c","annotations":{"said":"yes"}},"target":{"apiVersion":"v1","kind":"Node","name":"fresh"}}' >"$dir/binding.json"
+want "Success" create --raw /api/v1/namespaces/default/pods/c/binding -f "$dir/binding.json"
+want 'fresh r1 z1 yes' get pod c -o jsonpath='{.spec.nodeName} {.metadata.labels.topology\.kubernetes\.io/region} {.metadata.labels.topology\.kubernetes\.io/zone} {.metadata.annotations.said}'
+
 # owner references, when the chain has them
 kill "$pid"
 wait "$pid" 2>/dev/null

@@ -90,7 +90,7 @@ entry "2: unknown setting 'plugn'; did you mean 'plugin'?" '{ plugn = "x"; }'
 entry "2: folder '$dir/plugins' has no plugin 'scheduler-bnpack'; did you mean 'scheduler-binpack'?" '{ plugin = "scheduler-bnpack"; }'
 entry "2: plugin 'dev.keelson.admission-core' has no provider 'prority'; did you mean 'priority'?" '{ plugin = "admission-core"; provider = "prority"; }'
 entry "2: plugin 'dev.keelson.admission-core' has no provider 'x'" '{ plugin = "admission-core"; without = [ "x" ]; }'
-entry "2: plugin 'dev.keelson.admission-core' has 13 providers: 'name' needs 'provider' beside it" '{ plugin = "admission-core"; name = "x"; }'
+entry "2: plugin 'dev.keelson.admission-core' has 14 providers: 'name' needs 'provider' beside it" '{ plugin = "admission-core"; name = "x"; }'
 entry "2: an instance 'x509' of keelson.authn/0 is there already" '{ plugin = "authn-x509"; }'
 entry "2: an instance's name may have 63 letters" '{ plugin = "scheduler-spread"; name = "a b"; }'
 entry "2: an instance's name may have 63 letters" "{ plugin = \"scheduler-spread\"; name = \"$(printf '%064d' 0)\"; }"

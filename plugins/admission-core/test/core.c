@@ -121,6 +121,17 @@ Test(admission_core, nodes_and_pods)
     wants_patch("[{\"op\":\"add\",\"path\":\"/spec/nodeSelector\",\"value\":{\"zone\":\"a\"}}]");
 }
 
+Test(admission_core, topology)
+{
+    fake_put(f, "/nodes", "{\"metadata\":{\"name\":\"n\",\"labels\":{\"topology.kubernetes.io/zone\":\"z\",\"other\":\"x\"}}}");
+    cr_assert_eq(ask(&pod_topology_admission, &(struct fake_ask){ .resource = "/pods", .subresource = "binding", .object = "{\"metadata\":{},\"target\":{\"name\":\"n\"}}" }), 0);
+    wants_patch("[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"topology.kubernetes.io/zone\":\"z\"}}]");
+    cr_assert_eq(ask(&pod_topology_admission, &(struct fake_ask){ .resource = "/pods", .object = "{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"nodeName\":\"n\"}}" }), 0);
+    wants_patch("[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"a\":\"b\",\"topology.kubernetes.io/zone\":\"z\"}}]");
+    cr_assert_eq(ask(&pod_topology_admission, &(struct fake_ask){ .resource = "/pods", .object = "{\"spec\":{\"nodeName\":\"gone\"}}" }), 0);
+    wants_patch("");
+}
+
 #define OWNED(block) "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"p\",\"uid\":\"u\",\"blockOwnerDeletion\":" block "}]}}"
 
 Test(admission_core, owners)
