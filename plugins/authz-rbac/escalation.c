@@ -7,6 +7,7 @@
 struct check {
     const struct index *index;
     const struct kl_admission_review *r;
+    struct kl_admission_verdict *ret;
     struct arena *arena;
     const struct val *object, *old;
 };
@@ -51,12 +52,12 @@ static const char *user_text(const struct check *k)
     return arena_dup(k->arena, buf_str(&b));
 }
 
+/* The host puts the object's name in front. What is missing may be longer than an error. */
 static int forbid(const struct check *k, struct kl_call *c, const char *missing)
 {
-    const struct kl_request *q = k->r->request;
-    struct str name = json_str(k->object, "metadata.name");
-    return kl_fail(c, KL_FORBIDDEN, "%s.%s \"" STR_FMT "\" is forbidden: user %s is attempting to grant RBAC permissions not currently held:\n%s",
-                   q->resource, RBAC_GROUP, STR_ARG(name), user_text(k), missing);
+    const char *text = arena_printf(k->arena, "user %s is attempting to grant RBAC permissions not currently held:\n%s", user_text(k), missing);
+    k->ret->refusal = text ? kl_dup(c, text, strlen(text)) : NULL;
+    return kl_fail(c, KL_FORBIDDEN, "%s", text ? text : "attempting to grant RBAC permissions not currently held");
 }
 
 static int check_rules(const struct check *k, struct kl_call *c, const struct rule *rules, unsigned n)
@@ -82,8 +83,7 @@ static int check_role(const struct check *k, struct kl_call *c)
         static const struct rule every[] = { { all, all, all, no, no }, { all, no, no, no, all } };
         const char *missing;
         if (!rules_covered(k->index, k->r->user, STR(""), every, 2, k->arena, &missing))
-            return kl_fail(c, KL_FORBIDDEN, "clusterroles.%s \"" STR_FMT "\" is forbidden: must have cluster-admin privileges to use an aggregationRule",
-                           RBAC_GROUP, STR_ARG(json_str(k->object, "metadata.name")));
+            return kl_fail(c, KL_FORBIDDEN, "must have cluster-admin privileges to use an aggregationRule");
     }
     return check_rules(k, c, rules, n);
 }
@@ -109,8 +109,7 @@ static int check_binding(const struct check *k, struct kl_call *c)
 
 static int review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
-    struct check k = { .r = r };
-    (void)ret;
+    struct check k = { .r = r, .ret = ret };
     if (is_master(r->user))
         return 0;
     k.index = rbac_index(self, c);

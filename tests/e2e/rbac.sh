@@ -96,7 +96,7 @@ want 'cannot delete resource' bob delete configmap only
 # nobody hands out what they do not hold
 want "created" admin create role delegate --verb=get,list,create,update,patch,delete --resource=roles,rolebindings
 want "created" admin create rolebinding delegate --role=delegate --user=bob
-want "is attempting to grant RBAC permissions not currently held" bob create role grab --verb=get --resource=secrets
+want 'roles.rbac.authorization.k8s.io "grab" is forbidden: user "bob" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:' bob create role grab --verb=get --resource=secrets
 want '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}' bob create role grab --verb=get --resource=secrets
 want "created" bob create role pass-on --verb=get --resource=configmaps --resource-name=only
 want "is attempting to grant RBAC permissions not currently held" bob create rolebinding grab --clusterrole=admin --user=bob
