@@ -29,6 +29,28 @@ static void next(struct writer *w)
         buf_add_c(w->b, ',');
 }
 
+/* `,"f:name":` of a row, whose name needs no escape. */
+static void put_name(struct writer *w, const struct schema_field *f)
+{
+    char *p = buf_at(w->b, f->json_len + 8u), *o = p;
+    if (!p)
+        return;
+    if (w->b->len && p[-1] != '{')
+        *o++ = ',';
+    memcpy(o, "\"f:", 3);
+    memcpy(o + 3, f->json, f->json_len);
+    memcpy(o + 3 + f->json_len, "\":", 3);
+    o += 5 + f->json_len;
+    *o = '\0';
+    w->b->len += (size_t)(o - p);
+}
+
+/* Most fields are absent, and most of those are told by this. */
+static inline bool hides(const struct schema_field *f)
+{
+    return f->flags & F_OMITEMPTY && (f->flags & F_POINTER || f->shape != SHAPE_ONE || f->type->kind == T_STRING);
+}
+
 /* Members in the order of their names, but for those that `without` has. */
 static bool put_members(struct writer *w, const struct schema_type *t, const struct val *v, bool live, const struct fields *without)
 {
@@ -38,20 +60,16 @@ static bool put_members(struct writer *w, const struct schema_type *t, const str
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[t->sorted[i]];
         const struct val *m = members[t->sorted[i]];
-        if (!m && (live || !object_shows_empty(f)))
+        if (!m && (live || hides(f) || !object_shows_empty(f)))
             continue;
         m = fields_present(f, m);
         if (!m)
             continue;
-        struct str name = str_n(f->json, f->json_len);
-        const struct fields *skip = without ? fields_name(without, name) : NULL;
+        const struct fields *skip = without ? fields_name(without, str_n(f->json, f->json_len)) : NULL;
         if (skip && skip->member && !skip->kids)
             continue;
         size_t mark = w->b->len;
-        next(w);
-        buf_lit(w->b, "\"f:");
-        buf_add_str(w->b, name);
-        buf_lit(w->b, "\":");
+        put_name(w, f);
         bool done;
         if (skip && skip->kids && f->type->kind == T_STRUCT) {
             buf_add_c(w->b, '{');       /* metadata: never owned as such */
@@ -70,12 +88,14 @@ static bool put_members(struct writer *w, const struct schema_type *t, const str
 /* self: the empty object shows the field; live: with what is in it (a pointer: no). */
 static bool put_struct(struct writer *w, const struct schema_type *t, const struct val *v, bool self, bool live)
 {
-    if (v->type != VAL_OBJ || fields_struct_empty(t, v))
-        return put_leaf(w, live);
+    size_t mark = w->b->len;
     put_self(w, self);
-    bool any = put_members(w, t, v, live, NULL);
-    buf_add_c(w->b, '}');
-    return any || !self;
+    if (v->type == VAL_OBJ && put_members(w, t, v, live, NULL)) {
+        buf_add_c(w->b, '}');
+        return true;
+    }
+    w->b->len = mark;                   /* it shows nothing: a leaf */
+    return put_leaf(w, live);
 }
 
 static bool put_item(struct writer *w, const struct schema_type *t, const struct val *v)

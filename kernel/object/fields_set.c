@@ -307,12 +307,47 @@ static void encode_name(struct buf *b, struct str name)
     b->len += 2;
 }
 
+static bool is_plain(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&')
+            return false;
+    }
+    return true;
+}
+
+/* Keys are mostly a name or a number: `"k:{\"name\":\"x\"}"` without a detour. False: nothing was written. */
+static bool encode_plain_key(struct buf *b, const struct val *key)
+{
+    val_each(m, key)
+        if (!is_plain(val_key(m)) || (m->type != VAL_INT && (m->type != VAL_STR || !is_plain(val_str(m)))))
+            return false;
+    buf_lit(b, "\"k:{");
+    val_each(m, key) {
+        buf_add_z(b, m == key->first ? "\\\"" : ",\\\"");
+        buf_add_str(b, val_key(m));
+        buf_lit(b, "\\\":");
+        if (m->type == VAL_INT) {
+            buf_add_int(b, m->i);
+            continue;
+        }
+        buf_lit(b, "\\\"");
+        buf_add_str(b, val_str(m));
+        buf_lit(b, "\\\"");
+    }
+    buf_lit(b, "}\"");
+    return true;
+}
+
 void fields_encode_element(struct buf *b, struct buf *scratch, const struct fields *f)
 {
     if (f->element == FIELDS_NAME) {
         encode_name(b, f->name);
         return;
     }
+    if (f->element == FIELDS_KEY && encode_plain_key(b, f->v))
+        return;
     buf_clear(scratch);
     if (f->element == FIELDS_INDEX) {
         buf_lit(scratch, "i:");

@@ -183,8 +183,18 @@ static const struct fields strip[] = {
     { NAME("apiVersion"), .next = &strip[1] }, { NAME("kind"), .next = &strip[2] }, { NAME("metadata"), .kids = strip_metadata },
 };
 
+/* The same with what most kinds' main endpoints ignore. */
+static const struct fields strip_status[] = {
+    { NAME("apiVersion"), .next = &strip_status[1] }, { NAME("kind"), .next = &strip_status[2] },
+    { NAME("metadata"), .kids = strip_metadata, .next = &strip_status[3] }, { NAME("status") },
+};
+
 const struct fields *managed_stripped(struct arena *a, const struct fields *ignored)
 {
+    if (!ignored)
+        return strip;
+    if (fields_equal(ignored, &strip_status[3]))
+        return strip_status;
     return fields_union(a, strip, ignored);
 }
 
