@@ -152,7 +152,14 @@ map second Never '"Object{data: {\"second\": \"x\"}}"'
 gives 'true x' create configmap again -n free --dry-run=server -o 'jsonpath={.data.first} {.data.second}'
 map third Never '"Object{nothing: \"x\"}"'
 gives "policy 'third' with binding 'third' denied request: error applying patch: failed to convert patch object to typed object: .nothing: field not declared in schema" create configmap other -n free --dry-run=server
-want deleted delete mutatingadmissionpolicy first second third
+map fourth Never '"Object{metadata: Object.metadata{finalizers: [\"a.b/c\"]}}"'
+k delete mutatingadmissionpolicy third >/dev/null
+map fifth Never '"Object{metadata: Object.metadata{labels: {\"l\": \"m\"}}}"'
+gives 'a.b/c m' create configmap set -n free --dry-run=server -o 'jsonpath={.metadata.finalizers[0]} {.metadata.labels.l}'
+want deleted delete mutatingadmissionpolicy first second fourth fifth
+printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: sixth}\nspec:\n  reinvocationPolicy: Never\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: "Object{spec: Object.spec{tolerations: [Object.spec.tolerations.item{key: \\"a\\"}]}}"}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: sixth}\nspec: {policyName: sixth}\n' | k apply -f - >/dev/null
+gives 'may not mutate atomic arrays, maps or structs: .spec.tolerations' run p -n free --image=x --dry-run=server
+want deleted delete mutatingadmissionpolicy sixth
 want deleted delete mutatingadmissionpolicy stamp
 want deleted delete validatingadmissionpolicybinding small-here
 gives patched patch configmap a -n guarded -p '{"data":{"x":"6"}}'
