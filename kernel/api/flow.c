@@ -28,14 +28,19 @@ static struct flow_level *level_of(const struct flow_request *x)
     return (struct flow_level *)x->item.level;
 }
 
+/* Whom no schema wants is the last one's, which is catch-all. NULL: there are none yet. */
 static struct flow_schema *classify(const struct flow *f, const struct api_rq *rq)
 {
+    struct flow_schema *last = NULL;
     list_each(n, &f->schemas) {
         struct flow_schema *s = list_item(n, struct flow_schema, link);
-        if (s->level && s->listed && flow_matches(s, rq))
-            return s;
+        if (!s->level || !s->listed)
+            continue;
+        last = s;
+        if (flow_matches(s, rq))
+            break;
     }
-    return NULL;
+    return last;
 }
 
 /* A list holds what it lists while it is sent. */
