@@ -346,7 +346,7 @@ void api_crds_free(struct crds *x);
 
 /* --- convert.c: kinds stored in another version or group --- */
 struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
-bool api_converts(const struct schema_kind *k);                                 /* k->storage != k */
+bool api_converts(const struct schema_kind *k);                                 /* is what is stored of it not what is served? */
 
 /* --- aggregate*.c: groups that other servers answer for --- */
 struct aggregates;

@@ -155,13 +155,16 @@ static int arrive(struct api_rq *rq, struct http_req *r)
 static int enter(struct api_rq *rq)
 {
     struct http_req *r = rq->http;
+    const struct schema_kind *k = rq->info.kind;
     bool wants_stream, documents = !rq->info.tuple.is_resource;
+    bool made_only = k && !(k->flags & K_STORED) && str_is(http_method(r), "POST"); /* reviews have no other form */
     if (api_authorize(rq) < 0)
         return -1;
     if (api_aggregated(rq))
         return 1;
     wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
-    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents, documents, !(rq->info.kind && rq->info.kind->flags & K_CUSTOM), &rq->accept) && !documents)
+    bool protobuf = !(k && k->flags & K_CUSTOM);
+    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents && !made_only, documents, protobuf, &rq->accept) && !documents)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
                         "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
     if (!rq->accept.media)

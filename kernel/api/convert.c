@@ -1,10 +1,10 @@
-/* convert.c - the two kinds that are served in another form than they are stored: events (core and events.k8s.io share storage) and
- * horizontal pod autoscalers (v1 over v2). */
+/* convert.c - what is served in another form than it is stored: events (core and events.k8s.io share storage), horizontal pod autoscalers
+ * (v1 over v2), custom resources in another version or of an earlier schema. */
 #include "api-internal.h"
 
 bool api_converts(const struct schema_kind *k)
 {
-    return k && k->storage != k;
+    return k && (k->storage != k || k->flags & K_REVISED);
 }
 
 static void move(struct val *v, const char *from, const char *to)
@@ -78,10 +78,10 @@ struct val *api_convert(struct arena *a, const struct schema_kind *from, const s
 {
     struct kl_err err;
     kl_err_init(&err);
-    if (from == to)
-        return v;
     if (to->flags & K_CUSTOM)
         return convert_custom(a, to, v);
+    if (from == to)
+        return v;
     struct val *out = strcmp(from->kind, "Event") == 0 ? convert_event(a, v, !to->group[0])
                                                        : convert_hpa(a, v, strcmp(to->version, "v2") == 0);
     json_set_str(a, out, STR("kind"), str_of(to->kind));

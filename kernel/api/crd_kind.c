@@ -141,7 +141,8 @@ static bool fill_version(struct crd_kinds *d, const struct val *crd, const struc
         .categories = joined(a, json_get(names, STR("categories")), NULL),
         .selectable = joined(a, json_get(version, STR("selectableFields")), "jsonPath"),
         .columns = own_copy(a, json_get(version, STR("additionalPrinterColumns"))),
-        .flags = K_STORED | K_LIST | K_GENERATION | K_CUSTOM | (str_is(json_str(spec, "scope"), "Namespaced") ? K_NAMESPACED : 0),
+        .flags = K_STORED | K_LIST | K_GENERATION | K_CUSTOM | (str_is(json_str(spec, "scope"), "Namespaced") ? K_NAMESPACED : 0) |
+                 (json_int(crd, "metadata.generation", 1) > 1 ? K_REVISED : 0),
     };
     v->kind.resource = arena_printf(a, "%s/%s", v->kind.group, v->kind.plural);
     subresources(d, v, json_get(version, STR("subresources")));

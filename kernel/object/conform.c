@@ -6,7 +6,6 @@
 #include "object/custom.h"
 #include "object-internal.h"
 
-#define KEPT 64                         /* most unknown members of a root that keeps them */
 
 struct walk {
     struct arena *arena;
@@ -235,10 +234,23 @@ static void relink(struct val *v, struct val **slots, unsigned n)
             val_push(v, slots[i]);
 }
 
+/* Members that a custom kind's root does not know but keeps, in a chain of their own. */
+static void keep(struct walk *w, struct val *v, struct val *kept, const struct path *p)
+{
+    for (struct val *m = kept, *next; m; m = next) {
+        struct path here = { p, val_key(m), 0 };
+        next = m->next;
+        val_push(v, m);
+        custom_prune(NULL, m, &here, w->strict);
+    }
+    if (kept)
+        custom_unique(v, p, w->strict);
+}
+
 static int conform_struct(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner)
 {
-    struct val *slots[256 + 2], *kept[KEPT];
-    unsigned guess = 0, n_kept = 0;
+    struct val *slots[256 + 2], *kept = NULL, **last_kept = &kept;
+    unsigned guess = 0;
     memset(slots, 0, (t->n_flat + 2u) * sizeof *slots);
     if (v->type != VAL_OBJ)
         return wrong(w, v, p, owner, arena_printf(w->arena, "%s", t->go));
@@ -248,9 +260,11 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
         int at = schema_flat_find(t, val_key(m), guess);
         bool meta = at < 0 && t->has_typemeta && is_type_meta(val_key(m));
         if (at < 0 && !meta) {
-            if (t->flags & F_PRESERVE && n_kept < KEPT)
-                kept[n_kept++] = m;
-            else
+            if (t->flags & F_PRESERVE) {
+                *last_kept = m;
+                last_kept = &m->next;
+                m->next = NULL;
+            } else
                 strict_add(w->strict, "unknown field", &here);
             continue;
         }
@@ -269,8 +283,7 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
             slots[slot] = m;
     }
     relink(v, slots, t->n_flat + 2u);
-    for (unsigned i = 0; i < n_kept; i++)
-        val_push(v, kept[i]);
+    keep(w, v, kept, p);
     return 0;
 }
 

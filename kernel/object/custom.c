@@ -1,4 +1,6 @@
 /* custom.c - schemas of custom resources: parsing when needed, pruning, defaults. */
+#include <stdlib.h>
+
 #include "object/custom-internal.h"
 
 #define TREE_BYTES (64u << 20)
@@ -56,25 +58,74 @@ static bool is_type_member(struct str key)
     return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
 }
 
+struct member {
+    struct val *v;
+    unsigned at;
+};
+
+static int by_name(const void *x, const void *y)
+{
+    const struct member *a = x, *b = y;
+    if (a->v->key_len != b->v->key_len)
+        return a->v->key_len < b->v->key_len ? -1 : 1;
+    int c = memcmp(a->v->key, b->v->key, a->v->key_len);
+    return c ? c : (a->at > b->at) - (a->at < b->at);
+}
+
+/* Takes those marked by a name that is NULL out of their object. */
+static void drop_marked(struct val *v)
+{
+    struct val *m = v->first, *next;
+    v->first = v->last = NULL;
+    v->n = 0;
+    for (; m; m = next) {
+        next = m->next;
+        if (m->key)
+            val_push(v, m);
+    }
+}
+
+void custom_unique(struct val *v, const struct path *p, struct object_strict *strict)
+{
+    struct member few[16], *at = v->n <= 16 ? few : mem_alloc(v->n * sizeof *at);
+    unsigned n = 0, dropped = 0;
+    if (!at)
+        return;
+    val_each(m, v) {
+        at[n] = (struct member){ m, n };
+        n++;
+    }
+    qsort(at, n, sizeof *at, by_name);
+    for (unsigned i = 1; i < n; i++) {
+        struct str name = val_key(at[i].v);
+        if (!str_eq(val_key(at[i - 1].v), name))
+            continue;
+        struct path here = { p, name, 0 };
+        strict_add(strict, "duplicate field", &here);
+        at[i - 1].v->key = NULL;
+        dropped++;
+    }
+    if (dropped)
+        drop_marked(v);
+    if (at != few)
+        mem_free(at);
+}
+
 static void prune_object(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict)
 {
     const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
-    bool preserve = json_bool(schema, "x-kubernetes-preserve-unknown-fields", false);
+    bool preserve = !schema || json_bool(schema, "x-kubernetes-preserve-unknown-fields", false) || (val_is(additional, VAL_BOOL) && additional->i);
     bool embedded = json_bool(schema, "x-kubernetes-embedded-resource", false);
+    custom_unique(v, p, strict);
     for (struct val *m = v->first, *next; m; m = next) {
         next = m->next;
         struct path here = { p, val_key(m), 0 };
         const struct val *s = json_get(props, val_key(m));
-        if (json_get(v, val_key(m)) != m) {
-            strict_add(strict, "duplicate field", &here);
-            val_unlink(v, m);
-            continue;
-        }
         if (!s && val_is(additional, VAL_OBJ))
             s = additional;
-        if (s)
+        if (s || preserve || (embedded && is_type_member(val_key(m))))
             custom_prune(s, m, &here, strict);
-        else if (!preserve && !(val_is(additional, VAL_BOOL) && additional->i) && !(embedded && is_type_member(val_key(m)))) {
+        else {
             strict_add(strict, "unknown field", &here);
             val_unlink(v, m);
         }
@@ -87,7 +138,7 @@ void custom_prune(const struct val *schema, struct val *v, const struct path *p,
     long i = 0;
     if (v->type == VAL_OBJ)
         prune_object(schema, v, p, strict);
-    if (v->type != VAL_ARR || !val_is(items, VAL_OBJ))
+    if (v->type != VAL_ARR || (schema && !val_is(items, VAL_OBJ)))
         return;
     val_each(item, v) {
         struct path here = { p, STR_NONE, i++ };

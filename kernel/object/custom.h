@@ -22,9 +22,10 @@ const struct val *custom_schema_tree(const struct custom_schema *s);
 /* A place for whatever others make of the schema once, in the schema's own arena. NULL: there is no tree. */
 void **custom_schema_slot(const struct custom_schema *s, struct arena **ret_arena);
 
-/* Drops what the schema does not know; strict gets `unknown field "spec.x"` for each. */
+/* Drops what the schema does not know; strict gets `unknown field "spec.x"` for each. NULL knows everything. Of members of one name the last stays. */
 struct path;
 void custom_prune(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict);
+void custom_unique(struct val *v, const struct path *p, struct object_strict *strict);
 void custom_default(struct arena *a, const struct val *schema, struct val *v);
 /* Types, limits, patterns, lists and unions, with upstream's words. */
 void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p);
