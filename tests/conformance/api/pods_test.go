@@ -103,7 +103,8 @@ spec:
 	})
 	p := Get(pods.Create(ctx, pod(t, "partial", "containers: [{name: c, image: i, resources: {requests: {cpu: 150m}, limits: {memory: 400Mi}}}]"), metav1.CreateOptions{}))(t)
 	r := p.Spec.Containers[0].Resources
-	Equal(t, "what is said and what is filled in", fmt.Sprint(r.Requests.Cpu(), r.Requests.Memory(), r.Limits.Cpu(), r.Limits.Memory()), "150m 200Mi 300m 400Mi")
+	// a request that is not said is its limit, before the range is asked
+	Equal(t, "what is said and what is filled in", fmt.Sprint(r.Requests.Cpu(), r.Requests.Memory(), r.Limits.Cpu(), r.Limits.Memory()), "150m 400Mi 300m 400Mi")
 	_, err := pods.Create(ctx, pod(t, "low", "containers: [{name: c, image: i, resources: {requests: {cpu: 10m}}}]"), metav1.CreateOptions{})
 	Refused(t, err, metav1.StatusReasonForbidden, "minimum cpu usage per Container is 50m, but request is 10m")
 	_, err = pods.Create(ctx, pod(t, "high", "containers: [{name: c, image: i, resources: {limits: {cpu: 600m}}}]"), metav1.CreateOptions{})

@@ -28,7 +28,7 @@ func policyFor(t *testing.T, kind, ns, spec string) {
 			if got.Status.TypeChecking == nil || got.Status.ObservedGeneration != got.Generation {
 				return fmt.Sprintf("%+v", got.Status)
 			}
-			Equal(t, "warnings", len(got.Status.TypeChecking.ExpressionWarnings), 0)
+			Holds(t, len(got.Status.TypeChecking.ExpressionWarnings) == 0, "warnings: %+v", got.Status.TypeChecking.ExpressionWarnings)
 			return ""
 		})
 		Get(reg.ValidatingAdmissionPolicyBindings().Create(ctx, &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -66,7 +66,7 @@ func TestValidatingPolicy(t *testing.T) {
 	t.Parallel()
 	ns := Namespace(t)
 	policyFor(t, "ValidatingAdmissionPolicy", ns, "  validations:\n  - {expression: object.spec.replicas > 1, messageExpression: \"'wants replicas > 1, got ' + string(object.spec.replicas)\"}\n"+
-		"  - {expression: 'namespaceObject.metadata.name == object.metadata.namespace', message: Internal error! Other namespace provided.}\n")
+		"  - {expression: 'namespaceObject.metadata.name == \""+ns+"\"', message: Internal error! Other namespace provided.}\n")
 	denied(t, ns, 1, "wants replicas > 1, got 1")
 	Get(try(t, ns, 2))(t)
 }

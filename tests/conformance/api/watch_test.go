@@ -218,12 +218,12 @@ func TestChunksAfterCompaction(t *testing.T) {
 	b := podTemplates(t, 60)
 	templates := Kube(t).CoreV1().PodTemplates(b.ns)
 	first := Get(templates.List(b.ctx, metav1.ListOptions{Limit: 17}))(t)
-	busy := resource(t, configMaps, Namespace(t))
-	large := configMap("large", "x")
+	busy := resource(t, b.gvr, Namespace(t))
+	large := typed(t, "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: large}\ntemplate: {spec: {containers: [{name: c, image: b, env: [{name: a}]}]}}").(*corev1.PodTemplate)
 	Get(busy.create(large))(t)
 	var err error
 	for i := 0; i < 400 && err == nil; i++ { // 200 MB: more than is kept for watches
-		large.Data = map[string]string{"text": strings.Repeat(fmt.Sprint(i%10), 500_000)}
+		large.Template.Spec.Containers[0].Env[0].Value = strings.Repeat(fmt.Sprint(i%10), 500_000)
 		Get(busy.update(large))(t)
 		if i%20 == 19 {
 			_, err = templates.List(b.ctx, metav1.ListOptions{Limit: 17, Continue: first.Continue})
