@@ -2,6 +2,8 @@
 #ifndef PLUGIN_HOST_INTERNAL_H
 #define PLUGIN_HOST_INTERNAL_H
 
+#include <keelson/cel.h>
+
 #include "base/cleanup.h"
 #include "plugin/host.h"
 #include "reconcile/runner.h"
@@ -44,6 +46,7 @@ int host_check_needs(struct plugin_host *h, struct kl_err *err);
 int host_missing_link(struct plugin_host *h, const char *chain, const char *iface, const struct val *item, struct kl_err *err);
 /* calls.c: keelson.host.http/0 */
 extern const struct kl_host_http host_http_table;
+extern const struct kl_host_cel host_cel_table;
 void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
 /* metrics.c: a review of that instance is over. */
 void host_count_review(struct plugin_instance *p, bool mutating, const char *verb, bool rejected, int64_t ns);

@@ -4,17 +4,31 @@
 struct authz {
     const struct kl_host *host;
     const struct kl_host_plugins *plugins;
+    const struct kl_host_cel *cel;
     struct steps steps;
 };
 
 static void authz_close(void *self)
 {
     struct authz *x = self;
-    for (unsigned i = 0; i < x->steps.n; i++)
-        if (x->steps.at[i].type == AUTH_HOOK)
-            hook_close(&x->steps.at[i].hook);
+    for (unsigned i = 0; i < x->steps.n; i++) {
+        struct step *s = &x->steps.at[i];
+        for (unsigned k = 0; k < s->n_conditions; k++)
+            x->cel->drop(x->host, s->programs[k]);
+        if (s->type == AUTH_HOOK)
+            hook_close(&s->hook);
+    }
     arena_free(x->steps.arena);
     mem_free(x);
+}
+
+static int compile(struct authz *x, struct step *s, unsigned nth, struct kl_call *c)
+{
+    static const char *const variables[] = { "request", "dyn", NULL };
+    for (unsigned i = 0; i < s->n_conditions; i++)
+        if (x->cel->compile(x->host, c, s->conditions[i], variables, &s->programs[i]) < 0)
+            return kl_err_wrap(&c->err, "authorizers[%u].matchConditions[%u].expression: Invalid value: \"%.60s\": compilation failed", nth, i, s->conditions[i]);
+    return 0;
 }
 
 static int load(struct authz *x, const struct conf *f, struct kl_call *c)
@@ -29,7 +43,7 @@ static int load(struct authz *x, const struct conf *f, struct kl_call *c)
     int rc = b.failed ? kl_fail(c, KL_INVALID, "larger than 1 MiB") : steps_read(&x->steps, buf_str(&b), &c->err);
     for (unsigned i = 0; i < x->steps.n && rc == 0; i++) {
         struct step *s = &x->steps.at[i];
-        if (s->type == AUTH_HOOK)
+        if (s->type == AUTH_HOOK && (rc = compile(x, s, i, c)) == 0)
             rc = hook_open(&s->hook, x->host, s->kubeconfig, s->timeout_ns, &c->err);
     }
     return rc < 0 ? kl_err_wrap(&c->err, "%s", f->file) : 0;
@@ -40,7 +54,7 @@ static int authz_open(const struct kl_host *h, const void *conf, void **ret, str
     struct authz *x = mem_alloc(sizeof *x);
     if (!x)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    *x = (struct authz){ .host = h, .plugins = h->service(h, KL_HOST_PLUGINS_0), .steps = { .arena = arena_new(8 << 20) } };
+    *x = (struct authz){ .host = h, .plugins = h->service(h, KL_HOST_PLUGINS_0), .cel = h->service(h, KL_HOST_CEL_0), .steps = { .arena = arena_new(8 << 20) } };
     int rc = x->steps.arena ? load(x, conf, c) : kl_fail(c, KL_NO_MEMORY, "out of memory");
     if (rc < 0) {
         authz_close(x);
@@ -59,14 +73,44 @@ static int64_t ttl(const void *ctx, const struct val *answer)
     return !val_is(st, VAL_OBJ) ? -1 : json_bool(st, "allowed", false) ? s->yes_ttl_ns : s->no_ttl_ns;
 }
 
-static int ask(struct step *s, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
+/* 1: it is to be asked; 0: one of the conditions is false; < 0: none is, and one has no answer. */
+static int matches(const struct authz *x, const struct step *s, struct kl_call *c, struct arena *a, const struct kl_user *user, const struct kl_request *r)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20), spec = BUF_INIT(1 << 20);
+    int ret = 1;
+    if (!s->n_conditions)
+        return 1;
+    review_access(&b, a, "v1", user, r);
+    struct val *v = b.failed ? NULL : json_parse(a, buf_str(&b), NULL);
+    struct val *request = json_get(v, STR("spec"));
+    json_arr(a, request, STR("groups"));        /* these are always there to be asked about */
+    json_obj(a, request, STR("extra"));
+    if (!json_get(request, STR("uid")))
+        json_set_str(a, request, STR("uid"), STR(""));
+    json_write(&spec, request);
+    struct kl_bytes value = { spec.at, spec.len }, out;
+    for (unsigned i = 0; i < s->n_conditions; i++) {
+        int rc = v && !spec.failed ? x->cel->eval(x->host, c, s->programs[i], &value, 1, &out) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+        if (rc == 0 && str_is(str_n(out.at, out.len), "false"))
+            return 0;
+        if (rc < 0 || !str_is(str_n(out.at, out.len), "true"))
+            ret = -KL_INVALID;
+    }
+    return ret;
+}
+
+static int ask(const struct authz *x, struct step *s, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
     _cleanup_arena_ struct arena *a = arena_new(4 << 20);
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    struct val *v;
-    if (a)
+    struct val *v = NULL;
+    int rc = a ? matches(x, s, c, a, user, r) : -KL_NO_MEMORY;
+    if (rc == 0)
+        return 0;
+    if (rc > 0)
         review_access(&b, a, s->version, user, r);
-    int rc = !a || b.failed || arena_exhausted(a) ? kl_fail(c, KL_NO_MEMORY, "out of memory") : hook_ask(&s->hook, c, a, buf_str(&b), ttl, s, &v);
+    if (rc > 0)
+        rc = b.failed || arena_exhausted(a) ? kl_fail(c, KL_NO_MEMORY, "out of memory") : hook_ask(&s->hook, c, a, buf_str(&b), ttl, s, &v);
     if (rc == -KL_PENDING)
         return rc;
     if (rc < 0 && s->deny_on_failure)
@@ -98,7 +142,7 @@ static int step(struct authz *x, struct step *s, struct kl_call *c, const struct
     switch (s->type) {
     case AUTH_ALLOW: return 1;
     case AUTH_DENY: return 0;
-    case AUTH_HOOK: return ask(s, c, user, r);
+    case AUTH_HOOK: return ask(x, s, c, user, r);
     case AUTH_INSTANCE: t = delegate(x, s, c); return t ? t->authorize(s->found.self, c, user, r) : 0;
     }
     return 0;

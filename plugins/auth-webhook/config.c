@@ -89,9 +89,44 @@ static int read_connection(struct reading *r, const struct val *v, struct step *
     return 0;
 }
 
+#define CONDITIONS_MOST 64u
+
+static int read_conditions(struct reading *r, const struct val *w, struct step *ret)
+{
+    const struct val *list = json_get(w, STR("matchConditions"));
+    struct str version = json_str(w, "matchConditionSubjectAccessReviewVersion");
+    char field[64];
+    if (version.len && !str_is(version, "v1"))
+        return wrong(r, "matchConditionSubjectAccessReviewVersion", "Unsupported value: supported values: \"v1\"");
+    if (!val_is(list, VAL_ARR) || !list->n)
+        return 0;
+    if (!version.len)
+        return wrong(r, "matchConditionSubjectAccessReviewVersion", "Required value: required if match conditions are specified");
+    if (list->n > CONDITIONS_MOST)
+        return wrong(r, "matchConditions", "Too many: must have at most 64 items");
+    ret->conditions = arena_alloc(r->arena, list->n * sizeof *ret->conditions);
+    ret->programs = arena_alloc(r->arena, list->n * sizeof *ret->programs);
+    if (!ret->conditions || !ret->programs)
+        return kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
+    val_each(v, list) {
+        struct str text = str_trim(json_str(v, "expression"));
+        snprintf(field, sizeof field, "matchConditions[%u]", ret->n_conditions);
+        int rc = only(r, v, field, "expression");
+        snprintf(field, sizeof field, "matchConditions[%u].expression", ret->n_conditions);
+        for (unsigned i = 0; i < ret->n_conditions && rc == 0; i++)
+            if (str_is(text, ret->conditions[i]))
+                rc = wrong(r, field, "Duplicate value");
+        if (rc == 0 && !text.len)
+            rc = wrong(r, field, "Required value");
+        if (rc < 0)
+            return rc;
+        ret->conditions[ret->n_conditions++] = arena_dup(r->arena, text);
+    }
+    return 0;
+}
+
 static int read_webhook(struct reading *r, const struct val *w, struct step *ret)
 {
-    const struct val *match = json_get(w, STR("matchConditions"));
     struct str version = json_str(w, "subjectAccessReviewVersion"), policy = json_str(w, "failurePolicy");
     if (!w)
         return wrong(r, "webhook", "Required value: required when type=Webhook");
@@ -107,8 +142,8 @@ static int read_webhook(struct reading *r, const struct val *w, struct step *ret
         rc = wrong(r, "subjectAccessReviewVersion", version.len ? "Unsupported value: supported values: \"v1\", \"v1beta1\"" : "Required value");
     if (rc == 0 && !is_one(policy, "NoOpinion", "Deny"))
         rc = wrong(r, "failurePolicy", policy.len ? "Unsupported value: supported values: \"NoOpinion\", \"Deny\"" : "Required value");
-    if (rc == 0 && val_is(match, VAL_ARR) && match->n)
-        rc = wrong(r, "matchConditions[0].expression", "this server does not evaluate CEL expressions here");
+    if (rc == 0)
+        rc = read_conditions(r, w, ret);
     if (rc == 0)
         rc = read_connection(r, json_get(w, STR("connectionInfo")), ret);
     if (!json_bool(w, "cacheAuthorizedRequests", true))

@@ -2,6 +2,8 @@
 #ifndef AUTH_WEBHOOK_WEBHOOK_H
 #define AUTH_WEBHOOK_WEBHOOK_H
 
+#include <keelson/cel.h>
+
 #include "base/cleanup.h"
 #include "hook.h"
 #include "review.h"
@@ -23,6 +25,9 @@ struct step {
     const char *version, *kubeconfig;
     int64_t yes_ttl_ns, no_ttl_ns, timeout_ns;
     bool deny_on_failure;
+    const char **conditions;            /* expressions over `request`; without one: it is always asked */
+    void **programs;                    /* of the host, as many */
+    unsigned n_conditions;
 };
 struct steps {
     struct arena *arena;

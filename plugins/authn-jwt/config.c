@@ -157,78 +157,165 @@ static int read_issuer(struct reading *r, const struct val *v, const char *path,
 
 /* --- claims --- */
 
-static int no_expression(struct reading *r, const struct val *v, const char *path, const char *key)
+#define EXPRESSIONS_MOST 256u
+
+/* The expression of that member, if it has one. */
+static int take_expression(struct reading *r, const struct val *v, const char *path, const char *key, enum use use, const char *detail, struct issuer *ret)
 {
-    if (!json_get(v, str_of(key)) || !val_str(json_get(v, str_of(key))).len)
+    const char *text_ = text(r, v, key);
+    if (!text_)
         return 0;
-    return invalid(r, at(r, path, key), "this server does not evaluate CEL expressions here; name a claim instead");
+    if (!ret->expressions)
+        ret->expressions = arena_alloc(r->arena, EXPRESSIONS_MOST * sizeof *ret->expressions);
+    if (!ret->expressions)
+        return kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
+    if (ret->n_expressions == EXPRESSIONS_MOST)
+        return invalid(r, path, "Too many: at most %u expressions", EXPRESSIONS_MOST);
+    for (unsigned i = 0; i < ret->n_expressions; i++)
+        if (ret->expressions[i].use == use && use >= USE_CLAIM_RULE && strcmp(ret->expressions[i].text, text_) == 0)
+            return invalid(r, at(r, path, key), "Duplicate value: \"%s\"", text_);
+    ret->expressions[ret->n_expressions++] = (struct expression){ use, text_, at(r, path, key), detail ? detail : "", NULL };
+    return 0;
 }
 
-static int read_mapping(struct reading *r, const struct val *v, const char *path, bool needed, bool prefixed, struct mapping *ret)
+static int read_mapping(struct reading *r, const struct val *v, const char *path, enum use use, struct issuer *by, struct mapping *ret)
 {
     const struct val *prefix = json_get(v, STR("prefix"));
+    bool prefixed = use != USE_UID;
     int rc = only(r, v, path, prefixed ? "claim prefix expression" : "claim expression");
     if (rc == 0)
-        rc = no_expression(r, v, path, "expression");
+        rc = take_expression(r, v, path, "expression", use, NULL, by);
     if (rc < 0)
         return rc;
+    bool expression = text(r, v, "expression") != NULL;
     ret->claim = text(r, v, "claim");
     ret->prefix = prefix ? text(r, v, "prefix") : NULL;
-    if (needed && !ret->claim)
+    if (ret->claim && expression)
+        return invalid(r, path, "Invalid value: \"\": claim and expression can't both be set");
+    if (use == USE_USERNAME && !ret->claim && !expression)
         return invalid(r, path, "Required value: claim or expression is required");
     if (prefixed && ret->claim && !val_is(prefix, VAL_STR))
         return invalid(r, at(r, path, "prefix"), "Required value: prefix is required when claim is set. It can be set to an empty string to disable prefixing");
     return !ret->claim && prefix ? invalid(r, at(r, path, "prefix"), "Invalid value: prefix can't be set without a claim") : 0;
 }
 
+/* "acme.io/foo" in small letters, and not of Kubernetes' own. */
+static int check_extra_key(struct reading *r, const char *path, const char *key)
+{
+    struct str rest = str_of(key ? key : ""), domain = str_cut(&rest, '/');
+    if (!domain.len || !rest.len)
+        return invalid(r, path, "Invalid value: \"%s\": must be a domain-prefixed path (such as \"acme.io/foo\")", key ? key : "");
+    for (const char *p = key; *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            return invalid(r, path, "Invalid value: \"%s\": must be lowercase", key);
+    if (str_is(domain, "kubernetes.io") || str_ends(domain, STR(".kubernetes.io")) || str_is(domain, "k8s.io") || str_ends(domain, STR(".k8s.io")))
+        return invalid(r, path, "Invalid value: \"%s\": k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use", key);
+    return 0;
+}
+
+static int read_extra(struct reading *r, const struct val *list, const char *path, struct issuer *ret)
+{
+    unsigned n = 0;
+    if (!val_is(list, VAL_ARR))
+        return 0;
+    val_each(v, list) {
+        const char *here = nth(r, path, n++), *key = text(r, v, "key");
+        int rc = only(r, v, here, "key valueExpression");
+        if (rc == 0)
+            rc = check_extra_key(r, at(r, here, "key"), key);
+        for (unsigned i = 0; i < ret->n_expressions && rc == 0; i++)
+            if (ret->expressions[i].use == USE_EXTRA && strcmp(ret->expressions[i].detail, key) == 0)
+                rc = invalid(r, at(r, here, "key"), "Duplicate value: \"%s\"", key);
+        if (rc == 0 && !text(r, v, "valueExpression"))
+            rc = invalid(r, at(r, here, "valueExpression"), "Required value");
+        if (rc == 0)
+            rc = take_expression(r, v, here, "valueExpression", USE_EXTRA, key, ret);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int read_mappings(struct reading *r, const struct val *v, const char *path, struct issuer *ret)
 {
-    const struct val *extra = json_get(v, STR("extra"));
     int rc = only(r, v, path, "username groups uid extra");
     if (rc == 0)
-        rc = read_mapping(r, json_get(v, STR("username")), at(r, path, "username"), true, true, &ret->user);
+        rc = read_mapping(r, json_get(v, STR("username")), at(r, path, "username"), USE_USERNAME, ret, &ret->user);
     if (rc == 0)
-        rc = read_mapping(r, json_get(v, STR("groups")), at(r, path, "groups"), false, true, &ret->groups);
+        rc = read_mapping(r, json_get(v, STR("groups")), at(r, path, "groups"), USE_GROUPS, ret, &ret->groups);
     if (rc == 0)
-        rc = read_mapping(r, json_get(v, STR("uid")), at(r, path, "uid"), false, false, &ret->uid);
-    if (rc == 0 && val_is(extra, VAL_ARR) && extra->n)
-        rc = invalid(r, at(r, path, "extra[0].valueExpression"), "this server does not evaluate CEL expressions here");
-    return rc;
+        rc = read_mapping(r, json_get(v, STR("uid")), at(r, path, "uid"), USE_UID, ret, &ret->uid);
+    return rc == 0 ? read_extra(r, json_get(v, STR("extra")), at(r, path, "extra"), ret) : rc;
 }
 
 static int read_required(struct reading *r, const struct val *list, const char *path, struct issuer *ret)
 {
-    unsigned n = 0;
+    unsigned n = 0, k = 0;
     if (!val_is(list, VAL_ARR) || !list->n)
         return 0;
     struct required *out = arena_alloc(r->arena, list->n * sizeof *out);
     if (!out)
         return kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
     val_each(v, list) {
-        const char *here = nth(r, path, n), *value = text(r, v, "requiredValue");
+        const char *here = nth(r, path, k++), *value = text(r, v, "requiredValue"), *claim = text(r, v, "claim"), *expression = text(r, v, "expression");
         int rc = only(r, v, here, "claim requiredValue expression message");
+        if (rc == 0 && claim && expression)
+            rc = invalid(r, here, "Invalid value: \"%s\": claim and expression can't both be set", claim);
+        if (rc == 0 && !claim && !expression)
+            rc = invalid(r, here, "Required value: claim or expression is required");
+        if (rc == 0 && claim && text(r, v, "message"))
+            rc = invalid(r, at(r, here, "message"), "Invalid value: may not be specified when claim is set");
+        if (rc == 0 && expression && value)
+            rc = invalid(r, at(r, here, "requiredValue"), "Invalid value: \"%s\": may not be specified when expression is set", value);
+        for (unsigned i = 0; i < n && rc == 0 && claim; i++)
+            if (strcmp(out[i].claim, claim) == 0)
+                rc = invalid(r, at(r, here, "claim"), "Duplicate value: \"%s\"", claim);
         if (rc == 0)
-            rc = no_expression(r, v, here, "expression");
+            rc = take_expression(r, v, here, "expression", USE_CLAIM_RULE, text(r, v, "message"), ret);
         if (rc < 0)
             return rc;
-        out[n] = (struct required){ text(r, v, "claim"), value ? value : "" };
-        if (!out[n].claim)
-            return invalid(r, here, "Required value: claim or expression is required");
-        if (text(r, v, "message"))
-            return invalid(r, at(r, here, "message"), "Invalid value: may not be specified when claim is set");
-        for (unsigned i = 0; i < n; i++)
-            if (strcmp(out[i].claim, out[n].claim) == 0)
-                return invalid(r, at(r, here, "claim"), "Duplicate value: \"%s\"", out[n].claim);
-        n++;
+        if (claim)
+            out[n++] = (struct required){ claim, value ? value : "" };
     }
     ret->required = out;
     ret->n_required = n;
     return 0;
 }
 
+static int read_user_rules(struct reading *r, const struct val *list, const char *path, struct issuer *ret)
+{
+    unsigned n = 0;
+    if (!val_is(list, VAL_ARR))
+        return 0;
+    val_each(v, list) {
+        const char *here = nth(r, path, n++);
+        int rc = only(r, v, here, "expression message");
+        if (rc == 0 && !text(r, v, "expression"))
+            rc = invalid(r, at(r, here, "expression"), "Required value");
+        if (rc == 0)
+            rc = take_expression(r, v, here, "expression", USE_USER_RULE, text(r, v, "message"), ret);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Whoever takes a name from claims.email has to look whether it is verified. */
+static int check_email(struct reading *r, const char *path, const struct issuer *x)
+{
+    bool email = false, verified = false;
+    for (unsigned i = 0; i < x->n_expressions; i++) {
+        const struct expression *e = &x->expressions[i];
+        for (const char *p = e->use == USE_USERNAME ? strstr(e->text, "claims.email") : NULL; p; p = strstr(p + 1, "claims.email"))
+            email |= strncmp(p + strlen("claims.email"), "_", 1) != 0;
+        verified |= strstr(e->text, "email_verified") && (e->use == USE_USERNAME || e->use == USE_EXTRA || e->use == USE_CLAIM_RULE);
+    }
+    return email && !verified ? invalid(r, at(r, path, "claimMappings.username.expression"), "Invalid value: claims.email_verified must be used in "
+                                        "claimMappings, or claimValidationRules, when claims.email is used in it") : 0;
+}
+
 static int read_jwt(struct reading *r, const struct val *v, const char *path, struct issuer *ret)
 {
-    const struct val *rules = json_get(v, STR("userValidationRules"));
     int rc = only(r, v, path, "issuer claimValidationRules claimMappings userValidationRules");
     if (rc == 0)
         rc = read_issuer(r, json_get(v, STR("issuer")), at(r, path, "issuer"), ret);
@@ -236,9 +323,9 @@ static int read_jwt(struct reading *r, const struct val *v, const char *path, st
         rc = read_required(r, json_get(v, STR("claimValidationRules")), at(r, path, "claimValidationRules"), ret);
     if (rc == 0)
         rc = read_mappings(r, json_get(v, STR("claimMappings")), at(r, path, "claimMappings"), ret);
-    if (rc == 0 && val_is(rules, VAL_ARR) && rules->n)
-        rc = invalid(r, at(r, path, "userValidationRules[0].expression"), "this server does not evaluate CEL expressions here");
-    return rc;
+    if (rc == 0)
+        rc = read_user_rules(r, json_get(v, STR("userValidationRules")), at(r, path, "userValidationRules"), ret);
+    return rc == 0 ? check_email(r, path, ret) : rc;
 }
 
 static int read_all(struct reading *r, const struct val *list, struct config *f)

@@ -13,6 +13,7 @@ struct conf {
 struct self {
     const struct kl_host *host;
     const struct kl_host_env *env;
+    struct evaluator evaluator;
     struct config config;
     struct keys *keys;                  /* of config.issuers */
 };
@@ -33,9 +34,23 @@ static void close_(void *self)
     struct self *s = self;
     for (unsigned i = 0; s->keys && i < s->config.n; i++)
         keys_free(&s->keys[i]);
+    for (unsigned i = 0; i < s->config.n; i++)
+        for (unsigned k = 0; k < s->config.issuers[i].n_expressions; k++)
+            s->evaluator.cel->drop(s->host, s->config.issuers[i].expressions[k].program);
     mem_free(s->keys);
     config_free(&s->config);
     mem_free(s);
+}
+
+static int compile(struct self *s, struct issuer *x, struct kl_call *c)
+{
+    static const char *const claims[] = { "claims", "map", NULL }, *const user[] = { "user", "io.k8s.api.authentication.v1.UserInfo", NULL };
+    for (unsigned i = 0; i < x->n_expressions; i++) {
+        struct expression *e = &x->expressions[i];
+        if (s->evaluator.cel->compile(s->host, c, e->text, e->use == USE_USER_RULE ? user : claims, &e->program) < 0)
+            return kl_err_wrap(&c->err, "%s: Invalid value: \"%.60s\": compilation failed", e->path, e->text);
+    }
+    return 0;
 }
 
 static int load(struct self *s, const struct conf *f, const struct kl_host *h, struct kl_call *c)
@@ -48,6 +63,9 @@ static int load(struct self *s, const struct conf *f, const struct kl_host *h, s
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     for (unsigned i = 0; rc == 0 && i < s->config.n; i++)
         s->keys[i] = (struct keys){ .by = &s->config.issuers[i], .host = h, .http = h->service(h, KL_HOST_HTTP_0) };
+    for (unsigned i = 0; rc == 0 && i < s->config.n; i++)
+        if ((rc = compile(s, &s->config.issuers[i], c)) < 0)
+            return kl_err_wrap(&c->err, "%s", f->file);
     return rc;
 }
 
@@ -56,7 +74,7 @@ static int open_(const struct kl_host *h, const void *conf, void **ret, struct k
     struct self *s = mem_alloc(sizeof *s);
     if (!s)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    *s = (struct self){ .host = h, .env = h->service(h, KL_HOST_ENV_0) };
+    *s = (struct self){ .host = h, .env = h->service(h, KL_HOST_ENV_0), .evaluator = { h, h->service(h, KL_HOST_CEL_0) } };
     int rc = load(s, conf, h, c);
     if (rc < 0) {
         close_(s);
@@ -93,12 +111,12 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
     int rc = keys_verify(k, c, &t, s->env->mono_ns(s->host));
     if (rc != 1)
         return rc < 0 ? rc : -KL_UNAUTHORIZED;
-    return claims_user(c, k->by, t.payload, s->env->wall_ns(s->host) / 1000000000LL, ret);
+    return claims_user(c, a, &s->evaluator, k->by, t.payload, s->env->wall_ns(s->host) / 1000000000LL, ret);
 }
 
 static const struct kl_authn table = { .size = sizeof table, .life = { .open = open_, .close = close_ }, .authenticate = authenticate };
 static const struct kl_provider provides[] = { { KL_AUTHN_0, "jwt", 0, &table } };
-static const struct kl_need needs[] = { { KL_HOST_ENV_0, false }, { KL_HOST_HTTP_0, false } };
+static const struct kl_need needs[] = { { KL_HOST_ENV_0, false }, { KL_HOST_HTTP_0, false }, { KL_HOST_CEL_0, false } };
 static const struct kl_conf_field fields[] = {
     { .key = "file", .type = KL_CONF_STR, .offset = offsetof(struct conf, file), .flags = KL_CONF_REQUIRED,
       .doc = "YAML of the kind AuthenticationConfiguration (apiserver.config.k8s.io/v1)" },
@@ -106,6 +124,6 @@ static const struct kl_conf_field fields[] = {
       .doc = "the issuer of service account tokens, whose tokens are not judged here" },
 };
 
-KL_PLUGIN_DEFINE("dev.keelson.authn-jwt", "0.1.0", "keelson.authn/0:jwt", "keelson.host.env/0 keelson.host.http/0", .summary = "users by tokens of OIDC issuers",
+KL_PLUGIN_DEFINE("dev.keelson.authn-jwt", "0.1.0", "keelson.authn/0:jwt", "keelson.host.env/0 keelson.host.http/0 keelson.host.cel/0", .summary = "users by tokens of OIDC issuers",
                  .license = "Apache-2.0", .providers = KL_ARRAY_OF(provides), .needs = KL_ARRAY_OF(needs), .conf = KL_ARRAY_OF(fields),
                  .conf_size = sizeof(struct conf));

@@ -41,6 +41,9 @@ step() {
 - type: Webhook
   name: $1
   webhook: {timeout: 10s, subjectAccessReviewVersion: v1, failurePolicy: $2, authorizedTTL: 10m, unauthorizedTTL: 10m,
+    matchConditionSubjectAccessReviewVersion: v1, matchConditions: [
+      {expression: "!(has(request.resourceAttributes) && request.resourceAttributes.namespace == 'unasked')"},
+      {expression: "!('system:serviceaccounts' in request.groups)"}],
     connectionInfo: {type: KubeConfigFile, kubeConfigFile: $d/kubeconfig}}
 EOF
 }
@@ -93,6 +96,10 @@ as t-ann get pods >/dev/null
 as t-ann get pods -n closed >/dev/null
 [ "$(wc -l <"$d/asked")" = "$before" ] || fail "answers are remembered" "$(tail -2 "$d/asked")"
 holds "an access review" "$(k auth can-i get configmaps --as=ann)" "yes"
+
+before=$(wc -l <"$d/asked")
+holds "not asked where a condition is false" "$(as t-ann get configmaps -n unasked)" "No resources found"
+[ "$(wc -l <"$d/asked")" = "$before" ] || fail "not asked where a condition is false" "$(tail -1 "$d/asked")"
 
 # --- many at once wait for one answer; the server answers others meanwhile ---
 touch "$d/slow"

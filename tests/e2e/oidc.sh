@@ -68,6 +68,23 @@ $(sed 's/^/      /' "$d/ca.crt")
     audiences: [keelson]
   claimMappings:
     username: {claim: sub, prefix: ""}
+- issuer:
+    url: $iss/cel
+    discoveryURL: $iss/cel-discovery
+    audiences: [keelson]
+    certificateAuthority: |
+$(sed 's/^/      /' "$d/ca.crt")
+  claimValidationRules:
+  - {expression: "claims.exp - claims.iat <= 7200", message: too long}
+  claimMappings:
+    username: {expression: "'cel:' + claims.sub + (claims.?admin.orValue(false) ? ':admin' : '')"}
+    groups: {expression: "claims.roles.split(',').map(r, 'cel:' + r)"}
+    uid: {expression: "claims.jti"}
+    extra:
+    - {key: example.com/tenant, valueExpression: "claims.tenant"}
+  userValidationRules:
+  - {expression: "!user.username.startsWith('cel:system:')", message: reserved}
+  - {expression: "user.groups.all(g, g != 'cel:root')", message: no root}
 EOF
 cat >"$dir/conf/conf.d/oidc.cfg" <<EOF
 chains: { authn = [ "jwt" ]; };
@@ -103,6 +120,19 @@ holds "a token that names no key" "$(as "$(make es256 ES256 "$(claims)" '{"alg":
 want created create clusterrolebinding ops --clusterrole=view --group=oidc:ops
 holds "rights by group" "$(as "$(make rsa RS256 "$(claims)")" get pods)" "No resources found"
 holds "no rights without" "$(as "$(make rsa RS256 "$(claims '"hd":"example.com","sub":"42"')")" get pods)" 'User "oidc:ann@example.com" cannot list'
+
+# --- expressions ---
+printf '{"issuer":"%s/cel","jwks_uri":"%s/keys"}' "$iss" "$iss" >"$d/cel.json"
+cel() { make es256 ES256 "$(printf '{"iss":"%s/cel","aud":"keelson","iat":%d,"exp":%d,"jti":"u-9","tenant":["t1","t2"],%s}' "$iss" "$now" $((now + ${2:-3600})) "$1")"; }
+out=$(as "$(cel '"sub":"bo","roles":"a,b","admin":true')" auth whoami)
+holds "a name by expression" "$out" "cel:bo:admin"
+holds "groups by expression" "$out" "[cel:a cel:b system:authenticated]"
+holds "a uid by expression" "$out" "u-9"
+holds "extra by expression" "$out" "[t1 t2]"
+for bad_claims in '"sub":"system:x","roles":"a"' '"sub":"bo","roles":"root"' '"sub":"bo"' '"sub":7,"roles":"a"'; do
+    holds "refused by expression: $bad_claims" "$(as "$(cel "$bad_claims")" get pods)" "Unauthorized"
+done
+holds "refused by a rule on claims" "$(as "$(cel '"sub":"bo","roles":"a"' 9000)" get pods)" "Unauthorized"
 
 # --- refused ---
 refused() { holds "$1" "$(as "$2" get pods)" "Unauthorized"; }
@@ -148,4 +178,8 @@ sed -i 's|url: https://127.0.0.1:1$|url: http://127.0.0.1:1|' "$dir/authenticati
 # shellcheck disable=SC2086
 out=$(timeout 20 "$build/keelson" server --state-dir "$dir/state" --port 0 $server_flags 2>&1)
 holds "a mistake in the file" "$out" 'jwt[1].issuer.url: Invalid value: "http://127.0.0.1:1": URL scheme must be https'
+sed -i 's|url: http://127.0.0.1:1$|url: https://127.0.0.1:1|; s|expression: "claims.jti"|expression: "claims.jti +"|' "$dir/authentication.yaml"
+# shellcheck disable=SC2086
+out=$(timeout 20 "$build/keelson" server --state-dir "$dir/state" --port 0 $server_flags 2>&1)
+holds "an expression that does not compile" "$out" 'jwt[2].claimMappings.uid.expression: Invalid value: "claims.jti +": compilation failed'
 exit $bad

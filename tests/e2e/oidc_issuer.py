@@ -62,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         d = self.server.folder
         with open(f"{d}/count", "a") as f:
             f.write(self.path + "\n")
-        name = {"/.well-known/openid-configuration": "issuer.json", "/keys": "jwks.json"}.get(self.path)
+        name = {"/.well-known/openid-configuration": "issuer.json", "/cel-discovery": "cel.json", "/keys": "jwks.json"}.get(self.path)
         body = open(f"{d}/{name}", "rb").read() if name and os.path.exists(f"{d}/{name}") else b"{}"
         self.send_response(200 if name else 404)
         self.send_header("content-type", "application/json")

@@ -47,10 +47,15 @@ Test(config, says_what_is_wrong)
         { JWT("url: https://a, audiences: [b], certificateAuthority: x", USER), "jwt[0].issuer.certificateAuthority: Invalid value" },
         { JWT(GOOD, ""), "jwt[0].claimMappings.username: Required value: claim or expression is required" },
         { JWT(GOOD, "username: {claim: sub}"), "jwt[0].claimMappings.username.prefix: Required value" },
-        { JWT(GOOD, "username: {expression: claims.sub}"), "jwt[0].claimMappings.username.expression: this server does not evaluate CEL" },
-        { JWT(GOOD, USER ", extra: [{key: a.b/c, valueExpression: x}]"), "jwt[0].claimMappings.extra[0].valueExpression" },
-        { JWT(GOOD, USER) "  userValidationRules: [{expression: x}]\n", "jwt[0].userValidationRules[0].expression" },
-        { JWT(GOOD, USER) "  claimValidationRules: [{expression: x}]\n", "jwt[0].claimValidationRules[0].expression" },
+        { JWT(GOOD, "username: {expression: claims.sub, claim: sub, prefix: ''}"), "jwt[0].claimMappings.username: Invalid value" },
+        { JWT(GOOD, "username: {expression: 'claims.email'}"), "claims.email_verified must be used" },
+        { JWT(GOOD, USER ", extra: [{key: a.b/c}]"), "jwt[0].claimMappings.extra[0].valueExpression: Required value" },
+        { JWT(GOOD, USER ", extra: [{key: c, valueExpression: x}]"), "jwt[0].claimMappings.extra[0].key: Invalid value" },
+        { JWT(GOOD, USER ", extra: [{key: k8s.io/c, valueExpression: x}]"), "reserved for Kubernetes use" },
+        { JWT(GOOD, USER ", extra: [{key: a.b/C, valueExpression: x}]"), "must be lowercase" },
+        { JWT(GOOD, USER) "  userValidationRules: [{message: x}]\n", "jwt[0].userValidationRules[0].expression: Required value" },
+        { JWT(GOOD, USER) "  claimValidationRules: [{expression: x, claim: y}]\n", "claim and expression can't both be set" },
+        { JWT(GOOD, USER) "  claimValidationRules: [{expression: x}, {expression: x}]\n", "jwt[0].claimValidationRules[1].expression: Duplicate value" },
         { JWT(GOOD, USER) "- issuer: {" GOOD "}\n  claimMappings: {" USER "}\n", "jwt[1].issuer.url: Duplicate value" },
         { HEAD "anonymous: {enabled: false, conditions: [{path: /a}]}\n", "enabled should be set to true when conditions are defined" },
     };
@@ -71,6 +76,7 @@ static void *alloc(void *arena, size_t n)
     return arena_alloc(arena, n);
 }
 
+static const struct evaluator none = { NULL, NULL };
 static const struct required hosted[] = { { "hd", "example.com" } };
 static const char *const audiences[] = { "k8s", "other", NULL };
 static const struct issuer by = { .url = "https://a", .audiences = audiences, .user = { "email", "o:" }, .groups = { "groups", "g:" }, .uid = { "sub", NULL },
@@ -80,7 +86,7 @@ static int user_of(struct arena *a, const char *claims, struct kl_user *u, struc
 {
     struct kl_call c = { .size = sizeof c, .arena = a, .alloc = alloc };
     kl_err_init(&c.err);
-    int rc = claims_user(&c, &by, json_parse(a, str_of(claims), NULL), 1000, u);
+    int rc = claims_user(&c, a, &none, &by, json_parse(a, str_of(claims), NULL), 1000, u);
     *err = c.err;
     return rc;
 }

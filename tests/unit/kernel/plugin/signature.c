@@ -2,6 +2,7 @@
  * say is enough to read a call's arguments without knowing the call. */
 #include "plugin/signature.h"
 
+#include <keelson/cel.h>
 #include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
@@ -103,6 +104,7 @@ HOST_LAYER(kl_host_plugins, KL_HOST_PLUGINS_CALLS);
 HOST_LAYER(kl_host_wait, KL_HOST_WAIT_CALLS);
 HOST_LAYER(kl_host_http, KL_HOST_HTTP_CALLS);
 HOST_LAYER(kl_host_authz, KL_HOST_AUTHZ_CALLS);
+HOST_LAYER(kl_host_cel, KL_HOST_CEL_CALLS);
 LAYER(kl_authn, KL_AUTHN_CALLS);
 LAYER(kl_authz, KL_AUTHZ_CALLS);
 LAYER(kl_admission, KL_ADMISSION_CALLS);
@@ -182,6 +184,7 @@ Test(signature, every_layer_has_every_function)
         { KL_SCHEDULER_0, &kl_scheduler_layer }, { KL_STORE_0, &kl_store_layer }, { KL_HOST_WAIT_0, &kl_host_wait_layer },
         { KL_HOST_HTTP_0, &kl_host_http_layer },
         { KL_HOST_AUTHZ_0, &kl_host_authz_layer },
+        { KL_HOST_CEL_0, &kl_host_cel_layer },
     };
     cr_assert_eq(sizeof rows / sizeof *rows, signature_count());
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
