@@ -110,6 +110,49 @@ want "deleted" admin delete rolebinding ann-edits
 want "forbidden" ann create configmap more --from-literal=a=b
 want "deleted" admin delete clusterrolebinding builders-view
 want "forbidden" ann get nodes
+# reconcile: what is missing is added, twice is once
+cat >"$dir/reconcile.yaml" <<EOF
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: rec, namespace: default}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: rec, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: rec}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: ann}]
+EOF
+want "role.rbac.authorization.k8s.io/rec reconciled" admin auth reconcile -f "$dir/reconcile.yaml"
+want "No resources found" ann get configmaps -l no=such
+want "patched" admin patch role rec --type=json -p '[{"op":"replace","path":"/rules/0/verbs","value":["watch"]}]'
+want "rec reconciled" admin auth reconcile -f "$dir/reconcile.yaml"
+want '["watch"]' admin get role rec -o jsonpath='{.rules[0].verbs}'
+want '["get"]' admin get role rec -o jsonpath='{.rules[*].verbs}'
+want "deleted" admin delete -f "$dir/reconcile.yaml"
+want "ann" ann auth whoami
+want "builders" ann auth whoami
+
+# reviews: of a namespace, with selectors, of one's extra
+review() { printf '{"apiVersion":"authorization.k8s.io/v1","kind":"%s","metadata":{%s},"spec":{%s}}' "$1" "$2" "$3" >"$dir/review.json"; }
+review LocalSubjectAccessReview '"namespace":"default"' '"user":"bob","resourceAttributes":{"namespace":"default","verb":"get","resource":"configmaps","name":"only"}'
+want "true" admin create -f "$dir/review.json" -o jsonpath='{.status.allowed}'
+review LocalSubjectAccessReview '"namespace":"default"' '"user":"bob","resourceAttributes":{"namespace":"kube-system","verb":"get","resource":"configmaps"}'
+want "must match metadata.namespace" admin create -f "$dir/review.json"
+review LocalSubjectAccessReview '"namespace":"default"' '"user":"bob","nonResourceAttributes":{"path":"/api","verb":"get"}'
+want "spec.nonResourceAttributes" admin create -f "$dir/review.json"
+at='"user":"bob","resourceAttributes":{"namespace":"default","verb":"get","resource":"configmaps","name":"only","fieldSelector":'
+review SubjectAccessReview '' "$at"'{"requirements":[{"key":"metadata.name","operator":"In","values":["only"]}]}}'
+want "true" admin create -f "$dir/review.json" -o jsonpath='{.status.allowed} {.status.reason}'
+review SubjectAccessReview '' "$at"'{"requirements":[{"key":"a","operator":"Exists"}]}}'
+want "fieldSelector ignored due to parse error" admin create -f "$dir/review.json" -o jsonpath='{.status.evaluationError}'
+review SubjectAccessReview '' "$at"'{"rawSelector":"a=b","requirements":[{"key":"a","operator":"In","values":["b"]}]}}'
+want "may not specified at the same time as requirements" admin create -f "$dir/review.json"
+review SubjectAccessReview '' "$at"'{}}'
+want "requirements or rawSelector is required" admin create -f "$dir/review.json"
+review SubjectAccessReview '' '"resourceAttributes":{"verb":"get","resource":"pods"}'
+want "at least one of user or group must be specified" admin create -f "$dir/review.json"
+
 # the next start repairs what was taken from default roles, and leaves alone what wants to be left
 want "patched" admin patch clusterrole system:discovery --type=json -p '[{"op":"remove","path":"/rules"}]'
 want "patched" admin patch clusterrole system:node-proxier --type=json -p '[{"op":"remove","path":"/rules/0"},{"op":"remove","path":"/metadata/labels"}]'
