@@ -25,6 +25,7 @@ struct api_error {
     int retry_after;                    /* seconds; 0: not said */
     const char *continue_token;         /* Expired lists */
     bool empty_details;                 /* details are there, and say nothing */
+    const struct val *status;           /* the whole, made elsewhere; NULL: made of the above */
 };
 /* Each returns -code. e->... texts are in the arena. */
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
@@ -200,7 +201,9 @@ struct api_op {
     int field_validation;               /* enum api_validation */
     uint64_t request;                   /* kl_call.request, 0: it cannot wait */
     struct api_kept *kept;              /* over replays; NULL: there are none */
-    bool ask_only, admitted;            /* delete: nothing but admission; no more admission */
+    const struct api_query *query;      /* of the request; NULL: not over HTTP */
+    bool patches;                       /* an update by a patch */
+    bool ask_only, admitted;            /* delete: nothing but admission; no admission (any more) */
     struct str manager;                 /* who owns what is written; empty: the server itself */
     bool applies;                       /* server-side apply: managedFields are set already */
     bool force;                         /* apply: takes what others own */
@@ -237,6 +240,8 @@ struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *
 /* The name as messages have it: of a new object that has none yet, the beginning. */
 struct str api_shown_name(const struct api_op *op, const struct val *v);
 int64_t api_op_now(struct api_op *op);                                          /* wall clock, the same in each replay */
+/* The same about another object than op->kind's: what is sent to a subresource. shown describes it; old: its former text, or none. */
+int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old);
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
 /* An update; one that changes nothing keeps the revision and makes no event. */

@@ -110,7 +110,7 @@ int api_op_delete(struct api_op *op)
     struct val *none = NULL, *v = api_tree(op->arena, o, &op->err);
     if (!v || check_preconditions(op, o) < 0)
         return -op->err.code;
-    if (!op->admitted && (api_admit(op, true, "delete", &none, o) < 0 || api_admit(op, false, "delete", &none, o) < 0))
+    if (api_admit(op, true, "delete", &none, o) < 0 || api_admit(op, false, "delete", &none, o) < 0)
         return -op->err.code;
     if (op->ask_only)
         return 0;

@@ -134,6 +134,8 @@ static struct val *details_tree(struct arena *a, const struct api_error *e)
 
 struct val *api_error_tree(struct arena *a, const struct api_error *e)
 {
+    if (e->status)
+        return val_copy(a, e->status);
     struct val *v = val_new(a, VAL_OBJ);
     put(a, v, "kind", "Status");
     put(a, v, "apiVersion", "v1");

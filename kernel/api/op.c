@@ -161,6 +161,14 @@ static int refused(struct api_op *op, const struct val *v, const struct kl_call 
 {
     const char *why = verdict->refusal ? verdict->refusal : c->err.msg;
     struct object_causes causes = { .arena = op->arena };
+    if (verdict->status.len) {
+        struct val *status = json_parse(op->arena, str_n(verdict->status.at, verdict->status.len), NULL);
+        struct str message = json_str(status, "message");
+        api_fail(&op->err, op->arena, c->err.code ? c->err.code : KL_INTERNAL, STR_FMT, STR_ARG(message));
+        op->err.status = status;
+        op->err.http = (int)json_int(status, "code", 500);
+        return -op->err.code;
+    }
     if (c->err.code == KL_INVALID && verdict->causes) {
         for (const char *const *x = verdict->causes; x[0] && x[1] && x[2]; x += 3)
             object_cause_add(&causes, x[0], x[1], "%s", x[2]);
@@ -177,20 +185,56 @@ static int refused(struct api_op *op, const struct val *v, const struct kl_call 
     return -KL_FORBIDDEN;
 }
 
-int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
+static void add_text(struct buf *b, const char *name, struct str s)
+{
+    if (!s.len)
+        return;
+    buf_printf(b, ",\"%s\":", name);
+    json_write_str(b, s);
+}
+
+/* As metav1 has them, of what the request said. */
+static struct kl_bytes options(struct api_op *op, const char *verb)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    const char *kind = strcmp(verb, "create") == 0 ? "Create" : strcmp(verb, "delete") == 0 ? "Delete" : op->patches ? "Patch" : "Update";
+    buf_lit(&b, "{\"kind\":\"");
+    buf_add_z(&b, kind);
+    buf_lit(&b, "Options\",\"apiVersion\":\"meta.k8s.io/v1\"");
+    if (kind[0] == 'D' && op->grace_s >= 0)
+        buf_printf(&b, ",\"gracePeriodSeconds\":%lld", (long long)op->grace_s);
+    if (kind[0] == 'D' && op->want_uid.len) {
+        buf_lit(&b, ",\"preconditions\":{\"uid\":");
+        json_write_str(&b, op->want_uid);
+        buf_add_c(&b, '}');
+    }
+    if (kind[0] == 'D')
+        add_text(&b, "propagationPolicy", op->propagation);
+    if (op->dry_run)
+        buf_lit(&b, ",\"dryRun\":[\"All\"]");
+    if (op->query && op->query->force && kind[0] == 'P')
+        buf_lit(&b, ",\"force\":true");
+    if (op->query && kind[0] != 'D') {
+        add_text(&b, "fieldManager", op->query->field_manager);
+        add_text(&b, "fieldValidation", op->query->field_validation);
+    }
+    buf_add_c(&b, '}');
+    char *text = b.failed ? NULL : arena_dup(op->arena, buf_str(&b));
+    return (struct kl_bytes){ text, text ? b.len : 0 };
+}
+
+int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old)
 {
     struct api *api = op->api;
-    if (!mutating && api_policies(op, false, verb, v, old) < 0)
-        return -op->err.code;
     if (!api->hooks.admit)
-        return mutating ? api_policies(op, true, verb, v, old) : 0;
+        return 0;
     struct kl_request r = { .size = sizeof r, .verb = verb, .path = "", .is_resource = 1, .group = op->kind->group,
                             .version = op->kind->version, .resource = op->kind->plural,
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
                             .name = arena_dup(op->arena, op->name) };
-    struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = op->kind->kind };
-    if (old)
-        review.old_object = (struct kl_bytes){ store_object_json(old).at, store_object_json(old).len };
+    struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = shown->kind,
+                                          .old_object = { old.at, old.len }, .options = options(op, verb),
+                                          .kind_group = shown->group, .kind_version = shown->version };
     struct kl_admission_verdict verdict = { .size = sizeof verdict };
     struct kl_call c;
     api_call_init(&c, op->arena, op->user ? op->user->name : NULL);
@@ -198,14 +242,32 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
     int64_t began = env_mono_ns();
-    int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, op->kind, v, &verdict);
+    int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, shown, v, &verdict);
     if (rc == -KL_PENDING)
         return api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
     metrics_admission(&api->metrics, mutating, verb, rc < 0, env_mono_ns() - began);
-    if (rc < 0)
-        return refused(op, *v, &c, &verdict);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
+    return rc < 0 ? refused(op, *v, &c, &verdict) : 0;
+}
+
+int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
+{
+    if (op->admitted)
+        return 0;
+    if (!mutating && api_policies(op, false, verb, v, old) < 0)
+        return -op->err.code;
+    struct str was = old ? store_object_json(old) : STR_NONE;
+    if (old && op->api->hooks.admit && api_converts(op->kind)) {
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        struct val *tree = api_tree(op->arena, old, &op->err);
+        if (!tree || !(tree = api_convert(op->arena, op->kind->storage, op->kind, tree)))
+            return op->err.code ? -op->err.code : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+        object_encode_json(&b, op->kind->type, tree);
+        was = arena_str(op->arena, buf_str(&b));
+    }
+    if (api_admit_as(op, mutating, verb, op->kind, v, was) < 0)
+        return -op->err.code;
     return mutating ? api_policies(op, true, verb, v, old) : 0;
 }
 

@@ -113,6 +113,25 @@ static int apply_scale(struct api_op *op, struct val *old, struct val *scale, st
     return api_apply_merge(op, config, old, ret);
 }
 
+/* What is sent to a subresource is not the object itself: plugins see that. */
+static int admit_part(struct api_op *op, const char *verb, const char *group, const char *version, const char *kind, struct val **v, struct val *old)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    const struct schema_kind *found = schema_kind_find(str_of(group), str_of(version), str_of(kind));
+    struct schema_kind shown = { .group = group, .version = version, .kind = kind, .plural = "",
+                                 .type = found ? found->type : schema_type_find(str_of(group), str_of(version), str_of(kind)) };
+    if (!op->api->hooks.admit || !shown.type)
+        return 0;
+    if (old)
+        json_write(&b, old);
+    struct str was = old ? arena_str(op->arena, buf_str(&b)) : STR_NONE;
+    json_set_str(op->arena, *v, STR("kind"), str_of(kind));
+    json_set_str(op->arena, *v, STR("apiVersion"), str_of(group[0] ? arena_printf(op->arena, "%s/%s", group, version) : version));
+    if (api_admit_as(op, true, verb, &shown, v, was) < 0)
+        return -op->err.code;
+    return api_admit_as(op, false, verb, &shown, v, was);
+}
+
 static int write_scale(struct api_op *op, const char *verb, int type, struct val *body)
 {
     struct kl_err err;
@@ -142,6 +161,8 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         if (object_conform(op->arena, t, scale, NULL, &err) < 0)
             return api_fail_patched(&op->err, op->arena, as_patched, arena_printf(op->arena, "%s", err.msg));
     }
+    if (admit_part(op, "update", "autoscaling", "v1", "Scale", &scale, scale_of(op, old)) < 0)
+        return -op->err.code;
     struct str rv = json_str(scale, "metadata.resourceVersion");
     int64_t n, replicas = json_int(scale, "spec.replicas", 0);
     if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
@@ -159,6 +180,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         set_replicas(op->arena, v, path_or(op->kind->scale_spec, "spec.replicas"), replicas);
     const char *sub = op->subresource;
     op->subresource = NULL;
+    op->admitted = true;                /* as a scale */
     int rc = api_update_tree(op, o, old, v);
     op->subresource = sub;
     if (rc < 0)
@@ -217,11 +239,11 @@ static int bind(struct api_op *op, struct val *body)
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct str node = json_str(body, "target.name"), uid = json_str(body, "metadata.uid");
     struct store_object *o = find(op);
     struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
-    if (!v)
+    if (!v || admit_part(op, "create", "", "v1", "Binding", &body, NULL) < 0)
         return -op->err.code;
+    struct str node = json_str(body, "target.name"), uid = json_str(body, "metadata.uid");
     if (!node.len) {
         struct object_causes c = { .arena = op->arena };
         object_cause_add(&c, "FieldValueRequired", "target.name", "Required value");
@@ -329,7 +351,7 @@ static int evict(struct api_op *op, struct val *body)
 {
     struct store_object *o = find(op);
     struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
-    if (!v)
+    if (!v || admit_part(op, "create", "policy", "v1", "Eviction", &body, NULL) < 0)
         return -op->err.code;
     struct budgets b = { .op = op, .pod = v };
     struct str phase = json_str(v, "status.phase");
@@ -347,6 +369,7 @@ static int evict(struct api_op *op, struct val *body)
     op->propagation = json_str(options, "propagationPolicy");
     op->want_uid = json_str(options, "preconditions.uid");
     op->subresource = NULL;
+    op->admitted = true;                /* as an eviction */
     int rc = api_op_delete(op);
     op->created = true;
     return rc < 0 ? rc : answer_success(op);

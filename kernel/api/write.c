@@ -46,7 +46,8 @@ static void op_init(struct api_rq *rq, struct api_op *op)
     *op = (struct api_op){ .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
                            .name = str_of(t->name), .subresource = t->subresource[0] ? t->subresource : NULL,
                            .dry_run = rq->info.q.dry_run.len > 0, .grace_s = rq->info.q.grace_s, .propagation = rq->info.q.propagation,
-                           .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept };
+                           .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept, .query = &rq->info.q,
+                           .patches = strcmp(t->verb, "patch") == 0 };
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     op->field_validation = validation_mode(rq);

@@ -163,6 +163,8 @@ KIND_RULES(kind_lease);
 KIND_RULES(kind_flow_schema);           /* validate_flow.c */
 KIND_RULES(kind_priority_level);
 KIND_RULES(kind_definition);           /* validate_definition.c */
+KIND_RULES(kind_webhooks);              /* validate_webhooks.c */
+void check_webhook_client(causes c, const struct path *p, const struct val *conf);
 
 /* For lists that may not be there: for (item, index). */
 #define LIST_EACH(item, index, list) \

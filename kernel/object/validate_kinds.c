@@ -46,6 +46,8 @@ static const struct {
     { "flowcontrol.apiserver.k8s.io", "FlowSchema", kind_flow_schema },
     { "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", kind_priority_level },
     { "apiextensions.k8s.io", "CustomResourceDefinition", kind_definition },
+    { "admissionregistration.k8s.io", "MutatingWebhookConfiguration", kind_webhooks },
+    { "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", kind_webhooks },
 };
 
 bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c)

@@ -304,6 +304,9 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
     if (rc < 0) {
         ret->refusal = one.refusal;
         ret->causes = one.causes;
+        ret->status = one.status;
+        if (one.warnings)
+            ret->warnings = both(c, ret->warnings, one.warnings);
         return rc;
     }
     if (one.warnings && !(ret->warnings = both(c, ret->warnings, one.warnings)))

@@ -69,7 +69,8 @@ struct kl_admission_review {
     const struct kl_user *user;
     const char *kind;
     struct kl_bytes object, old_object; /* empty: none */
-    struct kl_bytes options;
+    struct kl_bytes options;            /* CreateOptions, UpdateOptions, PatchOptions or DeleteOptions as JSON */
+    const char *kind_group, *kind_version;      /* of kind, where it is another than the request's (scale, eviction); else NULL */
 };
 
 struct kl_admission_verdict {
@@ -81,6 +82,7 @@ struct kl_admission_verdict {
      * reason ("FieldValueInvalid"), field, message, reason, ..., NULL. Both may be NULL. */
     const char *refusal;
     const char *const *causes;
+    struct kl_bytes status;             /* of a refusal: the whole Status that the client gets (JSON), instead of all that; empty: none */
 };
 
 #define KL_VERDICT_AGAIN    1u          /* mutating: once the patch is on the object and its defaults are filled in, review is called again */
@@ -150,13 +152,16 @@ struct kl_host_authz {
     M(S, STR, kind, _) \
     M(S, BYTES, object, _) \
     M(S, BYTES, old_object, _) \
-    M(S, BYTES, options, _)
+    M(S, BYTES, options, _) \
+    M(S, STR, kind_group, _) \
+    M(S, STR, kind_version, _)
 #define KL_ADMISSION_VERDICT_MEMBERS(M, S) \
     M(S, BYTES, patch, _) \
     M(S, STRS, warnings, _) \
     M(S, U32, flags, _) \
     M(S, STR, refusal, _) \
-    M(S, STRS, causes, _)
+    M(S, STRS, causes, _) \
+    M(S, BYTES, status, _)
 #define KL_AUTHN_CALLS(F, S) \
     F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))

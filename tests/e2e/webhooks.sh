@@ -1,0 +1,298 @@
+#!/bin/sh
+# Admission webhooks: what they refuse and change, what happens when they are slow, gone or wrong, and that nobody else waits for them.
+# usage: webhooks.sh BUILD_DIR
+set -u
+# An endpoint's address is never of the loopback network: a network of our own has one more.
+[ "${WEBHOOKS_INSIDE:-}" ] || exec env WEBHOOKS_INSIDE=1 unshare -n sh -c 'ip link set lo up && ip addr add 10.99.0.1/32 dev lo && exec sh "$0" "$@"' "$0" "$@"
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib/server.sh"
+
+# --- certificates and the webhook server ---
+hooks=
+trap 'kill "$pid" $hooks 2>/dev/null; wait "$pid" $hooks 2>/dev/null; rm -rf "$dir"' EXIT
+certificates() (
+    cd "$dir" || exit 1
+    openssl ecparam -genkey -name prime256v1 -noout -out hook-ca.key &&
+        openssl req -x509 -new -key hook-ca.key -days 2 -subj /CN=hook-ca -out hook-ca.crt &&
+        openssl ecparam -genkey -name prime256v1 -noout -out hook.key &&
+        openssl req -new -key hook.key -subj /CN=hook -out hook.csr &&
+        printf 'subjectAltName=DNS:hook.demo.svc,IP:127.0.0.1\n' >san &&
+        openssl x509 -req -in hook.csr -CA hook-ca.crt -CAkey hook-ca.key -CAcreateserial -days 2 -extfile san -out hook.crt
+) >/dev/null 2>&1
+certificates || { echo "no certificates"; exit 1; }
+ca=$(base64 -w0 "$dir/hook-ca.crt")
+python3 "$here/webhooks_server.py" "$dir/hook.crt" "$dir/hook.key" "$dir/asked" >"$dir/port" 2>"$dir/hook.log" &
+hooks=$!
+for _ in $(seq 200); do [ -s "$dir/port" ] && break; sleep 0.1; done
+port=$(cat "$dir/port")
+[ -n "$port" ] || { echo "the webhook server did not start"; cat "$dir/hook.log"; exit 1; }
+: >"$dir/asked"
+
+start_server
+k create namespace demo >/dev/null
+k label namespace demo hooked=yes >/dev/null
+
+# hook KIND NAME PATH [EXTRA]: a configuration with one webhook NAME.example.com for configmaps of demo. EXTRA: more members (", ..." in JSON).
+hook() {
+    cat <<END | k apply -f - >"$dir/applied" || fail "hook $2" "$(cat "$dir/applied")"
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1WebhookConfiguration","metadata":{"name":"$2"},"webhooks":[
+{"name":"$2.example.com","admissionReviewVersions":["v1"],"sideEffects":"${effects:-None}","clientConfig":{"url":"https://127.0.0.1:$port$3","caBundle":"$ca"},
+"rules":[{"operations":["${operation:-CREATE}"],"apiGroups":["${group:-}"],"apiVersions":["v1"],"resources":["${resource:-configmaps}"]}],
+"namespaceSelector":{"matchLabels":{"hooked":"yes"}}${4:-}}]}
+END
+}
+unhook() { k delete "$(echo "$1" | tr A-Z a-z)webhookconfiguration" "$2" >/dev/null; }
+make() { k create configmap "$1" -n demo; }
+# Configurations are seen a moment after they are written. seen PATH: until that one is asked.
+seen() {
+    for i in $(seq 100); do
+        k create configmap "seen-$i" -n demo >/dev/null
+        grep -q "^$1 " "$dir/asked" && break
+        sleep 0.1
+    done
+    k delete configmap --all -n demo >/dev/null
+    : >"$dir/asked"
+}
+# Until no webhook is asked any more.
+unseen() {
+    for i in $(seq 100); do
+        : >"$dir/asked"
+        k create configmap "unseen-$i" -n demo >/dev/null 2>&1 && [ ! -s "$dir/asked" ] && break
+        sleep 0.1
+    done
+    k delete configmap --all -n demo >/dev/null
+}
+expect() {
+    case "$3" in
+    *"$2"*) ;;
+    *) fail "$1" "wanted: $2" "got: $3" ;;
+    esac
+}
+
+# --- allow, deny, warn ---
+hook Validating allow /allow
+seen /allow
+expect allow created "$(make a)"
+expect "the question" "/allow CREATE configmaps demo/a " "$(cat "$dir/asked")"
+expect "the question" "dry=False ConfigMap kubernetes-admin" "$(cat "$dir/asked")"
+k create configmap other -n default >/dev/null
+grep -q default/other "$dir/asked" && fail "namespaceSelector" "$(cat "$dir/asked")"
+unhook Validating allow
+hook Validating deny /deny
+seen /deny
+expect deny 'admission webhook "deny.example.com" denied the request: not today' "$(make b)"
+status=$(c -o "$dir/out" -w '%{http_code}' -H 'content-type: application/json' -d '{"metadata":{"name":"b"}}' "$url/api/v1/namespaces/demo/configmaps")
+expect "deny: status" "418" "$status"
+expect "deny: reason" '"reason":"Teapot"' "$(cat "$dir/out")"
+unhook Validating deny
+hook Validating plain /deny-plain
+seen /deny-plain
+expect "deny without a word" 'admission webhook "plain.example.com" denied the request without explanation' "$(make b)"
+unhook Validating plain
+hook Validating warn /warn
+seen /warn
+expect warn "Warning: mind the gap" "$(make c)"
+unhook Validating warn
+unseen
+
+# --- mutation, what is shown, dry run, no-op on other operations ---
+hook Mutating mutate /mutate
+seen /mutate
+make d >/dev/null
+want CREATE get configmap d -n demo -o 'jsonpath={.metadata.annotations.mutated}'
+expect "dry run" '"mutated":"CREATE"' "$(c -H 'content-type: application/json' -d '{"metadata":{"name":"dry"}}' "$url/api/v1/namespaces/demo/configmaps?dryRun=All")"
+expect "dry run is told" "dry=True" "$(cat "$dir/asked")"
+want NotFound get configmap dry -n demo
+unhook Mutating mutate
+effects=Some hook Mutating unsafe /mutate
+unhook Mutating unsafe
+hook Mutating noname /no-name
+seen /no-name
+expect "no name, uid or time yet" '"name":"g-' "$(c -H 'content-type: application/json' -d '{"metadata":{"generateName":"g-"}}' "$url/api/v1/namespaces/demo/configmaps")"
+unhook Mutating noname
+hook Mutating badpatch /bad-patch
+seen /bad-patch
+expect "a patch that does not apply" "patch" "$(make e)"
+want NotFound get configmap e -n demo
+unhook Mutating badpatch
+unseen
+
+# --- reinvocation: count is asked again because after changed the object; after (Never) is not ---
+hook Mutating a-count /count ',"reinvocationPolicy":"IfNeeded"'
+hook Mutating b-after /after
+seen /after
+make f >/dev/null
+want "2 yes" get configmap f -n demo -o 'jsonpath={.metadata.annotations.count} {.metadata.annotations.after}'
+unhook Mutating b-after
+unhook Mutating a-count
+unseen
+
+# --- failures ---
+for policy in Fail Ignore; do
+    want_text() { [ $policy = Ignore ] && echo created || echo "failed calling webhook \"$1.example.com\": $2"; }
+    hook Validating hang /hang ',"timeoutSeconds":1,"failurePolicy":"'$policy'"'
+    seen /hang
+    expect "hang, $policy" "$(want_text hang "failed to call webhook: Post \"https://127.0.0.1:$port/hang?timeout=1s\": context deadline exceeded")" "$(make "h-$(echo $policy | tr A-Z a-z)")"
+    unhook Validating hang
+    hook Validating uid /wrong-uid ',"failurePolicy":"'$policy'"'
+    seen /wrong-uid
+    expect "uid, $policy" "$(want_text uid "received invalid webhook response: expected response.uid=")" "$(make "u-$(echo $policy | tr A-Z a-z)")"
+    unhook Validating uid
+    hook Validating garbage /garbage ',"failurePolicy":"'$policy'"'
+    seen /garbage
+    expect "garbage, $policy" "$(want_text garbage "received invalid webhook response: ")" "$(make "g-$(echo $policy | tr A-Z a-z)")"
+    unhook Validating garbage
+    hook Validating inner /500 ',"failurePolicy":"'$policy'"'
+    seen /500
+    expect "500, $policy" "$(want_text inner "failed to call webhook: an error on the server (\"broken inside\")")" "$(make "i-$(echo $policy | tr A-Z a-z)")"
+    unhook Validating inner
+    unseen
+done
+port_was=$port
+port=1
+hook Validating gone /gone
+port=$port_was
+for i in $(seq 100); do
+    out=$(make "gone-$i")
+    case "$out" in *"failed calling webhook"*) break ;; esac
+    sleep 0.1
+done
+expect "gone" 'failed calling webhook "gone.example.com": failed to call webhook: Post "https://127.0.0.1:1/gone?timeout=10s"' "$out"
+k delete configmap --all -n demo >/dev/null
+unhook Validating gone
+unseen
+effects=Some hook Validating effects /allow
+
+# --- a Service: any of its ready endpoints, under the Service's name ---
+unhook Validating effects
+cat <<END | k apply -f - >/dev/null
+apiVersion: v1
+kind: Service
+metadata: { name: hook, namespace: demo }
+spec: { clusterIP: None, ports: [ { port: 443, name: https } ] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: hook-1, namespace: demo, labels: { kubernetes.io/service-name: hook } }
+addressType: IPv4
+ports: [ { name: https, port: $port, protocol: TCP } ]
+endpoints: [ { addresses: [ 10.99.0.2 ], conditions: { ready: false } }, { addresses: [ 10.99.0.1 ], conditions: { ready: true } } ]
+END
+cat <<END | k apply -f - >/dev/null
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: { name: service }
+webhooks:
+- { name: service.example.com, admissionReviewVersions: [ v1 ], sideEffects: None,
+    clientConfig: { service: { namespace: demo, name: hook, path: /deny }, caBundle: $ca },
+    rules: [ { operations: [ "*" ], apiGroups: [ apps ], apiVersions: [ v1 ], resources: [ deployments, deployments/scale ] },
+             { operations: [ DELETE ], apiGroups: [ "" ], apiVersions: [ v1 ], resources: [ configmaps ] } ],
+    namespaceSelector: { matchLabels: { hooked: "yes" } } }
+END
+for i in $(seq 100); do
+    out=$(k create deployment "d-$i" --image=x -n demo)
+    case "$out" in *"denied the request"*) break ;; esac
+    sleep 0.1
+done
+expect service 'admission webhook "service.example.com" denied the request: not today' "$out"
+k create configmap keep -n demo >/dev/null
+expect "deletion" "denied the request" "$(k delete configmap keep -n demo)"
+expect "deletion of all" "denied the request" "$(k delete configmap --all -n demo)"
+want keep get configmap keep -n demo
+k create deployment scaled --image=x -n demo >/dev/null
+k delete validatingwebhookconfiguration service >/dev/null
+for i in $(seq 100); do
+    k delete configmap keep -n demo >/dev/null && break
+    sleep 0.1
+done
+k create deployment scaled --image=x -n demo >/dev/null
+group=apps resource=deployments/scale operation=UPDATE hook Validating scale /deny
+for i in $(seq 100); do
+    out=$(k scale deployment scaled -n demo --replicas=2)
+    case "$out" in *"denied the request"*) break ;; esac
+    sleep 0.1
+done
+expect "scale" "denied the request" "$out"
+expect "scale: the question" "UPDATE deployments/scale demo/scaled" "$(grep ^/deny "$dir/asked" | tail -1)"
+unhook Validating scale
+k delete deployment --all -n demo >/dev/null
+
+# --- writers within the process: the controller's pods wait, are made exactly once, and a refusal is told ---
+resource=pods hook Mutating pods /mutate
+resource=pods hook Validating slowpods /slow
+sleep 1
+: >"$dir/asked"
+k create deployment web --image=x --replicas=3 -n demo >/dev/null
+for i in $(seq 300); do
+    n=$(k get pods -n demo -o name | wc -l)
+    [ "$n" -ge 3 ] && break
+    sleep 0.2
+done
+n=$(k get pods -n demo -o 'jsonpath={.items[*].metadata.annotations.mutated}')
+expect "the controller's pods" "CREATE CREATE CREATE" "$n"
+sleep 2
+n=$(k get pods -n demo -o name | wc -l)
+[ "$n" = 3 ] || fail "the controller's pods" "wanted: 3" "got: $n"
+grep -q "pods demo/ .*system:keelson:" "$dir/asked" || fail "the controller asks as itself" "$(head -3 "$dir/asked")"
+not FailedCreate get events -n demo
+k delete deployment web -n demo >/dev/null
+unhook Mutating pods
+unhook Validating slowpods
+resource=pods hook Validating nopods /deny
+sleep 1
+k create deployment none --image=x -n demo >/dev/null
+for i in $(seq 300); do
+    out=$(k get events -n demo)
+    case "$out" in *'denied the request: not today'*) break ;; esac
+    sleep 0.2
+done
+expect "a controller is told" 'admission webhook "nopods.example.com" denied the request: not today' "$out"
+k delete deployment none -n demo >/dev/null
+unhook Validating nopods
+unseen
+
+# --- 200 creates while a webhook takes a second each: others are answered meanwhile ---
+hook Validating slow /slow ',"timeoutSeconds":30'
+seen /slow
+cat >"$dir/many.py" <<'END'
+import json, ssl, sys, threading, time, urllib.request
+url, ca, cert, key = sys.argv[1:5]
+tls = ssl.create_default_context(cafile=ca)
+tls.load_cert_chain(cert, key)
+def call(method, path, body=None):
+    r = urllib.request.Request(url + path, method=method, data=body and json.dumps(body).encode(), headers={"content-type": "application/json"})
+    with urllib.request.urlopen(r, context=tls, timeout=120) as f:
+        return f.status
+left = [200]
+bad = []
+def create(i):
+    try:
+        if call("POST", "/api/v1/namespaces/demo/configmaps", {"metadata": {"name": "many-%d" % i}}) != 201:
+            bad.append(i)
+    except Exception as e:
+        bad.append(e)
+    left[0] -= 1
+threads = [threading.Thread(target=create, args=(i,)) for i in range(200)]
+for t in threads:
+    t.start()
+others = 0
+while left[0] == 200:
+    call("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "free-"}})
+    call("GET", "/api/v1/namespaces/default/configmaps?limit=1")
+    others += 1
+for t in threads:
+    t.join()
+print("bad", len(bad), bad[:2], "others", others)
+END
+out=$(python3 "$dir/many.py" "$url" "$dir/state/pki/ca.crt" "$dir/state/pki/admin.crt" "$dir/state/pki/admin.key" 2>&1)
+case "$out" in
+"bad 0 [] others "[1-9]*) ;;
+*) fail "200 creates" "$out" ;;
+esac
+n=$(k get configmaps -n demo -o name | grep -c many-)
+[ "$n" = 200 ] || fail "200 creates" "there are $n"
+unhook Validating slow
+unseen
+kill -0 "$pid" 2>/dev/null || { wait "$pid"; fail "the server has ended" "status $?" "$(tail -5 "$dir/log")"; }
+exit $bad

@@ -1,0 +1,143 @@
+"""A webhook server for webhooks.sh: what it does is said by the path. usage: webhooks_server.py CERT KEY LOG; prints its port.
+
+Each question is a line in LOG: PATH OPERATION RESOURCE[/SUB] NAMESPACE/NAME uid dry=BOOL.
+"""
+import base64
+import json
+import ssl
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+lock = threading.Lock()
+
+
+def patch(*ops):
+    return {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(ops).encode()).decode()}
+
+
+def annotate(request, key, value):
+    meta = request["object"]["metadata"]
+    if "annotations" not in meta:
+        return patch({"op": "add", "path": "/metadata/annotations", "value": {key: value}})
+    return patch({"op": "add", "path": "/metadata/annotations/" + key, "value": value})
+
+
+def count(request, key):
+    """One more in an annotation each time it is asked."""
+    n = int(request["object"]["metadata"].get("annotations", {}).get(key, "0"))
+    return annotate(request, key, str(n + 1))
+
+
+def decide(path, request):
+    allow = {"uid": request["uid"], "allowed": True}
+    if path == "/deny":
+        return {"uid": request["uid"], "allowed": False, "status": {"message": "not today", "code": 418, "reason": "Teapot"}}
+    if path == "/deny-plain":
+        return {"uid": request["uid"], "allowed": False}
+    if path == "/warn":
+        return dict(allow, warnings=["mind the gap", "and the step"])
+    if path == "/slow":
+        time.sleep(1)
+        return allow
+    if path == "/hang":
+        time.sleep(20)
+        return allow
+    if path == "/wrong-uid":
+        return dict(allow, uid="another")
+    if path == "/mutate":
+        return dict(allow, **annotate(request, "mutated", request["operation"]))
+    if path == "/bad-patch":
+        return dict(allow, **patch({"op": "remove", "path": "/no/such"}))
+    if path == "/count":
+        return dict(allow, **count(request, "count"))
+    if path == "/after":
+        return dict(allow, **annotate(request, "after", "yes"))
+    if path == "/no-name":  # what the server gives is not there yet
+        meta = request["object"]["metadata"]
+        absent = "uid" not in meta and "creationTimestamp" not in meta and "name" not in request
+        return dict(allow, allowed=absent)
+    return allow
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        path = self.path.split("?")[0]
+        review = json.loads(body)
+        if path == "/convert":
+            self.answer(200, convert(review))
+            return
+        r = review["request"]
+        sub = "/" + r["subResource"] if "subResource" in r else ""
+        with lock:
+            with open(sys.argv[3], "a") as log:
+                log.write("%s %s %s%s %s/%s %s dry=%s %s %s\n" % (path, r["operation"], r["resource"]["resource"], sub, r.get("namespace", ""),
+                          r.get("name", ""), r["uid"], r["dryRun"], r["kind"]["kind"], r["userInfo"]["username"]))
+        if path == "/500":
+            self.send(500, b"broken inside", "text/plain")
+            return
+        if path == "/garbage":
+            self.send(200, b"<html>", "text/html")
+            return
+        self.answer(200, {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": decide(path, r)})
+
+    def answer(self, status, value):
+        self.send(status, json.dumps(value).encode(), "application/json")
+
+    def send(self, status, body, kind):
+        try:
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            pass  # the other side had a time limit
+
+    def log_message(self, *args):
+        pass
+
+
+def convert(review):
+    request = review["request"]
+    want = request["desiredAPIVersion"]
+    done = []
+    for o in request["objects"]:
+        o = dict(o)
+        spec = dict(o.get("spec", {}))
+        if o["apiVersion"].endswith("/v1") and want.endswith("/v2") and "host" in spec:
+            spec["address"] = spec.pop("host") + ":" + str(spec.pop("port", 0))
+        elif o["apiVersion"].endswith("/v2") and want.endswith("/v1") and "address" in spec:
+            spec["host"], port = spec.pop("address").split(":")
+            spec["port"] = int(port)
+        if spec.get("host") == "fail" or spec.get("address", "").startswith("fail:"):
+            return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+                    "response": {"uid": request["uid"], "result": {"status": "Failure", "message": "no such host"}}}
+        o["spec"] = spec
+        o["apiVersion"] = want
+        done.append(o)
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+            "response": {"uid": request["uid"], "convertedObjects": done, "result": {"status": "Success"}}}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def finish_request(self, request, address):  # the handshake on the connection's own thread
+        request = tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, address)
+
+    def handle_error(self, request, address):
+        pass
+
+
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+tls.load_cert_chain(sys.argv[1], sys.argv[2])
+server = Server(("0.0.0.0", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
