@@ -82,6 +82,8 @@ struct arena *arena_new(size_t cap)
 
 struct arena *arena_free(struct arena *a)
 {
+    if (a)
+        run_cleanups(a);                /* which may end arenas too */
     if (a && kept.n < kept.most) {
         arena_reset(a);
         a->next_size = FIRST_CHUNK;

@@ -210,6 +210,22 @@ static struct link *find_link(struct http_client *c, const struct http_call *k)
     return NULL;
 }
 
+/* At the limit, a connection that nobody uses and that this call may not be given makes room. */
+static bool make_room(struct http_client *c)
+{
+    if (c->owner.n_conns < LINKS_MOST)
+        return true;
+    list_each(node, &c->owner.conns)
+    {
+        struct link *l = (struct link *)(void *)list_item(node, struct conn, link);
+        if (l->ready && !l->n_calls && l->conn.state == CONN_OPEN) {
+            conn_kill(&l->conn);
+            return false;               /* it is gone in a moment, and then all this is looked at again */
+        }
+    }
+    return false;
+}
+
 static bool one_link_will_do(const struct http_client *c)
 {
     return c->speaks == SPEAKS_H2 || c->prior_h2 || (c->speaks == SPEAKS_UNKNOWN && c->tls && !c->http1);
@@ -258,7 +274,7 @@ static void dispatch(struct http_client *c)
     }
     unsigned most = one_link_will_do(c) && n ? 1 : n;
     bool dialled = true;
-    while (c->n_dialing < most && c->owner.n_conns < LINKS_MOST && dialled)
+    while (c->n_dialing < most && dialled && make_room(c))
         dialled = client_dial(c, false) != NULL;
     if (!dialled)
         fail_all(&rest, c);

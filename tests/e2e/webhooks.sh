@@ -37,7 +37,7 @@ k label namespace demo hooked=yes >/dev/null
 hook() {
     cat <<END | k apply -f - >"$dir/applied" || fail "hook $2" "$(cat "$dir/applied")"
 {"apiVersion":"admissionregistration.k8s.io/v1","kind":"$1WebhookConfiguration","metadata":{"name":"$2"},"webhooks":[
-{"name":"$2.example.com","admissionReviewVersions":["v1"],"sideEffects":"${effects:-None}","clientConfig":{"url":"https://127.0.0.1:$port$3","caBundle":"$ca"},
+{"name":"$2.example.com","admissionReviewVersions":["v1"],"sideEffects":"None","clientConfig":{"url":"https://127.0.0.1:$port$3","caBundle":"$ca"},
 "rules":[{"operations":["${operation:-CREATE}"],"apiGroups":["${group:-}"],"apiVersions":["v1"],"resources":["${resource:-configmaps}"]}],
 "namespaceSelector":{"matchLabels":{"hooked":"yes"}}${4:-}}]}
 END
@@ -105,8 +105,6 @@ expect "dry run" '"mutated":"CREATE"' "$(c -H 'content-type: application/json' -
 expect "dry run is told" "dry=True" "$(cat "$dir/asked")"
 want NotFound get configmap dry -n demo
 unhook Mutating mutate
-effects=Some hook Mutating unsafe /mutate
-unhook Mutating unsafe
 hook Mutating noname /no-name
 seen /no-name
 expect "no name, uid or time yet" '"name":"g-' "$(c -H 'content-type: application/json' -d '{"metadata":{"generateName":"g-"}}' "$url/api/v1/namespaces/demo/configmaps")"
@@ -162,10 +160,7 @@ expect "gone" 'failed calling webhook "gone.example.com": failed to call webhook
 k delete configmap --all -n demo >/dev/null
 unhook Validating gone
 unseen
-effects=Some hook Validating effects /allow
-
 # --- a Service: any of its ready endpoints, under the Service's name ---
-unhook Validating effects
 cat <<END | k apply -f - >/dev/null
 apiVersion: v1
 kind: Service
@@ -285,11 +280,16 @@ for t in threads:
     t.join()
 print("bad", len(bad), bad[:2], "others", others)
 END
-out=$(python3 "$dir/many.py" "$url" "$dir/state/pki/ca.crt" "$dir/state/pki/admin.crt" "$dir/state/pki/admin.key" 2>&1)
-case "$out" in
-"bad 0 [] others "[1-9]*) ;;
-*) fail "200 creates" "$out" ;;
-esac
+# Twice: the second time all connections to the webhook are there, and too old to be given what must not be sent twice.
+for round in 1 2; do
+    out=$(python3 "$dir/many.py" "$url" "$dir/state/pki/ca.crt" "$dir/state/pki/admin.crt" "$dir/state/pki/admin.key" 2>&1)
+    case "$out" in
+    *"bad 0 [] others "[1-9]*) ;;
+    *) fail "200 creates, round $round" "$out" ;;
+    esac
+    [ $round = 2 ] || k delete configmap --all -n demo >/dev/null
+    [ $round = 2 ] || sleep 6
+done
 n=$(k get configmaps -n demo -o name | grep -c many-)
 [ "$n" = 200 ] || fail "200 creates" "there are $n"
 unhook Validating slow

@@ -162,3 +162,24 @@ Test(mem, without_memory_everything_says_so)
     mem_free(NULL);
     buf_free(&b);
 }
+
+/* --- arenas that are kept --- */
+
+static void end_inner(void *ctx)
+{
+    arena_free(ctx);
+}
+
+Test(arena, one_that_ends_within_anothers_end_is_kept_within_bounds)
+{
+    arena_keep(1);
+    struct arena *outer = arena_new(0), *inner = arena_new(0);
+    cr_assert(arena_cleanup(outer, end_inner, inner));
+    arena_free(outer);
+    struct arena *a = arena_new(0), *b = arena_new(0), *c = arena_new(0);
+    cr_expect(a && b && c && a != b && b != c && a != c);
+    arena_free(a);
+    arena_free(b);
+    arena_free(c);
+    arena_keep(0);
+}
