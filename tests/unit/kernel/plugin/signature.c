@@ -165,7 +165,7 @@ Test(signature, describes_a_call_well_enough_to_show_it)
     seen_table = signature_find(KL_ADMISSION_0);
     kl_admission_layer.review(NULL, NULL, &review, NULL);
     check_trace(KL_ADMISSION_0, "review(c=*, r={request={verb=create path=- is_resource=0 group=- version=- resource=pods subresource=- ns=- name=- field_selector=- label_selector=-} user={} "
-                                "kind=Pod object= old_object= options=}, ret=*)");
+                                "kind=Pod object= old_object= options= kind_group=- kind_version=-}, ret=*)");
     seen_table = signature_find(KL_HOST_QUEUE_0);
     kl_host_queue_layer.add(NULL, "a/b", 5);
     check_trace(KL_HOST_QUEUE_0, "add(key=a/b, delay_ns=5)");
