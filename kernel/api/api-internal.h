@@ -203,6 +203,7 @@ struct api_op {
     struct api_kept *kept;              /* over replays; NULL: there are none */
     const struct api_query *query;      /* of the request; NULL: not over HTTP */
     bool patches;                       /* an update by a patch */
+    struct kl_bytes options;            /* as admission is shown them; empty: not made yet */
     bool ask_only, admitted;            /* delete: nothing but admission; no admission (any more) */
     struct str manager;                 /* who owns what is written; empty: the server itself */
     bool applies;                       /* server-side apply: managedFields are set already */

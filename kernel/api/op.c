@@ -220,7 +220,7 @@ static struct kl_bytes options(struct api_op *op, const char *verb)
     }
     buf_add_c(&b, '}');
     char *text = b.failed ? NULL : arena_dup(op->arena, buf_str(&b));
-    return (struct kl_bytes){ text, text ? b.len : 0 };
+    return op->options = (struct kl_bytes){ text, text ? b.len : 0 };
 }
 
 int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old)
@@ -233,7 +233,7 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
                             .name = arena_dup(op->arena, op->name) };
     struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = shown->kind,
-                                          .old_object = { old.at, old.len }, .options = options(op, verb),
+                                          .old_object = { old.at, old.len }, .options = op->options.len ? op->options : options(op, verb),
                                           .kind_group = shown->group, .kind_version = shown->version };
     struct kl_admission_verdict verdict = { .size = sizeof verdict };
     struct kl_call c;
