@@ -7,7 +7,7 @@ apiVersion: flowcontrol.apiserver.k8s.io/v1
 kind: FlowSchema
 metadata: {name: NAME}
 spec:
-  matchingPrecedence: 1000<N>
+  matchingPrecedence: 999<N>
   priorityLevelConfiguration: {name: global-default}
   distinguisherMethod: {type: ByUser}
   rules:
