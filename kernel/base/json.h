@@ -39,6 +39,8 @@ struct val {
 /* Whole text is one value. NULL: err says what and at which byte offset, in the style of Go's decoder ("invalid
  * character 'x' ..."). KL_BAD_REQUEST, or KL_TOO_LARGE past a limit, or KL_NO_MEMORY. */
 struct val *json_parse(struct arena *a, struct str text, struct kl_err *err);
+/* An object's text without one of its members ("metadata.managedFields"), whose bytes become no nodes; json_parse when it is not there or is the first of its parent. */
+struct val *json_parse_without(struct arena *a, struct str text, const char *path, struct kl_err *err);
 /* One value from the front of *text; *text is what follows. At the end of text (only white space): NULL and err->code 0. */
 struct val *json_next(struct arena *a, struct str *text, struct kl_err *err);
 

@@ -1,5 +1,6 @@
 /* json_parse.c - JSON text to tree. One pass, no recursion: open containers sit on a small stack. */
 #include "base/json.h"
+#include "base/json_scan.h"
 #include "base/plain.h"
 
 struct parser {
@@ -397,4 +398,24 @@ struct val *json_parse(struct arena *a, struct str text, struct kl_err *err)
         return NULL;
     }
     return v;
+}
+
+/* A member that is not the first: its name and the comma before it end where its value begins. */
+struct val *json_parse_without(struct arena *a, struct str text, const char *path, struct kl_err *err)
+{
+    struct str value = json_scan_path(text, path);
+    const char *end = value.at + value.len, *from = value.at;
+    while (from && from > text.at && from[-1] != ',' && from[-1] != '{')
+        from--;
+    if (!from || from == text.at || *--from != ',')
+        return json_parse(a, text, err);
+    size_t head = (size_t)(from - text.at), tail = text.len - (size_t)(end - text.at);
+    char *rest = arena_raw(a, head + tail + 1);
+    if (!rest) {
+        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    memcpy(rest, text.at, head);
+    memcpy(rest + head, end, tail);
+    return json_parse(a, str_n(rest, head + tail), err);
 }

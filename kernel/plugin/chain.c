@@ -314,8 +314,11 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
     if (!w->mutating)
         return 0;
     w->reinvoke |= (one.flags & KL_VERDICT_REINVOKE) != 0;
+    bool settled = w->settled;
     if (one.patch.len && *w->object && follow(w, one.patch, &c->err) < 0)
         return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
+    if (one.flags & KL_VERDICT_SETTLED)
+        w->settled = settled;
     if (!(one.flags & KL_VERDICT_AGAIN))
         return 0;
     return settle(w, &c->err) < 0 ? -c->err.code : 1;

@@ -273,7 +273,7 @@ static bool schedule_one(struct schedule *s, struct str key)
     if (!o || !a)
         return true;
     host_call_init(&y.call, a, "scheduler");
-    y.pod = json_parse(a, store_object_json(o), &y.call.err);
+    y.pod = json_parse_without(a, store_object_json(o), "metadata.managedFields", &y.call.err);
     if (!y.pod || !needs_node(y.pod))
         return true;
     int64_t began = env_mono_ns();

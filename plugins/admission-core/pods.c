@@ -88,6 +88,7 @@ static int hand_out(struct patch *p, struct kl_call *c, struct kl_admission_verd
     buf_add_c(&p->b, ']');
     char *text = p->b.failed ? NULL : kl_dup(c, p->b.at, p->b.len);
     ret->patch = (struct kl_bytes){ text, p->b.len };
+    ret->flags |= KL_VERDICT_SETTLED;   /* accounts' pull secrets were settled with the account, the rest are constants */
     return text ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 

@@ -121,11 +121,11 @@ int wal_checkpoint(void *self, struct kl_call *c, uint64_t rev, const struct kl_
     return 0;
 }
 
-/* As much log as the state is large: so a snapshot never costs more writing than the log did. */
+/* Twice as much log as the state is large: so snapshots cost half as much writing as the log did, and a start reads three times the state at most. */
 int wal_wants_checkpoint(void *self)
 {
     struct wal *w = self;
-    int64_t most = w->snapshot_bytes > w->conf.checkpoint_bytes ? w->snapshot_bytes : w->conf.checkpoint_bytes;
+    int64_t most = 2 * w->snapshot_bytes > w->conf.checkpoint_bytes ? 2 * w->snapshot_bytes : w->conf.checkpoint_bytes;
     return w->since_snapshot > most;
 }
 

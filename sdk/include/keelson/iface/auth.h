@@ -87,6 +87,9 @@ struct kl_admission_verdict {
 
 #define KL_VERDICT_AGAIN    1u          /* mutating: once the patch is on the object and its defaults are filled in, review is called again */
 #define KL_VERDICT_REINVOKE 2u          /* mutating: all mutating plugins are asked once more at the end, with KL_CALL_REINVOKED */
+/* mutating: what the patch puts in is of its place's types, canonical, and has its defaults, so that the host need not go through the whole object
+ * for it. A plugin that says so wrongly breaks what is stored: for plugins whose values are constants. */
+#define KL_VERDICT_SETTLED  4u
 
 struct kl_admission {
     KL_STRUCT_HEAD;

@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "base/json.h"
 
 #include <criterion/criterion.h>
@@ -63,6 +64,27 @@ Test(json, limits_depth_and_memory)
     cr_assert_eq(err.code, KL_NO_MEMORY);
     buf_free(&b);
     arena_free(a);
+}
+
+Test(json, without_a_member)
+{
+    static const char *const rows[][3] = {      /* text, path, what is left */
+        { "{\"a\":1,\"m\":{\"x\":1,\"f\":[{\"k\":\"},\"}]}}", "m.f", "{\"a\":1,\"m\":{\"x\":1}}" },
+        { "{\"m\":{\"x\":1,\"f\":{},\"z\":2},\"s\":{\"f\":3}}", "m.f", "{\"m\":{\"x\":1,\"z\":2},\"s\":{\"f\":3}}" },
+        { "{\"m\":{\"f\":1,\"z\":2}}", "m.f", "{\"m\":{\"f\":1,\"z\":2}}" },     /* the first one stays: nothing needs it to go */
+        { "{\"m\":{\"x\":1}}", "m.f", "{\"m\":{\"x\":1}}" },
+        { "{}", "m.f", "{}" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        struct val *v = json_parse_without(a, str_of(rows[i][0]), rows[i][1], NULL);
+        cr_assert(v && val_equal(v, json_parse(a, str_of(rows[i][2]), NULL)), "row %zu", i);
+    }
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct kl_err err;
+    kl_err_init(&err);
+    cr_expect_null(json_parse_without(a, STR("{\"m\":"), "m.f", &err));
+    cr_expect_eq(err.code, KL_BAD_REQUEST);
 }
 
 Test(json, tree_edits)
