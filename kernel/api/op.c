@@ -403,6 +403,16 @@ static int next_revision(struct api_op *op, struct buf *b, struct buf *ret)
     return ret->failed ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
 
+/* Two texts of one length: is there a difference that managedFields do not hold? */
+static bool differ_elsewhere(struct str a, struct str b)
+{
+    struct str x = json_scan_path(a, "metadata.managedFields"), y = json_scan_path(b, "metadata.managedFields");
+    if (!x.at || !y.at || x.len != y.len || x.at - a.at != y.at - b.at)
+        return true;
+    size_t head = (size_t)(x.at - a.at), behind = head + x.len;
+    return memcmp(a.at, b.at, head) != 0 || memcmp(a.at + behind, b.at + behind, a.len - behind) != 0;
+}
+
 /* b: v as text. */
 static bool unchanged(struct api_op *op, struct val *v, struct store_object *old, struct buf *b)
 {
@@ -411,6 +421,8 @@ static bool unchanged(struct api_op *op, struct val *v, struct store_object *old
         return false;
     if (str_eq(buf_str(b), was))
         return true;
+    if (differ_elsewhere(buf_str(b), was))
+        return false;
     struct val *copy = val_copy(op->arena, v);
     _cleanup_buf_ struct buf again = BUF_INIT(0);
     return copy && api_times_alone(op, copy, old) && encode(op, copy, &again) == 0 && str_eq(buf_str(&again), was);

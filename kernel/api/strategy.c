@@ -239,6 +239,8 @@ static bool spec_changed(const struct api_op *op, const struct val *v, const str
             continue;
         _cleanup_buf_ struct buf a = BUF_INIT(0), b = BUF_INIT(0);
         struct val *x = json_get(v, name), *y = json_get(old, name);
+        if (x && y && val_equal(x, y))  /* most updates change the status or metadata alone */
+            continue;
         if (f->type->kind != T_STRUCT || f->shape != SHAPE_ONE) {
             if (!val_equal(x, y) && !(nothing(x) && nothing(y)))
                 return true;
