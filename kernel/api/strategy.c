@@ -1,6 +1,7 @@
 /* strategy.c - what upstream's per-kind strategies do around a write: which parts an endpoint may change, generation, and a few
  * kinds' own preparations. */
 #include "api-internal.h"
+#include "base/clock.h"
 #include "base/env.h"
 
 void api_new_uid(char ret[37])
@@ -256,6 +257,35 @@ static bool spec_changed(const struct api_op *op, const struct val *v, const str
     return false;
 }
 
+/* Since when a condition has the status it has: as the old one of its type says, when that had the same. */
+static struct str since(const struct val *condition, const struct val *old, struct str now)
+{
+    struct val *was = json_path(old, "status.conditions");
+    if (val_is(was, VAL_ARR))
+        val_each(o, was)
+            if (str_eq(json_str(o, "type"), json_str(condition, "type")) && str_eq(json_str(o, "status"), json_str(condition, "status")) &&
+                json_str(o, "lastTransitionTime").len)
+                return json_str(o, "lastTransitionTime");
+    return now;
+}
+
+/* Who approves says no times (pkg/registry/certificates/certificates: populateConditionTimestamps). */
+static void csr_times(struct api_op *op, struct val *v, const struct val *old)
+{
+    struct val *list = json_path(v, "status.conditions");
+    char text[CLOCK_TEXT];
+    clock_format(api_op_now(op), text);
+    struct str now = arena_str(op->arena, str_of(text));
+    if (!now.at || !val_is(list, VAL_ARR))
+        return;
+    val_each(c, list) {
+        if (!json_str(c, "lastUpdateTime").len)
+            json_set_str(op->arena, c, STR("lastUpdateTime"), now);
+        if (!json_str(c, "lastTransitionTime").len)
+            json_set_str(op->arena, c, STR("lastTransitionTime"), since(c, old, now));
+    }
+}
+
 int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
 {
     struct arena *a = op->arena;
@@ -271,6 +301,8 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
     if (!status)
         run_rows(op, v, false);
+    if (op->subresource && strcmp(op->kind->kind, "CertificateSigningRequest") == 0)
+        csr_times(op, v, old);
     if (op->kind->flags & K_GENERATION && !status && spec_changed(op, v, old))
         json_set_int(a, json_obj(a, v, STR("metadata")), STR("generation"), json_int(old, "metadata.generation", 0) + 1);
     return has_memory(op);
