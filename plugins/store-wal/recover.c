@@ -69,6 +69,9 @@ static int load_log(struct wal *w, struct kl_call *c, uint64_t base, uint64_t li
     w->base = base;
     w->len = (int64_t)r.at;
     w->cut = r.at < r.text.len;
+    /* A batch that lost its end: the next one goes into a new file. Behind these records it could not be told from that end: should it be torn too,
+     * its second record would pass for proof that the first batch had been whole. */
+    w->suspect = newest && r.h.rest;
     w->batch_no = r.h.batch ? r.h.batch : w->batch_no;
     w->since_snapshot += w->len;
     return rc;

@@ -95,7 +95,7 @@ Test(durable, power_failures)
 /* A crash while starting after a crash. */
 Test(durable, power_failures_at_start)
 {
-    for (uint64_t seed = 1; seed <= 200; seed++) {
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
         struct rig r;
         unsigned acknowledged = 0;
         dice = seed;
