@@ -87,7 +87,7 @@ int rt_attach(void *self, struct kl_call *c, const char *id, const struct kl_run
     if (fd < 0)
         return fd;
     struct stream_pair pair = { .in = io->in, .out = io->out, .err = io->err, .far = fd, .done = -1,
-                                .resize = io->tty ? io->resize : -1, .call = c, .set_size = set_size, .ctx = &t };
+                                .resize = io->tty ? io->resize : -1, .call = c, .set_size = set_size, .ctx = &t, .size_again = true };
     rc = stream_packets(&pair);
     return rc ? kl_fail(c, rc, "attach to container '%s' was ended: %s", id, rc == KL_TIMEOUT ? "its time was up" : "cancelled")
               : 0;

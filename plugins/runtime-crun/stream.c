@@ -20,6 +20,8 @@ struct pump {
     bool packets, in_open, over;
     char line[64];                      /* an unfinished resize line */
     size_t line_len;
+    unsigned columns, rows, again;      /* the last size; how often it was said again */
+    int64_t again_ns;                   /* when it is said again; 0: not any more */
     char chunk[CHUNK];
     char ahead[CHUNK];                  /* input that the far side has not taken yet */
     size_t ahead_len, ahead_at;
@@ -93,6 +95,34 @@ static void from_caller(struct pump *u)
     to_far(u);
 }
 
+static const int64_t again_after_ns[] = { 300 * NS_PER_MS, 2 * NS_PER_S };
+#define AGAIN_MOST (sizeof again_after_ns / sizeof *again_after_ns)
+
+static void take_size(struct pump *u, unsigned columns, unsigned rows)
+{
+    u->columns = columns;
+    u->rows = rows;
+    u->again = 0;
+    u->again_ns = u->p->size_again ? env_mono_ns() + again_after_ns[0] : 0;
+    u->p->set_size(u->p->ctx, columns, rows);
+}
+
+static void say_size_again(struct pump *u)
+{
+    int64_t now = env_mono_ns();
+    if (!u->again_ns || now < u->again_ns)
+        return;
+    u->p->set_size(u->p->ctx, u->columns, u->rows);
+    u->again_ns = ++u->again < AGAIN_MOST ? now + again_after_ns[u->again] : 0;
+}
+
+/* Milliseconds until something is due by itself. Who reads and goes away is noticed at once; who does not read is looked for now and then. */
+static int patience(const struct pump *u)
+{
+    int64_t most = u->p->out >= 0 ? 1000 : 200, left = u->again_ns ? (u->again_ns - env_mono_ns()) / NS_PER_MS + 1 : most;
+    return (int)(left < 0 ? 0 : left < most ? left : most);
+}
+
 static void from_resize(struct pump *u)
 {
     char at[256];
@@ -109,7 +139,7 @@ static void from_resize(struct pump *u)
         int64_t columns, rows;
         if (str_int(str_cut(&rest, ' '), &columns) && str_int(rest, &rows) && columns > 0 && rows > 0 && columns < 65536 &&
             rows < 65536)
-            u->p->set_size(u->p->ctx, (unsigned)columns, (unsigned)rows);
+            take_size(u, (unsigned)columns, (unsigned)rows);
         u->line_len = 0;
     }
 }
@@ -140,7 +170,8 @@ static int run(struct pump *u)
                                { .fd = u->in_open && !waits ? p->in : -1, .events = POLLIN },
                                { .fd = p->resize, .events = POLLIN }, { .fd = p->done, .events = POLLIN },
                                { .fd = p->out, .events = 0 } };
-        poll(at, sizeof at / sizeof *at, p->out >= 0 ? 1000 : 200);     /* who reads and goes away is noticed at once */
+        poll(at, sizeof at / sizeof *at, patience(u));
+        say_size_again(u);
         int why = give_up(p->call);
         if (why)
             return why;

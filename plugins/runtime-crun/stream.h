@@ -2,6 +2,8 @@
 #ifndef RUNTIME_CRUN_STREAM_H
 #define RUNTIME_CRUN_STREAM_H
 
+#include <stdbool.h>
+
 #include <keelson/call.h>
 
 struct stream_pair {
@@ -12,6 +14,8 @@ struct stream_pair {
     const struct kl_call *call;
     void (*set_size)(void *ctx, unsigned columns, unsigned rows);
     void *ctx;
+    /* The last size is said again after a moment: of two that come close together conmon takes the first one twice. */
+    bool size_again;
 };
 
 /* Raw bytes both ways until far or done ends, or out breaks. 0, KL_TIMEOUT or KL_CANCELLED. The end of in sends nothing. */
