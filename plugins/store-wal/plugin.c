@@ -10,8 +10,7 @@ static void close_(void *self)
     wal_recovered_free(w);
     if (w->fd >= 0)
         e->close(e->ctx, w->fd);
-    if (w->snap_fd >= 0)
-        e->close(e->ctx, w->snap_fd);
+    wal_snapshot_drop(w);
     if (w->lock_fd >= 0)
         e->close(e->ctx, w->lock_fd);
     buf_free(&w->batch);

@@ -9,37 +9,100 @@ static void temp_path(const struct wal *w, char ret[WAL_PATH])
     snprintf(ret, WAL_PATH, "%s/snapshot.tmp", w->conf.dir);
 }
 
-static void abandon(struct wal *w)
+/* A snapshot is written in blocks past the page cache where the file system lets it: nobody reads it again before the next start, copying it there
+ * costs more than anything else about it, and would drive out what others have cached. */
+#define SNAP_BLOCK 1048576u
+#define SNAP_ALIGN 4096u
+
+static char *block(const struct wal *w)
+{
+    return (char *)(((uintptr_t)w->snap_block + SNAP_ALIGN - 1) & ~(uintptr_t)(SNAP_ALIGN - 1));
+}
+
+void wal_snapshot_drop(struct wal *w)
 {
     const struct env_ops *e = env_ops();
-    char path[WAL_PATH];
-    temp_path(w, path);
     if (w->snap_fd >= 0)
         e->close(e->ctx, w->snap_fd);
     w->snap_fd = -1;
-    e->unlink(e->ctx, path);
+    mem_free(w->snap_block);
+    w->snap_block = NULL;
+}
+
+static void abandon(struct wal *w)
+{
+    char path[WAL_PATH];
+    temp_path(w, path);
+    wal_snapshot_drop(w);
+    env_ops()->unlink(env_ops()->ctx, path);
+}
+
+static int open_file(struct wal *w, const char *path)
+{
+    const struct env_ops *e = env_ops();
+    w->snap_fd = e->open(e->ctx, path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT, 0600);
+    w->snap_direct = w->snap_fd >= 0;
+    if (w->snap_fd == -EINVAL || w->snap_fd == -EOPNOTSUPP)     /* tmpfs, some of FUSE */
+        w->snap_fd = e->open(e->ctx, path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    return w->snap_fd;
+}
+
+/* Bytes at the end of the snapshot. */
+static int stage(struct wal *w, const char *at, size_t n)
+{
+    const struct env_ops *e = env_ops();
+    while (n) {
+        size_t have = (size_t)w->snap_len % SNAP_BLOCK, part = n < SNAP_BLOCK - have ? n : SNAP_BLOCK - have;
+        memcpy(block(w) + have, at, part);
+        at += part;
+        n -= part;
+        w->snap_len += (int64_t)part;
+        if (have + part < SNAP_BLOCK)
+            continue;
+        ssize_t rc = e->pwrite_all(e->ctx, w->snap_fd, block(w), SNAP_BLOCK, w->snap_len - SNAP_BLOCK);
+        if (rc < 0)
+            return (int)rc;
+    }
+    return 0;
+}
+
+/* What is left is no whole block, so it takes the ordinary way, which another descriptor stands for. */
+static int write_rest(struct wal *w, const char *path)
+{
+    const struct env_ops *e = env_ops();
+    size_t have = (size_t)w->snap_len % SNAP_BLOCK;
+    if (w->snap_direct) {
+        e->close(e->ctx, w->snap_fd);
+        w->snap_fd = e->open(e->ctx, path, O_RDWR, 0);
+        if (w->snap_fd < 0)
+            return w->snap_fd;
+    }
+    ssize_t rc = have ? e->pwrite_all(e->ctx, w->snap_fd, block(w), have, w->snap_len - (int64_t)have) : 0;
+    return rc < 0 ? (int)rc : 0;
 }
 
 static int begin(struct wal *w, struct kl_call *c, uint64_t rev)
 {
-    const struct env_ops *e = env_ops();
     struct wal_file_head h = { .magic = SNAP_MAGIC, .base = rev, .previous = NO_FILE, .previous_len = NO_FILE };
     char path[WAL_PATH];
     temp_path(w, path);
     h.check = wal_file_check(&h);
-    w->snap_fd = e->open(e->ctx, path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (w->snap_fd < 0)
+    w->snap_block = mem_alloc(SNAP_BLOCK + SNAP_ALIGN);
+    if (!w->snap_block)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (open_file(w, path) < 0)
         return wal_errno(c, w->snap_fd, "cannot make", path);
-    w->snap_len = sizeof h;
+    w->snap_len = 0;
     w->snap_sum = 0;
-    ssize_t rc = e->pwrite_all(e->ctx, w->snap_fd, &h, sizeof h, 0);
-    return rc < 0 ? wal_errno(c, (int)rc, "cannot write", path) : 0;
+    int rc = stage(w, (const char *)&h, sizeof h);
+    return rc < 0 ? wal_errno(c, rc, "cannot write", path) : 0;
 }
 
 static int put_part(struct wal *w, struct kl_call *c, uint64_t rev, const struct kl_store_record *records, uint32_t n)
 {
     static const struct wal_record_head blank;
     const struct env_ops *e = env_ops();
+    size_t before = (size_t)w->snap_len / SNAP_BLOCK;
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     buf_add(&b, &blank, sizeof blank);
     for (uint32_t i = 0; i < n; i++) {
@@ -47,12 +110,11 @@ static int put_part(struct wal *w, struct kl_call *c, uint64_t rev, const struct
         wal_put_op(&b, KL_STORE_PUT, r->key, r->value, r->revision);
     }
     w->snap_sum = wal_seal(&b, 0, (struct wal_record_head){ .revision = rev, .n = n }, w->snap_sum);
-    ssize_t rc = b.failed ? -ENOMEM : e->pwrite_all(e->ctx, w->snap_fd, b.at, b.len, w->snap_len);
+    int rc = b.failed ? -ENOMEM : stage(w, b.at, b.len);
     /* Part by part, so that the last sync, which appends wait for, is short. */
-    if (rc >= 0 && w->conf.sync)
+    if (rc >= 0 && w->conf.sync && (size_t)w->snap_len / SNAP_BLOCK != before)
         rc = e->fdatasync(e->ctx, w->snap_fd);
-    w->snap_len += (int64_t)b.len;
-    return rc < 0 ? wal_errno(c, (int)rc, "cannot write a snapshot in", w->conf.dir) : 0;
+    return rc < 0 ? wal_errno(c, rc, "cannot write a snapshot in", w->conf.dir) : 0;
 }
 
 /* Two snapshots are kept, and the log files that the older one needs. */
@@ -84,8 +146,10 @@ static int end(struct wal *w, struct kl_call *c, uint64_t rev)
     int rc = put_part(w, c, rev, NULL, 0);
     if (rc < 0)
         return rc;
-    rc = w->conf.sync ? e->fsync(e->ctx, w->snap_fd) : 0;
     temp_path(w, path);
+    rc = write_rest(w, path);
+    if (rc == 0 && w->conf.sync)
+        rc = e->fsync(e->ctx, w->snap_fd);
     wal_path(w, "snap", rev, final);
     if (rc == 0)
         rc = e->rename(e->ctx, path, final);
@@ -93,8 +157,7 @@ static int end(struct wal *w, struct kl_call *c, uint64_t rev)
         rc = wal_sync_dir(w);
     if (rc < 0)
         return wal_errno(c, rc, "cannot finish", path);
-    e->close(e->ctx, w->snap_fd);
-    w->snap_fd = -1;
+    wal_snapshot_drop(w);
     w->snapshot_before = w->snapshot;
     w->snapshot = rev;
     w->snapshot_bytes = w->snap_len;

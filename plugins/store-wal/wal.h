@@ -76,7 +76,9 @@ struct wal {
     bool cut;                           /* the current file has something behind len */
     /* checkpoint under way */
     int snap_fd;
-    int64_t snap_len;
+    int64_t snap_len;                   /* all of it, with what is staged */
+    char *snap_block;                   /* what has not been written yet, as it lies in the file from a multiple of SNAP_BLOCK on */
+    bool snap_direct;                   /* past the page cache */
     uint32_t snap_sum;
     uint64_t appends, commits, fsyncs, bytes;
 };
@@ -131,6 +133,8 @@ void wal_recovered_free(struct wal *w);
 /* --- snapshot.c --- */
 int wal_checkpoint(void *self, struct kl_call *c, uint64_t rev, const struct kl_store_record *records, uint32_t n, uint32_t last);
 int wal_wants_checkpoint(void *self);
+/* Closes one that was begun; its file stays. */
+void wal_snapshot_drop(struct wal *w);
 /* The recovered entries as a snapshot of that revision, and an empty log behind it. */
 int wal_write_recovered(struct wal *w, struct kl_call *c, uint64_t rev);
 
