@@ -130,9 +130,9 @@ finish() {
 }
 pods_of() { k get pods -l "job-name=$1" --field-selector status.phase=Pending -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; }
 job() { printf 'apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec: {%s template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}\n' "$1" "$2" | k apply -f - >/dev/null; }
-job five "completions: 5, parallelism: 2, completionMode: Indexed, ttlSecondsAfterFinished: 3,"
+job five "completions: 5, parallelism: 2, completionMode: Indexed,"
 want "two at a time" "2" k get job five -o 'jsonpath={.status.active}'
-for _ in 1 2 3 4 5 6; do
+for _ in $(seq 60); do
     for p in $(pods_of five); do finish "$p" Succeeded 0; done
     k get job five -o 'jsonpath={.status.succeeded}' | grep -q 5 && break
     sleep 0.5
@@ -140,6 +140,7 @@ done
 want "a job completes" "condition met" k wait --for=condition=complete job/five --timeout=20s
 want "each index" "0-4 5" k get job five -o 'jsonpath={.status.completedIndexes} {.status.succeeded}'
 none "no pod is held" k get pods -l job-name=five -o 'jsonpath={.items[*].metadata.finalizers}'
+k patch job five -p '{"spec":{"ttlSecondsAfterFinished":1}}' >/dev/null
 none "it goes after its time" k get job,pods -l job-name=five -o name
 job fails "backoffLimit: 0,"
 want "a pod" fails k get pods -l job-name=fails -o name
