@@ -255,6 +255,8 @@ void api_check_rules(struct api_op *op, const struct val *v, const struct val *o
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
 
 /* --- strategy.c: what upstream's per-kind strategies do --- */
+/* Before anybody looks at it: forms that upstream turns into others when it decodes (stringData into data). */
+void api_convert_input(struct api_op *op, struct val *v);
 int api_prepare_create(struct api_op *op, struct val *v);
 int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
 /* Releases what a Service held. */

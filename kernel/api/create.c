@@ -152,6 +152,7 @@ int api_op_create(struct api_op *op, struct val *v)
     /* What the server gives an object is not there yet when it may still be changed. */
     if (wipe_metadata(op, v) < 0)
         return -op->err.code;
+    api_convert_input(op, v);
     if (!op->applies)
         api_track_create(op, v);
     if (api_admit(op, true, "create", &v, NULL) < 0)

@@ -51,6 +51,12 @@ static void secret_data(struct api_op *op, struct val *v)
     json_del(v, STR("stringData"));
 }
 
+void api_convert_input(struct api_op *op, struct val *v)
+{
+    if (is_core(op->kind, "Secret"))
+        secret_data(op, v);
+}
+
 static const char *qos_of(const struct val *spec)
 {
     static const char *const lists[] = { "containers", "initContainers" }, *const names[] = { "cpu", "memory" };
@@ -138,28 +144,14 @@ static void job_create(struct api_op *op, struct val *v)
 static const struct {
     const char *group, *kind;
     void (*create)(struct api_op *op, struct val *v);
-    void (*both)(struct api_op *op, struct val *v);
 } rows[] = {
-    { "", "Secret", NULL, secret_data },
-    { "", "Pod", pod_create, NULL },
-    { "", "Namespace", namespace_create, NULL },
-    { "", "PersistentVolume", phase_create, NULL },
-    { "", "PersistentVolumeClaim", phase_create, NULL },
-    { "batch", "Job", job_create, NULL },
-    { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },
+    { "", "Pod", pod_create },
+    { "", "Namespace", namespace_create },
+    { "", "PersistentVolume", phase_create },
+    { "", "PersistentVolumeClaim", phase_create },
+    { "batch", "Job", job_create },
+    { "certificates.k8s.io", "CertificateSigningRequest", csr_create },
 };
-
-static void run_rows(struct api_op *op, struct val *v, bool create)
-{
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (strcmp(rows[i].kind, op->kind->kind) != 0 || strcmp(rows[i].group, op->kind->group) != 0)
-            continue;
-        if (create && rows[i].create)
-            rows[i].create(op, v);
-        if (rows[i].both)
-            rows[i].both(op, v);
-    }
-}
 
 static int has_memory(struct api_op *op)
 {
@@ -168,7 +160,9 @@ static int has_memory(struct api_op *op)
 
 int api_prepare_create(struct api_op *op, struct val *v)
 {
-    run_rows(op, v, true);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].kind, op->kind->kind) == 0 && strcmp(rows[i].group, op->kind->group) == 0)
+            rows[i].create(op, v);
     return has_memory(op);
 }
 
@@ -299,8 +293,6 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         keep(a, v, old, "status");
     if (is_core(op->kind, "Namespace") && !op->subresource)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
-    if (!status)
-        run_rows(op, v, false);
     if (op->subresource && strcmp(op->kind->kind, "CertificateSigningRequest") == 0)
         csr_times(op, v, old);
     if (op->kind->flags & K_GENERATION && !status && spec_changed(op, v, old))

@@ -57,6 +57,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 {
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    api_convert_input(op, v);
     if (!op->applies)
         api_track_update(op, v, old_tree);
     if (api_prepare_update(op, v, old_tree) < 0 || api_admit(op, true, "update", &v, old) < 0)

@@ -206,4 +206,9 @@ echo '{apiVersion: example.com/v1, kind: Thing, metadata: {name: t}, spec: {size
 want 'tags=["c"] whole= ' get thing t -o 'jsonpath=tags={.spec.tags} whole={.spec.whole} '
 want "scaled" scale thing t --replicas=7
 owns things t kubectl Update scale | says '{"f:spec":{"f:size":{}}}' "custom scale"
+
+# What is decoded into another form is owned as that.
+printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: words}\nstringData: {a: b}\n' >"$dir/words.yaml"
+want "created" create --field-manager maker -f "$dir/words.yaml"
+want 'maker {"f:data":{".":{},"f:a":{}},"f:type":{}}' get secret words --show-managed-fields -o 'jsonpath={.metadata.managedFields[0].manager} {.metadata.managedFields[0].fieldsV1}'
 exit $bad
