@@ -230,13 +230,8 @@ static bool needs_node(const struct val *pod)
 static bool decide(struct cycle *y, struct store_object *o)
 {
     struct str json = store_object_json(o);
-    struct str name = json_str(y->pod, "spec.schedulerName");
-    y->who = arena_dup(y->arena, name.len ? name : STR("default-scheduler"));
     y->ns = arena_dup(y->arena, store_object_ns(o));
     y->name = arena_dup(y->arena, store_object_name(o));
-    y->table = y->who ? y->s->conf.find(y->s->conf.ctx, y->who, &y->self) : NULL;
-    if (!y->table)
-        return true;                    /* someone else's: schedulers may live outside, as with upstream */
     pod_needs_read(y->pod, &y->needs);
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
@@ -273,6 +268,11 @@ static bool schedule_one(struct schedule *s, struct str key)
     if (!o || !a)
         return true;
     host_call_init(&y.call, a, "scheduler");
+    struct str who = json_scan_text(json_scan_path(store_object_json(o), "spec.schedulerName"));
+    y.who = arena_dup(a, who.len ? who : STR("default-scheduler"));
+    y.table = y.who ? s->conf.find(s->conf.ctx, y.who, &y.self) : NULL;
+    if (!y.table)
+        return true;                    /* someone else's: schedulers may live outside, as with upstream */
     y.pod = json_parse_without(a, store_object_json(o), "metadata.managedFields", &y.call.err);
     if (!y.pod || !needs_node(y.pod))
         return true;
