@@ -27,7 +27,7 @@ openssl ecparam -name prime256v1 -genkey -noout -out "$d/tls.key" 2>/dev/null
 openssl req -new -key "$d/tls.key" -subj /CN=localhost -out "$d/tls.csr" 2>/dev/null
 printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >"$d/ext"
 openssl x509 -req -in "$d/tls.csr" -CA "$d/ca.crt" -CAkey "$d/ca.key" -set_serial 7 -days 2 -extfile "$d/ext" -out "$d/tls.crt" 2>/dev/null
-idp serve "$d" &
+python3 "$here/oidc_issuer.py" serve "$d" &
 issuer_pid=$!
 for _ in $(seq 100); do
     [ -s "$d/port" ] && break

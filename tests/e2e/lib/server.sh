@@ -10,7 +10,7 @@ start_server() {
     "$build/keelson" server --state-dir "$dir/state" --port "${1:-0}" ${server_flags:-} >>"$dir/log" 2>&1 &
     pid=$!
     export KUBECONFIG="$dir/state/admin.kubeconfig"
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
         [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
         sleep 0.1
