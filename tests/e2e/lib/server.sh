@@ -13,6 +13,7 @@ start_server() {
     for _ in $(seq 600); do
         url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
         [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
+        kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done
     echo "the server did not start:"
