@@ -143,7 +143,7 @@ static void cell(struct dump *d, const char *text)
 
 static void number(struct dump *d, uint64_t n)
 {
-    cell(d, arena_printf(d->arena, "%llu", (unsigned long long)n));
+    cell(d, arena_uint(d->arena, n));
 }
 
 static void heads(struct dump *d, const char *const *names, unsigned n)

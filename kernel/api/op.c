@@ -339,7 +339,7 @@ static void set_result(struct api_op *op, struct store_object *o, struct str jso
 /* What goes with it, behind it. */
 static int fill_also(struct api_op *op, struct store_op *ops)
 {
-    char *revision = arena_printf(op->arena, "%llu", (unsigned long long)store_next_revision(op->api->store));
+    char *revision = arena_uint(op->arena, store_next_revision(op->api->store));
     for (unsigned i = 0; i < op->n_also; i++) {
         const struct api_also *x = &op->also[i];
         _cleanup_buf_ struct buf b = BUF_INIT(0);

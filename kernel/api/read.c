@@ -175,7 +175,7 @@ static struct val *list_meta(struct lister *l)
 {
     struct arena *a = l->rq->arena;
     struct val *m = val_new(a, VAL_OBJ);
-    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)l->at)));
+    json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, l->at)));
     if (l->more) {
         const char *t = api_page_token(a, (int64_t)l->at, store_object_ns(l->last), store_object_name(l->last));
         json_set_str(a, m, STR("continue"), str_of(t));

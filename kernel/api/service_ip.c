@@ -253,7 +253,7 @@ static bool add_missing(void *ctx, struct store_object *o)
     if (!ip.len || !parse_range(str_of(arena_printf(a, STR_FMT "/30", STR_ARG(ip))), &r) || store_head(m->api->store, STR(IPS), STR(""), ip))
         return true;
     struct val *address = address_object(a, k, ip, store_object_ns(o), store_object_name(o));
-    char *revision = arena_printf(a, "%llu", (unsigned long long)store_next_revision(m->api->store));
+    char *revision = arena_uint(a, store_next_revision(m->api->store));
     json_set_str(a, json_obj(a, address, STR("metadata")), STR("resourceVersion"), str_of(revision));
     if (address)
         object_encode_json(&b, k->type, address);

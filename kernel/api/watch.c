@@ -166,7 +166,7 @@ static void send_left(struct watcher *w, const struct store_event *e)
     if (!v)
         return;
     json_set_str(w->scratch, json_obj(w->scratch, v, STR("metadata")), STR("resourceVersion"),
-                 str_of(arena_printf(w->scratch, "%llu", (unsigned long long)e->revision)));
+                 str_of(arena_uint(w->scratch, e->revision)));
     if (api_converts(w->kind))
         v = api_convert(w->scratch, w->kind->storage, w->kind, v);
     if (w->rq->accept.as)
@@ -249,7 +249,7 @@ static void send_bookmark(struct watcher *w, uint64_t revision, bool initial_end
     json_set_str(a, v, STR("kind"), str_of(w->kind->kind));
     json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, w->kind)));
     m = json_obj(a, v, STR("metadata"));
-    json_set_str(a, m, STR("resourceVersion"), str_of(arena_printf(a, "%llu", (unsigned long long)revision)));
+    json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, revision)));
     json_set(a, m, STR("creationTimestamp"), val_new(a, VAL_NULL));
     if (initial_end)
         json_set_str(a, json_obj(a, m, STR("annotations")), STR("k8s.io/initial-events-end"), STR("true"));

@@ -378,20 +378,34 @@ static struct cel_val not_optional(struct cel_ctx *c, struct cel_val v)
     return cel_error(c->arena, "cannot initialize optional list element from non-optional value %s", value_text(c->arena, v));
 }
 
+/* An element of a literal: its value, or what its optional holds. 1: *ret is it; 0: it is left out; -1: *ret is an error. */
+static int element(struct cel_ctx *c, const struct node *value, bool optional, struct cel_val *ret)
+{
+    *ret = eval(c, value);
+    if (is_error(*ret))
+        return -1;
+    if (!optional)
+        return 1;
+    if (ret->kind != CEL_OPTIONAL) {
+        *ret = not_optional(c, *ret);
+        return -1;
+    }
+    if (!ret->some)
+        return 0;
+    *ret = *ret->some;
+    return 1;
+}
+
 static struct cel_val eval_list(struct cel_ctx *c, const struct node *n)
 {
     struct cel_val list = list_new(c, n->n);
     for (unsigned i = 0; i < n->n && !is_error(list); i++) {
-        struct cel_val v = eval(c, n->args[i]);
-        if (is_error(v))
+        struct cel_val v;
+        int there = element(c, n->args[i], n->args[i]->optional, &v);
+        if (there < 0)
             return v;
-        if (n->args[i]->optional) {
-            if (v.kind != CEL_OPTIONAL)
-                return not_optional(c, v);
-            if (!v.some)
-                continue;
-            v = *v.some;
-        }
+        if (!there)
+            continue;
         if (!list_push(c, &list, v))
             return no_memory();
     }
@@ -405,16 +419,12 @@ static struct cel_val eval_map(struct cel_ctx *c, const struct node *n)
         struct cel_val k = eval(c, n->args[i]);
         if (is_error(k))
             return k;
-        struct cel_val v = eval(c, n->args[i + 1]);
-        if (is_error(v))
+        struct cel_val v;
+        int there = element(c, n->args[i + 1], n->args[i]->optional, &v);
+        if (there < 0)
             return v;
-        if (n->args[i]->optional) {
-            if (v.kind != CEL_OPTIONAL)
-                return not_optional(c, v);
-            if (!v.some)
-                continue;
-            v = *v.some;
-        }
+        if (!there)
+            continue;
         if (!map_put_last(c, &map, k, v))
             return no_memory();
     }
@@ -426,16 +436,12 @@ static struct cel_val eval_struct(struct cel_ctx *c, const struct node *n)
 {
     struct cel_val map = map_new(c);
     for (unsigned i = 0; i < n->n && !is_error(map); i++) {
-        struct cel_val v = eval(c, n->args[i]);
-        if (is_error(v))
+        struct cel_val v;
+        int there = element(c, n->args[i], n->args[i]->optional, &v);
+        if (there < 0)
             return v;
-        if (n->args[i]->optional) {
-            if (v.kind != CEL_OPTIONAL)
-                return not_optional(c, v);
-            if (!v.some)
-                continue;
-            v = *v.some;
-        }
+        if (!there)
+            continue;
         if (!map_put_last(c, &map, val_text(n->names[i]), v))
             return no_memory();
     }

@@ -65,6 +65,23 @@ bool parse_question(struct parser *p)
     return true;
 }
 
+/* What closes a list or a map, a comma before it or not. */
+static struct node *end_items(struct parser *p, struct node *n, const struct nodes *items, enum token close, const char *text)
+{
+    if (p->lex.token == TOK_COMMA)
+        lex_next(&p->lex);
+    if (p->failed || !n)
+        return NULL;
+    if (p->lex.token != close) {
+        trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {'%s', ','}", STR_ARG(p->lex.word), text);
+        return parse_fail(p);
+    }
+    lex_next(&p->lex);
+    n->args = items->at;
+    n->n = items->n;
+    return n;
+}
+
 struct node *parse_list(struct parser *p)
 {
     struct node *n = parse_node(p, N_LIST, p->lex.at);
@@ -80,18 +97,7 @@ struct node *parse_list(struct parser *p)
             break;
         lex_next(&p->lex);
     }
-    if (p->lex.token == TOK_COMMA)
-        lex_next(&p->lex);
-    if (p->failed || !n)
-        return NULL;
-    if (p->lex.token != TOK_RBRACKET) {
-        trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {']', ','}", STR_ARG(p->lex.word));
-        return parse_fail(p);
-    }
-    lex_next(&p->lex);
-    n->args = items.at;
-    n->n = items.n;
-    return n;
+    return end_items(p, n, &items, TOK_RBRACKET, "]");
 }
 
 struct node *parse_map(struct parser *p)
@@ -114,18 +120,7 @@ struct node *parse_map(struct parser *p)
             break;
         lex_next(&p->lex);
     }
-    if (p->lex.token == TOK_COMMA)
-        lex_next(&p->lex);
-    if (p->failed || !n)
-        return NULL;
-    if (p->lex.token != TOK_RBRACE) {
-        trouble(p->troubles, p->lex.at, "Syntax error: mismatched input '" STR_FMT "' expecting {'}', ','}", STR_ARG(p->lex.word));
-        return parse_fail(p);
-    }
-    lex_next(&p->lex);
-    n->args = items.at;
-    n->n = items.n;
-    return n;
+    return end_items(p, n, &items, TOK_RBRACE, "}");
 }
 
 /* name{field: value, ...}; the present token is the brace. */

@@ -211,7 +211,7 @@ struct val *mirror_debug(struct mirror *m, struct arena *a)
         json_set_str(a, one, STR("resource"), str_of(r->kind->resource));
         json_set_str(a, one, STR("selector"), str_of(r->selector_text ? r->selector_text : ""));
         json_set_str(a, one, STR("state"), str_of(reflector_state_text(r)));
-        json_set_str(a, one, STR("revision"), str_of(arena_printf(a, "%llu", (unsigned long long)r->revision)));
+        json_set_str(a, one, STR("revision"), str_of(arena_uint(a, r->revision)));
         json_set_int(a, one, STR("objects"), (int64_t)store_count(m->store, str_of(r->kind->resource)));
         json_set_int(a, one, STR("lists"), (int64_t)r->n_lists);
         json_set_int(a, one, STR("watches"), (int64_t)r->n_watches);
