@@ -3,6 +3,7 @@
 #include "policy.h"
 
 #include "cel/rules.h"
+#include "object/custom.h"
 
 static struct cel_rules *const none = (struct cel_rules *)&none;         /* a mark: it was looked, there are none */
 
@@ -44,16 +45,6 @@ static void run_rules(struct api_op *op, const struct val *v, const struct val *
         cel_rules_validate(rules, causes, v, old, op->warn, op->warn_ctx);
 }
 
-/* Where all versions have one schema upstream speaks of it as of one. */
-static bool one_schema(const struct val *versions)
-{
-    const struct val *first = json_get(versions->first, STR("schema"));
-    val_each(v, versions)
-        if (!val_equal(first, json_get(v, STR("schema"))))
-            return false;
-    return true;
-}
-
 static const struct val *schema_of(const struct val *crd, struct str version)
 {
     const struct val *versions = json_path(crd, "spec.versions");
@@ -67,7 +58,7 @@ static const struct val *schema_of(const struct val *crd, struct str version)
 static void check_definition(struct api_op *op, const struct val *crd, const struct val *old, struct object_causes *causes)
 {
     const struct val *versions = json_path(crd, "spec.versions");
-    bool one = versions && one_schema(versions);
+    bool one = versions && custom_one_schema(versions);
     unsigned i = 0;
     val_each(v, versions) {
         const struct val *schema = json_path(v, "schema.openAPIV3Schema"), *was = schema_of(old, json_str(v, "name"));

@@ -33,6 +33,9 @@ void custom_validate(const struct custom_schema *s, struct object_causes *c, con
 /* Is a definition's schema structural? Causes name the field below `field`. */
 void custom_schema_check(struct object_causes *c, const struct val *schema, const char *field);
 
+/* Have all of a definition's spec.versions (at least one) the same schema? Upstream then speaks of it as of the definition's own. */
+bool custom_one_schema(const struct val *versions);
+
 /* Columns of `kubectl get`: additionalPrinterColumns (NULL or empty: Age). */
 struct val *custom_columns(struct arena *a, const struct val *printer_columns);
 struct val *custom_cells(struct arena *a, const struct val *printer_columns, const struct val *v, int64_t now_wall_ns);

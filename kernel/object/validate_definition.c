@@ -19,8 +19,7 @@ static void check_names(causes c, const struct path *spec, const struct val *v)
         say_invalid(c, IN(p, "listKind"), kind, "kind and listKind may not be the same");
 }
 
-/* Where all versions have one schema upstream speaks of it as of the definition's own. */
-static bool one_schema(const struct val *versions)
+bool custom_one_schema(const struct val *versions)
 {
     const struct val *first = json_get(versions->first, STR("schema"));
     val_each(v, versions)
@@ -49,7 +48,7 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
         say_required(c, p, "must have at least one version");
         return;
     }
-    bool same = one_schema(list);
+    bool same = custom_one_schema(list);
     LIST_EACH (one, at, list) {
         storage += json_bool(one, "storage", false);
         check_version(c, ITEM(p, at.i), one, same, at.i == 0);
