@@ -117,6 +117,13 @@ int wal_list(const struct wal *w, const char *kind, uint64_t **ret, size_t *ret_
     return 0;
 }
 
+void wal_end_direct(struct wal *w)
+{
+    if (w->direct_fd >= 0)
+        env_ops()->close(env_ops()->ctx, w->direct_fd);
+    w->direct_fd = -1;
+}
+
 /* Not synced on its own: it only helps to notice that the newest file has been removed. */
 static void end_old_file(struct wal *w)
 {
@@ -127,6 +134,7 @@ static void end_old_file(struct wal *w)
         h.check = wal_record_check(&h);
         e->pwrite_all(e->ctx, w->fd, &h, sizeof h, w->len);
     }
+    wal_end_direct(w);
     e->close(e->ctx, w->fd);
 }
 

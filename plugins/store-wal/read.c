@@ -83,15 +83,15 @@ static bool head_at(const struct wal_reader *r, size_t at, struct wal_record_hea
 static struct str first_key(struct str body)
 {
     uint32_t len;
-    if (body.len < 17)
+    if (body.len < WAL_OP_HEAD)
         return STR_NONE;
     memcpy(&len, body.at + 9, sizeof len);
-    if (len > 120 || len > body.len - 17)
+    if (len > 120 || len > body.len - WAL_OP_HEAD)
         return STR_NONE;
     for (uint32_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)body.at[17 + i]) && !memchr("/.-:_", body.at[17 + i], 5))
+        if (!isalnum((unsigned char)body.at[WAL_OP_HEAD + i]) && !memchr("/.-:_", body.at[WAL_OP_HEAD + i], 5))
             return STR_NONE;
-    return str_n(body.at + 17, len);
+    return str_n(body.at + WAL_OP_HEAD, len);
 }
 
 static int body_damaged(struct wal_reader *r, const struct wal_record_head *h, struct str body)
@@ -195,12 +195,12 @@ const char *wal_apply(struct wal *w, const struct wal_reader *r)
     for (uint32_t n = r->h.n; n; n--) {
         uint64_t revision;
         uint32_t lens[2];
-        if (body.len < 17)
+        if (body.len < WAL_OP_HEAD)
             return "an operation is cut short";
         int type = body.at[0];
         memcpy(&revision, body.at + 1, sizeof revision);
         memcpy(lens, body.at + 9, sizeof lens);
-        body = str_skip(body, 17);
+        body = str_skip(body, WAL_OP_HEAD);
         if ((uint64_t)lens[0] + lens[1] > body.len)
             return "an operation is cut short";
         struct str key = str_n(body.at, lens[0]), value = str_n(body.at + lens[0], lens[1]);

@@ -26,6 +26,8 @@
 #define WAL_PATH    4200
 #define RECORD_ON   UINT32_MAX          /* n of the last record of a log that goes on in another file */
 #define NO_FILE     UINT64_MAX
+#define NO_DIRECT   (-2)
+#define WAL_BLOCK   4096u               /* what O_DIRECT wants offsets, lengths and memory to be multiples of */
 
 /* The i-th of structs that lie behind each other, by the size that their maker gave them. */
 #define WAL_AT(T, at, i) ((const T *)(const void *)((const char *)(at) + (size_t)(i) * (at)->size))
@@ -60,6 +62,7 @@ struct wal {
     const struct kl_host *host;
     struct wal_conf conf;
     int lock_fd, fd;
+    int direct_fd;                      /* the current file past the page cache; -1: not opened yet, NO_DIRECT: it cannot be */
     uint64_t base;                      /* of the current file: its name */
     int64_t len;                        /* of it, as far as it counts */
     uint32_t sum, batch_no;
@@ -67,7 +70,8 @@ struct wal {
     int64_t since_snapshot, snapshot_bytes;
     bool suspect;                       /* behind len the current file may hold what was refused: go on in a new one */
     bool reserve;                       /* the reserve file is in place */
-    struct buf batch;
+    struct buf batch;                   /* the first `skip` bytes do not count: they make memory and file lie alike */
+    size_t skip;
     /* recovery */
     struct arena *arena;
     struct map entries;
@@ -94,9 +98,12 @@ int wal_lock(struct wal *w, struct kl_call *c);
 int wal_list(const struct wal *w, const char *kind, uint64_t **ret, size_t *ret_n);      /* bases, ascending; mem_free */
 /* A new current file; the old one, when it is good, ends with a record that says so. */
 int wal_new_file(struct wal *w, struct kl_call *c, uint64_t base);
+/* Before w->fd is closed. */
+void wal_end_direct(struct wal *w);
 /* The space that deletions and leases may use when the disk is full. */
 int wal_reserve(struct wal *w);
 void wal_release_reserve(struct wal *w);
+#define WAL_OP_HEAD 17                  /* bytes of an operation before its key: type, revision, two lengths */
 void wal_put_op(struct buf *b, int type, struct kl_bytes key, struct kl_bytes value, uint64_t revision);
 /* Completes the head of the record that begins at `from`; returns the new sum. */
 uint32_t wal_seal(struct buf *b, size_t from, struct wal_record_head h, uint32_t sum);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 
 #define SECTOR 512
+#define BLOCK  4096
 #define NAMES  256
 #define FDS    64
 
@@ -41,7 +42,8 @@ struct disk {
     struct change changes[NAMES];
     unsigned n_changes;
     struct file *fds[FDS];
-    bool locked[FDS], folder_fd[FDS];
+    bool locked[FDS], folder_fd[FDS], direct[FDS];
+    unsigned direct_writes;
     unsigned crash_in, fail_syncs, syncs;
     size_t limit;
     bool down;
@@ -271,7 +273,21 @@ static int sim_open(void *ctx, const char *path, int flags, int mode)
         mark(n->file, 0, n->file->now.len);
         n->file->now.len = 0;
     }
-    return new_fd(d, n->file);
+    int fd = new_fd(d, n->file);
+    if (fd >= 0)
+        d->direct[fd] = flags & O_DIRECT;
+    return fd;
+}
+
+unsigned disk_direct_writes(const struct disk *d)
+{
+    return d->direct_writes;
+}
+
+/* What the kernel asks of those who write past its cache. */
+static bool is_aligned(const void *at, size_t n, int64_t offset)
+{
+    return (uintptr_t)at % BLOCK == 0 && n % BLOCK == 0 && offset % BLOCK == 0;
 }
 
 size_t disk_used(const struct disk *d)
@@ -289,6 +305,9 @@ static ssize_t sim_pwrite_all(void *ctx, int fd, const void *at, size_t n, int64
     struct disk *d = ctx;
     if (dies(d))
         return -EIO;
+    if (d->direct[fd] && !is_aligned(at, n, offset))
+        return -EINVAL;
+    d->direct_writes += d->direct[fd];
     struct file *f = d->fds[fd];
     size_t end = (size_t)offset + n, whole = n;
     if (d->limit && end > f->now.len && disk_used(d) + (end - f->now.len) > d->limit) {
@@ -387,7 +406,7 @@ static int sim_close(void *ctx, int fd)
     struct disk *d = ctx;
     file_unref(d->fds[fd]);
     d->fds[fd] = NULL;
-    d->locked[fd] = d->folder_fd[fd] = false;
+    d->locked[fd] = d->folder_fd[fd] = d->direct[fd] = false;
     return 0;
 }
 

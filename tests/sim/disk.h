@@ -34,6 +34,7 @@ void disk_fail_syncs(struct disk *d, unsigned n);
 void disk_limit(struct disk *d, size_t bytes);
 size_t disk_used(const struct disk *d);
 unsigned disk_syncs(const struct disk *d);      /* that worked, of files */
+unsigned disk_direct_writes(const struct disk *d);      /* through descriptors with O_DIRECT; what is not aligned there is -EINVAL */
 
 /* For tests that damage. NULL: no such file. */
 char *disk_bytes(struct disk *d, const char *path, size_t *ret_len);

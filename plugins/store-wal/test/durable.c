@@ -1,6 +1,8 @@
 /* durable.c - what was acknowledged lasts, whatever happens to the disk; what was not never shows half. */
 #include "harness.h"
 
+#define LARGE 100                       /* times the usual length: batches that go past the page cache in part */
+
 static uint64_t dice;
 
 static unsigned roll(unsigned n)
@@ -43,6 +45,23 @@ Test(durable, comes_back)
     rig_end(&r);
 }
 
+/* Whole blocks of large batches take the direct way, small ones before, between and behind them the ordinary one. */
+Test(durable, large_batches_go_direct)
+{
+    struct rig r;
+    rig_begin(&r, 1);
+    cr_assert_eq(rig_open(&r), 0, "%s", r.call.err.msg);
+    for (unsigned i = 0; i < 24; i++) {
+        r.padding = i % 3 ? LARGE : 0;
+        unsigned before = disk_direct_writes(r.disk);
+        cr_assert_eq(rig_append(&r, 6), 0, "%s", r.call.err.msg);
+        cr_assert_eq(disk_direct_writes(r.disk) - before, i % 3 != 0, "batch %u", i);
+    }
+    rig_close(&r);
+    check_state(&r, r.revision, "clean end", 0);
+    rig_end(&r);
+}
+
 Test(durable, one_process_only)
 {
     struct rig r, other;
@@ -61,6 +80,7 @@ static void run_until_crash(uint64_t seed, unsigned crash_at, bool *ret_crashed)
     unsigned acknowledged = 0;
     dice = seed;
     rig_begin(&r, seed);
+    r.padding = seed % 5 ? 0 : LARGE;
     disk_crash_at(r.disk, crash_at);
     if (rig_open(&r) == 0)
         for (int i = 0; i < 12 && !disk_is_down(r.disk); i++) {
@@ -100,6 +120,7 @@ Test(durable, power_failures_at_start)
         unsigned acknowledged = 0;
         dice = seed;
         rig_begin(&r, seed);
+        r.padding = seed % 50 ? 0 : LARGE;
         for (int life = 0; life < 6; life++) {
             disk_crash_at(r.disk, 1 + roll(40));
             if (rig_open(&r) == 0) {
@@ -131,6 +152,7 @@ Test(durable, failed_syncs)
         unsigned acknowledged = 0;
         dice = seed;
         rig_begin(&r, seed);
+        r.padding = seed % 5 ? 0 : LARGE;
         cr_assert_eq(rig_open(&r), 0);
         for (int i = 0; i < 40; i++) {
             if (roll(5) == 0)

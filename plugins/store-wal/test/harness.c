@@ -84,7 +84,7 @@ static struct kl_bytes key_text(struct rig *r, unsigned key)
 /* Values of many lengths. */
 static struct kl_bytes value_text(struct rig *r, unsigned number)
 {
-    return bytes_of(arena_printf(r->arena, "{\"number\":%u,\"pad\":\"%*s\"}", number, (int)(mix(number) % 700), ""));
+    return bytes_of(arena_printf(r->arena, "{\"number\":%u,\"pad\":\"%*s\"}", number, (int)(mix(number) % 700 * (r->padding ? r->padding : 1)), ""));
 }
 
 int rig_append(struct rig *r, unsigned n)

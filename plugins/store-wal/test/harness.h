@@ -27,6 +27,7 @@ struct rig {
     void *self;
     struct arena *arena;
     struct kl_call call;
+    unsigned padding;                   /* values are as many times longer; 0: once */
     unsigned revision;                  /* of the newest commit that was given in; the model's index */
     struct model model;
 };
