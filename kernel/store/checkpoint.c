@@ -4,7 +4,8 @@
 #include "base/arena.h"
 #include "store-internal.h"
 
-#define PART 2000
+#define PART       2000                 /* objects at a time, at most */
+#define PART_BYTES (1u << 20)           /* of their text, about: appends wait as long, and the provider copies as much */
 
 struct checkpoint {
     uint64_t revision;
@@ -81,12 +82,20 @@ static struct str key_text(struct kl_bytes key)
     return str_n(key.at, key.len);
 }
 
+static size_t part_of(const struct checkpoint *c)
+{
+    size_t n = 0, bytes = 0;
+    for (; n < PART && c->at + n < c->n && bytes < PART_BYTES; n++)
+        bytes += store_object_json(c->items[c->at + n].object).len;
+    return n;
+}
+
 /* [worker] */
 void checkpoint_step(struct store *s)
 {
     struct checkpoint *c = s->checkpoint;
     struct arena *a = arena_new(0);
-    size_t n = c->n - c->at < PART ? c->n - c->at : PART;
+    size_t n = part_of(c);
     struct kl_store_record *part = a ? arena_alloc(a, (n + 1) * sizeof *part) : NULL;
     struct kl_call call = { .size = sizeof call, .arena = a, .alloc = (void *(*)(void *, size_t))arena_alloc };
     kl_err_init(&call.err);

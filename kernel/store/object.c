@@ -1,5 +1,6 @@
 /* object.c - the counted, immutable object. */
 #include "base/json_scan.h"
+#include "base/slab.h"
 #include "store-internal.h"
 
 #define MOST_OWNERS 1000                 /* fits its bits: store-internal.h */
@@ -30,7 +31,7 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
     if (op->ns.len > UINT16_MAX || op->name.len > UINT16_MAX || op->json.len > UINT32_MAX / 2 || uid.len > UINT16_MAX)
         return NULL;
     size_t head = sizeof(struct store_object) + n_owners * sizeof(struct owner_ref);
-    struct store_object *o = mem_resize(NULL, head + op->ns.len + op->name.len + op->json.len);
+    struct store_object *o = slab_alloc(head + op->ns.len + op->name.len + op->json.len);
     if (!o)
         return NULL;
     char *text = (char *)o + head;
@@ -60,7 +61,7 @@ void store_object_unref(struct store_object *o)
         mem_free(o->form->at);
         mem_free(o->form);
     }
-    mem_free(o);
+    slab_free(o, (size_t)o->json_at + o->json_len);
 }
 
 void store_object_release(void *o)

@@ -12,7 +12,8 @@ static void temp_path(const struct wal *w, char ret[WAL_PATH])
 /* A snapshot is written in blocks past the page cache where the file system lets it: nobody reads it again before the next start, copying it there
  * costs more than anything else about it, and would drive out what others have cached. */
 #define SNAP_BLOCK 1048576u
-#define SNAP_ALIGN 4096u
+#define SNAP_ALIGN WAL_BLOCK
+#define SNAP_SYNC  (8 * SNAP_BLOCK)
 
 static char *block(const struct wal *w)
 {
@@ -27,6 +28,7 @@ void wal_snapshot_drop(struct wal *w)
     w->snap_fd = -1;
     mem_free(w->snap_block);
     w->snap_block = NULL;
+    buf_free(&w->snap_part);
 }
 
 static void abandon(struct wal *w)
@@ -102,17 +104,18 @@ static int put_part(struct wal *w, struct kl_call *c, uint64_t rev, const struct
 {
     static const struct wal_record_head blank;
     const struct env_ops *e = env_ops();
-    size_t before = (size_t)w->snap_len / SNAP_BLOCK;
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    buf_add(&b, &blank, sizeof blank);
+    int64_t before = w->snap_len / SNAP_SYNC;
+    struct buf *b = &w->snap_part;
+    buf_clear(b);
+    buf_add(b, &blank, sizeof blank);
     for (uint32_t i = 0; i < n; i++) {
         const struct kl_store_record *r = WAL_AT(struct kl_store_record, records, i);
-        wal_put_op(&b, KL_STORE_PUT, r->key, r->value, r->revision);
+        wal_put_op(b, KL_STORE_PUT, r->key, r->value, r->revision);
     }
-    w->snap_sum = wal_seal(&b, 0, (struct wal_record_head){ .revision = rev, .n = n }, w->snap_sum);
-    int rc = b.failed ? -ENOMEM : stage(w, b.at, b.len);
-    /* Part by part, so that the last sync, which appends wait for, is short. */
-    if (rc >= 0 && w->conf.sync && (size_t)w->snap_len / SNAP_BLOCK != before)
+    w->snap_sum = wal_seal(b, 0, (struct wal_record_head){ .revision = rev, .n = n }, w->snap_sum);
+    int rc = b->failed ? -ENOMEM : stage(w, b->at, b->len);
+    /* Now and then, so that the last sync, which appends wait for, is short. */
+    if (rc >= 0 && w->conf.sync && w->snap_len / SNAP_SYNC != before)
         rc = e->fdatasync(e->ctx, w->snap_fd);
     return rc < 0 ? wal_errno(c, rc, "cannot write a snapshot in", w->conf.dir) : 0;
 }

@@ -83,6 +83,7 @@ struct wal {
     int64_t snap_len;                   /* all of it, with what is staged */
     char *snap_block;                   /* what has not been written yet, as it lies in the file from a multiple of SNAP_BLOCK on */
     bool snap_direct;                   /* past the page cache */
+    struct buf snap_part;
     uint32_t snap_sum;
     uint64_t appends, commits, fsyncs, bytes;
 };
