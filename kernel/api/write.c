@@ -11,7 +11,10 @@ struct pending {
 
 static void warn(void *ctx, const char *text)
 {
-    api_warn(ctx, text);
+    struct api_rq *rq = ctx;
+    text = arena_dup(rq->arena, str_of(text));
+    if (text)
+        api_warn(rq, text);
 }
 
 static int validation_mode(const struct api_rq *rq)
@@ -40,10 +43,10 @@ static struct str manager_of(struct api_rq *rq)
     return b.len ? arena_str(rq->arena, buf_str(&b)) : STR("unknown");
 }
 
-static void op_init(struct api_rq *rq, struct api_op *op)
+static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
 {
     const struct kl_request *t = &rq->info.tuple;
-    *op = (struct api_op){ .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
+    *op = (struct api_op){ .api = rq->api, .arena = a, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
                            .name = str_of(t->name), .subresource = t->subresource[0] ? t->subresource : NULL,
                            .dry_run = rq->info.q.dry_run.len > 0, .grace_s = rq->info.q.grace_s, .propagation = rq->info.q.propagation,
                            .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept, .query = &rq->info.q,
@@ -256,7 +259,7 @@ static int apply(struct api_rq *rq, struct api_op *op)
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct val *config = object_parse_yaml(rq->arena, http_body(rq->http), &err);
+    struct val *config = object_parse_yaml(op->arena, http_body(rq->http), &err);
     if (!config)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding YAML: %s", err.msg);
     return may_create(rq, op) < 0 ? -1 : api_op_patch(op, API_PATCH_APPLY, config);
@@ -281,7 +284,7 @@ static int run(struct api_rq *rq, struct api_op *op)
     if (type == API_PATCH_APPLY)
         return apply(rq, op);
     if (strcmp(verb, "patch") == 0) {
-        body = json_parse(rq->arena, http_body(rq->http), &err);
+        body = json_parse(op->arena, http_body(rq->http), &err);
         if (!body)
             return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding patch: %s", err.msg);
         return api_op_patch(op, type, body);
@@ -389,7 +392,7 @@ static void delete_collection(struct api_rq *rq)
 {
     struct api_op op;
     struct collection c = { .rq = rq, .op = &op };
-    op_init(rq, &op);
+    op_init(rq, rq->arena, &op);
     if (read_delete_options(rq, &op) < 0 ||
         api_compile_selectors(rq, &c.labels, &c.fields) < 0) {
         api_send_error(rq);
@@ -437,22 +440,52 @@ static void delete_collection(struct api_rq *rq)
     batch_step(batch, rc < 0 ? rc : refused, NULL);
 }
 
+/* The trees of a write are many times its object. Once it is committed nobody needs them, and the next request finds their memory warm: hundreds may wait
+ * for the disk at a time. Whatever else comes of a write may show pieces of them, so they last as long as the request. */
+struct work {
+    struct api_op op;
+    struct arena *arena;
+};
+
+static void end_work(void *ctx)
+{
+    struct work *w = ctx;
+    w->arena = arena_free(w->arena);
+}
+
+static struct work *work_new(struct api_rq *rq)
+{
+    struct work *w = arena_alloc(rq->arena, sizeof *w);
+    if (!w || !arena_cleanup(rq->arena, end_work, w) || !(w->arena = arena_new(API_ARENA_MAX)))
+        return NULL;
+    op_init(rq, w->arena, &w->op);
+    return w;
+}
+
+static void wait_for_commit(struct api_rq *rq, struct work *w, struct pending *p)
+{
+    struct api_op *op = &w->op;
+    p->object = op->object ? store_object_ref(op->object) : NULL;
+    http_on_close(rq->http, on_gone, p);
+    if (op->object && op->result_kind == rq->info.kind->storage)        /* the answer is the object's text */
+        end_work(w);
+}
+
 void api_write(struct api_rq *rq)
 {
     if (strcmp(rq->info.tuple.verb, "deletecollection") == 0) {
         delete_collection(rq);
         return;
     }
-    struct api_op *op = arena_alloc(rq->arena, sizeof *op);
-    struct pending *p = op ? mem_alloc(sizeof *p) : NULL;
+    struct work *w = work_new(rq);
+    struct pending *p = w ? mem_alloc(sizeof *p) : NULL;
     if (!p) {
         api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
         api_send_error(rq);
         return;
     }
-    op_init(rq, op);
-    p->rq = rq;
-    p->op = op;
+    struct api_op *op = &w->op;
+    *p = (struct pending){ .rq = rq, .op = op };
     op->durable = on_durable;
     op->durable_ctx = p;
     if (run(rq, op) < 0) {
@@ -464,8 +497,7 @@ void api_write(struct api_rq *rq)
     }
     p->status = op->created ? 201 : 200;
     if (op->waits) {
-        p->object = op->object ? store_object_ref(op->object) : NULL;
-        http_on_close(rq->http, on_gone, p);
+        wait_for_commit(rq, w, p);
         return;
     }
     mem_free(p);
