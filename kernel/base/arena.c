@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/slab.h"
 
 #define FIRST_CHUNK 4096u
 #define MOST_CHUNK  65536u
@@ -25,7 +26,7 @@ struct arena {
     struct chunk *chunks;
     struct cleanup *cleanups;
     size_t held, cap, next_size;
-    bool exhausted;
+    bool exhausted, small;
 };
 
 static void run_cleanups(struct arena *a)
@@ -37,22 +38,27 @@ static void run_cleanups(struct arena *a)
     }
 }
 
+static void chunk_free(struct chunk *c)
+{
+    slab_free(c, sizeof *c + c->size);
+}
+
 static void destroy(struct arena *a)
 {
     run_cleanups(a);
     while (a->chunks) {
         struct chunk *c = a->chunks;
         a->chunks = c->next;
-        mem_free(c);
+        chunk_free(c);
     }
     mem_free(a);
 }
 
-/* Arenas that ended, for the next ones of this thread: most find their first memory warm. */
+/* Arenas that ended, for the next ones of this thread: most find their first memory warm. Small ones apart: they would lie for long on what others work in. */
 #define KEPT_MOST 16u
 static _Thread_local struct {
-    struct arena *at[KEPT_MOST];
-    unsigned n, most;
+    struct arena *at[2][KEPT_MOST];
+    unsigned n[2], most;
 } kept;
 
 void arena_keep(unsigned n)
@@ -61,33 +67,39 @@ void arena_keep(unsigned n)
     n = 0;                              /* the sanitizer shall see every end */
 #endif
     kept.most = n < KEPT_MOST ? n : KEPT_MOST;
-    while (kept.n > kept.most)
-        destroy(kept.at[--kept.n]);
+    for (int small = 0; small < 2; small++)
+        while (kept.n[small] > kept.most)
+            destroy(kept.at[small][--kept.n[small]]);
+}
+
+static struct arena *make(size_t cap, bool small)
+{
+    struct arena *a = kept.n[small] && (!cap || cap >= MOST_CHUNK) ? kept.at[small][--kept.n[small]] : NULL;
+    if (!a && (a = mem_alloc(sizeof *a)))
+        *a = (struct arena){ .next_size = FIRST_CHUNK, .small = small };
+    if (a)
+        a->cap = cap;
+    return a;
 }
 
 struct arena *arena_new(size_t cap)
 {
-    if (kept.n && (!cap || cap >= MOST_CHUNK)) {
-        struct arena *a = kept.at[--kept.n];
-        a->cap = cap;
-        return a;
-    }
-    struct arena *a = mem_alloc(sizeof *a);
-    if (a) {
-        a->cap = cap;
-        a->next_size = FIRST_CHUNK;
-    }
-    return a;
+    return make(cap, false);
+}
+
+struct arena *arena_new_small(size_t cap)
+{
+    return make(cap, true);
 }
 
 struct arena *arena_free(struct arena *a)
 {
     if (a)
         run_cleanups(a);                /* which may end arenas too */
-    if (a && kept.n < kept.most) {
+    if (a && kept.n[a->small] < kept.most) {
         arena_reset(a);
         a->next_size = FIRST_CHUNK;
-        kept.at[kept.n++] = a;
+        kept.at[a->small][kept.n[a->small]++] = a;
     } else if (a) {
         destroy(a);
     }
@@ -101,10 +113,10 @@ void arena_reset(struct arena *a)
     while (a->chunks) {
         struct chunk *c = a->chunks;
         a->chunks = c->next;
-        if (!keep && c->size <= MOST_CHUNK)
+        if (!keep && c->size <= (a->small ? FIRST_CHUNK : MOST_CHUNK))
             keep = c;
         else
-            mem_free(c);
+            chunk_free(c);
     }
     a->chunks = keep;
     a->held = 0;
@@ -123,7 +135,7 @@ static struct chunk *add_chunk(struct arena *a, size_t n)
         size = n;
     if (a->cap && a->held + size > a->cap)
         return NULL;
-    struct chunk *c = mem_resize(NULL, sizeof *c + size);
+    struct chunk *c = slab_alloc(sizeof *c + size);
     if (!c)
         return NULL;
     c->size = size;

@@ -11,6 +11,8 @@ struct arena;
 
 /* cap: most bytes it may hold, 0: no cap. NULL when out of memory. */
 struct arena *arena_new(size_t cap);
+/* For what holds little for long, such as the headers of a request. */
+struct arena *arena_new_small(size_t cap);
 /* Runs clean-ups, newest first, then frees. NULL is fine. Returns NULL. */
 struct arena *arena_free(struct arena *a);
 /* This thread's arena_free keeps up to n arenas (at most 16), each with one chunk of at most 64 KiB, for arena_new. 0, as at the start: none; what

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What glibc keeps at hand for each thread; its calloc does not look there. */
+#define CACHED_MOST 1032u
+
 static const struct mem_allocator *allocator;
 
 void *mem_resize(void *at, size_t n)
@@ -13,10 +16,11 @@ void *mem_resize(void *at, size_t n)
 
 void *mem_alloc(size_t n)
 {
-    if (!allocator)
-        return calloc(1, n ? n : 1);
-    void *p = mem_resize(NULL, n ? n : 1);
-    return p ? memset(p, 0, n ? n : 1) : NULL;
+    n = n ? n : 1;
+    if (!allocator && n > CACHED_MOST)
+        return calloc(1, n);
+    void *p = mem_resize(NULL, n);
+    return p ? memset(p, 0, n) : NULL;
 }
 
 void mem_free(void *at)
@@ -33,6 +37,16 @@ char *mem_dup(const void *at, size_t n)
     if (p && n)
         memcpy(p, at, n);
     return p;
+}
+
+bool mem_may(void)
+{
+    if (!allocator)
+        return true;
+    void *p = allocator->resize(allocator->ctx, NULL, 1);
+    if (p)
+        allocator->resize(allocator->ctx, p, 0);
+    return p != NULL;
 }
 
 void mem_set_allocator(const struct mem_allocator *a)

@@ -2,6 +2,7 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct mem_allocator {
@@ -14,6 +15,9 @@ void *mem_alloc(size_t n);
 void *mem_resize(void *at, size_t n);
 void mem_free(void *at);
 char *mem_dup(const void *at, size_t n);        /* zero-terminated copy */
+
+/* [any] Whether the replaced allocator would give something now: memory from elsewhere (slab.h) fails when it does. */
+bool mem_may(void);
 
 /* Call before any other thread runs; NULL: back to libc. */
 void mem_set_allocator(const struct mem_allocator *a);

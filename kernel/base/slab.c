@@ -129,6 +129,8 @@ void *slab_alloc(size_t n)
 {
     if (n > SLAB_MOST)
         return mem_resize(NULL, n);
+    if (!mem_may())
+        return NULL;
     pthread_mutex_lock(&all.lock);
     void *at = take(index_of(n));
     pthread_mutex_unlock(&all.lock);

@@ -1,5 +1,5 @@
-/* slab.h - memory for many pieces that stay: stored objects. What lives for the time of a request comes from malloc, and the two kept among each other cost
- * a third more memory than they asked for, and a page fault for each 4 KiB of it.
+/* slab.h - memory of known length: stored objects, and what arenas are made of. Kept among each other by malloc, what stays and what goes leave holes: that
+ * cost a third more memory than was asked for, and a page fault for each 4 KiB of it.
  *
  * Sizes are rounded up by at most a sixteenth; pieces of one size lie side by side in slabs of 256 KiB, which go back to the system when they are
  * empty. Larger than 32 KiB: malloc. With the address sanitizer all of it is malloc, which then sees what is done to each piece.

@@ -9,7 +9,7 @@ struct http_req *req_new(struct conn *c)
 {
     struct http_req *r = mem_alloc(sizeof *r);
     if (r)
-        r->arena = arena_new((size_t)96 << 20);
+        r->arena = arena_new_small((size_t)96 << 20);
     if (!r || !r->arena) {
         mem_free(r);
         return NULL;
