@@ -240,6 +240,7 @@ const char *api_strict_text(struct arena *a, const struct object_strict *s);    
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 /* The name as messages have it: of a new object that has none yet, the beginning. */
 struct str api_shown_name(const struct api_op *op, const struct val *v);
+struct kl_bytes api_op_options(struct api_op *op, const char *verb);             /* CreateOptions and so on, as admission is shown them */
 int64_t api_op_now(struct api_op *op);                                          /* wall clock, the same in each replay */
 /* The same about another object than op->kind's: what is sent to a subresource. shown describes it; old: its former text, or none. */
 int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old);

@@ -194,8 +194,10 @@ static void add_text(struct buf *b, const char *name, struct str s)
 }
 
 /* As metav1 has them, of what the request said. */
-static struct kl_bytes options(struct api_op *op, const char *verb)
+struct kl_bytes api_op_options(struct api_op *op, const char *verb)
 {
+    if (op->options.len)
+        return op->options;
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
     const char *kind = strcmp(verb, "create") == 0 ? "Create" : strcmp(verb, "delete") == 0 ? "Delete" : op->patches ? "Patch" : "Update";
     buf_lit(&b, "{\"kind\":\"");
@@ -233,7 +235,7 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
                             .name = arena_dup(op->arena, op->name) };
     struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = shown->kind,
-                                          .old_object = { old.at, old.len }, .options = op->options.len ? op->options : options(op, verb),
+                                          .old_object = { old.at, old.len }, .options = api_op_options(op, verb),
                                           .kind_group = shown->group, .kind_version = shown->version };
     struct kl_admission_verdict verdict = { .size = sizeof verdict };
     struct kl_call c;

@@ -360,7 +360,13 @@ static void put_kind(struct arena *a, struct val *request, const char *member, c
     json_set_str(a, v, resource ? STR("resource") : STR("kind"), str_of(resource ? k->plural : k->kind));
 }
 
-/* The members of an AdmissionRequest that expressions see. */
+static void put_text(struct arena *a, struct val *v, const char *member, struct str s)
+{
+    if (s.len)
+        json_set_str(a, v, str_of(member), s);
+}
+
+/* The members of an AdmissionRequest that expressions see; what is empty is not there. */
 static void make_request(struct walk_policies *w)
 {
     static const char *const words[] = { "create", "CREATE", "update", "UPDATE", "delete", "DELETE" };
@@ -371,22 +377,22 @@ static void make_request(struct walk_policies *w)
     put_kind(a, r, "resource", op->kind, true);
     put_kind(a, r, "requestKind", op->kind, false);
     put_kind(a, r, "requestResource", op->kind, true);
-    json_set_str(a, r, STR("subResource"), str_of(op->subresource ? op->subresource : ""));
-    json_set_str(a, r, STR("requestSubResource"), str_of(op->subresource ? op->subresource : ""));
-    json_set_str(a, r, STR("name"), op->name);
-    json_set_str(a, r, STR("namespace"), op->ns);
+    put_text(a, r, "subResource", str_of(op->subresource));
+    put_text(a, r, "requestSubResource", str_of(op->subresource));
+    put_text(a, r, "name", op->name);
+    put_text(a, r, "namespace", op->ns);
     for (int i = 0; i < 6; i += 2)
         if (strcmp(w->verb, words[i]) == 0)
             json_set_str(a, r, STR("operation"), str_of(words[i + 1]));
     json_set_bool(a, r, STR("dryRun"), op->dry_run);
-    json_set(a, r, STR("options"), val_new(a, VAL_OBJ));
-    json_set_str(a, user, STR("username"), str_of(op->user ? op->user->name : ""));
-    json_set_str(a, user, STR("uid"), str_of(op->user && op->user->uid ? op->user->uid : ""));
-    struct val *list = json_arr(a, user, STR("groups")), *extra = json_obj(a, user, STR("extra"));
+    struct kl_bytes options = api_op_options(op, w->verb);
+    json_set(a, r, STR("options"), options.len ? json_parse(a, str_n(options.at, options.len), NULL) : val_new(a, VAL_OBJ));
+    put_text(a, user, "username", str_of(op->user ? op->user->name : ""));
+    put_text(a, user, "uid", str_of(op->user ? op->user->uid : ""));
     for (const char *const *g = op->user ? op->user->groups : NULL; g && *g; g++)
-        val_push(list, val_of_str(a, str_of(*g)));
+        val_push(json_arr(a, user, STR("groups")), val_of_str(a, str_of(*g)));
     for (const char *const *x = op->user && KL_HAS(op->user, extra) ? op->user->extra : NULL; x && x[0] && x[1]; x += 2)
-        val_push(json_arr(a, extra, str_of(x[0])), val_of_str(a, str_of(x[1])));
+        val_push(json_arr(a, json_obj(a, user, STR("extra")), str_of(x[0])), val_of_str(a, str_of(x[1])));
     w->request = r;
 }
 
@@ -398,6 +404,13 @@ static bool setup(struct walk_policies *w, struct api_op *op, const char *verb, 
     if (w->old && api_converts(op->kind))
         w->old = api_convert(op->arena, op->kind->storage, op->kind, (struct val *)w->old);
     return !old || w->old;
+}
+
+static int conclude(struct walk_policies *w, const struct val *v, const struct outcome *out)
+{
+    if (w->pending)
+        return api_fail(&w->op->err, w->arena, KL_PENDING, "a decision about the request is pending");
+    return out->message ? deny(w->op, v, out->message, out->reason) : 0;
 }
 
 static int validate(struct policies *x, struct api_op *op, const char *verb, const struct val *v, struct store_object *old)
@@ -423,7 +436,7 @@ static int validate(struct policies *x, struct api_op *op, const char *verb, con
                 validate_one(&w, p, b, params[i], &out);
         }
     }
-    return out.message ? deny(op, v, out.message, out.reason) : 0;
+    return conclude(&w, v, &out);
 }
 
 /* One policy with one parameter; true: the object is another now. */
@@ -478,7 +491,7 @@ static int mutate(struct policies *x, struct api_op *op, const char *verb, struc
     for (const struct policy *p = x->mutating; last && p && p != last && !out.message; p = p->next)
         if (p->reinvokes)
             mutate_one(&w, p, v, &out);
-    return out.message ? deny(op, *v, out.message, out.reason) : 0;
+    return conclude(&w, *v, &out);
 }
 
 int api_policies(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)

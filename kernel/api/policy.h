@@ -45,6 +45,7 @@ struct walk_policies {
     const struct val *object, *old, *namespace;
     const struct val *request;
     bool has_namespace;                 /* namespace was looked up */
+    bool pending;                       /* an authorizer that was asked has no answer yet: all that followed counts for nothing */
 };
 
 /* policy.c */
@@ -77,8 +78,12 @@ struct cel_val policy_value(struct policy_run *r, const struct expression *e, co
 /* policy_mutate.c: the tree after all mutations; NULL: *ret_why. */
 struct val *policy_mutate(struct policy_run *r, struct val *v, const char **ret_why);
 
-/* policy_check.c: causes for what is wrong with a policy or a binding; warnings of type checking for its status. */
-void policy_check(struct api_op *op, const struct val *v, struct object_causes *c);
+/* conditions.c: what is wrong with a list of match conditions over those variables; with those of a configuration of webhooks (old NULL: it is new). */
+void policy_check_conditions(struct object_causes *c, const struct path *p, const struct val *list, const struct cel_var *vars);
+void policy_check_webhooks(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
+
+/* policy_check.c: causes for what is wrong with a policy, a binding or a configuration of webhooks; warnings of type checking for a policy's status. */
+void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
 struct val *policy_type_warnings(struct arena *a, const struct val *policy);
 
 #endif

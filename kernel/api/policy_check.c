@@ -34,7 +34,11 @@ static void check_policy(struct api_op *op, const struct val *v, struct object_c
     else if (!val_is(rules, VAL_ARR) || !rules->n)
         object_cause_add(c, "FieldValueRequired", "spec.matchConstraints.resourceRules", "Required value");
     each(c, p->variables, p->n_variables, "variables", "expression");
-    each(c, p->conditions, p->n_conditions, "matchConditions", "expression");
+    struct cel_var *seen = arena_alloc(op->arena, CEL_ADMISSION_VARS * sizeof *seen);
+    if (seen) {
+        cel_admission_vars(seen, CEL_WITH_AUTHORIZER | (json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0), NULL);
+        policy_check_conditions(c, IN(IN(NULL, "spec"), "matchConditions"), json_get(p->spec, STR("matchConditions")), seen);
+    }
     for (unsigned i = 0; mutating && i < p->n_rules; i++)
         expression_cause(c, arena_printf(c->arena, "spec.mutations[%u].%s.expression", i, str_is(json_str(p->rules[i].source, "patchType"), "JSONPatch") ?
                                          "jsonPatch" : "applyConfiguration"), &p->rules[i]);
@@ -72,13 +76,15 @@ static void check_binding(const struct val *v, struct object_causes *c, bool mut
         object_cause_add(c, "FieldValueRequired", "spec.paramRef.name", "Required value: one of name or selector must be specified");
 }
 
-void policy_check(struct api_op *op, const struct val *v, struct object_causes *c)
+void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c)
 {
     bool mutating = str_starts(str_of(op->kind->kind), STR("Mutating"));
     if (str_ends(str_of(op->kind->kind), STR("AdmissionPolicy")))
         check_policy(op, v, c, mutating);
     else if (str_ends(str_of(op->kind->kind), STR("AdmissionPolicyBinding")))
         check_binding(v, c, mutating);
+    else if (str_ends(str_of(op->kind->kind), STR("WebhookConfiguration")))
+        policy_check_webhooks(op, v, old, c);
 }
 
 /* --- type checking --- */

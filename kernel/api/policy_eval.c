@@ -25,7 +25,8 @@ static void authorize(void *ctx, const struct cel_ask *ask, struct cel_answer *r
     const struct kl_user *user = r->w->op->user;
     struct kl_request q = { .size = sizeof q, .is_resource = !ask->path.len, .path = zero(a, ask->path), .group = zero(a, ask->group),
                             .version = "*", .resource = zero(a, ask->resource), .subresource = zero(a, ask->subresource), .ns = zero(a, ask->ns),
-                            .name = zero(a, ask->name), .verb = zero(a, ask->verb) };
+                            .name = zero(a, ask->name), .verb = zero(a, ask->verb), .field_selector = zero(a, ask->field_selector),
+                            .label_selector = zero(a, ask->label_selector) };
     struct kl_call c;
     if (ask->service_account.len) {
         account.name = arena_printf(a, "system:serviceaccount:" STR_FMT ":" STR_FMT, STR_ARG(ask->service_account_ns), STR_ARG(ask->service_account));
@@ -33,7 +34,9 @@ static void authorize(void *ctx, const struct cel_ask *ask, struct cel_answer *r
         user = &account;
     }
     api_call_init(&c, a, user ? user->name : NULL);
+    c.request = r->w->op->request;
     int rc = user && api->hooks.authorize ? api->hooks.authorize(api->hooks.ctx, &c, user, &q) : 0;
+    r->w->pending |= rc == -KL_PENDING;
     ret->allowed = rc == 1;
     ret->reason = c.err.msg[0] ? arena_dup(a, str_of(c.err.msg)) : NULL;
 }

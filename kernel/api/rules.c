@@ -76,7 +76,7 @@ void api_check_rules(struct api_op *op, const struct val *v, const struct val *o
     if (op->kind->flags & K_CUSTOM)
         run_rules(op, v, old, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
-        policy_check(op, v, causes);
+        policy_check(op, v, old, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->resource, CRD_RESOURCE) == 0)
         check_definition(op, v, old, causes);
 }

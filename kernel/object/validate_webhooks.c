@@ -208,8 +208,6 @@ static void check_webhook(causes c, const struct path *p, const struct val *h)
     check_webhook_client(c, IN(p, "clientConfig"), json_get(h, STR("clientConfig")));
     if (reinvocation)
         check_choice(c, IN(p, "reinvocationPolicy"), val_str(reinvocation), again);
-    if (count(json_get(h, STR("matchConditions"))))     /* better none than one that matches what it should not */
-        say_forbidden(c, IN(p, "matchConditions"), "this server does not evaluate them");
 }
 
 void kind_webhooks(causes c, const struct val *v, const struct val *old)

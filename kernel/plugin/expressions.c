@@ -5,7 +5,7 @@
 #define PROGRAM_MOST (4u << 20)
 #define RUN_MOST     (16u << 20)
 
-struct program {
+struct program {                        /* drop frees what begins so */
     struct arena *arena;
     struct cel_program *run;
     struct cel_var *vars;
@@ -95,4 +95,4 @@ static int eval(const struct kl_host *h, struct kl_call *c, void *program, const
     return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
-const struct kl_host_cel host_cel_table = { sizeof host_cel_table, compile, eval, drop };
+const struct kl_host_cel host_cel_table = { sizeof host_cel_table, compile, eval, drop, host_conditions, host_match };

@@ -47,6 +47,10 @@ int host_missing_link(struct plugin_host *h, const char *chain, const char *ifac
 /* calls.c: keelson.host.http/0 */
 extern const struct kl_host_http host_http_table;
 extern const struct kl_host_cel host_cel_table;
+/* conditions.c: its last two functions */
+int host_conditions(const struct kl_host *h, struct kl_call *c, const char *const *texts, void **ret);
+int host_match(const struct kl_host *h, struct kl_call *c, void *conditions, const struct kl_user *user, struct kl_bytes request, struct kl_bytes object,
+               struct kl_bytes old, const char **ret_why);
 void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
 /* metrics.c: a review of that instance is over. */
 void host_count_review(struct plugin_instance *p, bool mutating, const char *verb, bool rejected, int64_t ns);

@@ -16,17 +16,27 @@ struct keeper {
 
 /* --- the lists --- */
 
-void configs_init(struct configs *x)
+void configs_init(struct configs *x, const struct kl_host *h, const struct kl_host_cel *cel)
 {
+    x->host = h;
+    x->cel = cel;
     list_init(&x->at[MUTATING]);
     list_init(&x->at[VALIDATING]);
+}
+
+static void end_config(struct configs *x, struct config *k)
+{
+    for (unsigned i = 0; k->hooks && i < k->n; i++)
+        if (k->hooks[i].conditions)
+            x->cel->drop(x->host, k->hooks[i].conditions);
+    arena_free(k->arena);               /* k lives in it */
 }
 
 static void drop(struct configs *x, int kind, struct config *k)
 {
     list_remove(&k->link);
     x->n[kind] -= k->n;
-    arena_free(k->arena);               /* k lives in it */
+    end_config(x, k);
 }
 
 void configs_free(struct configs *x)
@@ -47,7 +57,22 @@ static void read_hook(struct hook *h, struct arena *a, int kind, const struct co
                          STR_ARG(json_str(config, "metadata.resourceVersion")), i);
 }
 
-static struct config *read_config(int kind, struct str name, const struct val *v)
+/* False: out of memory. */
+static bool read_conditions(struct configs *x, struct hook *h, struct arena *a, struct kl_call *c)
+{
+    const struct val *list = json_get(h->v, STR("matchConditions"));
+    unsigned n = val_is(list, VAL_ARR) ? list->n : 0;
+    const char **texts = n ? arena_alloc(a, (n + 1) * sizeof *texts) : NULL;
+    if (!n)
+        return true;
+    n = 0;
+    val_each(v, list)
+        if (texts)
+            texts[n++] = arena_dup(a, json_str(v, "expression"));
+    return !arena_exhausted(a) && x->cel->conditions(x->host, c, texts, &h->conditions) == 0;
+}
+
+static struct config *read_config(struct configs *x, int kind, struct str name, const struct val *v, struct kl_call *c)
 {
     struct arena *a = arena_new(0);
     struct config *k = a ? arena_alloc(a, sizeof *k) : NULL;
@@ -55,23 +80,28 @@ static struct config *read_config(int kind, struct str name, const struct val *v
     json_write(&text, v);
     struct str kept = k ? arena_str(a, buf_str(&text)) : STR_NONE;
     struct val *own = kept.at ? json_parse(a, kept, NULL) : NULL, *list = json_get(own, STR("webhooks"));
-    if (own) {
+    if (k)
         k->arena = a;
+    if (own) {
         k->name = arena_str(a, name);
         k->n = val_is(list, VAL_ARR) ? list->n : 0;
         k->hooks = arena_alloc(a, (k->n + 1) * sizeof *k->hooks);
     }
     unsigned i = 0;
-    if (own && k->hooks && k->n)
+    bool well = own && k->hooks && !text.failed;
+    if (well && k->n)
         val_each(entry, list) {
             read_hook(&k->hooks[i], a, kind, k, entry, own, i);
+            well &= read_conditions(x, &k->hooks[i], a, c);
             i++;
         }
-    if (!own || text.failed || arena_exhausted(a)) {
+    if (well && !arena_exhausted(a))
+        return k;
+    if (k)
+        end_config(x, k);
+    else
         arena_free(a);
-        return NULL;
-    }
-    return k;
+    return NULL;
 }
 
 static int compare(struct str a, struct str b)
@@ -80,9 +110,9 @@ static int compare(struct str a, struct str b)
     return order ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
-bool configs_set(struct configs *x, int kind, struct str name, const struct val *v)
+bool configs_set(struct configs *x, int kind, struct str name, const struct val *v, struct kl_call *c)
 {
-    struct config *fresh = v ? read_config(kind, name, v) : NULL;
+    struct config *fresh = v ? read_config(x, kind, name, v, c) : NULL;
     if (v && !fresh)
         return false;
     list_each(l, &x->at[kind])
@@ -109,7 +139,7 @@ static int keeper_open(const struct kl_host *h, const void *conf, void **self, s
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     x->host = h;
     x->objects = h->service(h, KL_HOST_OBJECTS_0);
-    configs_init(&x->configs);
+    configs_init(&x->configs, h, h->service(h, KL_HOST_CEL_0));
     *self = x;
     return 0;
 }
@@ -149,7 +179,7 @@ static int reconcile(void *self, struct kl_call *c, const char *key, int64_t *ag
         return rc;
     if (!a || (rc == 0 && !(v = json_parse(a, str_n(text.at, text.len), &c->err))))
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    return configs_set(&x->configs, kind, str_of(key + 2), v) ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    return configs_set(&x->configs, kind, str_of(key + 2), v, c) ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
 const struct configs *webhook_configs(const struct kl_host *h, struct kl_call *c)

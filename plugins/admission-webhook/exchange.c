@@ -68,14 +68,17 @@ static void raw(struct buf *b, const char *name, struct kl_bytes at)
         buf_lit(b, "null");
 }
 
-void exchange_write(struct buf *b, const char *uid, const struct subject *s, bool dry_run)
+static void objects(struct buf *b, const struct subject *s)
+{
+    raw(b, "object", s->review->object);
+    raw(b, "oldObject", s->review->old_object);
+}
+
+static void members(struct buf *b, const struct subject *s, bool dry_run, bool whole)
 {
     const struct kl_request *r = s->r;
     const struct kl_admission_review *v = s->review;
     const char *group = KL_HAS(v, kind_group) ? v->kind_group : r->group, *version = KL_HAS(v, kind_version) ? v->kind_version : r->version;
-    buf_add_z(b, REVIEW_HEAD);
-    buf_add_z(b, uid);
-    buf_add_c(b, '"');
     triple(b, "kind", group, version, "kind", v->kind);
     triple(b, "resource", r->group, r->version, "resource", r->resource);
     if (r->subresource[0])
@@ -90,11 +93,26 @@ void exchange_write(struct buf *b, const char *uid, const struct subject *s, boo
         text(b, ",\"namespace\":", s->ns);
     text(b, ",\"operation\":", s->operation);
     user(b, v->user);
-    raw(b, "object", v->object);
-    raw(b, "oldObject", v->old_object);
+    if (whole)
+        objects(b, s);
     buf_add_z(b, dry_run ? ",\"dryRun\":true" : ",\"dryRun\":false");
     raw(b, "options", v->options);
-    buf_lit(b, "}}\n");
+    buf_add_c(b, '}');
+}
+
+void exchange_write(struct buf *b, const char *uid, const struct subject *s, bool dry_run)
+{
+    buf_add_z(b, REVIEW_HEAD);
+    buf_add_z(b, uid);
+    buf_add_c(b, '"');
+    members(b, s, dry_run, true);
+    buf_lit(b, "}\n");
+}
+
+void exchange_request(struct buf *b, const struct subject *s, bool dry_run)
+{
+    buf_lit(b, "{\"uid\":\"\"");
+    members(b, s, dry_run, false);
 }
 
 /* --- the answer --- */

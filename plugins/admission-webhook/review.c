@@ -9,6 +9,7 @@ struct webhooks {
     const struct kl_host_objects *objects;
     const struct kl_host_http *http;
     const struct kl_host_env *env;
+    const struct kl_host_cel *cel;
     int kind;
     const struct configs *configs;      /* NULL: not looked for yet */
     struct memory memory;
@@ -24,6 +25,7 @@ struct inquiry {
     struct subject subject;
     struct kl_admission_verdict *ret;
     unsigned n_warnings;
+    struct str request;                 /* as match conditions see it; at NULL: not written yet */
 };
 
 static int no_memory(struct kl_call *c)
@@ -41,6 +43,7 @@ static int open_as(int kind, const struct kl_host *h, void **self, struct kl_cal
     x->objects = h->service(h, KL_HOST_OBJECTS_0);
     x->http = h->service(h, KL_HOST_HTTP_0);
     x->env = h->service(h, KL_HOST_ENV_0);
+    x->cel = h->service(h, KL_HOST_CEL_0);
     x->env->random(h, x->key, sizeof x->key);
     memory_init(&x->memory);
     *self = x;
@@ -112,14 +115,39 @@ static const struct val *namespace_labels(struct inquiry *q)
     return s->ns_labels = json_path(v, "metadata.labels");
 }
 
-static bool concerns(struct inquiry *q, const struct hook *h)
+static int meets_conditions(struct inquiry *q, const struct hook *h)
+{
+    const struct kl_admission_review *r = q->subject.review;
+    const char *why = NULL;
+    if (!q->request.at) {
+        _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+        exchange_request(&b, &q->subject, q->call->flags & KL_CALL_DRY_RUN);
+        q->request = b.failed ? STR_NONE : arena_str(q->arena, buf_str(&b));
+        if (!q->request.at)
+            return no_memory(q->call);
+    }
+    int rc = q->x->cel->match(q->x->host, q->call, h->conditions, r->user, (struct kl_bytes){ q->request.at, q->request.len }, r->object, r->old_object, &why);
+    if (rc != -KL_INVALID)
+        return rc;
+    kl_log(q->x->host, KL_WARN, "failed evaluating match conditions of " STR_FMT ", failing %s: %s", STR_ARG(h->name), h->ignore ? "open" : "closed", why);
+    kl_err_init(&q->call->err);
+    if (h->ignore)
+        return 0;
+    q->ret->refusal = why;
+    return kl_fail(q->call, KL_FORBIDDEN, "%.200s", why);
+}
+
+/* 1: it is to be asked; 0: it is not; < 0: that could not be told. */
+static int concerns(struct inquiry *q, const struct hook *h)
 {
     const struct subject *s = &q->subject;
     if (!match_rules(json_get(h->v, STR("rules")), s->operation, s->r, s->ns))
-        return false;
+        return 0;
     if (s->ns[0] && !match_labels(json_get(h->v, STR("namespaceSelector")), namespace_labels(q)))
-        return false;
-    return match_object(json_get(h->v, STR("objectSelector")), s->object, s->old);
+        return 0;
+    if (!match_object(json_get(h->v, STR("objectSelector")), s->object, s->old))
+        return 0;
+    return h->conditions ? meets_conditions(q, h) : 1;
 }
 
 /* --- one hook --- */
@@ -253,14 +281,11 @@ static int judge(struct inquiry *q, const struct hook *h, const struct question 
 static int decide(struct inquiry *q, const struct hook *h, struct answer *ret)
 {
     bool dry_run = q->call->flags & KL_CALL_DRY_RUN;
-    const struct val *conditions = json_get(h->v, STR("matchConditions"));
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     uint64_t which[2];
     *ret = (struct answer){ 0 };
     if (dry_run && !h->dry_run)
         return kl_fail(q->call, KL_BAD_REQUEST, "admission webhook \"" STR_FMT "\" does not support dry run", STR_ARG(h->name));
-    if (val_is(conditions, VAL_ARR) && conditions->n)
-        return failed(q, h, "matchConditions are not supported by this server");
     exchange_write(&b, "", &q->subject, dry_run);
     struct str rest = str_skip(buf_str(&b), sizeof REVIEW_HEAD - 1);
     buf_add_z(&b, h->id);
@@ -334,10 +359,12 @@ static int mutate(struct inquiry *q)
     for (unsigned i = k->next; i < q->x->configs->n[MUTATING]; i++) {
         const struct hook *h = hook_at(q->x, i);
         struct answer answer;
-        if ((q->call->flags & KL_CALL_REINVOKED && !k->due[i]) || !concerns(q, h))
+        if (q->call->flags & KL_CALL_REINVOKED && !k->due[i])
             continue;
-        int rc = decide(q, h, &answer);
-        if (rc < 0)
+        int rc = concerns(q, h);
+        if (rc == 0)
+            continue;
+        if (rc < 0 || (rc = decide(q, h, &answer)) < 0)
             return rc;
         if (!answer.patch.len) {
             k->invoked[i] = h->reinvoke;
@@ -367,7 +394,8 @@ static int validate(struct inquiry *q)
     for (unsigned i = 0; i < q->x->configs->n[VALIDATING]; i++) {
         const struct hook *h = hook_at(q->x, i);
         struct answer answer;
-        int rc = concerns(q, h) ? decide(q, h, &answer) : 0;
+        int rc = concerns(q, h);
+        rc = rc > 0 ? decide(q, h, &answer) : rc;
         pending |= rc == -KL_PENDING;
         if (rc < 0 && rc != -KL_PENDING && !refused) {
             refused = rc;
@@ -380,6 +408,7 @@ static int validate(struct inquiry *q)
     if (!refused)
         return 0;
     q->ret->status = first.status;
+    q->ret->refusal = first.refusal;
     q->call->err = why;
     return refused;
 }

@@ -7,7 +7,7 @@
 #ifndef WEBHOOK_H
 #define WEBHOOK_H
 
-#include <keelson/iface/auth.h>
+#include <keelson/cel.h>
 #include <keelson/iface/controller.h>
 
 #include "base/cleanup.h"
@@ -26,6 +26,7 @@ struct hook {
     bool ignore, exact, reinvoke;       /* failurePolicy Ignore, matchPolicy Exact, reinvocationPolicy IfNeeded */
     bool dry_run;                       /* sideEffects allow it */
     int64_t timeout_s;
+    void *conditions;                   /* of matchConditions; NULL: there are none */
 };
 
 struct config {
@@ -40,10 +41,12 @@ enum { MUTATING = 0, VALIDATING = 1 };
 struct configs {
     struct list at[2];                  /* struct config, by name: the order in which they are asked */
     unsigned n[2];                      /* hooks */
+    const struct kl_host *host;
+    const struct kl_host_cel *cel;
 };
-void configs_init(struct configs *x);
+void configs_init(struct configs *x, const struct kl_host *h, const struct kl_host_cel *cel);
 /* v NULL: it is gone. False: out of memory. */
-bool configs_set(struct configs *x, int kind, struct str name, const struct val *v);
+bool configs_set(struct configs *x, int kind, struct str name, const struct val *v, struct kl_call *c);
 void configs_free(struct configs *x);
 extern const struct kl_controller webhook_controller;
 /* Of the controller's instance; NULL: it is not there. */
@@ -71,6 +74,8 @@ bool match_object(const struct val *selector, const struct val *object, const st
 /* {"kind":"AdmissionReview",...,"request":{"uid":"UID", and the rest. *ret_rest is where what follows the uid begins. */
 #define REVIEW_HEAD "{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{\"uid\":\""
 void exchange_write(struct buf *b, const char *uid, const struct subject *s, bool dry_run);
+/* The request alone without the objects, as match conditions see it. */
+void exchange_request(struct buf *b, const struct subject *s, bool dry_run);
 struct answer {
     bool allowed;
     struct str patch;                   /* JSON; at NULL: none */

@@ -126,6 +126,64 @@ unhook Mutating b-after
 unhook Mutating a-count
 unseen
 
+# --- matchConditions: who is asked about what; what has no value; what is no condition ---
+k create serviceaccount robot -n demo >/dev/null
+hook Validating conditions /deny ',"matchConditions":[
+{"name":"not-free","expression":"!object.metadata.name.startsWith(\"free\")"},
+{"name":"not-robots","expression":"!request.userInfo.username.startsWith(\"system:serviceaccount:\")"},
+{"name":"who.may/reach","expression":"authorizer.group(\"\").resource(\"secrets\").namespace(\"demo\").check(\"create\").allowed() && authorizer.requestResource.check(\"create\").allowed()"},
+{"name":"old","expression":"oldObject == null && request.operation == \"CREATE\""}]'
+seen_refusal() {
+    for i in $(seq 100); do
+        out=$(make "refused-$i")
+        case "$out" in *"$1"*) break ;; esac
+        sleep 0.1
+    done
+    k delete configmap --all -n demo >/dev/null
+    : >"$dir/asked"
+}
+seen_refusal "denied the request"
+expect "conditions: free" created "$(make free)"
+[ ! -s "$dir/asked" ] || fail "conditions: a false one skips the webhook" "$(cat "$dir/asked")"
+expect "conditions: all true" "denied the request: not today" "$(make notfree)"
+expect "conditions are kept" who.may/reach "$(k get validatingwebhookconfiguration conditions -o jsonpath='{.webhooks[0].matchConditions[*].name}')"
+unhook Validating conditions
+unseen
+for policy in Fail Ignore; do
+    hook Validating broken /deny ',"failurePolicy":"'$policy'","matchConditions":[{"name":"a","expression":"object.data.x == \"1\""},{"name":"b","expression":"object.data.y == \"1\""}]'
+    if [ $policy = Fail ]; then
+        seen_refusal "resulted in error"
+        expect "conditions without a value" "configmaps \"c1\" is forbidden: [expression 'object.data.x == \"1\"' resulted in error: no such key: data, expression 'object.data.y == \"1\"' resulted in error: no such key: data]" "$(make c1)"
+        expect "a false one decides" created "$(k create configmap c2 -n demo --from-literal=y=2)"
+    else
+        for i in $(seq 100); do
+            out=$(k create configmap "d-$i" -n demo --from-literal=x=1 --from-literal=y=1)
+            case "$out" in *"denied the request"*) break ;; esac
+            sleep 0.1
+        done
+        expect "conditions that hold" "denied the request" "$out"
+        expect "conditions without a value, Ignore" created "$(make c3)"
+    fi
+    unhook Validating broken
+    unseen
+done
+wrong() {
+    out=$(cat <<END | k apply -f -
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"wrong"},"webhooks":[
+{"name":"wrong.example.com","admissionReviewVersions":["v1"],"sideEffects":"None","clientConfig":{"url":"https://127.0.0.1:1/"},"matchConditions":$2}]}
+END
+)
+    expect "conditions $2" "$1" "$out"
+}
+wrong 'webhooks[0].matchConditions[0].expression: Invalid value: "object.x +": compilation failed: ERROR: <input>:1:11: Syntax error' '[{"name":"a","expression":"object.x +"}]'
+wrong 'webhooks[0].matchConditions[0].expression: Invalid value: "1": must evaluate to bool' '[{"name":"a","expression":"1"}]'
+wrong "undeclared reference to 'params'" '[{"name":"a","expression":"params.x"}]'
+wrong 'webhooks[0].matchConditions[0].expression: Required value' '[{"name":"a","expression":" "}]'
+wrong 'webhooks[0].matchConditions[0].name: Required value' '[{"name":"","expression":"true"}]'
+wrong 'webhooks[0].matchConditions[0].name: Invalid value: "a b": name part must consist of' '[{"name":"a b","expression":"true"}]'
+wrong 'webhooks[0].matchConditions[1].name: Duplicate value: "a"' '[{"name":"a","expression":"true"},{"name":"a","expression":"true"}]'
+wrong 'webhooks[0].matchConditions: Too many: 65: must have at most 64 items' "[$(for i in $(seq 65); do printf '%s{"name":"n%d","expression":"true"}' "$([ "$i" = 1 ] || printf ,)" "$i"; done)]"
+
 # --- failures ---
 for policy in Fail Ignore; do
     want_text() { [ $policy = Ignore ] && echo created || echo "failed calling webhook \"$1.example.com\": $2"; }

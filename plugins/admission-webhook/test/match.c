@@ -92,15 +92,15 @@ Test(configs, are_kept_in_the_order_of_their_names)
 {
     struct configs x = { 0 };
     _cleanup_arena_ struct arena *a = arena_new(0);
-    configs_init(&x);
+    configs_init(&x, NULL, NULL);
     struct val *v = parse(a, "{\"metadata\":{\"uid\":\"u\"},\"webhooks\":[{\"name\":\"one\",\"failurePolicy\":\"Ignore\",\"timeoutSeconds\":3},{\"name\":\"two\"}]}");
-    cr_assert(configs_set(&x, MUTATING, STR("b"), v) && configs_set(&x, MUTATING, STR("c"), v) && configs_set(&x, MUTATING, STR("a"), v));
+    cr_assert(configs_set(&x, MUTATING, STR("b"), v, NULL) && configs_set(&x, MUTATING, STR("c"), v, NULL) && configs_set(&x, MUTATING, STR("a"), v, NULL));
     cr_expect_eq(x.n[MUTATING], 6);
     cr_expect_eq(x.n[VALIDATING], 0);
     const struct config *first = list_item(x.at[MUTATING].next, struct config, link);
     cr_expect(str_is(first->name, "a"));
     cr_expect(first->hooks[0].ignore && first->hooks[0].timeout_s == 3 && !first->hooks[1].ignore && first->hooks[1].timeout_s == 10);
-    cr_assert(configs_set(&x, MUTATING, STR("a"), NULL) && configs_set(&x, MUTATING, STR("nobody"), NULL));
+    cr_assert(configs_set(&x, MUTATING, STR("a"), NULL, NULL) && configs_set(&x, MUTATING, STR("nobody"), NULL, NULL));
     cr_expect_eq(x.n[MUTATING], 4);
     cr_expect(str_is(list_item(x.at[MUTATING].next, struct config, link)->name, "b"));
     configs_free(&x);
