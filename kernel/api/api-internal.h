@@ -340,9 +340,10 @@ int api_op_token(struct api_op *op, struct val *body, struct val **ret);        
 bool api_issuer_documents(struct api_rq *rq);                                   /* what verifiers elsewhere read: true when answered */
 
 /* --- crd.c: custom resources. Serves what is defined, from now on. --- */
-/* policy.c: ValidatingAdmissionPolicy and MutatingAdmissionPolicy. 0, or refused. *v NULL: a deletion. */
+/* policy*.c: ValidatingAdmissionPolicy and MutatingAdmissionPolicy, as a stage of admission for one request; NULL: there are none. shown: the kind of the
+ * object; old: its former text. A refusal is in op->err. */
 struct policies;
-int api_policies(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
+struct api_stage *api_policies(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct str old);
 int api_policies_new(struct api *api, struct policies **ret, struct kl_err *err);
 void api_policies_stop(struct policies *p);             /* while the store is there */
 void api_policies_free(struct policies *p);

@@ -20,6 +20,12 @@
 struct api;
 struct prom;
 
+/* What the server itself does within a half of the admission chain: in front of the first plugin that asks elsewhere, or behind all. */
+struct api_stage {
+    /* < 0: refused, and the stage knows why; 1: *object is another now. again: the second walk of the mutating half. */
+    int (*run)(struct api_stage *s, struct val **object, bool again);
+};
+
 /* What swappable parts answer; filled by the wiring in kernel/cli. ctx goes to each. Unset functions: nobody is known, nothing is
  * allowed, everything is admitted, no node is reachable. */
 struct api_hooks {
@@ -32,9 +38,9 @@ struct api_hooks {
     bool (*rules)(void *ctx, struct kl_call *c, const struct kl_user *user, const char *ns, struct arena *a, struct val *resource,
                   struct val *other);
     /* Walks one half of the admission chain. 0 or < 0. The mutating half changes *object, a tree of r's kind in arena a (NULL: a deletion);
-     * r->object is made from it only for plugins that are concerned. */
-    int (*admit)(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a,
-                 const struct schema_kind *kind, struct val **object, struct kl_admission_verdict *ret);
+     * r->object is made from it only for plugins that are concerned. stage: NULL: none. */
+    int (*admit)(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
+                 struct val **object, struct api_stage *stage, struct kl_admission_verdict *ret);
     /* A request that one of the above had answered with -KL_PENDING is over. */
     void (*over)(void *ctx, uint64_t request);
     /* The table that serves the node of that name in this process, or NULL: it is elsewhere. */

@@ -228,8 +228,9 @@ struct kl_bytes api_op_options(struct api_op *op, const char *verb)
 int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old)
 {
     struct api *api = op->api;
+    struct api_stage *policies = api_policies(op, mutating, verb, shown, old);
     if (!api->hooks.admit)
-        return 0;
+        return policies && policies->run(policies, v, false) < 0 ? -op->err.code : 0;
     struct kl_request r = { .size = sizeof r, .verb = verb, .path = "", .is_resource = 1, .group = op->kind->group,
                             .version = op->kind->version, .resource = op->kind->plural,
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
@@ -244,12 +245,14 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
     int64_t began = env_mono_ns();
-    int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, shown, v, &verdict);
+    int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, shown, v, policies, &verdict);
     if (rc == -KL_PENDING)
-        return api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
+        return op->err.code ? -KL_PENDING : api_fail(&op->err, op->arena, KL_PENDING, "a decision about the request is pending");
     metrics_admission(&api->metrics, mutating, verb, rc < 0, env_mono_ns() - began);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
+    if (op->err.code)                   /* a policy, in its own words */
+        return -op->err.code;
     return rc < 0 ? refused(op, *v, &c, &verdict) : 0;
 }
 
@@ -257,8 +260,6 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
 {
     if (op->admitted)
         return 0;
-    if (!mutating && api_policies(op, false, verb, v, old) < 0)
-        return -op->err.code;
     struct str was = old ? store_object_json(old) : STR_NONE;
     if (old && op->api->hooks.admit && api_converts(op->kind)) {
         _cleanup_buf_ struct buf b = BUF_INIT(0);
@@ -268,9 +269,7 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
         object_encode_json(&b, op->kind->type, tree);
         was = arena_str(op->arena, buf_str(&b));
     }
-    if (api_admit_as(op, mutating, verb, op->kind, v, was) < 0)
-        return -op->err.code;
-    return mutating ? api_policies(op, true, verb, v, old) : 0;
+    return api_admit_as(op, mutating, verb, op->kind, v, was);
 }
 
 int api_validate(struct api_op *op, struct val *v, const struct val *old)

@@ -1,8 +1,8 @@
 /* policy.h - ValidatingAdmissionPolicy and MutatingAdmissionPolicy: what the policy*.c files share. [loop]
  *
  * Policies are part of the API, not something to be swapped, and their expressions read the object's tree in place: so they are a stage of
- * the kernel (a plugin links k_base alone, and would get each object as text). Mutating ones run behind the mutating plugins, validating ones
- * in front of the validating plugins. With no policy defined the stage is one look at a counter.
+ * the kernel (a plugin links k_base alone, and would get each object as text). In each half of the chain they stand in front of the plugins that ask
+ * elsewhere (webhooks). With no policy defined there is no stage.
  */
 #ifndef API_POLICY_H
 #define API_POLICY_H
@@ -37,11 +37,28 @@ struct policy {
     struct binding *bindings;
 };
 
-/* One walk over the policies for one request. */
+#define POLICY_KINDS 4
+struct policies {
+    struct api *api;
+    struct store_watch *watch[POLICY_KINDS];
+    struct arena *arena;                /* of all below */
+    struct policy *validating, *mutating;
+    bool stale;
+};
+
+struct invoked;
+
+/* The policies at one request. */
 struct walk_policies {
+    struct api_stage stage;             /* first: it is this */
+    const struct policies *all;
     struct api_op *op;
     struct arena *arena;
-    const char *verb;                   /* "create", "update", "delete" */
+    const char *verb;                   /* "create", "update", "delete", "connect" */
+    const struct schema_kind *kind;     /* of the object: the request's, or what is sent to a subresource */
+    bool mutating, again, changed;      /* again: the second walk */
+    struct invoked *invoked;
+    const struct val *last;             /* the object behind the first walk */
     const struct val *object, *old, *namespace;
     const struct val *request;
     bool has_namespace;                 /* namespace was looked up */
@@ -49,9 +66,11 @@ struct walk_policies {
 };
 
 /* policy.c */
+void policies_read(struct policies *x);                 /* anew, of what is stored */
 struct policy *policy_compile(struct arena *a, const struct val *object, bool mutating);
 
 /* policy_match.c */
+const char *policy_operation(const char *verb);         /* "CREATE" */
 bool policy_matches(struct walk_policies *w, const struct val *resources);       /* MatchResources; NULL: all */
 const struct val *policy_namespace(struct walk_policies *w);
 /* The parameters of a binding: trees, one NULL when the policy has none. Returns how many; < 0: *ret_why. */

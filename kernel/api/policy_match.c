@@ -31,12 +31,17 @@ static bool version_matches(const struct val *versions, const struct schema_kind
     return false;
 }
 
+const char *policy_operation(const char *verb)
+{
+    return strcmp(verb, "create") == 0 ? "CREATE" : strcmp(verb, "delete") == 0 ? "DELETE" : strcmp(verb, "connect") == 0 ? "CONNECT" : "UPDATE";
+}
+
 static bool rule_matches(const struct walk_policies *w, const struct val *rule, bool equivalent)
 {
     const struct schema_kind *k = w->op->kind;
     const struct val *resources = json_get(rule, STR("resources")), *named = json_get(rule, STR("resourceNames"));
     struct str scope = json_str(rule, "scope");
-    const char *op = strcmp(w->verb, "create") == 0 ? "CREATE" : strcmp(w->verb, "delete") == 0 ? "DELETE" : "UPDATE";
+    const char *op = policy_operation(w->verb);
     bool found = false;
     if (!any_of(json_get(rule, STR("operations")), str_of(op)) || !any_of(json_get(rule, STR("apiGroups")), str_of(k->group)) ||
         !version_matches(json_get(rule, STR("apiVersions")), k, equivalent))

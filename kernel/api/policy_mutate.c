@@ -1,6 +1,7 @@
 /* policy_mutate.c - mutations: a JSON patch, or an object to merge as an apply would, each an expression's value. */
 #include "policy.h"
 
+#include "object/fields.h"
 #include "object/object-internal.h"
 
 static const char *failed(struct policy_run *r, const struct kl_err *err)
@@ -15,7 +16,7 @@ static struct val *conform(struct policy_run *r, struct val *v, const char **ret
     kl_err_init(&err);
     if (!v)
         return NULL;
-    if (object_conform(r->w->arena, r->w->op->kind->type, v, NULL, &err) < 0 || object_default(r->w->arena, r->w->op->kind, v) < 0) {
+    if (object_conform(r->w->arena, r->w->kind->type, v, NULL, &err) < 0 || object_default(r->w->arena, r->w->kind, v) < 0) {
         *ret_why = failed(r, &err);
         return NULL;
     }
@@ -23,24 +24,12 @@ static struct val *conform(struct policy_run *r, struct val *v, const char **ret
 }
 
 /* Does the kind know all that the object to apply says? */
-static bool known(struct policy_run *r, const struct val *patch, const char **ret_why)
+static bool known(struct policy_run *r, const struct merge_type *t, const struct val *patch, const char **ret_why)
 {
-    struct arena *a = r->w->arena;
-    struct object_strict strict = { .arena = a };
-    struct kl_err err;
-    kl_err_init(&err);
-    if (object_conform(a, r->w->op->kind->type, val_copy(a, patch), &strict, &err) < 0) {
-        *ret_why = arena_printf(a, "error applying patch: failed to convert patch object to typed object: %s", err.msg);
-        return false;
-    }
-    if (!strict.n)
-        return true;
-    struct str what = str_of(strict.at[0]), name = what;
-    str_cut(&name, '"');
-    name = name.at ? str_cut(&name, '"') : what;
-    *ret_why = arena_printf(a, "error applying patch: failed to convert patch object to typed object: ." STR_FMT ": field not declared in schema",
-                            STR_ARG(name));
-    return false;
+    const char *why = merge_check(r->w->arena, t, patch, true);
+    if (why)
+        *ret_why = arena_printf(r->w->arena, "error applying patch: failed to convert patch object to typed object: %s", why);
+    return !why;
 }
 
 /* --- what an apply replaces as a whole: it may not be applied --- */
@@ -110,7 +99,7 @@ static void atomics(struct buf *b, const struct schema_type *t, const struct val
 static bool whole_parts(struct policy_run *r, const struct val *patch, const char **ret_why)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
-    atomics(&b, r->w->op->kind->type, patch, NULL);
+    atomics(&b, r->w->kind->type, patch, NULL);
     if (b.len)
         *ret_why = arena_printf(r->w->arena, "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: %s", b.at);
     return b.len > 0;
@@ -132,12 +121,17 @@ static struct val *one(struct policy_run *r, const struct expression *e, struct 
         *ret_why = json_patch ? "the expression gives no list of JSONPatch" : "the expression gives no Object";
         return NULL;
     }
-    if (!json_patch && (!known(r, patch, ret_why) || whole_parts(r, patch, ret_why)))
+    if (json_patch) {
+        struct val *now = object_patch_json(a, v, patch, &err);
+        if (!now)
+            *ret_why = failed(r, &err);
+        return conform(r, now, ret_why);
+    }
+    struct merge_type t = merge_type_of(r->w->kind->type);
+    t.bare = true;
+    if (!known(r, &t, patch, ret_why) || whole_parts(r, patch, ret_why))
         return NULL;
-    struct val *now = json_patch ? object_patch_json(a, v, patch, &err) : object_patch_strategic(a, r->w->op->kind->type, v, patch, &err);
-    if (!now)
-        *ret_why = failed(r, &err);
-    return conform(r, now, ret_why);
+    return conform(r, val_copy(a, merge_apply(a, &t, v, patch)), ret_why);
 }
 
 struct val *policy_mutate(struct policy_run *r, struct val *v, const char **ret_why)

@@ -113,14 +113,14 @@ static int apply_scale(struct api_op *op, struct val *old, struct val *scale, st
     return api_apply_merge(op, config, old, ret);
 }
 
-/* What is sent to a subresource is not the object itself: plugins see that. */
+/* What admission sees is what is sent to a subresource, not the object itself: a Binding of a pod, a TokenRequest of an account. */
 static int admit_part(struct api_op *op, const char *verb, const char *group, const char *version, const char *kind, struct val **v, struct val *old)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     const struct schema_kind *found = schema_kind_find(str_of(group), str_of(version), str_of(kind));
     struct schema_kind shown = { .group = group, .version = version, .kind = kind, .plural = "",
                                  .type = found ? found->type : schema_type_find(str_of(group), str_of(version), str_of(kind)) };
-    if (!op->api->hooks.admit || !shown.type)
+    if (!shown.type)
         return 0;
     if (old)
         json_write(&b, old);
@@ -212,21 +212,6 @@ static void set_condition(struct api_op *op, struct val *v, const char *type, co
     json_del(found, STR("message"));
 }
 
-/* What admission sees is what was sent, not the object that it is sent to: a Binding of a pod, a TokenRequest of an account. */
-static int admit_body(struct api_op *op, struct val **body, const char *group, const char *kind)
-{
-    struct schema_kind asked = *op->kind;
-    struct api_op sub = *op;
-    asked.kind = kind;
-    asked.type = schema_type_find(str_of(group), STR("v1"), str_of(kind));
-    sub.kind = &asked;
-    int rc = api_admit(&sub, true, "create", body, NULL);
-    if (rc == 0)
-        rc = api_admit(&sub, false, "create", body, NULL);
-    op->err = sub.err;
-    return rc;
-}
-
 /* What a binding says of its pod beside the node: upstream copies it over what is there. */
 static void copy_marks(struct api_op *op, struct val *v, const struct val *body, const char *member)
 {
@@ -258,8 +243,6 @@ static int bind(struct api_op *op, struct val *body)
     if (there.len)
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                                  arena_printf(op->arena, "pod " STR_FMT " is already assigned to node \"" STR_FMT "\"", STR_ARG(op->name), STR_ARG(there)));
-    if (admit_body(op, &body, "", "Binding") < 0)
-        return -op->err.code;
     json_set_str(op->arena, json_obj(op->arena, v, STR("spec")), STR("nodeName"), json_str(body, "target.name"));
     copy_marks(op, v, body, "annotations");
     copy_marks(op, v, body, "labels");
@@ -378,7 +361,7 @@ static int evict(struct api_op *op, struct val *body)
 static int token(struct api_op *op, struct val *body)
 {
     struct val *v;
-    if (admit_body(op, &body, "authentication.k8s.io", "TokenRequest") < 0 || api_op_token(op, body, &v) < 0)
+    if (admit_part(op, "create", "authentication.k8s.io", "v1", "TokenRequest", &body, NULL) < 0 || api_op_token(op, body, &v) < 0)
         return -op->err.code;
     op->created = true;
     return answer_tree(op, v);

@@ -182,6 +182,7 @@ struct course {
     unsigned n_unseen;
     bool is_shown, settled;             /* settled: *object has its defaults */
     bool mutating, reinvoke;
+    struct api_stage *stage;
 };
 
 /* Is one of the two places within the other? */
@@ -324,32 +325,55 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
     return settle(w, &c->err) < 0 ? -c->err.code : 1;
 }
 
-static int walk(struct plugin_host *h, struct course *w, struct kl_call *c, struct kl_admission_review *r, struct kl_admission_verdict *ret)
+/* The server's own stage sees what would be stored. */
+static int stage(struct course *w, struct kl_call *c, bool again)
 {
+    if (!w->stage)
+        return 0;
+    if (settle(w, &c->err) < 0)
+        return -c->err.code;
+    int rc = w->stage->run(w->stage, w->object, again);
+    if (rc > 0) {
+        w->is_shown = false;
+        w->reinvoke = true;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int walk(struct plugin_host *h, struct course *w, struct kl_call *c, struct kl_admission_review *r, struct kl_admission_verdict *ret, bool again)
+{
+    bool staged = false;
     int rc = 0;
     for (unsigned i = 0; i < h->admission.n && rc == 0; i++) {
         struct plugin_instance *p = h->admission.at[i];
         const struct kl_admission *t = p->provider->table;
-        if (p->state != PLUGIN_READY || (w->mutating ? t->mutates == 0 : t->mutates == 1) || !concerns(t, r))
+        if (p->state != PLUGIN_READY || (w->mutating ? t->mutates == 0 : t->mutates == 1))
+            continue;
+        if (!staged && KL_HAS(t, over)) {
+            staged = true;
+            if ((rc = stage(w, c, again)) < 0)
+                break;
+        }
+        if (!concerns(t, r))
             continue;
         rc = 1;
         for (int n = 0; rc == 1 && n < AGAIN_MOST; n++)
             rc = ask(w, p, c, r, ret);
         rc = rc == 1 ? 0 : rc;
     }
-    return rc;
+    return rc == 0 && !staged ? stage(w, c, again) : rc;
 }
 
 static int admit(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
-                 struct val **object, struct kl_admission_verdict *ret)
+                 struct val **object, struct api_stage *own, struct kl_admission_verdict *ret)
 {
     struct plugin_host *h = loop_only(ctx);
-    struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20), .settled = true, .mutating = mutating };
+    struct course w = { .arena = a, .kind = kind, .object = object, .shown = BUF_INIT(64 << 20), .settled = true, .mutating = mutating, .stage = own };
     c->flags |= mutating ? 0 : KL_CALL_VALIDATING;
-    int rc = walk(h, &w, c, r, ret);
-    if (rc == 0 && w.reinvoke) {
+    int rc = walk(h, &w, c, r, ret, false);
+    if (rc == 0 && w.reinvoke && mutating) {
         c->flags |= KL_CALL_REINVOKED;
-        rc = walk(h, &w, c, r, ret);
+        rc = walk(h, &w, c, r, ret, true);
     }
     buf_free(&w.shown);
     return rc == 0 ? settle(&w, &c->err) : rc;

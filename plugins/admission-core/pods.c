@@ -167,6 +167,18 @@ static unsigned mount_token(struct patch *p, struct str containers, const char *
     return n;
 }
 
+/* A volume with the token that an earlier walk, or the client, put in; NULL: none. */
+static const char *token_volume(struct kl_call *c, struct str volumes)
+{
+    struct str v;
+    while (volumes.len && json_scan_item(&volumes, &v)) {
+        struct str name = json_scan_text(json_scan_member(v, STR("name")));
+        if (str_starts(name, STR("kube-api-access-")))
+            return kl_dup(c, name.at, name.len);
+    }
+    return NULL;
+}
+
 /* The account's token, renewed by the node, the CA and the namespace: what clients in a pod look for. */
 static void add_token(struct pods *x, struct kl_call *c, const struct str *pod, struct patch *p)
 {
@@ -182,7 +194,8 @@ static void add_token(struct pods *x, struct kl_call *c, const struct str *pod, 
         x->env->random(x->host, &drawn, sizeof drawn);
     for (int i = 0; i < 5; i++)
         name[sizeof name - 6 + i] = letters[salt[i] % (sizeof letters - 1)];
-    if (mount_token(p, pod[SA_INIT], "initContainers", name) + mount_token(p, pod[SA_CONTAINERS], "containers", name) == 0)
+    const char *there = token_volume(c, pod[SA_VOLUMES]), *volume = there ? there : name;
+    if (mount_token(p, pod[SA_INIT], "initContainers", volume) + mount_token(p, pod[SA_CONTAINERS], "containers", volume) == 0 || there)
         return;
     begin_item(p, "/spec/volumes", pod[SA_VOLUMES].len > 0);
     buf_add_z(&p->b, "{\"name\":\"");

@@ -143,6 +143,9 @@ spec: {policyName: stamp}
 YAML
 want created apply -f "$dir/mutate.yaml"
 gives 'free-team mesh free-team' run p -n free --image=x --dry-run=server -o 'jsonpath={.metadata.labels.team} {.spec.initContainers[0].name} {.metadata.annotations.a\.b/c}'
+n=$(k run p -n free --image=x --dry-run=server -o 'jsonpath={.spec.volumes[*].name}' | wc -w)
+[ "$n" = 1 ] || fail "volumes of a pod that was looked at twice" "$n"
+want kube-api-access run p -n free --image=x --dry-run=server -o 'jsonpath={.spec.initContainers[0].volumeMounts[0].name}'
 # The second policy's change is seen by the first one, which wants to see it.
 map() {
     printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: %s}\nspec:\n  reinvocationPolicy: %s\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: %s}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: %s}\nspec: {policyName: %s}\n' "$1" "$2" "$3" "$1" "$1" | k apply -f - >/dev/null
@@ -160,7 +163,63 @@ want deleted delete mutatingadmissionpolicy first second fourth fifth
 printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: sixth}\nspec:\n  reinvocationPolicy: Never\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: "Object{spec: Object.spec{tolerations: [Object.spec.tolerations.item{key: \\"a\\"}]}}"}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: sixth}\nspec: {policyName: sixth}\n' | k apply -f - >/dev/null
 gives 'may not mutate atomic arrays, maps or structs: .spec.tolerations' run p -n free --image=x --dry-run=server
 want deleted delete mutatingadmissionpolicy sixth
+printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: seventh}\nspec:\n  reinvocationPolicy: Never\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [services]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: "Object{metadata: Object.metadata{finalizers: [\\"a.b/d\\", \\"a.b/c\\"]}, spec: Object.spec{ports: [Object.spec.ports.item{port: 80, protocol: \\"UDP\\", name: \\"more\\"}, Object.spec.ports.item{port: 80, protocol: \\"TCP\\", appProtocol: \\"x\\"}]}}"}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: seventh}\nspec: {policyName: seventh}\n' | k apply -f - >/dev/null
+for i in $(seq 100); do
+    out=$(printf 'apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: free, finalizers: [a.b/c]}\nspec: {clusterIP: None, ports: [{port: 80, name: web}]}\n' | k create --dry-run=server -f - -o 'jsonpath={range .spec.ports[*]}{.name}/{.port}/{.protocol}/{.appProtocol} {end}{.metadata.finalizers[*]}')
+    case "$out" in *more*) break ;; esac
+done
+[ "$out" = 'more/80/UDP/ web/80/TCP/x a.b/d a.b/c' ] || fail "lists with keys grow together, by all keys" "$out"
+want deleted delete mutatingadmissionpolicy seventh
 want deleted delete mutatingadmissionpolicy stamp
+
+# What is sent to subresources is judged as what it is: Scale, Eviction, Binding, TokenRequest; status, approval and the like as the whole object.
+cat >"$dir/sub.yaml" <<'YAML'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: sub}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: [deployments/scale, pods/eviction, pods/binding, serviceaccounts/token, pods/status, pods/ephemeralcontainers, certificatesigningrequests/approval]}
+  validations:
+  - expression: "request.kind.kind != 'Scale' || object.spec.replicas <= oldObject.spec.replicas + 1"
+    messageExpression: "'%s/%s %s of %s/%s: from %d to %d'.format([request.kind.group, request.kind.version, request.kind.kind, request.resource.resource, request.subResource, oldObject.spec.replicas, object.spec.replicas])"
+  - {expression: "request.kind.kind != 'Eviction'", messageExpression: "'%s %s/%s %s'.format([request.operation, request.kind.group, request.kind.version, object.kind])"}
+  - {expression: "request.kind.kind != 'TokenRequest' || object.spec.audiences.size() < 2", messageExpression: "'%s %s'.format([object.apiVersion, request.subResource])"}
+  - {expression: "request.kind.kind != 'Binding' || object.target.name != 'nowhere'", messageExpression: "'%s to %s'.format([object.kind, object.target.name])"}
+  - {expression: "request.subResource != 'status' || object.status.phase != 'Failed'", messageExpression: "'%s is %s'.format([object.kind, object.status.phase])"}
+  - {expression: "request.subResource != 'ephemeralcontainers'", messageExpression: "'%s in a %s'.format([object.spec.ephemeralContainers[0].name, object.kind])"}
+  - {expression: "request.subResource != 'approval'", messageExpression: "'%s %s'.format([object.kind, object.status.conditions[0].type])"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: sub}
+spec: {policyName: sub, validationActions: [Deny]}
+YAML
+want created create deployment scaled -n free --image=x
+want created run p -n free --image=x
+want created create serviceaccount who -n free
+want created apply -f "$dir/sub.yaml"
+gives "denied request: autoscaling/v1 Scale of deployments/scale: from 1 to 5" scale deployment scaled -n free --replicas=5
+want scaled scale deployment scaled -n free --replicas=2
+post() { c -X "${3:-POST}" -H "Content-Type: ${4:-application/json}" "$url$1" -d "$2"; }
+told() {
+    case "$2" in
+    *"$1"*) ;;
+    *) fail "a policy on a subresource" "wanted: $1" "got: $2" ;;
+    esac
+}
+told "denied request: CREATE policy/v1 Eviction" "$(post /api/v1/namespaces/free/pods/p/eviction '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"p","namespace":"free"}}')"
+told "denied request: Binding to nowhere" "$(post /api/v1/namespaces/free/pods/p/binding '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"p"},"target":{"kind":"Node","name":"nowhere"}}')"
+told "denied request: authentication.k8s.io/v1 token" "$(post /api/v1/namespaces/free/serviceaccounts/who/token '{"spec":{"audiences":["a","b"]}}')"
+told '"token"' "$(post /api/v1/namespaces/free/serviceaccounts/who/token '{"spec":{"audiences":["a"]}}')"
+told "denied request: Pod is Failed" "$(post /api/v1/namespaces/free/pods/p/status '{"status":{"phase":"Failed"}}' PATCH application/merge-patch+json)"
+told "denied request: debug in a Pod" "$(post /api/v1/namespaces/free/pods/p/ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"debug","image":"x"}]}}' PATCH application/strategic-merge-patch+json)"
+openssl ecparam -genkey -name prime256v1 -noout -out "$dir/csr.key" && openssl req -new -key "$dir/csr.key" -subj /CN=u -out "$dir/csr"
+printf 'apiVersion: certificates.k8s.io/v1\nkind: CertificateSigningRequest\nmetadata: {name: u}\nspec: {request: %s, signerName: example.com/x, usages: [client auth]}\n' "$(base64 -w0 "$dir/csr")" | k create -f - >/dev/null
+want "denied request: CertificateSigningRequest Approved" certificate approve u
+want deleted delete validatingadmissionpolicy sub
+
 want deleted delete validatingadmissionpolicybinding small-here
 gives patched patch configmap a -n guarded -p '{"data":{"x":"6"}}'
 exit $bad

@@ -184,6 +184,65 @@ wrong 'webhooks[0].matchConditions[0].name: Invalid value: "a b": name part must
 wrong 'webhooks[0].matchConditions[1].name: Duplicate value: "a"' '[{"name":"a","expression":"true"},{"name":"a","expression":"true"}]'
 wrong 'webhooks[0].matchConditions: Too many: 65: must have at most 64 items' "[$(for i in $(seq 65); do printf '%s{"name":"n%d","expression":"true"}' "$([ "$i" = 1 ] || printf ,)" "$i"; done)]"
 
+# --- policies and webhooks: in each half the policies come first; what a webhook changes, a policy that wants to see it sees ---
+mutating_policy() {
+    cat <<END | k apply -f - >"$dir/applied" || fail "policy $1" "$(cat "$dir/applied")"
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: { name: $1 }
+spec:
+  reinvocationPolicy: $2
+  matchConstraints: { resourceRules: [ { operations: [ CREATE ], apiGroups: [ "" ], apiVersions: [ v1 ], resources: [ configmaps ] } ],
+                      namespaceSelector: { matchLabels: { hooked: "yes" } } }
+  mutations: [ { patchType: ApplyConfiguration, applyConfiguration: { expression: '$3' } } ]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: { name: $1 }
+spec: { policyName: $1 }
+END
+}
+mutating_policy sees IfNeeded 'Object{metadata: Object.metadata{labels: {"saw": object.metadata.?annotations[?"after"].orValue("nothing")}}}'
+mutating_policy once Never 'Object{metadata: Object.metadata{labels: {"once": object.metadata.?annotations[?"after"].orValue("nothing")}}}'
+hook Mutating order /after ',"matchConditions":[{"name":"a","expression":"object.metadata.?labels[?\"saw\"].orValue(\"\") == \"nothing\""}]'
+seen /after
+make ordered >/dev/null
+want "yes nothing yes" get configmap ordered -n demo -o 'jsonpath={.metadata.labels.saw} {.metadata.labels.once} {.metadata.annotations.after}'
+unhook Mutating order
+hook Mutating again /count ',"reinvocationPolicy":"IfNeeded"'
+seen /count
+make counted >/dev/null
+want "1" get configmap counted -n demo -o 'jsonpath={.metadata.annotations.count}'
+k delete mutatingadmissionpolicy sees once >/dev/null
+mutating_policy counts IfNeeded 'Object{metadata: Object.metadata{labels: {"counted": object.metadata.?annotations[?"count"].orValue("none")}}}'
+make counted2 >/dev/null
+want "2 1" get configmap counted2 -n demo -o 'jsonpath={.metadata.annotations.count} {.metadata.labels.counted}'
+k delete mutatingadmissionpolicy counts >/dev/null
+k delete mutatingadmissionpolicybinding --all >/dev/null
+unhook Mutating again
+unseen
+cat <<END | k apply -f - >/dev/null
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: first }
+spec:
+  matchConstraints: { resourceRules: [ { operations: [ CREATE ], apiGroups: [ "" ], apiVersions: [ v1 ], resources: [ configmaps ] } ] }
+  validations: [ { expression: "object.metadata.name != 'refused'", message: the policy says no } ]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: first }
+spec: { policyName: first, validationActions: [ Deny ] }
+END
+hook Validating behind /warn
+seen /warn
+expect "validating policies come first" "the policy says no" "$(make refused)"
+grep -q demo/refused "$dir/asked" && fail "a webhook was asked about what a policy refused" "$(cat "$dir/asked")"
+unhook Validating behind
+k delete validatingadmissionpolicy first >/dev/null
+k delete validatingadmissionpolicybinding first >/dev/null
+unseen
+
 # --- failures ---
 for policy in Fail Ignore; do
     want_text() { [ $policy = Ignore ] && echo created || echo "failed calling webhook \"$1.example.com\": $2"; }

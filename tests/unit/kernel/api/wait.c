@@ -25,10 +25,10 @@ static bool concerned(const struct kl_request *r)
 }
 
 static int pass(void *ctx, struct kl_call *c, bool mutating, struct kl_admission_review *r, struct arena *a, const struct schema_kind *kind,
-                struct val **object, struct kl_admission_verdict *ret)
+                struct val **object, struct api_stage *stage, struct kl_admission_verdict *ret)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0);
-    (void)ctx, (void)a, (void)kind, (void)ret;
+    (void)ctx, (void)a, (void)kind, (void)stage, (void)ret;
     if (!concerned(r->request) || mutating || !c->request)
         return 0;
     if (*object)

@@ -274,17 +274,17 @@ Test(chain, admission)
     struct kl_request request = { .size = sizeof request, .verb = "create", .group = "", .version = "v1", .resource = "pods", .subresource = "", .ns = "n", .name = "p" };
     struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
     struct kl_admission_verdict v = { .size = sizeof v };
-    cr_assert_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, &v), 0, "%s", c.err.msg);
+    cr_assert_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, NULL, &v), 0, "%s", c.err.msg);
     cr_expect(str_is(json_str(object, "metadata.labels.a"), "2"));
     cr_assert(v.warnings && v.warnings[0] && v.warnings[1] && v.warnings[2]);
     cr_expect(strcmp(v.warnings[0], "one") == 0 && strcmp(v.warnings[1], "two") == 0 && strcmp(v.warnings[2], "three") == 0 && !v.warnings[3]);
-    cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), 0, "the refusing one is for DELETE");
+    cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, NULL, &v), 0, "the refusing one is for DELETE");
     request.verb = "delete";
-    cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), -KL_FORBIDDEN);
+    cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, NULL, &v), -KL_FORBIDDEN);
     request.verb = "create";
     request.resource = "podtemplates";
     struct kl_admission_verdict none = { .size = sizeof none };
-    cr_expect_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, &none), 0);
+    cr_expect_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, NULL, &none), 0);
     cr_expect_null(none.warnings, "no plugin is concerned");
     plugin_host_free(h);
 }
@@ -328,7 +328,7 @@ Test(chain, a_plugin_sees_what_it_reads_as_it_is_now)
         struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
         struct kl_admission_verdict v = { .size = sizeof v };
         saw = 0;
-        cr_assert_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, &v), 0, "%s", c.err.msg);
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, true, &r, h->arena, pod, &object, NULL, &v), 0, "%s", c.err.msg);
         cr_expect(saw && (!rows[i].saw || saw == rows[i].saw), "row %zu: %u", i, saw);
         cr_expect(str_is(json_str(object, "metadata.labels.a"), "1"));
         plugin_host_free(h);
@@ -374,7 +374,7 @@ Test(chain, wants)
         struct kl_admission_verdict v = { .size = sizeof v };
         host_call_init(&c, h->arena, "test");
         wanted = rows[i].wanted;
-        cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), rows[i].rc, "row %zu", i);
+        cr_expect_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, NULL, &v), rows[i].rc, "row %zu", i);
         cr_expect_eq(v.refusal != NULL, rows[i].said != NULL, "row %zu", i);
         cr_expect(rows[i].wanted == 1 || !r.object.len, "row %zu: it was written out for nothing", i);
     }
@@ -412,7 +412,7 @@ Test(chain, a_plugin_of_both_halves)
         struct kl_admission_verdict v = { .size = sizeof v };
         struct kl_call c;
         host_call_init(&c, h->arena, "test");
-        cr_assert_eq(hooks.admit(hooks.ctx, &c, half == 0, &r, h->arena, pod, &object, &v), 0);
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, half == 0, &r, h->arena, pod, &object, NULL, &v), 0);
         cr_expect(str_is(json_str(object, "metadata.labels.half"), "first"), "half %d", half);
     }
     cr_expect_eq(saw, 2u);
@@ -440,7 +440,7 @@ Test(chain, when)
         struct kl_admission_review r = { .size = sizeof r, .request = &request, .kind = "Pod" };
         struct kl_admission_verdict v = { .size = sizeof v };
         saw = 0;
-        cr_assert_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, &v), 0);
+        cr_assert_eq(hooks.admit(hooks.ctx, &c, false, &r, h->arena, pod, &object, NULL, &v), 0);
         cr_expect_eq(saw, rows[i].asked, "row %zu", i);
         plugin_host_free(h);
     }
