@@ -313,6 +313,8 @@ const char *const *api_text_list(struct arena *a, const struct val *list);
 bool api_is_review(const struct schema_kind *k);
 void api_streams(struct api_rq *rq);                                            /* streams.c: log, exec, attach, portforward, proxy */
 bool api_is_stream(const char *subresource);
+/* connect.c: admission of exec, attach, portforward and proxy. *ret: their options, as admission left them. */
+int api_connect(struct api_rq *rq, struct val **ret);
 /* nodes.c: requests sent on to a node in another process. Take the request. */
 struct api_nodes;
 struct api_nodes *api_nodes_new(void);

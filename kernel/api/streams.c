@@ -94,6 +94,26 @@ static int read_query(struct api_rq *rq, struct stream_query *q)
     return arena_exhausted(rq->arena) ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
 
+/* What admission made of the options counts. */
+static int take_admitted(struct api_rq *rq, struct stream_query *q, const struct val *admitted)
+{
+    const struct val *command = json_get(admitted, STR("command")), *ports = json_get(admitted, STR("ports"));
+    q->container = json_str(admitted, "container");
+    q->in = json_bool(admitted, "stdin", false);
+    q->out = json_bool(admitted, "stdout", false);
+    q->err = json_bool(admitted, "stderr", false);
+    q->tty = json_bool(admitted, "tty", false);
+    q->n_command = q->n_ports = 0;
+    q->command = arena_alloc(rq->arena, ((val_is(command, VAL_ARR) ? command->n : 0) + 1) * sizeof *q->command);
+    if (!q->command)
+        return api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    for (const struct val *v = val_is(command, VAL_ARR) ? command->first : NULL; v; v = v->next)
+        q->command[q->n_command++] = arena_dup(rq->arena, val_str(v));
+    for (const struct val *v = val_is(ports, VAL_ARR) ? ports->first : NULL; v && q->n_ports < STREAM_PORTS_MOST; v = v->next)
+        q->ports[q->n_ports++] = (uint16_t)v->i;
+    return 0;
+}
+
 /* --- the container --- */
 
 static const char *const container_lists[] = { "containers", "initContainers", "ephemeralContainers" };
@@ -392,13 +412,13 @@ void api_streams(struct api_rq *rq)
     const struct kl_request *t = &rq->info.tuple;
     struct streaming *x = arena_alloc(rq->arena, sizeof *x);
     bool log = strcmp(t->subresource, "log") == 0, port = strcmp(t->subresource, "portforward") == 0;
+    struct val *admitted = NULL;
     int rc = x ? 0 : api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-    if (rc == 0 && strcmp(t->subresource, "proxy") == 0 && strcmp(t->resource, "nodes") == 0) {
-        api_node_proxy(rq);
-        return;
-    }
-    if (strcmp(t->subresource, "proxy") == 0) {
-        api_proxy(rq);
+    if (rc == 0 && strcmp(t->subresource, "proxy") == 0) {
+        if (api_connect(rq, &admitted) < 0)
+            api_send_error(rq);
+        else
+            (strcmp(t->resource, "nodes") == 0 ? api_node_proxy : api_proxy)(rq);
         return;
     }
     if (rc == 0 && !log)
@@ -407,6 +427,8 @@ void api_streams(struct api_rq *rq)
         x->rq = rq;
         rc = read_query(rq, &x->q);
     }
+    if (rc == 0 && !log && (rc = api_connect(rq, &admitted)) == 0)
+        rc = take_admitted(rq, &x->q, admitted);
     if (rc == 0)
         rc = find_pod(x);
     if (rc == 0 && !port)

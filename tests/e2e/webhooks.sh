@@ -184,6 +184,60 @@ wrong 'webhooks[0].matchConditions[0].name: Invalid value: "a b": name part must
 wrong 'webhooks[0].matchConditions[1].name: Duplicate value: "a"' '[{"name":"a","expression":"true"},{"name":"a","expression":"true"}]'
 wrong 'webhooks[0].matchConditions: Too many: 65: must have at most 64 items' "[$(for i in $(seq 65); do printf '%s{"name":"n%d","expression":"true"}' "$([ "$i" = 1 ] || printf ,)" "$i"; done)]"
 
+# --- CONNECT: asked about with the options, before the pod is looked at ---
+cat <<END | k create -f - >/dev/null
+apiVersion: v1
+kind: Pod
+metadata: { name: target, namespace: demo }
+spec: { containers: [ { name: a, image: x }, { name: b, image: x } ] }
+END
+ask_connect() { # NAME WEBHOOK-PATH
+    cat <<END | k apply -f - >/dev/null
+{"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration","metadata":{"name":"$1"},"webhooks":[
+{"name":"$1.example.com","admissionReviewVersions":["v1"],"sideEffects":"None","clientConfig":{"url":"https://127.0.0.1:$port$2","caBundle":"$ca"},
+"rules":[{"operations":["CONNECT"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods/*","services/proxy","nodes/proxy"]}]}]}
+END
+}
+ask_connect connect /connect
+for i in $(seq 100); do
+    out=$(k exec target -n demo -c a -- sh -c "echo x")
+    [ -s "$dir/asked" ] && break
+    sleep 0.1
+done
+expect "exec" "denied the request: PodExecOptions v1 {'command': ['sh', '-c', 'echo x'], 'container': 'a', 'stderr': True, 'stdout': True} None" "$out"
+expect "exec: the question" "/connect CONNECT pods/exec demo/target" "$(cat "$dir/asked")"
+expect "attach" "denied the request: PodAttachOptions v1 {'container': 'b', 'stdin': True, 'stdout': True, 'tty': True} None" "$(
+    c -H 'connection: upgrade' -H 'upgrade: websocket' --http1.1 "$url/api/v1/namespaces/demo/pods/target/attach?container=b&stdin=1&stdout=true&tty=true")"
+expect "port-forward" "denied the request: PodPortForwardOptions v1 {'ports': [80, 81, 82]} None" "$(c "$url/api/v1/namespaces/demo/pods/target/portforward?ports=80,81&ports=82")"
+expect "pods/proxy" "denied the request: PodProxyOptions v1 {'path': '/a b/c/'} None" "$(c "$url/api/v1/namespaces/demo/pods/target/proxy/a%20b/c/?x=1")"
+expect "services/proxy" "denied the request: ServiceProxyOptions v1 {} None" "$(c "$url/api/v1/namespaces/demo/services/none/proxy")"
+expect "nodes/proxy" "denied the request: NodeProxyOptions v1 {'path': '/'} None" "$(c "$url/api/v1/nodes/none/proxy/")"
+expect "log is none" "" "$(k logs target -n demo -c a)"
+unhook Validating connect
+cat <<END | k apply -f - >/dev/null
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: no-shell }
+spec:
+  matchConstraints: { resourceRules: [ { operations: [ CONNECT ], apiGroups: [ "" ], apiVersions: [ v1 ], resources: [ pods/exec ] } ] }
+  validations: [ { expression: "object.command[0] != 'sh'", messageExpression: "'%s: no %s in %s'.format([request.operation, object.command[0], request.name])" } ]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: no-shell }
+spec: { policyName: no-shell, validationActions: [ Deny ] }
+END
+for i in $(seq 100); do
+    out=$(k exec target -n demo -c a -- sh)
+    case "$out" in *"denied request"*) break ;; esac
+    sleep 0.1
+done
+expect "a policy about exec" "denied request: CONNECT: no sh in target" "$out"
+expect "exec that is allowed" "pod target does not have a host assigned" "$(k exec target -n demo -c a -- ls)"
+k delete validatingadmissionpolicy no-shell >/dev/null
+k delete validatingadmissionpolicybinding no-shell >/dev/null
+k delete pod target -n demo --force >/dev/null
+
 # --- policies and webhooks: in each half the policies come first; what a webhook changes, a policy that wants to see it sees ---
 mutating_policy() {
     cat <<END | k apply -f - >"$dir/applied" || fail "policy $1" "$(cat "$dir/applied")"

@@ -54,6 +54,10 @@ def decide(path, request):
         return dict(allow, **count(request, "count"))
     if path == "/after":
         return dict(allow, **annotate(request, "after", "yes"))
+    if path == "/connect":  # tells what it was shown
+        shown = dict(request["object"])
+        text = "%s %s " % (shown.pop("kind"), shown.pop("apiVersion"))
+        return dict(allow, allowed=False, status={"message": text + "%s %s" % (dict(sorted(shown.items())), request["options"])})
     if path == "/no-name":  # what the server gives is not there yet
         meta = request["object"]["metadata"]
         absent = "uid" not in meta and "creationTimestamp" not in meta and "name" not in request
