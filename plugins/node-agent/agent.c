@@ -1,5 +1,6 @@
 /* agent.c - an instance's life, its keys, the thread that waits for containers, and small helpers of all parts. */
 #include "probes.h"
+#include "sample.h"
 
 #include <signal.h>
 
@@ -102,6 +103,7 @@ int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl
         return rc;
     }
     identity_address(a);
+    a->opened_wall_ns = agent_wall(a);
     rc = fs_mkdirs(a->conf->state_dir, 0711, &c->err);
     if (rc < 0) {
         agent_close(a);
@@ -119,6 +121,7 @@ void agent_close(void *self)
         pthread_join(a->waiter, NULL);
     jobs_wait(a);
     mem_free_all(a);
+    rates_free(a);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->up_lock);
     pthread_cond_destroy(&a->idle);

@@ -35,6 +35,19 @@ struct agent_conf {
     int64_t max_pods, log_max_bytes, log_files, port;
 };
 
+#define RATE_POINTS 8
+struct rates {                              /* rates.c; under the agent's lock */
+    struct rate_point {
+        int64_t mono_ns;
+        struct rate_counter {
+            uint64_t key;                   /* of a container's id, a pod's uid, "" the node */
+            int64_t cpu_ns;
+        } *at;
+        size_t n;
+    } at[RATE_POINTS];
+    size_t n;                               /* ever noted */
+};
+
 struct agent {
     const struct kl_host *host;
     const struct agent_conf *conf;
@@ -58,6 +71,8 @@ struct agent {
     bool has_waiter;
     atomic_bool stopping;
 
+    struct rates rates;
+    int64_t opened_wall_ns;
     int64_t resync_ns;                      /* mono: when all pods are looked at again; the sweep's */
     int64_t lease_ns, status_ns;            /* mono: last written; only the node key's worker touches them */
 };
@@ -138,7 +153,8 @@ struct pod_mem {
     char ips[4][64];
     int n_ips;
     char netns[256];
-    bool attached, torn_down, volumes_ok, admitted;
+    bool attached, torn_down, volumes_ok, admitted, start_told;
+    int64_t seen_ns;                        /* mono: when this agent first saw it */
     char fail_reason[40], fail_message[200];        /* the pod as a whole has failed */
     int64_t volume_event_ns;
 };

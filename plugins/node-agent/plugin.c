@@ -33,6 +33,7 @@ static const struct kl_node node = {
     .attach = node_attach,
     .dial = node_dial,
     .stats = node_stats,
+    .page = node_page,
 };
 
 static const struct kl_provider provides[] = {

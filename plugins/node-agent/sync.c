@@ -1,4 +1,5 @@
 /* sync.c - one pod: look, plan, act, show. Called with a key; whatever happened before does not matter. */
+#include "counts.h"
 #include "probes.h"
 #include "status.h"
 
@@ -96,6 +97,7 @@ static int prepare(struct agent *a, struct kl_call *c, struct pod_view *v, int64
     if (v->sandbox_ready)
         return 0;
     rc = start_sandbox(a, c, v);
+    count_add(rc < 0 ? COUNT_POD_START_ERRORS : COUNT_PODS_STARTED);
     if (rc < 0) {
         event_pod(a, v, NULL, "FailedCreatePodSandBox", "Failed to create pod sandbox: %s", c->err.msg);
         plan_sooner(again_ns, 5 * NS_PER_S);
@@ -158,6 +160,14 @@ static int carry_out(struct agent *a, struct kl_call *c, struct pod_view *v, str
     return any ? view_load(a, c, v) : 0;
 }
 
+static void tell_start(struct agent *a, struct pod_view *v)
+{
+    if (v->mem->start_told || !str_is(json_str(v->pod, "status.phase"), "Running"))
+        return;
+    v->mem->start_told = true;
+    count_pod_start(agent_mono(a) - v->mem->seen_ns);
+}
+
 static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns)
 {
     struct plan p;
@@ -179,6 +189,7 @@ static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int
     rc = carry_out(a, c, v, &p);
     if (rc == 0)
         rc = sync_status(a, c, v);
+    tell_start(a, v);
     if (p.again_ns)
         plan_sooner(again_ns, p.again_ns);
     probes_wake(a, v);
@@ -196,6 +207,8 @@ static int sync_view(struct agent *a, struct kl_call *c, struct pod_view *v, int
         probes_adopt(v);
         admit(a, c, v);
         v->mem->admitted = true;
+        v->mem->seen_ns = agent_mono(a);
+        v->mem->start_told = str_is(json_str(v->pod, "status.phase"), "Running");
     }
     if (json_str(v->meta, "deletionTimestamp").len)
         return sync_deleted(a, c, v, again_ns);

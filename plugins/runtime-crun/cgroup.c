@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 
 #define TOP "/sys/fs/cgroup"
+#define MEMORY_ENDLESS (1LL << 60)        /* v1 has a number for "no limit" */
 static const char *const v1_used[] = { "cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "hugetlb" };
 
 static bool is_cgroup2(const char *path)
@@ -269,23 +270,43 @@ void cgroup_kill(struct runtime *rt, const char *path)
     }
 }
 
-/* "key value" of a flat file; 0 when it is not there. */
-static int64_t read_key(const char *dir, const char *name, const char *key)
+/* Keys of a flat "key value" file and where their numbers go. */
+struct wanted {
+    const char *key;
+    int64_t *to;
+};
+
+/* What is not there stays as it is. */
+static void read_keys(const char *dir, const char *name, const struct wanted *w, size_t n)
 {
     char path[PATH_MAX];
-    int64_t v = 0;
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 18);
     snprintf(path, sizeof path, "%.3000s/%s", dir, name);
     if (fs_read(AT_FDCWD, path, 65536, &b, NULL) < 0)
-        return 0;
+        return;
     for (struct str rest = buf_str(&b); rest.at;) {
-        struct str line = str_cut(&rest, '\n');
-        if (!key)
-            return str_int(line, &v) ? v : 0;
-        if (str_is(str_cut(&line, ' '), key))
-            return str_int(line, &v) ? v : 0;
+        struct str line = str_cut(&rest, '\n'), key = str_cut(&line, ' ');
+        for (size_t i = 0; i < n; i++)
+            if (str_is(key, w[i].key))
+                str_int(line, w[i].to);
     }
-    return 0;
+}
+
+static int64_t read_key(const char *dir, const char *name, const char *key)
+{
+    int64_t v = 0;
+    read_keys(dir, name, &(struct wanted){ key, &v }, 1);
+    return v;
+}
+
+/* A file that is one number; 0: it is not there, or says "max". */
+static int64_t read_number(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    int64_t v = 0;
+    _cleanup_buf_ struct buf b = BUF_INIT(8192);
+    snprintf(path, sizeof path, "%.3000s/%s", dir, name);
+    return fs_read(AT_FDCWD, path, 4096, &b, NULL) == 0 && str_int(str_trim(buf_str(&b)), &v) ? v : 0;
 }
 
 static const char *controller_dir(const struct runtime *rt, const char *controller, const char *path, char dir[PATH_MAX])
@@ -304,17 +325,56 @@ bool cgroup_oom(const struct runtime *rt, const char *path)
                     "oom_kill") > 0;
 }
 
+struct figures {
+    int64_t cpu, usage, rss, cache, inactive, faults, major, limit, pids, periods, throttled, throttled_ns;
+};
+
+static void read_v2(const char *dir, struct figures *f)
+{
+    int64_t usec = 0, throttled_usec = 0;
+    const struct wanted cpu[] = { { "usage_usec", &usec }, { "nr_periods", &f->periods }, { "nr_throttled", &f->throttled },
+                                  { "throttled_usec", &throttled_usec } };
+    const struct wanted memory[] = { { "anon", &f->rss }, { "file", &f->cache }, { "inactive_file", &f->inactive }, { "pgfault", &f->faults },
+                                     { "pgmajfault", &f->major } };
+    read_keys(dir, "cpu.stat", cpu, sizeof cpu / sizeof *cpu);
+    read_keys(dir, "memory.stat", memory, sizeof memory / sizeof *memory);
+    f->cpu = usec * 1000;
+    f->throttled_ns = throttled_usec * 1000;
+    f->usage = read_number(dir, "memory.current");
+    f->limit = read_number(dir, "memory.max");
+    f->pids = read_number(dir, "pids.current");
+}
+
+static void read_v1(const struct runtime *rt, const char *path, struct figures *f)
+{
+    char dir[PATH_MAX];
+    const struct wanted cpu[] = { { "nr_periods", &f->periods }, { "nr_throttled", &f->throttled }, { "throttled_time", &f->throttled_ns } };
+    const struct wanted memory[] = { { "total_rss", &f->rss }, { "total_cache", &f->cache }, { "total_inactive_file", &f->inactive },
+                                     { "total_pgfault", &f->faults }, { "total_pgmajfault", &f->major } };
+    f->cpu = read_number(controller_dir(rt, "cpuacct", path, dir), "cpuacct.usage");
+    read_keys(controller_dir(rt, "cpu", path, dir), "cpu.stat", cpu, sizeof cpu / sizeof *cpu);
+    controller_dir(rt, "memory", path, dir);
+    read_keys(dir, "memory.stat", memory, sizeof memory / sizeof *memory);
+    f->usage = read_number(dir, "memory.usage_in_bytes");
+    f->limit = read_number(dir, "memory.limit_in_bytes");
+    f->pids = read_number(controller_dir(rt, "pids", path, dir), "pids.current");
+}
+
 void cgroup_stats(const struct runtime *rt, const char *path, struct arena *a, struct val *into)
 {
     char dir[PATH_MAX];
-    bool v2 = rt->cgroup == CGROUP_V2;
-    controller_dir(rt, "cpuacct", path, dir);
-    int64_t cpu = v2 ? read_key(dir, "cpu.stat", "usage_usec") * 1000 : read_key(dir, "cpuacct.usage", NULL);
-    controller_dir(rt, "memory", path, dir);
-    int64_t memory = read_key(dir, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
-    int64_t cache = read_key(dir, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
-    controller_dir(rt, "pids", path, dir);
-    json_set_int(a, into, STR("cpuUsageNs"), cpu);
-    json_set_int(a, into, STR("memoryBytes"), memory > cache ? memory - cache : 0);      /* the working set */
-    json_set_int(a, into, STR("pids"), read_key(dir, "pids.current", NULL));
+    struct figures f = { 0 };
+    if (rt->cgroup == CGROUP_V2)
+        read_v2(controller_dir(rt, "", path, dir), &f);
+    else
+        read_v1(rt, path, &f);
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = { { "cpuUsageNs", f.cpu }, { "memoryBytes", f.usage > f.inactive ? f.usage - f.inactive : 0 }, { "memoryUsageBytes", f.usage },
+                 { "memoryRssBytes", f.rss }, { "memoryCacheBytes", f.cache }, { "memoryLimitBytes", f.limit > 0 && f.limit < MEMORY_ENDLESS ? f.limit : 0 },
+                 { "pageFaults", f.faults }, { "majorPageFaults", f.major }, { "pids", f.pids }, { "cpuPeriods", f.periods },
+                 { "cpuThrottledPeriods", f.throttled }, { "cpuThrottledNs", f.throttled_ns } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        json_set_int(a, into, str_of(rows[i].name), rows[i].value);
 }

@@ -98,8 +98,16 @@ int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes
     _cleanup_arena_ struct arena *a = arena_new(64 << 20);
     if (!a)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("containers"));
+    struct val *v = val_new(a, VAL_OBJ), *pods = json_arr(a, v, STR("pods")), *list = json_arr(a, v, STR("containers"));
     pthread_mutex_lock(&rt->lock);
+    list_each(node, &rt->sandboxes) {
+        struct sandbox *s = list_item(node, struct sandbox, in_rt);
+        if (!s->ready || (pod_uid && strcmp(s->uid, pod_uid) != 0))
+            continue;
+        struct val *one = val_push(pods, val_new(a, VAL_OBJ));
+        json_set_str(a, one, STR("uid"), str_of(s->uid));
+        cgroup_stats(rt, s->cgroup, a, one);
+    }
     list_each(node, &rt->containers) {
         char path[600];
         struct container *k = list_item(node, struct container, in_rt);

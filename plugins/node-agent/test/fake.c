@@ -213,6 +213,7 @@ static int r_sandbox_run(void *self, struct kl_call *c, struct kl_bytes config, 
     set_z(the->arena, v, "state", "SANDBOX_READY");
     set_v(the->arena, v, "metadata", val_copy(the->arena, json_get(in, STR("metadata"))));
     val_push(the->sandboxes, v);
+    set_i(the->arena, v, "createdAt", the->wall_ns);
     note("sandbox", json_str(v, "metadata.name"));
     *ret_id = kl_dup(c, id, strlen(id));
     return 0;
@@ -343,10 +344,17 @@ static int r_image_list(void *self, struct kl_call *c, struct kl_bytes *ret)
     return 0;
 }
 
+static int r_stats(void *self, struct kl_call *c, const char *uid, struct kl_bytes *ret)
+{
+    (void)self, (void)uid;
+    *ret = give(c, the->figures);
+    return 0;
+}
+
 static const struct kl_runtime runtime = { .size = sizeof runtime, .sandbox_run = r_sandbox_run, .sandbox_stop = r_sandbox_stop,
                                            .sandbox_remove = r_sandbox_remove, .container_create = r_create, .container_start = r_start,
                                            .container_stop = r_stop, .container_remove = r_remove, .list = r_list, .exec = r_exec,
-                                           .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list };
+                                           .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list, .stats = r_stats };
 
 /* --- network --- */
 
@@ -389,6 +397,7 @@ struct world *world_new(void)
     cr_assert(mkdtemp(w->dir));
     w->objects = val_new(w->arena, VAL_OBJ);
     w->keys = val_new(w->arena, VAL_OBJ);
+    w->figures = val_new(w->arena, VAL_OBJ);
     w->events = val_new(w->arena, VAL_ARR);
     w->sandboxes = val_new(w->arena, VAL_ARR);
     w->containers = val_new(w->arena, VAL_ARR);
@@ -415,6 +424,7 @@ void world_free(struct world *w)
 {
     own_call_done(&w->own);
     mem_free_all(&w->agent);
+    rates_free(&w->agent);
     cr_assert_eq(fs_remove_tree(w->dir), 0);
     buf_free(&w->trace);
     arena_free(w->arena);

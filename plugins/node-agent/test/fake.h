@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "probes.h"
+#include "sample.h"
 #include "status.h"
 
 struct world {
@@ -15,6 +16,7 @@ struct world {
     struct own_call own;
     struct val *objects;                    /* "resource ns/name": object */
     struct val *sandboxes, *containers;     /* the runtime's records */
+    struct val *figures;                    /* what the runtime's stats says */
     struct val *keys;                       /* queue: {key: delay} */
     struct val *events;                     /* "REASON message" */
     struct buf trace;                       /* calls of the runtime and network, one word and a name a line */

@@ -33,8 +33,10 @@ struct kl_node {
                   const struct kl_runtime_io *io);
     /* A connected TCP socket to that port inside the pod's network namespace; the caller closes it. */
     int (*dial)(void *self, struct kl_call *c, const char *pod_ns, const char *pod, int32_t port, int32_t *ret_fd);
-    /* {"pods":[...],"node":{...}} figures of the stats/summary kind. */
+    /* {"pods":[...],"node":{...}} figures of the stats/summary kind, rates among them: the first call after a silence takes a second. */
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
+    /* A page of the Prometheus text format: "metrics", "metrics/resource", "metrics/cadvisor". KL_NOT_FOUND: there is none of that name. */
+    int (*page)(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret);
 };
 
 /* --- signatures: see signature.h --- */
@@ -52,6 +54,7 @@ struct kl_node {
     F(S, exec, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (STR, container, _), (STRS, argv, _), (STRUCT, io, kl_runtime_io), (OUT_I32, exit_code, _)) \
     F(S, attach, INT, WORKER, KL_SIG_MANY | KL_SIG_STREAMING, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (STR, container, _), (STRUCT, io, kl_runtime_io)) \
     F(S, dial, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_ns, _), (STR, pod, _), (I32, port, _), (OUT_FD, ret_fd, _)) \
-    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _))
+    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
+    F(S, page, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, path, _), (OUT_BYTES, ret, _))
 
 #endif

@@ -69,7 +69,9 @@ struct kl_runtime {
     int (*image_pull)(void *self, struct kl_call *c, const char *ref, struct kl_bytes auth, struct kl_bytes *ret);
     int (*image_list)(void *self, struct kl_call *c, struct kl_bytes *ret);      /* {"images":[...as image_status without config]} */
     int (*image_remove)(void *self, struct kl_call *c, const char *ref);
-    /* {"containers":[{"id","podUid","cpuUsageNs","memoryBytes","pids"}]} of one pod, or all (NULL). */
+    /* {"containers":[{"id","podUid",FIGURES}],"pods":[{"uid",FIGURES}]} of one pod, or all (NULL); of pods: their groups, with all that is in them.
+     * FIGURES: "cpuUsageNs", "memoryBytes" (the working set), "pids"; where the runtime knows them also "memoryUsageBytes", "memoryRssBytes",
+     * "memoryCacheBytes", "memoryLimitBytes" (0: none), "pageFaults", "majorPageFaults", "cpuPeriods", "cpuThrottledPeriods", "cpuThrottledNs". */
     int (*stats)(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
 };
 
