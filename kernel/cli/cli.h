@@ -3,6 +3,7 @@
 #define CLI_CLI_H
 
 #include <keelson/error.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 
@@ -14,6 +15,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
+int cmd_sign(int argc, char **argv);            /* plugin sign, verify, keys */
 int cmd_store(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
@@ -23,6 +25,12 @@ int cli_option(int argc, char **argv, int *i, const char *name, const char **val
 int cli_known(const char *command, const char *word, const char *const *known);
 /* "keelson: text" on standard error; returns status. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
+
+/* cmd_sign.c: whole files. The mode is given to open: less the umask. */
+int cli_read_file(const char *path, struct buf *ret, struct kl_err *err);
+int cli_write_file(const char *path, mode_t mode, struct str text, struct kl_err *err);
+/* Writes PATH.sig. secret: the key's text. */
+int cli_sign_file(const char *path, struct str secret, const char *key_path, struct kl_err *err);
 
 /* pki.c: what TLS needs, made on the first start in dir: ca.crt ca.key server.crt server.key sa.key sa.pub, what the server shows
  * to nodes (apiserver-kubelet-client.crt .key); and the administrator's kubeconfig. */

@@ -1,4 +1,4 @@
-/* cmd_plugin.c - `keelson plugin inspect FILE | list | status`. */
+/* cmd_plugin.c - `keelson plugin inspect FILE | list | status`; sign, verify and keys are in cmd_sign.c. */
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
@@ -9,7 +9,8 @@ static const char usage_text[] =
     "usage: keelson plugin inspect [--calls] FILE   what a plugin file is, without running it, and whether it loads; --calls: the calls\n"
     "                                           of its interfaces\n"
     "       keelson plugin list [OPTION...]     the instances that the configuration makes (options as of `keelson up`)\n"
-    "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n";
+    "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n"
+    "       keelson plugin sign|verify|keys ... signatures (keelson plugin sign --help)\n";
 
 static void print_call(const struct kl_sig_call *c)
 {
@@ -119,7 +120,9 @@ int cmd_plugin(int argc, char **argv)
         if (argc == 3 + calls && argv[2 + calls][0] != '-')
             return inspect(argv[2 + calls], calls);
     }
-    static const char *const known[] = { "inspect", "list", "status", NULL };
+    if (argc >= 2 && (strcmp(argv[1], "sign") == 0 || strcmp(argv[1], "verify") == 0 || strcmp(argv[1], "keys") == 0))
+        return cmd_sign(argc - 1, argv + 1);
+    static const char *const known[] = { "inspect", "list", "status", "sign", "verify", "keys", NULL };
     if (argc < 2 || cli_known("plugin", argv[1], known) || strcmp(argv[1], "inspect") == 0) {
         fputs(usage_text, stderr);
         return 2;

@@ -14,7 +14,7 @@
 struct options {
     const char *config, *plugins, *store, *kubeconfig, *log, *server;
     const char *state, *run, *logs, *address, *port, *node, *node_address, *node_port;
-    const char *encryption;
+    const char *encryption, *verify, *keys;
     const char *audit_policy, *audit_event_max, *seats;
     const char *service_cidr, *cluster_cidr, *cluster_domain, *node_ports;
     char pods_address[64];              /* where pods reach the API; the loopback: not at all */

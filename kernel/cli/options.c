@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "conf/load.h"
+#include "plugin/verify.h"
 
 #define AT(member) offsetof(struct options, member)
 
@@ -38,11 +39,13 @@ static const struct {
     { "--node-name", "node", "name", AT(node), NULL, "name of this node; the host's name" },
     { "--node-address", "node", "address", AT(node_address), "", "address that the node shows; its first one" },
     { "--node-port", "node", "port", AT(node_port), "10250", "port of a node's own API" },
+    { "--verify", "trust", "verify", AT(verify), "off", "plugins without a good signature: off, warn (a line in the log) or enforce (refused)" },
+    { "--trusted-keys", "trust", "keys", AT(keys), "/etc/keelson/trust", "folder of the public keys (*.pub) that plugins may be signed with" },
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
 
 static const struct conf_row groups[] = {
-    { "paths", VAL_OBJ, 0, 0, NULL },  { "server", VAL_OBJ, 0, 0, NULL },    { "node", VAL_OBJ, 0, 0, NULL },
+    { "paths", VAL_OBJ, 0, 0, NULL },  { "server", VAL_OBJ, 0, 0, NULL },    { "node", VAL_OBJ, 0, 0, NULL }, { "trust", VAL_OBJ, 0, 0, NULL },
     { "chains", VAL_OBJ, 0, 0, NULL }, { "instances", VAL_ARR, 0, 0, NULL },
 };
 
@@ -112,7 +115,7 @@ static void find_files(struct options *o)
 static int check_groups(struct options *o, struct kl_err *err)
 {
     int rc = conf_check(o->arena, o->tree, groups, sizeof groups / sizeof *groups, err);
-    for (int g = 0; g < 3 && rc == 0; g++) {
+    for (int g = 0; g < 4 && rc == 0; g++) {
         struct conf_row known[N_ROWS];
         unsigned n = 0;
         struct val *group = json_get(o->tree, str_of(groups[g].key));
@@ -200,6 +203,8 @@ int options_read(struct options *o, const char *command, int argc, char **argv)
     rc = choose_store(o);
     if (rc == 0)
         rc = take_configured(o);
+    if (rc == 0 && verify_set(o->verify, o->keys, &err) < 0)
+        rc = cli_fail(2, "%s", err.msg);
     return rc ? rc : derive_values(o, command);
 }
 

@@ -74,6 +74,11 @@ static bool is_bytes(const char *s)
     return options_bytes(s, &n);
 }
 
+static bool is_verify(const char *s)
+{
+    return strcmp(s, "off") == 0 || strcmp(s, "warn") == 0 || strcmp(s, "enforce") == 0;
+}
+
 static const struct {
     const char *flag;
     bool (*ok)(const char *s);
@@ -93,6 +98,8 @@ static const struct {
     { "--state-dir", is_some, "a folder" },
     { "--run-dir", is_some, "a folder" },
     { "--log-dir", is_some, "a folder" },
+    { "--verify", is_verify, "off, warn or enforce" },
+    { "--trusted-keys", is_some, "a folder" },
 };
 
 int options_check_value(const char *flag, const char *value, const char *where)

@@ -13,6 +13,7 @@ static const struct conf_row rows[] = {
     { "on", VAL_STR, 0, 0, "server|node" },     /* where it runs, when the interface does not tell */
     { "required", VAL_BOOL, 0, 0, NULL },       /* the process does not start without */
     { "enabled", VAL_BOOL, 0, 0, NULL },
+    { "digest", VAL_STR, 0, 0, NULL },          /* "sha256:<hex>" that the file must have, whatever trust.verify says */
     { "settings", VAL_OBJ, 0, 0, NULL },
 };
 
@@ -142,11 +143,11 @@ static struct plugin_instance *add(struct plugin_host *h, const struct val *entr
     return i;
 }
 
-static bool listed(const struct val *list, const char *name)
+static bool listed(const struct val *list, struct str name)
 {
     if (val_is(list, VAL_ARR))
         val_each(v, list)
-            if (str_is(val_str(v), name))
+            if (str_eq(val_str(v), name))
                 return true;
     return false;
 }
@@ -172,7 +173,7 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
         return -err->code;
     for (uint32_t k = 0; k < p->providers.n; k++) {
         const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, k);
-        if ((provider.len && !str_is(provider, v->name)) || listed(without, v->name))
+        if ((provider.len && !str_is(provider, v->name)) || listed(without, str_of(v->name)))
             continue;
         bool only = p->providers.n == 1 || provider.len;
         struct plugin_instance *i = add(h, entry, name.len && only ? name : str_of(v->name), file, err);
@@ -190,21 +191,39 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
     return 0;
 }
 
-/* note: what the file says it is; of a file that is no plugin it is empty, and nobody knows what it would have been. */
-static int add_refused(struct plugin_host *h, const struct val *entry, const char *file, const struct plugin_note *note, const struct kl_err *why,
-                       struct kl_err *err)
+static int refuse(struct plugin_host *h, const struct val *entry, struct str name, const char *file, struct str iface, const struct kl_err *why,
+                  struct kl_err *err)
 {
-    struct str iface = str_of(note->provides);
-    struct str name = json_str(entry, "name");
-    struct plugin_instance *i = add(h, entry, name.len ? name : json_str(entry, "plugin"), file, err);
+    struct plugin_instance *i = add(h, entry, name, file, err);
+    const char *id = arena_dup(h->arena, iface);
     if (!i)
         return -err->code;
     i->state = PLUGIN_REFUSED;
-    const char *first = arena_dup(h->arena, str_cut(&iface, ':'));
-    set_place(i, json_str(entry, "on"), first ? first : "");
+    set_place(i, json_str(entry, "on"), id ? id : "");
     i->required = json_bool(entry, "required", i->required);
     snprintf(i->reason, sizeof i->reason, "%s", why->msg);
     return 0;
+}
+
+/* The instances that the file would have made, by its note; a file that has none makes one, and nobody knows what it would have been. */
+static int add_refused(struct plugin_host *h, const struct val *entry, const char *file, const struct kl_err *why, struct kl_err *err)
+{
+    struct str name = json_str(entry, "name"), provider = json_str(entry, "provider");
+    struct plugin_note note;
+    struct kl_err ignored;
+    unsigned n = 0;
+    int rc = 0;
+    kl_err_init(&ignored);
+    plugin_note_read(file, &note, &ignored);
+    bool only = provider.len || !strchr(note.provides, ' ');
+    for (struct str rest = str_of(note.provides); rc == 0 && rest.at && rest.len;) {
+        struct str each = str_cut(&rest, ' '), iface = str_cut(&each, ':');
+        if (!each.len || (provider.len && !str_eq(provider, each)) || listed(json_get(entry, STR("without")), each))
+            continue;
+        rc = refuse(h, entry, name.len && only ? name : each, file, iface, why, err);
+        n++;
+    }
+    return rc < 0 || n ? rc : refuse(h, entry, name.len ? name : json_str(entry, "plugin"), file, STR(""), why, err);
 }
 
 static int add_elsewhere(struct plugin_host *h, const struct val *entry, const char *file, struct kl_err *err)
@@ -259,7 +278,12 @@ static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err
         return add_elsewhere(h, c->entry, c->file, err);
     if (!c->err.code && plugin_dlopen(c->file, &p, &c->err) == 0)
         return add_loaded(h, c->entry, p, c->file, err);
-    return add_refused(h, c->entry, c->file, &c->trial.note, &c->err, err);
+    return add_refused(h, c->entry, c->file, &c->err, err);
+}
+
+static bool same_trial(const struct candidate *c, const struct candidate *earlier)
+{
+    return !earlier->elsewhere && strcmp(c->file, earlier->file) == 0 && str_eq(json_str(c->entry, "digest"), json_str(earlier->entry, "digest"));
 }
 
 /* All files are tried at once: each trial is a process of its own. */
@@ -268,7 +292,8 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
     int rc = 0;
     for (unsigned i = 0; i < n; i++) {
         for (unsigned k = 0; k < i && !all[i].same; k++)
-            all[i].same = !all[k].elsewhere && strcmp(all[i].file, all[k].file) == 0;
+            all[i].same = same_trial(&all[i], &all[k]);
+        all[i].trial.digest = json_str(all[i].entry, "digest");
         kl_err_init(&all[i].err);
         all[i].tried = !all[i].same && !all[i].elsewhere && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
     }
@@ -276,9 +301,8 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
         if (all[i].tried)
             plugin_trial_end(&all[i].trial, &all[i].err);
         for (unsigned k = 0; k < i && all[i].same; k++)
-            if (!all[k].elsewhere && strcmp(all[i].file, all[k].file) == 0) {
+            if (same_trial(&all[i], &all[k])) {
                 all[i].err = all[k].err;
-                all[i].trial.note = all[k].trial.note;
                 break;
             }
     }

@@ -16,6 +16,7 @@
 #include "base/env.h"
 #include "plugin/plugin.h"
 #include "plugin/signature.h"
+#include "plugin/verify.h"
 
 #define PROBE_NS (1500 * NS_PER_MS)
 
@@ -139,6 +140,7 @@ static bool left_processes(void)
     return any;
 }
 
+/* path: the file, or its verified copy. */
 static void child(const char *path, const struct plugin_note *note, int fd)
 {
     char why[400] = "";
@@ -184,9 +186,12 @@ static int verdict(const char *path, pid_t pid, const char *answer, bool late, s
 
 int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err)
 {
-    int fds[2], rc = plugin_trust(path, err);
+    const char *load;
+    int fds[2], copy, rc = plugin_trust(path, err);
     if (rc == 0)
-        rc = plugin_note_read(path, &t->note, err);
+        rc = verify_file(path, t->digest, &load, &copy, err);
+    if (rc == 0)
+        rc = copy < 0 ? plugin_note_read(path, &t->note, err) : plugin_note_read_fd(copy, path, &t->note, err);
     if (rc < 0)
         return rc;
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -195,7 +200,7 @@ int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *
     fflush(NULL);                       /* or a child that exits would write our buffers too */
     t->pid = fork();
     if (t->pid == 0)
-        child(path, &t->note, fds[1]);
+        child(load, &t->note, fds[1]);
     close(fds[1]);
     if (t->pid < 0) {
         close(fds[0]);
@@ -234,14 +239,14 @@ int plugin_trial_end(struct plugin_trial *t, struct kl_err *err)
 
 int plugin_probe(const char *path, struct kl_err *err)
 {
-    struct plugin_trial t;
+    struct plugin_trial t = { .digest = STR_NONE };
     int rc = plugin_trial_begin(&t, path, err);
     return rc < 0 ? rc : plugin_trial_end(&t, err);
 }
 
 int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err)
 {
-    void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *h = dlopen(verify_name(path), RTLD_NOW | RTLD_LOCAL);
     *ret = h ? dlsym(h, "kl_plugin") : NULL;
     return *ret ? 0 : kl_err_set(err, KL_INVALID, "'%s' cannot be loaded: %s", path, dlerror());
 }

@@ -104,9 +104,8 @@ static int walk(int fd, const Elf64_Ehdr *e, uint64_t size, const char *path, st
     return 0;
 }
 
-int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err)
+int plugin_note_read_fd(int fd, const char *path, struct plugin_note *ret, struct kl_err *err)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     Elf64_Ehdr e;
     bool found = false;
@@ -129,4 +128,10 @@ int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *e
     if (strcmp(ret->abi, KL_STR(1)) != 0)
         return kl_err_set(err, KL_INVALID, "'%s' (%s) is made for plugin ABI %s; this host speaks 1", path, ret->id, ret->abi);
     return 0;
+}
+
+int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return plugin_note_read_fd(fd, path, ret, err);
 }

@@ -18,11 +18,15 @@ struct plugin_note {
 
 /* Reads the note of a file without running any of it. */
 int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err);
+/* The same of an open file; path: for messages. */
+int plugin_note_read_fd(int fd, const char *path, struct plugin_note *ret, struct kl_err *err);
 /* Path and every folder above it belong to root, to us, or to the owner of this program, and nobody else may write there. */
 int plugin_trust(const char *path, struct kl_err *err);
 
-/* The trial load, in two halves so that many files are tried at once. end: at most 2 s after begin; always after a successful begin. */
+/* The trial load, in two halves so that many files are tried at once. end: at most 2 s after begin; always after a successful begin. verify.h's
+ * rule is applied first. */
 struct plugin_trial {
+    struct str digest;                  /* set before begin: "sha256:<hex>" that the file must have; empty: any */
     struct plugin_note note;
     char path[4096];
     pid_t pid;
