@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/cmd_image.h"
+#include "plugin/builtin.h"
 
 static const struct {
     const char *name;
@@ -32,6 +33,7 @@ static void usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+    builtin_set(keelson_builtins);
     if (argc < 2) {
         usage(stderr);
         return 2;

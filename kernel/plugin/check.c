@@ -4,6 +4,7 @@
 
 #include "conf/load.h"
 #include "host-internal.h"
+#include "plugin/builtin.h"
 
 #define NAME_MOST 63
 
@@ -35,6 +36,8 @@ static const char *nearest_plugin(struct plugin_host *h, struct str name)
     }
     if (d)
         closedir(d);
+    for (unsigned i = 0; n < 256 && builtin_at(i); i++)
+        names[n++] = builtin_at(i)->name;
     return n ? conf_nearest(name, names, n, sizeof *names) : NULL;
 }
 
@@ -45,7 +48,7 @@ int host_check_entry(struct plugin_host *h, const struct val *entry, const char 
         return wrong(h, name, err, "an instance's name must not be empty:", val_str(name), NULL);
     if (name && !name_ok(val_str(name)))
         return wrong(h, name, err, "an instance's name may have 63 letters, digits, '-', '.' and '_', not", val_str(name), NULL);
-    if (str_find(val_str(plugin), '/') < 0 && access(file, F_OK) != 0)
+    if (str_find(val_str(plugin), '/') < 0 && !builtin_of_file(file) && access(file, F_OK) != 0)
         return wrong(h, plugin, err, arena_printf(h->arena, "folder '%s' has no plugin", h->conf.plugin_dir), val_str(plugin),
                      nearest_plugin(h, val_str(plugin)));
     return 0;

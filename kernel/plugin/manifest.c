@@ -4,6 +4,7 @@
 
 #include "conf/load.h"
 #include "host-internal.h"
+#include "plugin/builtin.h"
 
 static const struct conf_row rows[] = {
     { "plugin", VAL_STR, 0, 0, NULL },          /* "store-wal": a file of the plugin folder; with a slash: a path */
@@ -250,6 +251,8 @@ static char *file_of(struct plugin_host *h, struct str plugin)
 {
     if (str_find(plugin, '/') >= 0)
         return arena_dup(h->arena, plugin);
+    if (builtin_named(plugin))
+        return arena_printf(h->arena, BUILTIN_PREFIX STR_FMT, STR_ARG(plugin));
     return arena_printf(h->arena, "%s/" STR_FMT ".so", h->conf.plugin_dir, STR_ARG(plugin));
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "plugin/builtin.h"
 #include "plugin/plugin.h"
 
 #define NOTES_MOST (64u << 10)
@@ -132,6 +133,11 @@ int plugin_note_read_fd(int fd, const char *path, struct plugin_note *ret, struc
 
 int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err)
 {
+    const struct plugin_builtin *builtin = builtin_of_file(path);
+    if (builtin) {
+        builtin_note(builtin->plugin, ret);
+        return 0;
+    }
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     return plugin_note_read_fd(fd, path, ret, err);
 }

@@ -16,7 +16,7 @@ struct plugin_note {
     char abi[16], id[128], version[64], provides[1024], needs[1024];
 };
 
-/* Reads the note of a file without running any of it. */
+/* Reads the note of a file without running any of it. "builtin:NAME" is a file too, here and below (builtin.h). */
 int plugin_note_read(const char *path, struct plugin_note *ret, struct kl_err *err);
 /* The same of an open file; path: for messages. */
 int plugin_note_read_fd(int fd, const char *path, struct plugin_note *ret, struct kl_err *err);
