@@ -273,10 +273,14 @@ struct str json_scan_open(struct str object, const char *path)
     return p ? str_n(p, (size_t)(end - p)) : STR_NONE;
 }
 
+struct str json_scan_value(struct str open)
+{
+    return open.len ? value_at(open.at, open.at + open.len) : STR_NONE;
+}
+
 struct str json_scan_path(struct str object, const char *path)
 {
-    struct str from = json_scan_open(object, path);
-    return from.len ? value_at(from.at, from.at + from.len) : STR_NONE;
+    return json_scan_value(json_scan_open(object, path));
 }
 
 /* The part of path behind "key.", or NULL; "" when the path is the key itself. */

@@ -15,6 +15,8 @@ void json_scan_paths(struct str object, const char *const *paths, unsigned n, st
 /* The same without looking for the value's end: what begins there and whatever follows, for json_scan_next and json_scan_item, which stop
  * where it ends. */
 struct str json_scan_open(struct str object, const char *path);
+/* The value that an open text begins with, alone. */
+struct str json_scan_value(struct str open);
 /* Next member of an object's text. *at starts as the text itself. False: the end. */
 bool json_scan_next(struct str *at, struct str *ret_key, struct str *ret_value);
 /* Next item of an array's text; the same way. */

@@ -272,9 +272,10 @@ bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
 /* True: room may have appeared. */
 static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
 {
-    struct str json = store_object_json(o), node = json_scan_text(json_scan_path(json, "spec.nodeName"));
+    const struct kl_places *p = store_object_places(o);
+    struct str node = json_scan_text(json_scan_member(store_object_from(o, p->spec), STR("nodeName")));
     struct booking *b = map_get(&l->by_uid, store_object_uid(o));
-    struct str phase = deleted || b || node.len ? json_scan_text(json_scan_path(json, "status.phase")) : STR_NONE;
+    struct str phase = deleted || b || node.len ? json_scan_text(json_scan_member(store_object_from(o, p->status), STR("phase"))) : STR_NONE;
     if (deleted || str_is(phase, "Succeeded") || str_is(phase, "Failed")) {
         if (b)
             book_end(l, b);
@@ -283,7 +284,7 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
     if (b || !node.len)
         return false;
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *pod = a ? json_parse(a, json, NULL) : NULL;
+    struct val *pod = a ? json_parse(a, store_object_json(o), NULL) : NULL;
     struct ledger_node *n = pod ? node_named(l, node) : NULL;
     if (n)
         book(l, pod, n);

@@ -268,7 +268,7 @@ static bool schedule_one(struct schedule *s, struct str key)
     if (!o || !a)
         return true;
     host_call_init(&y.call, a, "scheduler");
-    struct str who = json_scan_text(json_scan_path(store_object_json(o), "spec.schedulerName"));
+    struct str who = json_scan_text(json_scan_member(store_object_from(o, store_object_places(o)->spec), STR("schedulerName")));
     y.who = arena_dup(a, who.len ? who : STR("default-scheduler"));
     y.table = y.who ? s->conf.find(s->conf.ctx, y.who, &y.self) : NULL;
     if (!y.table)
@@ -318,7 +318,7 @@ static void on_ready(void *ctx)
 static void pod_news(struct schedule *s, struct store_object *o)
 {
     char key[600];
-    struct str node = json_scan_text(json_scan_path(store_object_json(o), "spec.nodeName"));
+    struct str node = json_scan_text(json_scan_member(store_object_from(o, store_object_places(o)->spec), STR("nodeName")));
     int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(o)), STR_ARG(store_object_name(o)));
     if (!node.len && n > 0 && (size_t)n < sizeof key && !map_get(&s->parked, str_n(key, (size_t)n)))
         queue_add(s->queue, str_n(key, (size_t)n), 0);

@@ -39,7 +39,7 @@ static void give_key(struct source *x, struct str ns, struct str name)
 /* The controlling owner, when it is of the wanted kind. */
 static void owner_key(struct source *x, struct store_object *o)
 {
-    struct str refs = json_scan_path(store_object_json(o), "metadata.ownerReferences"), ref;
+    struct str refs = store_object_from(o, store_object_places(o)->owners), ref;
     while (refs.at && json_scan_item(&refs, &ref)) {
         struct str kind = json_scan_text(json_scan_member(ref, STR("kind"))), name = json_scan_text(json_scan_member(ref, STR("name")));
         if (!str_is(json_scan_member(ref, STR("controller")), "true") || !str_eq(kind, x->owner_kind))
@@ -64,6 +64,7 @@ static void mapped_keys(struct source *x, struct store_object *old, struct store
         return;
     host_call_init(&c, a, x->conf.name);
     c.flags |= deleted ? KL_CALL_DELETED : 0;
+    c.places = store_object_places(o);
     if (x->conf.table->map(x->conf.self, &c, x->resource, bytes_of(old), bytes_of(o), &out) < 0) {
         log_warn(x->conf.name, "map of a change of '" STR_FMT "' failed: %s", STR_ARG(store_object_name(o)), c.err.msg);
         return;

@@ -10,9 +10,12 @@ static struct str text_of(const struct store_object *o, uint32_t at, uint32_t le
     return str_n((const char *)o + at, len);
 }
 
-static unsigned scan_owners(struct str json, struct str metadata, struct owner_ref *ret)
+enum { UID, OWNERS, LABELS, SPEC, STATUS, N_PARTS };
+static const char *const parts[N_PARTS] = { "metadata.uid", "metadata.ownerReferences", "metadata.labels", "spec", "status" };
+
+static unsigned scan_owners(struct str json, struct str refs, struct owner_ref *ret)
 {
-    struct str refs = json_scan_member(metadata, STR("ownerReferences")), ref;
+    struct str ref;
     unsigned n = 0;
     while (refs.at && n < MOST_OWNERS && json_scan_item(&refs, &ref)) {
         struct str uid = json_scan_text(json_scan_member(ref, STR("uid")));
@@ -23,28 +26,46 @@ static unsigned scan_owners(struct str json, struct str metadata, struct owner_r
     return n;
 }
 
+static uint32_t place_of(struct str json, struct str part)
+{
+    return part.at ? (uint32_t)(part.at - json.at) : 0;
+}
+
 struct store_object *object_new(const struct store_op *op, uint64_t revision)
 {
-    struct str metadata = json_scan_member(op->json, STR("metadata"));
-    struct str uid = metadata.at ? json_scan_text(json_scan_member(metadata, STR("uid"))) : STR_NONE;
-    unsigned n_owners = metadata.at ? scan_owners(op->json, metadata, NULL) : 0;
-    if (op->ns.len > UINT16_MAX || op->name.len > UINT16_MAX || op->json.len > UINT32_MAX / 2 || uid.len > UINT16_MAX)
+    struct str json = op->json, found[N_PARTS];
+    json_scan_paths(json, parts, N_PARTS, found);
+    struct str uid = found[UID].at ? json_scan_text(found[UID]) : STR_NONE;
+    unsigned n_owners = scan_owners(json, found[OWNERS], NULL);
+    if (op->ns.len > UINT16_MAX || op->name.len > UINT16_MAX || json.len > UINT32_MAX / 2 || uid.len > UINT16_MAX)
         return NULL;
     size_t head = sizeof(struct store_object) + n_owners * sizeof(struct owner_ref);
-    struct store_object *o = slab_alloc(head + op->ns.len + op->name.len + op->json.len);
+    struct store_object *o = slab_alloc(head + op->ns.len + op->name.len + json.len);
     if (!o)
         return NULL;
     char *text = (char *)o + head;
-    *o = (struct store_object){ .refs = 1, .json_len = (uint32_t)op->json.len, .ns_len = (uint16_t)op->ns.len,
+    *o = (struct store_object){ .refs = 1, .json_len = (uint32_t)json.len, .ns_len = (uint16_t)op->ns.len,
                                 .name_len = (uint16_t)op->name.len, .n_owners = n_owners & 1023u, .revision = revision,
                                 .json_at = (uint32_t)(head + op->ns.len + op->name.len), .uid_len = (uint16_t)uid.len,
-                                .uid_at = uid.len ? (uint32_t)(uid.at - op->json.at) : 0 };
+                                .uid_at = uid.len ? place_of(json, uid) : 0,
+                                .places = { sizeof o->places, place_of(json, found[LABELS]), place_of(json, found[OWNERS]),
+                                            place_of(json, found[SPEC]), place_of(json, found[STATUS]) } };
     if (n_owners)
-        scan_owners(op->json, metadata, o->owners);
+        scan_owners(json, found[OWNERS], o->owners);
     memcpy(text, op->ns.at ? op->ns.at : "", op->ns.len);
     memcpy(text + op->ns.len, op->name.at, op->name.len);
-    memcpy(text + op->ns.len + op->name.len, op->json.at, op->json.len);
+    memcpy(text + op->ns.len + op->name.len, json.at, json.len);
     return o;
+}
+
+const struct kl_places *store_object_places(const struct store_object *o)
+{
+    return &o->places;
+}
+
+struct str store_object_from(const struct store_object *o, uint32_t place)
+{
+    return place ? text_of(o, o->json_at + place, o->json_len - place) : STR_NONE;
 }
 
 struct store_object *store_object_ref(struct store_object *o)

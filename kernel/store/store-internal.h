@@ -19,6 +19,7 @@ struct store_object {
     uint16_t n_owners : 10, dead : 1;   /* dead: the last state of what is deleted */
     uint16_t sealed : 5;                /* how the provider has it: store_cipher */
     uint32_t uid_at;                    /* within the JSON */
+    struct kl_places places;            /* too */
     uint64_t revision;
     struct form *form;                  /* other encodings; set on the loop, read there */
     struct owner_ref owners[];

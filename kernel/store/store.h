@@ -24,6 +24,10 @@ uint64_t store_object_revision(const struct store_object *o);
 struct str store_object_ns(const struct store_object *o);
 struct str store_object_name(const struct store_object *o);
 struct str store_object_uid(const struct store_object *o);
+/* Where members begin; store_object_from is the text from such a place to the end, for json_scan_next, _item and _member, which stop where the value ends.
+ * STR_NONE with 0: the member is not there. */
+const struct kl_places *store_object_places(const struct store_object *o);
+struct str store_object_from(const struct store_object *o, uint32_t place);
 /* Another form of the same bytes, made once and kept (protobuf): at NULL until set. set takes bytes from mem_* (and frees them when
  * it cannot keep them: ask again). [loop] */
 struct str store_object_form(const struct store_object *o, unsigned form);

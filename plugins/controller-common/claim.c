@@ -101,9 +101,9 @@ int claim(struct ctl_run *r, const struct val *owner, const struct val *selector
 /* --- the other way: from an object to its owners --- */
 
 /* Its controller's key, when that is of the kind. Has it a controller at all? */
-static bool controller_key(struct str json, const char *kind, struct buf *keys)
+static bool controller_key(struct str refs, struct str json, const char *kind, struct buf *keys)
 {
-    struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
+    struct str ref;
     bool any = false;
     while (refs.at && json_scan_item(&refs, &ref)) {
         if (!str_is(json_scan_member(ref, STR("controller")), "true"))
@@ -120,9 +120,9 @@ static bool selects(const struct val *s, const struct val *labels, bool plain)
     return plain ? sel_map_matches(s, labels) : sel_matches(s, labels) && !sel_empty(s);
 }
 
-static struct val *labels_of(struct ctl_run *r, struct str json)
+static struct val *labels_of(struct ctl_run *r, struct str open)
 {
-    struct str text = json.at ? json_scan_path(json, "metadata.labels") : STR_NONE;
+    struct str text = json_scan_value(open);
     return text.at ? json_parse(r->arena, text, &r->call->err) : NULL;
 }
 
@@ -134,7 +134,7 @@ int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, st
     int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
     if (rc < 0 || !l.n)                 /* of five kinds of owners most namespaces have one or two */
         return rc;
-    struct val *now = labels_of(r, obj), *before = labels_of(r, old);
+    struct val *now = labels_of(r, ctl_part(r, CTL_LABELS)), *before = labels_of(r, json_scan_open(old, "metadata.labels"));
     for (uint32_t i = 0; (now || before) && i < l.n; i++) {     /* of many owners, only the selectors become trees */
         struct str json = str_n(l.at[i].at, l.at[i].len), text = json_scan_path(json, "spec.selector");
         struct val *s = text.at ? json_parse(r->arena, text, &r->call->err) : NULL;
@@ -146,8 +146,8 @@ int keys_by_selector(struct ctl_run *r, const char *resource, struct str old, st
 
 int keys_of_dependent(struct ctl_run *r, const char *kind, const char *resource, struct str old, struct str obj, bool plain, struct buf *keys)
 {
-    bool controlled = controller_key(obj, kind, keys);
+    bool controlled = controller_key(ctl_part(r, CTL_OWNERS), obj, kind, keys);
     if (old.len)
-        controller_key(old, kind, keys);
+        controller_key(json_scan_open(old, "metadata.ownerReferences"), old, kind, keys);
     return keys->len || controlled ? 0 : keys_by_selector(r, resource, STR_NONE, obj, plain, keys);
 }

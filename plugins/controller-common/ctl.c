@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include "base/cleanup.h"
+#include "base/json_scan.h"
 
 #define RUN_BYTES ((size_t)256 << 20)   /* most that one reconcile may hold */
 #define OBJECT_BYTES (4u << 20)
@@ -38,7 +39,6 @@ void ctl_close(void *self)
 static void run_init(struct ctl_run *r, const struct ctl *x, struct kl_call *c, struct arena *a)
 {
     *r = (struct ctl_run){ .ctl = x, .call = c, .arena = a, .now_ns = x->env->wall_ns(x->host) };
-    clock_format(r->now_ns, r->now);
 }
 
 int ctl_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns, ctl_run_fn run)
@@ -58,6 +58,16 @@ int ctl_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again
     return rc;
 }
 
+struct str ctl_part(const struct ctl_run *r, enum ctl_part part)
+{
+    static const char *const paths[] = { "metadata.labels", "metadata.ownerReferences", "spec", "status" };
+    const struct kl_places *p = KL_HAS(r->call, places) ? r->call->places : NULL;
+    if (!p)
+        return json_scan_open(r->obj, paths[part]);
+    const uint32_t at[] = { p->labels, p->owners, p->spec, p->status };
+    return at[part] ? str_skip(r->obj, at[part]) : STR_NONE;
+}
+
 int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj, struct kl_bytes *ret, ctl_map_fn map)
 {
     _cleanup_arena_ struct arena *a = arena_new(RUN_BYTES);
@@ -66,6 +76,7 @@ int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes
     if (!a)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     run_init(&r, self, c, a);
+    r.obj = str_n(obj.at, obj.len);
     int rc = map(&r, resource, str_n(old.at, old.len), str_n(obj.at, obj.len), &keys);
     if (rc < 0 || !keys.len)
         return rc;
@@ -95,6 +106,8 @@ void ctl_key_add(struct buf *keys, struct str ns, struct str name)
 
 struct str ctl_now(struct ctl_run *r)
 {
+    if (!r->now[0])
+        clock_format(r->now_ns, r->now);
     return arena_str(r->arena, str_of(r->now));
 }
 

@@ -27,8 +27,9 @@ struct ctl_run {                        /* one reconcile or map */
     struct kl_call *call;
     struct arena *arena;
     int64_t now_ns;                     /* wall clock, the same for the whole run */
-    char now[CLOCK_TEXT];
+    char now[CLOCK_TEXT];               /* once ctl_now was asked */
     int64_t again_ns;                   /* earliest wish to come back; 0: none */
+    struct str obj;                     /* map: what changed */
 };
 
 struct ctl_list {
@@ -44,6 +45,10 @@ typedef int (*ctl_run_fn)(struct ctl_run *r, struct str ns, struct str name);
 typedef int (*ctl_map_fn)(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys);
 int ctl_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns, ctl_run_fn run);
 int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj, struct kl_bytes *ret, ctl_map_fn map);
+
+/* In a map: what begins at that member's value of obj, and whatever follows, for json_scan_next, _item and _member. STR_NONE: not there. */
+enum ctl_part { CTL_LABELS, CTL_OWNERS, CTL_SPEC, CTL_STATUS };
+struct str ctl_part(const struct ctl_run *r, enum ctl_part part);
 
 /* A provider's table around a run and a map function (or NULL). */
 #define CTL_RUN(ID, RUN) \

@@ -103,10 +103,8 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
             later(r, json_scan_text(json_scan_path(obj, "metadata.name")));
         return 0;
     }
-    static const char *const parts[] = { "status.phase", "spec.nodeName" };
-    struct str is[2];
-    json_scan_paths(obj, parts, 2, is);
-    struct str phase = json_scan_text(is[0]), node = json_scan_text(is[1]);
+    struct str phase = json_scan_text(json_scan_member(ctl_part(r, CTL_STATUS), STR("phase")));
+    struct str node = json_scan_text(json_scan_member(ctl_part(r, CTL_SPEC), STR("nodeName")));
     if ((str_is(phase, "Succeeded") || str_is(phase, "Failed")) && (!old.len || !str_eq(json_scan_text(json_scan_path(old, "status.phase")), phase)))
         r->ctl->queue->add(r->ctl->host, "finished", COUNT_NS);
     if (old.len || !node.len)

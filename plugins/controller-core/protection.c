@@ -62,7 +62,7 @@ static int claim_map(struct ctl_run *r, const char *resource, struct str old, st
         return 0;
     }
     bool gone = r->call->flags & KL_CALL_DELETED;
-    struct str volumes = json_scan_path(obj, "spec.volumes");
+    struct str volumes = json_scan_member(ctl_part(r, CTL_SPEC), STR("volumes"));
     if (!volumes.len || (!memmem(volumes.at, volumes.len, "\"persistentVolumeClaim\"", 23) && !memmem(volumes.at, volumes.len, "\"ephemeral\"", 11)))
         return 0;
     struct val *pod = json_parse(r->arena, obj, err);

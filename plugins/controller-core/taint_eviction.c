@@ -52,11 +52,10 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
             ctl_key_add(keys, STR(""), json_scan_text(json_scan_path(obj, "metadata.name")));
         return 0;
     }
-    struct str was[2], is[2];
-    json_scan_paths(obj, parts, 2, is);
-    struct str node = json_scan_text(is[0]);
+    struct str was[2], is[2], node = json_scan_text(json_scan_member(ctl_part(r, CTL_SPEC), STR("nodeName")));
     if (!node.len)
         return 0;
+    json_scan_paths(obj, parts, 2, is);
     json_scan_paths(old, parts, 2, was);
     if (!old.len || !str_eq(was[0], is[0]) || !str_eq(was[1], is[1]))
         ctl_key_add(keys, STR(""), node);

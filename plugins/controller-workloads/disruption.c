@@ -156,7 +156,7 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
 {
     (void)resource;
     struct ctl_list l;
-    struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace")), texts[2] = { json_scan_path(obj, "metadata.labels"), STR_NONE };
+    struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace")), texts[2] = { json_scan_value(ctl_part(r, CTL_LABELS)), STR_NONE };
     struct val *labels[2] = { NULL, NULL };
     if (old.len)
         texts[1] = json_scan_path(old, "metadata.labels");

@@ -158,7 +158,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
     (void)resource;
-    struct str name = json_scan_text(json_scan_member(json_scan_path(obj, "metadata.labels"), STR("batch.kubernetes.io/job-name")));
+    struct str name = json_scan_text(json_scan_member(ctl_part(r, CTL_LABELS), STR("batch.kubernetes.io/job-name")));
     if (!name.len)
         return keys_of_dependent(r, "Job", JOBS, old, obj, false, keys);
     ctl_key_add(keys, json_scan_text(json_scan_path(obj, "metadata.namespace")), name);
