@@ -142,6 +142,9 @@ struct api_rq {
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
 void api_warn(struct api_rq *rq, const char *text);
+struct api_op;
+/* What is said about the operation beside its result goes to the request: warnings, audit annotations. */
+void api_op_tell(struct api_rq *rq, struct api_op *op);
 /* Headers that every answer has; returns how many. */
 #define API_HEADERS 24
 unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type);
@@ -221,6 +224,9 @@ struct api_op {
     bool created, deleted;              /* deleted: it is gone now */
     void (*warn)(void *ctx, const char *text);
     void *warn_ctx;
+    void (*note)(void *ctx, const char *key, const char *value);         /* for the audit trail; NULL: nothing is kept */
+    void *note_ctx;
+    bool notes_objects;                 /* notes may tell what is in the object */
     unsigned n_also;
     struct api_also also[API_ALSO];
 };

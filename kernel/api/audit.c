@@ -18,10 +18,15 @@ struct audit {
     uint64_t levels[4], events, lost;   /* requests by level; events made; events that did not get through */
 };
 
+struct note {
+    struct note *next;                  /* by key */
+    const char *key, *value;
+};
+
 struct audit_request {
     struct audit_decision decision;
     int64_t received_ns;
-    const char *allowed, *reason;       /* NULL: it did not come so far */
+    struct note *notes;
     bool started, nobody;               /* nobody: the credentials are bad */
     struct val *body, *answer;          /* what was asked with, what was answered */
     bool read;                          /* body was looked for */
@@ -301,17 +306,20 @@ static void put_object(struct buf *b, const char *key, const struct val *v)
 
 static void put_annotations(struct api_rq *rq, struct buf *b, bool cut)
 {
-    struct audit_request *x = rq->audit;
-    if (!x->allowed && !cut)
-        return;
-    buf_lit(b, ",\"annotations\":{");
-    if (cut)
-        buf_printf(b, "\"audit.k8s.io/truncated\":\"true\"%s", x->allowed ? "," : "");
-    if (x->allowed) {
-        buf_printf(b, "\"authorization.k8s.io/decision\":\"%s\",\"authorization.k8s.io/reason\":", x->allowed);
-        json_write_str(b, str_of(x->reason));
+    const char *before = ",\"annotations\":{";
+    if (cut) {
+        buf_printf(b, "%s\"audit.k8s.io/truncated\":\"true\"", before);
+        before = ",";
     }
-    buf_add_c(b, '}');
+    for (const struct note *n = rq->audit->notes; n; n = n->next) {
+        buf_add_z(b, before);
+        json_write_str(b, str_of(n->key));
+        buf_add_c(b, ':');
+        json_write_str(b, str_of(n->value));
+        before = ",";
+    }
+    if (cut || rq->audit->notes)
+        buf_add_c(b, '}');
 }
 
 /* code 0: not answered. cut: without objects. */
@@ -366,6 +374,8 @@ void audit_begin(struct api_rq *rq)
 {
     static const struct kl_user nobody = { .size = sizeof nobody, .name = "", .uid = "" };
     struct audit *a = rq->api->audit;
+    if (rq->audit)
+        rq->audit->notes = NULL;        /* it is run again */
     if (!a || rq->audited)
         return;
     rq->audited = true;
@@ -387,12 +397,31 @@ void audit_begin(struct api_rq *rq)
         event(rq, STAGE_RECEIVED, 0);
 }
 
+void audit_note(struct api_rq *rq, const char *key, const char *value)
+{
+    struct arena *a = http_arena(rq->http);
+    struct note **at = rq->audit ? &rq->audit->notes : NULL, *n;
+    if (!at)
+        return;
+    while (*at && strcmp((*at)->key, key) < 0)
+        at = &(*at)->next;
+    n = *at && strcmp((*at)->key, key) == 0 ? *at : arena_alloc(a, sizeof *n);
+    const char *k = arena_dup(a, str_of(key)), *v = arena_dup(a, str_of(value));
+    if (!n || !k || !v)
+        return;
+    *n = (struct note){ n == *at ? n->next : *at, k, v };
+    *at = n;
+}
+
+bool audit_keeps_objects(const struct api_rq *rq)
+{
+    return rq->audit && rq->audit->decision.level >= AUDIT_REQUEST;
+}
+
 void audit_decided(struct api_rq *rq, bool allowed, const char *reason)
 {
-    if (!rq->audit)
-        return;
-    rq->audit->allowed = allowed ? "allow" : "forbid";
-    rq->audit->reason = arena_dup(http_arena(rq->http), str_of(reason));
+    audit_note(rq, "authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+    audit_note(rq, "authorization.k8s.io/reason", reason);
 }
 
 void audit_started(struct api_rq *rq)

@@ -22,6 +22,9 @@ void audit_free(struct audit *a);                       /* hands over what is le
 /* asker: when rq->user is impersonated. */
 void audit_begin(struct api_rq *rq);
 void audit_decided(struct api_rq *rq, bool allowed, const char *reason);
+/* An annotation of the event, of this run of the request; a key that is there gets the new value. Both are copied. */
+void audit_note(struct api_rq *rq, const char *key, const char *value);
+bool audit_keeps_objects(const struct api_rq *rq);      /* level Request and more */
 void audit_started(struct api_rq *rq);
 /* The whole answer as text of that media type, or as a tree. Copies the text. */
 void audit_answer(struct api_rq *rq, const char *media, struct str text);

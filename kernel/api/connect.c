@@ -1,11 +1,6 @@
 /* connect.c - admission of CONNECT: exec, attach, portforward and proxy are asked about with their options, before anything is looked for. */
 #include "api-internal.h"
 
-static void warn(void *ctx, const char *text)
-{
-    api_warn(ctx, text);
-}
-
 /* One value of the query, in the form that its field has. */
 static struct val *value_of(struct arena *a, const struct schema_field *f, struct str text)
 {
@@ -68,7 +63,8 @@ int api_connect(struct api_rq *rq, struct val **ret)
     struct schema_kind shown = { .group = sub->group, .version = sub->version, .kind = sub->kind, .plural = "",
                                  .type = schema_type_find(str_of(sub->group), str_of(sub->version), str_of(sub->kind)) };
     struct api_op op = { .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns), .name = str_of(t->name),
-                         .subresource = t->subresource, .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept, .options = { "null", 4 } };
+                         .subresource = t->subresource, .request = rq->id, .kept = &rq->kept, .options = { "null", 4 } };
+    api_op_tell(rq, &op);
     struct val *v = shown.type ? options_of(rq, &shown) : NULL;
     *ret = v;
     if (!v || arena_exhausted(rq->arena))

@@ -244,6 +244,8 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
     c.request = op->request;
     if (op->dry_run)
         c.flags |= KL_CALL_DRY_RUN;
+    if (op->note)
+        c.flags |= op->notes_objects ? KL_CALL_AUDITED | KL_CALL_AUDITED_OBJECTS : KL_CALL_AUDITED;
     int64_t began = env_mono_ns();
     int rc = api->hooks.admit(api->hooks.ctx, &c, mutating, &review, op->arena, shown, v, policies, &verdict);
     if (rc == -KL_PENDING)
@@ -251,6 +253,8 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
     metrics_admission(&api->metrics, mutating, verb, rc < 0, env_mono_ns() - began);
     for (const char *const *w = verdict.warnings; w && *w && op->warn; w++)
         op->warn(op->warn_ctx, *w);
+    for (const char *const *n = verdict.annotations; op->note && n && n[0] && n[1]; n += 2)
+        op->note(op->note_ctx, n[0], n[1]);
     if (op->err.code)                   /* a policy, in its own words */
         return -op->err.code;
     return rc < 0 ? refused(op, *v, &c, &verdict) : 0;

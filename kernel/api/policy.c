@@ -88,7 +88,14 @@ struct policy *policy_compile(struct arena *a, const struct val *object, bool mu
         return p;
     }
     p->rules = expressions(a, json_get(p->spec, STR("validations")), NULL, "expression", vars, 0, CEL_BOOL, &p->n_rules);
-    p->notes = expressions(a, json_get(p->spec, STR("auditAnnotations")), "key", "valueExpression", vars, 0, CEL_STRING, &p->n_notes);
+    p->notes = expressions(a, json_get(p->spec, STR("auditAnnotations")), "key", "valueExpression", vars, 0, CEL_DYN, &p->n_notes);
+    for (unsigned i = 0; i < p->n_notes; i++) {
+        struct expression *e = &p->notes[i];
+        if (e->program && !cel_result_is(e->program, CEL_STRING) && !cel_result_is(e->program, CEL_NULL)) {
+            e->program = NULL;
+            e->why = "must evaluate to one of [string null_type]";
+        }
+    }
     for (unsigned i = 0; i < p->n_rules; i++) {
         const char *why;
         struct str text = json_str(p->rules[i].source, "messageExpression");

@@ -47,6 +47,7 @@ struct policies {
 };
 
 struct invoked;
+struct annotation;
 
 /* The policies at one request. */
 struct walk_policies {
@@ -58,6 +59,7 @@ struct walk_policies {
     const struct schema_kind *kind;     /* of the object: the request's, or what is sent to a subresource */
     bool mutating, again, changed;      /* again: the second walk */
     struct invoked *invoked;
+    struct annotation *annotations;
     const struct val *last;             /* the object behind the first walk */
     const struct val *object, *old, *namespace;
     const struct val *request;

@@ -56,14 +56,33 @@ static const char *message_of(struct policy_run *r, const struct expression *e)
                                               arena_printf(r->w->arena, "failed expression: " STR_FMT, STR_ARG(str_trim(e->text)));
 }
 
-/* What a binding does with a refusal. */
-static void act(struct walk_policies *w, const struct policy *p, const struct binding *b, const char *message, struct str reason, struct outcome *out)
+/* The trail says what failed, and what was done about it. */
+static void note_failure(struct walk_policies *w, const struct policy *p, const struct binding *b, unsigned index, const char *message)
+{
+    struct arena *a = w->arena;
+    struct val *list = val_new(a, VAL_ARR), *v = val_push(list, val_new(a, VAL_OBJ));
+    _cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
+    json_set_str(a, v, STR("message"), str_of(message));
+    json_set_str(a, v, STR("policy"), p->name);
+    json_set_str(a, v, STR("binding"), b->name);
+    json_set_int(a, v, STR("expressionIndex"), index);
+    json_set(a, v, STR("validationActions"), val_copy(a, json_get(b->spec, STR("validationActions"))));
+    json_write(&text, list);
+    if (text.len && !text.failed && !arena_exhausted(a))
+        w->op->note(w->op->note_ctx, "validation.policy.admission.k8s.io/validation_failure", arena_dup(a, buf_str(&text)));
+}
+
+/* What a binding does with a refusal by the expression of that index. */
+static void act(struct walk_policies *w, const struct policy *p, const struct binding *b, unsigned index, const char *message, struct str reason,
+                struct outcome *out)
 {
     const struct val *actions = json_get(b->spec, STR("validationActions"));
     struct api_op *op = w->op;
     if (!val_is(actions, VAL_ARR))
         return;
     val_each(x, actions) {
+        if (str_is(val_str(x), "Audit") && op->note)
+            note_failure(w, p, b, index, message);
         if (str_is(val_str(x), "Warn") && op->warn)
             op->warn(op->warn_ctx, arena_printf(w->arena, "Validation failed for ValidatingAdmissionPolicy '" STR_FMT "' with binding '" STR_FMT "': %s",
                                                 STR_ARG(p->name), STR_ARG(b->name), message));
@@ -75,6 +94,68 @@ static void act(struct walk_policies *w, const struct policy *p, const struct bi
     }
 }
 
+/* --- audit annotations: of all bindings of a policy together --- */
+
+struct annotation {
+    struct annotation *next;
+    const struct policy *policy;
+    struct str key, value;
+};
+
+#define ANNOTATION_MOST (10u << 10)
+
+static void refuse(struct walk_policies *w, const struct policy *p, const struct binding *b, const char *message, struct outcome *out)
+{
+    if (p->ignores || out->message)
+        return;
+    out->message = arena_printf(w->arena, "ValidatingAdmissionPolicy '" STR_FMT "' with binding '" STR_FMT "' denied request: %s", STR_ARG(p->name),
+                                STR_ARG(b->name), message);
+    out->reason = STR("Invalid");
+}
+
+static void annotate(struct policy_run *r, const struct binding *b, const struct expression *e, struct outcome *out)
+{
+    struct walk_policies *w = r->w;
+    struct cel_val v = policy_value(r, e, e->program);
+    struct str text = v.kind == CEL_STRING ? str_trim(v.s) : STR("");
+    if (v.kind == CEL_ERROR)
+        refuse(w, r->policy, b, arena_dup(w->arena, v.s), out);
+    else if (v.kind != CEL_STRING && v.kind != CEL_NULL)
+        refuse(w, r->policy, b, arena_printf(w->arena, "valueExpression '" STR_FMT "' resulted in unsupported return type: %s. Return type must be either "
+                                             "string or null.", STR_ARG(e->text), cel_type_text(w->arena, cel_type(v.kind))), out);
+    struct annotation **at = &w->annotations, *x;
+    if (!text.len || !w->op->note)
+        return;
+    text.len = text.len > ANNOTATION_MOST ? ANNOTATION_MOST : text.len;
+    for (; *at; at = &(*at)->next)
+        if ((*at)->policy == r->policy && str_eq((*at)->key, e->name) && str_eq((*at)->value, text))
+            return;
+    if ((x = arena_alloc(w->arena, sizeof *x))) {
+        *x = (struct annotation){ NULL, r->policy, e->name, text };
+        *at = x;
+    }
+}
+
+static void publish(struct walk_policies *w)
+{
+    for (struct annotation *x = w->annotations; x; x = x->next) {
+        _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+        if (!x->key.at)
+            continue;                   /* told with an earlier one */
+        char *key = arena_printf(w->arena, STR_FMT "/" STR_FMT, STR_ARG(x->policy->name), STR_ARG(x->key));
+        struct str same = x->key;
+        for (struct annotation *y = x; y; y = y->next)
+            if (y->policy == x->policy && str_eq(y->key, same)) {
+                buf_add_z(&b, b.len ? ", " : "");
+                buf_add_str(&b, y->value);
+                y->key = STR_NONE;
+            }
+        char *value = arena_dup(w->arena, buf_str(&b));
+        if (key && value)
+            w->op->note(w->op->note_ctx, key, value);
+    }
+}
+
 static void validate_one(struct walk_policies *w, const struct policy *p, const struct binding *b, const struct val *params, struct outcome *out)
 {
     struct policy_run r;
@@ -82,17 +163,19 @@ static void validate_one(struct walk_policies *w, const struct policy *p, const 
     policy_begin(&r, w, p, params);
     int rc = policy_conditions(&r, &why);
     if (rc < 0 && !p->ignores)
-        act(w, p, b, why, STR("Invalid"), out);
+        act(w, p, b, 0, why, STR("Invalid"), out);
     for (unsigned i = 0; rc > 0 && i < p->n_rules; i++) {
         const struct expression *e = &p->rules[i];
         struct cel_val v = policy_value(&r, e, e->program);
         if (v.kind == CEL_BOOL && v.b)
             continue;
         if (v.kind == CEL_BOOL)
-            act(w, p, b, message_of(&r, e), json_str(e->source, "reason"), out);
+            act(w, p, b, i, message_of(&r, e), json_str(e->source, "reason"), out);
         else if (!p->ignores)
-            act(w, p, b, v.kind == CEL_ERROR ? arena_dup(w->arena, v.s) : "the expression is no bool", STR("Invalid"), out);
+            act(w, p, b, i, v.kind == CEL_ERROR ? arena_dup(w->arena, v.s) : "the expression is no bool", STR("Invalid"), out);
     }
+    for (unsigned i = 0; rc > 0 && i < p->n_notes; i++)
+        annotate(&r, b, &p->notes[i], out);
 }
 
 /* A binding that cannot be followed: refused in its own name, whatever it would have done. */
@@ -171,6 +254,8 @@ static int validate(struct walk_policies *w, const struct val *v)
                 validate_one(w, p, b, params[i], &out);
         }
     }
+    if (w->annotations)
+        publish(w);
     return conclude(w, v, &out);
 }
 

@@ -35,6 +35,29 @@ void api_warn(struct api_rq *rq, const char *text)
     rq->warnings[rq->n_warnings++] = text;
 }
 
+/* The operation's own memory may end before the request. */
+static void op_warn(void *ctx, const char *text)
+{
+    struct api_rq *rq = ctx;
+    text = arena_dup(rq->arena, str_of(text));
+    if (text)
+        api_warn(rq, text);
+}
+
+static void op_note(void *ctx, const char *key, const char *value)
+{
+    audit_note(ctx, key, value);
+}
+
+void api_op_tell(struct api_rq *rq, struct api_op *op)
+{
+    op->warn = op_warn;
+    op->warn_ctx = rq;
+    op->note = rq->audit ? op_note : NULL;
+    op->note_ctx = rq;
+    op->notes_objects = audit_keeps_objects(rq);
+}
+
 static struct str warning_value(struct arena *a, const char *text)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1024);

@@ -9,14 +9,6 @@ struct pending {
     int status;
 };
 
-static void warn(void *ctx, const char *text)
-{
-    struct api_rq *rq = ctx;
-    text = arena_dup(rq->arena, str_of(text));
-    if (text)
-        api_warn(rq, text);
-}
-
 static int validation_mode(const struct api_rq *rq)
 {
     struct str v = rq->info.q.field_validation;
@@ -49,10 +41,11 @@ static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
     *op = (struct api_op){ .api = rq->api, .arena = a, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(t->ns),
                            .name = str_of(t->name), .subresource = t->subresource[0] ? t->subresource : NULL,
                            .dry_run = rq->info.q.dry_run.len > 0, .grace_s = rq->info.q.grace_s, .propagation = rq->info.q.propagation,
-                           .warn = warn, .warn_ctx = rq, .request = rq->id, .kept = &rq->kept, .query = &rq->info.q,
+                           .request = rq->id, .kept = &rq->kept, .query = &rq->info.q,
                            .patches = strcmp(t->verb, "patch") == 0 };
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
+    api_op_tell(rq, op);
     op->field_validation = validation_mode(rq);
     op->manager = manager_of(rq);
     op->force = rq->info.q.force;

@@ -254,7 +254,7 @@ static int settle(struct course *w, struct kl_err *err)
     return object_default(w->arena, w->kind, *w->object) < 0 ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : 0;
 }
 
-/* Every plugin's warnings count. */
+/* Every plugin's warnings count, and annotations. */
 static const char *const *both(struct kl_call *c, const char *const *first, const char *const *more)
 {
     size_t n = 0, m = 0;
@@ -302,6 +302,8 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
     int rc = t->review(p->self, c, r, &one);
     if (rc != -KL_PENDING)
         host_count_review(p, w->mutating, r->request->verb, rc < 0, env_mono_ns() - began);
+    if (one.annotations && rc != -KL_PENDING)
+        ret->annotations = both(c, ret->annotations, one.annotations);
     if (rc < 0) {
         ret->refusal = one.refusal;
         ret->causes = one.causes;

@@ -89,6 +89,26 @@ static int warn(struct ask *q, const char *text)
     return val_push(list, val_of_str(q->a, str_of(text))) ? hand_out(q, list) : no_memory(q);
 }
 
+/* For the trail: up to three of them. */
+#define PREFIX "pod-security.kubernetes.io/"
+static int annotate(struct ask *q, const char *key, const char *value)
+{
+    const char **at = (const char **)q->ret->annotations;
+    unsigned n = 0;
+    if (!(q->call->flags & KL_CALL_AUDITED))
+        return 0;
+    if (!at && !(at = kl_alloc(q->call, 7 * sizeof *at)))
+        return no_memory(q);
+    while (at[n])
+        n += 2;
+    if (!value || !(value = kl_dup(q->call, value, strlen(value))))
+        return no_memory(q);
+    at[n] = key;
+    at[n + 1] = value;
+    q->ret->annotations = at;
+    return 0;
+}
+
 /* --- pods and what makes them --- */
 
 static const struct {
@@ -130,6 +150,8 @@ static int wants(void *self, struct kl_call *c, const struct kl_request *r, cons
     struct str labels = STR_NONE;
     if (strcmp(r->resource, "namespaces") == 0)
         return 1;
+    if (c->flags & KL_CALL_AUDITED)
+        return 1;                       /* the trail tells of every pod */
     if (is_exempt(x, r, user))
         return 0;
     int rc = find_labels(x, c, r->ns, &labels);
@@ -164,7 +186,15 @@ static int evaluate(struct ask *q, const struct policy *p, const struct val *pod
     const struct val *meta = json_get(pod, STR("metadata")), *spec = json_get(pod, STR("spec"));
     struct findings f;
     if (listed(q->x->conf->exempt_runtime_classes, json_str(spec, "runtimeClassName")))
-        return 0;
+        return annotate(q, PREFIX "exempt", "runtimeClass");
+    if (enforce && annotate(q, PREFIX "enforce-policy", level_version_text(q->a, p->at[ENFORCE])) < 0)
+        return -q->call->err.code;
+    if (q->call->flags & KL_CALL_AUDITED) {
+        check_pod(q->a, p->at[AUDIT], meta, spec, &f);
+        if (f.n && annotate(q, PREFIX "audit-violations", arena_printf(q->a, "would violate PodSecurity \"%s\": %s", level_version_text(q->a, p->at[AUDIT]),
+                                                                       findings_text(q->a, &f, true))) < 0)
+            return -q->call->err.code;
+    }
     if (enforce) {
         check_pod(q->a, p->at[ENFORCE], meta, spec, &f);
         const char *text = !f.n ? NULL : arena_printf(q->a, "violates PodSecurity \"%s\": %s", level_version_text(q->a, p->at[ENFORCE]), findings_text(q->a, &f, true));
@@ -184,7 +214,7 @@ static int review_pods(struct ask *q, size_t kind)
     const char *where = kinds[kind].template;
     struct str text;
     if (is_exempt(q->x, r, q->r->user))
-        return 0;
+        return annotate(q, PREFIX "exempt", listed(q->x->conf->exempt_namespaces, str_of(r->ns)) ? "namespace" : "user");
     int rc = find_labels(q->x, q->call, r->ns, &text);
     if (rc < 0)
         return rc;
@@ -194,7 +224,9 @@ static int review_pods(struct ask *q, size_t kind)
     if (text.len && !labels)
         return -q->call->err.code;
     struct policy p = policy_of(q->a, labels, &q->x->defaults, NULL);
-    if (policy_privileged(&p) || (where && p.at[WARN].level == PRIVILEGED && p.at[AUDIT].level == PRIVILEGED))
+    if (policy_privileged(&p))
+        return where ? 0 : annotate(q, PREFIX "enforce-policy", "privileged:latest");
+    if (where && p.at[WARN].level == PRIVILEGED && p.at[AUDIT].level == PRIVILEGED)
         return 0;
     struct val *v = parse(q, q->r->object), *old = v && !where && q->r->old_object.len ? parse(q, q->r->old_object) : NULL;
     if (!v || (!where && q->r->old_object.len && !old))

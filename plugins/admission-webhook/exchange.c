@@ -172,6 +172,7 @@ const char *exchange_read(struct arena *a, struct str body, const char *uid, boo
     ret->allowed = json_bool(response, "allowed", false);
     ret->warnings = json_get(response, STR("warnings"));
     ret->status = json_get(response, STR("status"));
+    ret->annotations = json_get(response, STR("auditAnnotations"));
     return read_patch(a, response, mutating, ret);
 }
 

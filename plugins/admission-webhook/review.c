@@ -24,7 +24,8 @@ struct inquiry {
     struct asked *asked;
     struct subject subject;
     struct kl_admission_verdict *ret;
-    unsigned n_warnings;
+    unsigned n_warnings, n_notes, cap_notes;
+    unsigned index;                     /* of the hook that is asked, among all */
     struct str request;                 /* as match conditions see it; at NULL: not written yet */
 };
 
@@ -164,6 +165,66 @@ static int hand_out_status(struct inquiry *q, const struct val *status, int code
     return kl_fail(q->call, code, STR_FMT, STR_ARG(message));
 }
 
+/* --- for the audit trail --- */
+
+static void note(struct inquiry *q, const char *key, struct str value)
+{
+    const char **at = (const char **)q->ret->annotations;
+    unsigned n = q->n_notes;
+    if (!(q->call->flags & KL_CALL_AUDITED) || !key)
+        return;
+    if (n + 3 > q->cap_notes) {
+        unsigned cap = q->cap_notes ? 2 * q->cap_notes : 16;
+        const char **more = kl_alloc(q->call, cap * sizeof *more);
+        if (!more)
+            return;
+        if (n)
+            memcpy(more, at, n * sizeof *more);
+        q->ret->annotations = at = more;
+        q->cap_notes = cap;
+    }
+    const char *k = kl_dup(q->call, key, strlen(key)), *v = kl_dup(q->call, value.at ? value.at : "", value.len);
+    if (!k || !v)
+        return;
+    at[n] = k;
+    at[n + 1] = v;
+    at[n + 2] = NULL;
+    q->n_notes = n + 2;
+}
+
+/* What a mutating hook did: mutated or not; with patch: what. */
+static void note_hook(struct inquiry *q, const struct hook *h, unsigned index, bool mutated, struct str patch)
+{
+    int round = q->call->flags & KL_CALL_REINVOKED ? 1 : 0;
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    if (!h || !(q->call->flags & (patch.len ? KL_CALL_AUDITED_OBJECTS : KL_CALL_AUDITED)))
+        return;
+    buf_lit(&b, "{\"configuration\":");
+    json_write_str(&b, h->config->name);
+    buf_lit(&b, ",\"webhook\":");
+    json_write_str(&b, h->name);
+    if (patch.len)
+        buf_printf(&b, ",\"patch\":" STR_FMT ",\"patchType\":\"JSONPatch\"}", STR_ARG(patch));
+    else
+        buf_add_z(&b, mutated ? ",\"mutated\":true}" : ",\"mutated\":false}");
+    if (!b.failed)
+        note(q, arena_printf(q->arena, "%s.webhook.admission.k8s.io/round_%d_index_%u", patch.len ? "patch" : "mutation", round, index), buf_str(&b));
+}
+
+static void note_failed_open(struct inquiry *q, const struct hook *h)
+{
+    bool mutating = q->x->kind == MUTATING;
+    note(q, arena_printf(q->arena, "failed-open.%s.webhook.admission.k8s.io/round_%d_index_%u", mutating ? "mutation" : "validating",
+                         q->call->flags & KL_CALL_REINVOKED ? 1 : 0, q->index), h->name);
+}
+
+static void note_answer(struct inquiry *q, const struct hook *h, const struct answer *a)
+{
+    if (val_is(a->annotations, VAL_OBJ))
+        val_each(v, a->annotations)
+            note(q, arena_printf(q->arena, STR_FMT "/" STR_FMT, STR_ARG(h->name), STR_ARG(val_key(v))), val_str(v));
+}
+
 /* A hook that could not be asked: failurePolicy says what that means. */
 static int failed(struct inquiry *q, const struct hook *h, const char *why)
 {
@@ -171,8 +232,10 @@ static int failed(struct inquiry *q, const struct hook *h, const char *why)
     char *text = arena_printf(a, "failed calling webhook \"" STR_FMT "\": %s", STR_ARG(h->name), why ? why : "out of memory");
     kl_log(q->x->host, KL_WARN, "%s, failing %s", text ? text : "a webhook", h->ignore ? "open" : "closed");
     kl_err_init(&q->call->err);
-    if (h->ignore)
+    if (h->ignore) {
+        note_failed_open(q, h);
         return 0;
+    }
     struct val *v = val_new(a, VAL_OBJ), *cause = val_new(a, VAL_OBJ);
     json_set_str(a, v, STR("kind"), STR("Status"));
     json_set_str(a, v, STR("apiVersion"), STR("v1"));
@@ -271,6 +334,7 @@ static int judge(struct inquiry *q, const struct hook *h, const struct question 
         return failed(q, h, arena_printf(a, "received invalid webhook response: %s", why));
     }
     add_warnings(q, ret);
+    note_answer(q, h, ret);
     if (ret->allowed)
         return 0;
     struct val *status = exchange_status(a, ret->status, h->name);
@@ -337,6 +401,7 @@ static void take_up(struct inquiry *q, const uint64_t object[2])
         }
         const struct hook *h = hook_at(q->x, k->next - 1);
         k->invoked[k->next - 1] = h && h->reinvoke;
+        note_hook(q, h, k->next - 1, changed, STR_NONE);
     } else if (second) {
         k->next = 0;
         if (changed)
@@ -364,7 +429,13 @@ static int mutate(struct inquiry *q)
         int rc = concerns(q, h);
         if (rc == 0)
             continue;
-        if (rc < 0 || (rc = decide(q, h, &answer)) < 0)
+        if (rc < 0)
+            return rc;
+        q->index = i;
+        rc = decide(q, h, &answer);
+        if (rc != -KL_PENDING && (rc < 0 || !answer.patch.len))
+            note_hook(q, h, i, false, STR_NONE);
+        if (rc < 0)
             return rc;
         if (!answer.patch.len) {
             k->invoked[i] = h->reinvoke;
@@ -375,6 +446,7 @@ static int mutate(struct inquiry *q)
             return no_memory(q->call);
         q->ret->patch = (struct kl_bytes){ patch, answer.patch.len };
         q->ret->flags |= KL_VERDICT_AGAIN;
+        note_hook(q, h, i, false, answer.patch);
         memcpy(k->last, now, sizeof now);
         k->next = i + 1;
         k->going_on = true;
@@ -395,6 +467,7 @@ static int validate(struct inquiry *q)
         const struct hook *h = hook_at(q->x, i);
         struct answer answer;
         int rc = concerns(q, h);
+        q->index = i;
         rc = rc > 0 ? decide(q, h, &answer) : rc;
         pending |= rc == -KL_PENDING;
         if (rc < 0 && rc != -KL_PENDING && !refused) {

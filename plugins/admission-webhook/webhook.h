@@ -79,7 +79,7 @@ void exchange_request(struct buf *b, const struct subject *s, bool dry_run);
 struct answer {
     bool allowed;
     struct str patch;                   /* JSON; at NULL: none */
-    const struct val *warnings, *status;
+    const struct val *warnings, *status, *annotations;
 };
 /* NULL, or what is wrong with it. */
 const char *exchange_read(struct arena *a, struct str body, const char *uid, bool mutating, struct answer *ret);

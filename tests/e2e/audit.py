@@ -94,4 +94,14 @@ want('cut', (large['annotations'].get('audit.k8s.io/truncated'), 'requestObject'
 # nothing of what no rule wants
 want('None', [e for e in events if e.get('objectRef', {}).get('resource') in ('nodes', 'leases')], [])
 want('documents', [e['requestURI'] for e in events if 'objectRef' not in e and e['stage'] == 'ResponseComplete'], ['/version'])
+# what admission has to say
+seen = [e['annotations'] for e in events if e['stage'] == 'ResponseComplete' and (e.get('requestObject') or {}).get('metadata', {}).get('name') == 'seen'][0]
+want('a policy that only audits', seen.get('validation.policy.admission.k8s.io/validation_failure'),
+     '[{"message":"it is seen","policy":"watched","binding":"watched","expressionIndex":1,"validationActions":["Audit","Warn"]}]')
+want('its annotations', [k for k in seen if k.startswith('watched/')] and seen['watched/name'], 'it is seen')
+want('those without a value', [k for k in seen if k.startswith('watched/')], ['watched/name'])
+host = [e['annotations'] for e in events if e['stage'] == 'ResponseComplete' and (e.get('requestObject') or {}).get('metadata', {}).get('name') == 'host'][0]
+want('Pod Security', (host.get('pod-security.kubernetes.io/enforce-policy'), host.get('pod-security.kubernetes.io/audit-violations')),
+     ('privileged:latest', 'would violate PodSecurity "baseline:latest": host namespaces (hostPID=true)'))
+
 sys.exit(bad)

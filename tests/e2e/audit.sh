@@ -71,6 +71,28 @@ c -o /dev/null "$url/version"
 c -o /dev/null "$url/healthz"
 head -c 60000 /dev/zero | tr '\0' x | sed 's/.*/{"metadata":{"name":"large"},"data":{"a":"&"}}/' |
     c -o /dev/null -H 'Content-Type: application/json' -d @- "$maps"
+# What admission has to say: policies, Pod Security.
+cat >"$dir/admission.yaml" <<END
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: watched}
+spec:
+  matchConstraints: {resourceRules: [{operations: [CREATE], apiGroups: [""], apiVersions: [v1], resources: [configmaps]}]}
+  validations: [{expression: "true"}, {expression: "!object.metadata.name.startsWith('seen')", message: it is seen}]
+  auditAnnotations:
+  - {key: name, valueExpression: "'it is ' + object.metadata.name"}
+  - {key: nothing, valueExpression: "null"}
+  - {key: empty, valueExpression: "' '"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: watched}
+spec: {policyName: watched, validationActions: [Audit, Warn]}
+END
+k create -f "$dir/admission.yaml" >/dev/null
+c -o /dev/null -H 'Content-Type: application/json' -d '{"metadata":{"name":"seen"}}' "$maps"
+k label namespace logged pod-security.kubernetes.io/audit=baseline >/dev/null
+c -o /dev/null -H 'Content-Type: application/json' -d '{"metadata":{"name":"host"},"spec":{"hostPID":true,"containers":[{"name":"a","image":"x"}]}}' "$url/api/v1/namespaces/logged/pods"
 c "$url/metrics" >"$dir/page"
 grep -q '^apiserver_audit_event_total [1-9]' "$dir/page" || fail "audit metrics"
 grep -q '^apiserver_audit_error_total{plugin="log"} 0' "$dir/page" || fail "events are lost" "$(grep audit "$dir/page")"

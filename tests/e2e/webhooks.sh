@@ -29,7 +29,17 @@ port=$(cat "$dir/port")
 [ -n "$port" ] || { echo "the webhook server did not start"; cat "$dir/hook.log"; exit 1; }
 : >"$dir/asked"
 
+# With a trail of what is written in one namespace.
+mkdir "$dir/conf.d"
+cp "$here/../../conf/keelson.cfg" "$dir/keelson.cfg"
+echo "instances = ( { plugin = \"audit-log\"; settings = { path = \"$dir/audit.log\"; }; } );" >"$dir/conf.d/audit.cfg"
+printf 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- {level: %s, resources: [{group: "", resources: [%s]}], namespaces: [trail], verbs: [create], omitStages: [RequestReceived]}\n' >"$dir/audit.yaml" \
+    Request configmaps
+printf -- '- {level: Metadata, resources: [{group: "", resources: [secrets]}], namespaces: [trail], verbs: [create], omitStages: [RequestReceived]}\n' >>"$dir/audit.yaml"
+server_flags="--config $dir/keelson.cfg --plugins $build/plugins --audit-policy-file $dir/audit.yaml"
 start_server
+k create namespace trail >/dev/null
+k label namespace trail hooked=yes >/dev/null
 k create namespace demo >/dev/null
 k label namespace demo hooked=yes >/dev/null
 
@@ -295,6 +305,54 @@ grep -q demo/refused "$dir/asked" && fail "a webhook was asked about what a poli
 unhook Validating behind
 k delete validatingadmissionpolicy first >/dev/null
 k delete validatingadmissionpolicybinding first >/dev/null
+unseen
+
+# --- the audit trail: what webhooks say, which of them changed what, which were passed over ---
+hook Mutating a-first /mutate
+hook Mutating b-second /annotate
+hook Validating c-third /annotate
+port_was=$port port=1
+hook Validating d-fourth /gone ',"failurePolicy":"Ignore"'
+port=$port_was
+seen /annotate
+want created create configmap noted -n trail
+operation=CREATE resource=secrets hook Mutating e-fifth /mutate
+for i in $(seq 100); do
+    k create secret generic "noted-$i" -n trail >/dev/null
+    grep -q "^/mutate CREATE secrets" "$dir/asked" && break
+    sleep 0.1
+done
+for i in $(seq 100); do
+    grep -q '"name":"noted"' "$dir/audit.log" && grep -q '"mutated":true.*secrets\|secrets.*e-fifth' "$dir/audit.log" && break
+    sleep 0.1
+done
+python3 - "$dir/audit.log" <<'END' || fail "the audit trail" "$(tail -3 "$dir/audit.log")"
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1])]
+notes = [e["annotations"] for e in events if e["objectRef"]["resource"] == "configmaps" and e["requestObject"]["metadata"]["name"] == "noted"][-1]
+want = {
+    "mutation.webhook.admission.k8s.io/round_0_index_0": '{"configuration":"a-first","webhook":"a-first.example.com","mutated":true}',
+    "mutation.webhook.admission.k8s.io/round_0_index_1": '{"configuration":"b-second","webhook":"b-second.example.com","mutated":false}',
+    "b-second.example.com/why": "because", "c-third.example.com/who": "kubernetes-admin",
+    "failed-open.validating.webhook.admission.k8s.io/round_0_index_1": "d-fourth.example.com",
+    "authorization.k8s.io/decision": "allow",
+}
+bad = [k for k in want if notes.get(k) != want[k]]
+patch = json.loads(notes.get("patch.webhook.admission.k8s.io/round_0_index_0", "{}"))
+if patch.get("patchType") != "JSONPatch" or patch["patch"][0]["op"] != "add" or patch["configuration"] != "a-first":
+    bad.append("patch")
+if list(notes) != sorted(notes):
+    bad.append("order")
+last = [e["annotations"] for e in events if e["objectRef"]["resource"] == "secrets"][-1]
+if "mutation.webhook.admission.k8s.io/round_0_index_2" not in last or any(k.startswith("patch.") for k in last):
+    bad.append("at level Metadata: no patch")
+print(bad, notes, last) if bad else None
+sys.exit(bool(bad))
+END
+for n in "Mutating a-first" "Mutating b-second" "Validating c-third" "Validating d-fourth" "Mutating e-fifth"; do
+    # shellcheck disable=SC2086
+    unhook $n
+done
 unseen
 
 # --- failures ---

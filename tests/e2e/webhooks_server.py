@@ -58,6 +58,8 @@ def decide(path, request):
         shown = dict(request["object"])
         text = "%s %s " % (shown.pop("kind"), shown.pop("apiVersion"))
         return dict(allow, allowed=False, status={"message": text + "%s %s" % (dict(sorted(shown.items())), request["options"])})
+    if path == "/annotate":  # for the audit trail
+        return dict(allow, auditAnnotations={"why": "because", "who": request["userInfo"]["username"]})
     if path == "/no-name":  # what the server gives is not there yet
         meta = request["object"]["metadata"]
         absent = "uid" not in meta and "creationTimestamp" not in meta and "name" not in request

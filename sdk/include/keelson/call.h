@@ -31,6 +31,8 @@ struct kl_call {
 #define KL_CALL_DRY_RUN 1u              /* no side effects */
 #define KL_CALL_REINVOKED 4u            /* admission: the second walk through the mutating plugins */
 #define KL_CALL_VALIDATING 8u           /* admission: the object is final, a patch counts no more */
+#define KL_CALL_AUDITED 16u             /* admission: the verdict's annotations are kept */
+#define KL_CALL_AUDITED_OBJECTS 32u     /* they may tell what is in the object */
 #define KL_CALL_DELETED 2u              /* controller's map: the object is gone, what is given is its last state */
 
 #define kl_fail(c, code, ...) kl_err_set(&(c)->err, (code), __VA_ARGS__)
