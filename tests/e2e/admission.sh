@@ -91,6 +91,12 @@ kill "$pid"
 wait "$pid" 2>/dev/null
 mkdir "$dir/conf"
 sed 's/"resource-quota" \]/"owner-references-permission-enforcement", "resource-quota" ]/' "$(dirname "$0")/../../conf/keelson.cfg" >"$dir/conf/keelson.cfg"
+mkdir "$dir/conf/conf.d"
+cat >"$dir/conf/conf.d/events.cfg" <<END
+chains = { admission = [ "event-rate-limit" ]; };
+instances = ( { plugin = "admission-eventratelimit"; settings = { limits = ( { type = "Namespace"; qps = 1; burst = 2; cache_size = 100; },
+                                                                           { type = "SourceAndObject"; qps = 1; burst = 50; } ); }; } );
+END
 "$build/keelson" server --config "$dir/conf/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
 pid=$!
 for _ in $(seq 300); do
@@ -118,4 +124,20 @@ bob delete
 want "configmap/mine patched" patch configmap mine --as system:serviceaccount:default:bob -p "$(owner false)"
 want "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on" patch configmap mine --as system:serviceaccount:default:bob -p "$(owner true)"
 want "configmap/mine patched" patch configmap mine -p "$(owner true)"
+
+# limits of events, when they are configured: a namespace that says too much is refused, others are not
+k create namespace quiet >/dev/null
+k create namespace calm >/dev/null
+tell() { # NAMESPACE [QUERY]
+    c -H 'content-type: application/json' "$url/api/v1/namespaces/$1/events${2:-}" \
+        -d '{"metadata":{"generateName":"e-"},"involvedObject":{"kind":"Pod","name":"p","namespace":"'"$1"'"},"reason":"R","message":"m","type":"Normal"}'
+}
+case "$(tell quiet '?dryRun=All&x=[1-30]')" in *TooManyRequests*) fail "dry runs cost nothing" ;; esac
+out=$(tell quiet '?x=[1-30]') # curl asks 30 times
+case "$out" in
+*'"message":"Too many requests: limit reached on type Namespace for key quiet"'*'"code":429'*) ;;
+*) fail "limits of events" "$out" ;;
+esac
+out=$(tell calm)
+case "$out" in *'"kind":"Event"'*) ;; *) fail "another namespace's events" "$out" ;; esac
 exit $bad
