@@ -57,31 +57,12 @@ void api_convert_input(struct api_op *op, struct val *v)
         secret_data(op, v);
 }
 
-static const char *qos_of(const struct val *spec)
-{
-    static const char *const lists[] = { "containers", "initContainers" }, *const names[] = { "cpu", "memory" };
-    bool any = false, all = true;
-    for (int l = 0; l < 2; l++) {
-        struct val *list = json_get(spec, str_of(lists[l]));
-        if (!val_is(list, VAL_ARR))
-            continue;
-        val_each(c, list)
-            for (int i = 0; i < 2; i++) {
-                struct val *req = json_get(json_path(c, "resources.requests"), str_of(names[i]));
-                struct val *lim = json_get(json_path(c, "resources.limits"), str_of(names[i]));
-                any |= req || lim;
-                all &= lim && (!req || val_equal(req, lim));
-            }
-    }
-    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
-}
-
 static void pod_create(struct api_op *op, struct val *v)
 {
     struct val *spec = json_get(v, STR("spec"));
     struct val *st = json_obj(op->arena, v, STR("status"));
     json_set_str(op->arena, st, STR("phase"), STR("Pending"));
-    json_set_str(op->arena, st, STR("qosClass"), str_of(qos_of(spec)));
+    json_set_str(op->arena, st, STR("qosClass"), str_of(object_qos(spec)));
 }
 
 static void namespace_create(struct api_op *op, struct val *v)
@@ -220,6 +201,47 @@ static void only_status(struct api_op *op, struct val *v, const struct val *old)
     keep(op->arena, m, om, "finalizers");
 }
 
+/* metav1.ResetObjectMetaForStatus: who writes a part owns nothing of the metadata. */
+static void only_metadata(struct arena *a, struct val *v, const struct val *old)
+{
+    static const char *const members[] = { "ownerReferences", "finalizers", "labels", "annotations" };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        keep(a, json_obj(a, v, STR("metadata")), json_get(old, STR("metadata")), members[i]);
+}
+
+/* Of the containers of new (in the order of old's, or it is left for validation to say): resources and resizePolicy, the rest of old. */
+static bool only_resources(struct arena *a, struct val *spec, struct val *was, const char *list)
+{
+    struct val *x = json_get(spec, str_of(list)), *y = json_get(was, str_of(list));
+    if ((x ? x->n : 0) != (y ? y->n : 0))
+        return false;
+    struct val *out = y ? val_copy(a, y) : NULL;
+    for (struct val *from = x ? x->first : NULL, *to = out ? out->first : NULL; from && to; from = from->next, to = to->next) {
+        if (!str_eq(json_str(from, "name"), json_str(to, "name")))
+            return false;
+        keep(a, to, from, "resources");
+        keep(a, to, from, "resizePolicy");
+    }
+    if (out)
+        json_set(a, spec, str_of(list), out);
+    return true;
+}
+
+/* pods/ephemeralcontainers and pods/resize write a part of the spec; the rest is as it was. */
+static void only_pod_part(struct api_op *op, struct val *v, struct val *old)
+{
+    struct arena *a = op->arena;
+    struct val *was = json_get(old, STR("spec")), *spec = json_get(v, STR("spec")), *next = val_copy(a, was);
+    bool resize = strcmp(op->subresource, "resize") == 0;
+    if (resize && (!only_resources(a, spec, was, "containers") || !only_resources(a, spec, was, "initContainers")))
+        return;
+    static const char *const of_resize[] = { "containers", "initContainers", "resources", NULL }, *const of_ephemeral[] = { "ephemeralContainers", NULL };
+    for (const char *const *m = resize ? of_resize : of_ephemeral; *m; m++)
+        keep(a, next, spec, *m);
+    json_set(a, v, STR("spec"), next);
+    only_metadata(a, v, old);
+}
+
 static bool nothing(const struct val *v)
 {
     return !v || v->type == VAL_NULL || (v->type >= VAL_ARR && !v->n);
@@ -293,6 +315,8 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         keep(a, v, old, "status");
     if (is_core(op->kind, "Namespace") && !op->subresource)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
+    if (op->subresource && !status && is_core(op->kind, "Pod"))
+        only_pod_part(op, v, old);
     if (op->subresource && strcmp(op->kind->kind, "CertificateSigningRequest") == 0)
         csr_times(op, v, old);
     if (op->kind->flags & K_GENERATION && !status && spec_changed(op, v, old))

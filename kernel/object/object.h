@@ -54,6 +54,9 @@ int object_encode_message(struct buf *b, const struct schema_type *type, const s
 /* --- convert.c: text of one form ("json", "yaml", "protobuf") to another, appended to ret. Kinds that are not built in pass between json and yaml. */
 int object_convert(const char *from, const char *to, struct str text, struct buf *ret, struct kl_err *err);
 
+/* --- qos.c: "Guaranteed", "Burstable" or "BestEffort", of a pod's spec */
+const char *object_qos(const struct val *spec);
+
 /* --- default.c: fills declared and computed defaults, as upstream's defaults.go. In place. */
 int object_default(struct arena *a, const struct schema_kind *k, struct val *v);
 

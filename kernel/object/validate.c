@@ -80,6 +80,8 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
     }
     if (status)
         walk_conditions(ret, k, v);
+    if (subresource && old && validate_part(k, subresource, v, old, ret))
+        return;
     if (!status && validate_kind(k, v, old, ret))
         return;
     if (!status)

@@ -91,6 +91,7 @@ struct pod_place {
 void check_pod_spec(causes c, const struct path *p, struct pod_place *where);
 void check_template(causes c, const struct path *p, const struct val *t);
 void check_preemption(causes c, const struct path *p, struct str policy);
+void check_pod(causes c, const struct val *v);         /* all but what creating or updating one may not */
 void check_pod_update(causes c, const struct val *v, const struct val *old);
 /* validate_container.c */
 void check_containers(causes c, const struct path *p, const struct pod_place *where);
@@ -121,9 +122,14 @@ void check_container_security(causes c, const struct path *p, const struct val *
 /* validate_kinds.c: rules of the kind itself. False: there are none, the rows say all there is. */
 bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c);
 
+/* The same of a subresource that writes a part of the object. */
+bool validate_part(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old, causes c);
+
 #define KIND_RULES(name) void name(causes c, const struct val *v, const struct val *old)
 KIND_RULES(kind_pod);
 KIND_RULES(kind_pod_template);
+KIND_RULES(part_ephemeral);             /* validate_pod_parts.c */
+KIND_RULES(part_resize);
 KIND_RULES(kind_service);               /* validate_service.c */
 KIND_RULES(kind_endpoints);
 KIND_RULES(kind_endpoint_slice);

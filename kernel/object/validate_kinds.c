@@ -50,6 +50,25 @@ static const struct {
     { "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", kind_webhooks },
 };
 
+static const struct {
+    const char *group, *kind, *subresource;
+    KIND_RULES((*check));
+} parts[] = {
+    { "", "Pod", "ephemeralcontainers", part_ephemeral },
+    { "", "Pod", "resize", part_resize },
+};
+
+bool validate_part(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old, causes c)
+{
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(parts[i].subresource, subresource) == 0 && strcmp(parts[i].kind, k->kind) == 0 && strcmp(parts[i].group, k->group) == 0) {
+            check_pod(c, v);
+            parts[i].check(c, v, old);
+            return true;
+        }
+    return false;
+}
+
 bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -261,9 +261,9 @@ static void check_token_volumes(causes c, const struct path *p, const struct val
     }
 }
 
-KIND_RULES(kind_pod)
+void check_pod(causes c, const struct val *v)
 {
-    struct val *spec = json_get(v, STR("spec")), *gates = json_get(spec, STR("schedulingGates"));
+    struct val *spec = json_get(v, STR("spec"));
     struct pod_place where = { .meta = json_get(v, STR("metadata")), .spec = spec };
     const struct path *p = IN(NULL, "spec");
     check_pod_notes(c, IN(IN(NULL, "metadata"), "annotations"), json_get(where.meta, STR("annotations")), spec);
@@ -273,6 +273,13 @@ KIND_RULES(kind_pod)
     check_token_volumes(c, p, spec);
     check_images(c, IN(p, "containers"), json_get(spec, STR("containers")));
     check_images(c, IN(p, "initContainers"), json_get(spec, STR("initContainers")));
+}
+
+KIND_RULES(kind_pod)
+{
+    struct val *spec = json_get(v, STR("spec")), *gates = json_get(spec, STR("schedulingGates"));
+    const struct path *p = IN(NULL, "spec");
+    check_pod(c, v);
     if (old) {
         check_pod_update(c, v, old);
         return;
@@ -319,12 +326,12 @@ static void check_deadline(causes c, const struct path *p, const struct val *now
 /* What may change is put back: the rest must be as it was. */
 static struct val *put_back(causes c, const struct val *spec, const struct val *was)
 {
-    static const char *const free_members[] = { "activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers" };
+    static const char *const free_members[] = { "activeDeadlineSeconds", "tolerations", "schedulingGates" };
     static const char *const gated_members[] = { "nodeSelector", "affinity" }, *const lists[] = { "containers", "initContainers" };
     struct val *now = val_copy(c->arena, spec), *gates = json_get(was, STR("schedulingGates"));
     bool gated = gates && gates->n;
-    for (int i = 0; i < (gated ? 6 : 4); i++) {
-        const char *member = i < 4 ? free_members[i] : gated_members[i - 4];
+    for (int i = 0; i < (gated ? 5 : 3); i++) {
+        const char *member = i < 3 ? free_members[i] : gated_members[i - 3];
         struct val *keep = json_get(was, str_of(member));
         json_del(now, str_of(member));
         if (keep)

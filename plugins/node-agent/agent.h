@@ -126,6 +126,7 @@ struct probe_mem {
 };
 
 struct ctr_mem {
+    struct ctr_mem *next;
     char name[64];
     char id[160];                           /* the running container that the probe results are about */
     struct probe_mem probe[PROBE_KINDS];
@@ -146,8 +147,7 @@ struct token {
 struct pod_mem {
     char *key, *uid;
     int refs;
-    struct ctr_mem *ctrs;
-    size_t n;
+    struct ctr_mem *_Atomic ctrs;           /* put in front, never taken out: ephemeral containers come late */
     char **uses;                            /* "configmaps/name", "secrets/name" that the pod mounts; NULL-terminated */
     struct token *tokens;
     char ips[4][64];
@@ -164,11 +164,11 @@ struct pod_mem *mem_by_key(struct agent *a, struct str key);
 struct pod_mem *mem_make(struct agent *a, const struct val *pod);      /* NULL: out of memory */
 void mem_put(struct agent *a, struct pod_mem *m);
 void mem_forget(struct agent *a, struct str uid);
-struct ctr_mem *mem_ctr(struct pod_mem *m, struct str name);
+struct ctr_mem *mem_ctr(struct pod_mem *m, struct str name);          /* made when it is not there; NULL: out of memory */
 void mem_free_all(struct agent *a);
 
 /* view.c */
-enum ctr_kind { CTR_INIT, CTR_SIDECAR, CTR_MAIN };
+enum ctr_kind { CTR_INIT, CTR_SIDECAR, CTR_MAIN, CTR_EPHEMERAL };
 enum ctr_state { RUN_NONE, RUN_CREATED, RUN_RUNNING, RUN_EXITED };
 
 struct ctr {
@@ -176,6 +176,7 @@ struct ctr {
     const struct val *spec;
     struct str name;
     const struct val *now, *before;         /* the runtime's newest record and the one before; NULL */
+    bool forgotten;                         /* ephemeral, and the API knows of a life that the runtime has no record of: it had its one */
     enum ctr_state state;
     bool stale;                             /* `now` ran in a sandbox that is no more */
     int64_t attempt;                        /* of now; -1: never created */
@@ -188,7 +189,7 @@ struct pod_view {
     struct arena *arena;
     const struct val *pod, *spec, *meta;
     struct str ns, name, uid;
-    struct ctr *ctrs;                       /* init containers in order, then the others */
+    struct ctr *ctrs;                       /* init containers in order, then the others, then ephemeral ones */
     size_t n;
     const struct val *sandbox;
     bool sandbox_ready;

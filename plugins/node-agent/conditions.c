@@ -59,7 +59,7 @@ static const char *names_of(const struct pod_view *v, const char *head, bool ini
     size_t n = 0;
     for (size_t i = 0; i < v->n; i++) {
         const struct ctr *k = &v->ctrs[i];
-        if ((inits ? k->kind == CTR_MAIN : k->kind == CTR_INIT) || ok(k))
+        if (k->kind == CTR_EPHEMERAL || (inits ? k->kind == CTR_MAIN : k->kind == CTR_INIT) || ok(k))
             continue;
         buf_printf(&b, "%s" STR_FMT, n++ ? " " : head, STR_ARG(k->name));
     }

@@ -210,6 +210,27 @@ static void add_groups(const struct making *m, struct val *o)
     set_v(ar, o, "supplementalGroups", groups);
 }
 
+/* Whose processes an ephemeral container wants to see: none is fine, one that does not run is not. */
+static bool add_target(const struct making *m, struct val *security)
+{
+    struct arena *ar = m->view->arena;
+    struct str name = json_str(m->ctr->spec, "targetContainerName");
+    const struct ctr *k = NULL;
+    if (m->ctr->kind != CTR_EPHEMERAL || !name.len)
+        return true;
+    for (size_t i = 0; i < m->view->n; i++)
+        if (str_eq(m->view->ctrs[i].name, name))
+            k = &m->view->ctrs[i];
+    if (!k || k->state != RUN_RUNNING || k->stale) {
+        kl_fail(m->call, KL_UNAVAILABLE, "unable to find target container " STR_FMT, STR_ARG(name));
+        return false;
+    }
+    struct val *namespaces = json_obj(ar, security, STR("namespaceOptions"));
+    set_z(ar, namespaces, "pid", "TARGET");
+    set_s(ar, namespaces, "targetId", ctr_id(k));
+    return true;
+}
+
 static struct val *security_context(const struct making *m)
 {
     struct arena *ar = m->view->arena;
@@ -272,8 +293,11 @@ struct val *container_config(struct agent *a, struct kl_call *c, const struct po
     set_b(ar, o, "stdinOnce", json_bool(k->spec, "stdinOnce", false));
     set_b(ar, o, "tty", json_bool(k->spec, "tty", false));
     struct val *linux_ = json_obj(ar, o, STR("linux"));
+    struct val *security = security_context(&m);
     set_v(ar, linux_, "resources", resources_of(ar, v, k));
-    set_v(ar, linux_, "securityContext", security_context(&m));
+    set_v(ar, linux_, "securityContext", security);
+    if (!add_target(&m, security))
+        return NULL;
     if (arena_exhausted(ar)) {
         kl_fail(c, KL_NO_MEMORY, "no memory");
         return NULL;

@@ -41,7 +41,7 @@ void event_pod(struct agent *a, const struct pod_view *v, const struct ctr *k, c
     set_s(v->arena, about, "uid", v->uid);
     if (k)
         set_z(v->arena, about, "fieldPath", arena_printf(v->arena, "spec.%s{" STR_FMT "}",
-                                                         k->kind == CTR_MAIN ? "containers" : "initContainers", STR_ARG(k->name)));
+                                                         k->kind == CTR_MAIN ? "containers" : k->kind == CTR_EPHEMERAL ? "ephemeralContainers" : "initContainers", STR_ARG(k->name)));
     send(a, v->arena, about, reason, message);
 }
 

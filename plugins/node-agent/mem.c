@@ -13,7 +13,10 @@ static void mem_free_pod(struct pod_mem *m)
         mem_free(t);
     }
     mem_free(m->uses);
-    mem_free(m->ctrs);
+    for (struct ctr_mem *k = m->ctrs, *next; k; k = next) {
+        next = k->next;
+        mem_free(k);
+    }
     mem_free(m->key);
     mem_free(m->uid);
     mem_free(m);
@@ -44,20 +47,6 @@ struct pod_mem *mem_by_key(struct agent *a, struct str key)
     return found;
 }
 
-static size_t count(const struct val *pod, const char *path)
-{
-    const struct val *v = json_path(pod, path);
-    return val_is(v, VAL_ARR) ? v->n : 0;
-}
-
-static void name_all(struct pod_mem *m, const struct val *list)
-{
-    if (!val_is(list, VAL_ARR))
-        return;
-    val_each(v, list)
-        snprintf(m->ctrs[m->n++].name, sizeof m->ctrs->name, STR_FMT, STR_ARG(json_str(v, "name")));
-}
-
 static bool copy_uses(struct pod_mem *m, const struct val *pod)
 {
     _cleanup_arena_ struct arena *ar = arena_new(0);
@@ -79,18 +68,14 @@ static struct pod_mem *mem_build(const struct val *pod)
     if (!m)
         return NULL;
     struct str ns = json_str(pod, "metadata.namespace"), name = json_str(pod, "metadata.name"), uid = json_str(pod, "metadata.uid");
-    size_t n = count(pod, "spec.initContainers") + count(pod, "spec.containers");
     m->refs = 1;
     m->uid = mem_dup(uid.at, uid.len);
     m->key = mem_alloc(ns.len + name.len + 2);
-    m->ctrs = mem_alloc((n + 1) * sizeof *m->ctrs);
-    if (!m->uid || !m->key || !m->ctrs || !copy_uses(m, pod)) {
+    if (!m->uid || !m->key || !copy_uses(m, pod)) {
         mem_free_pod(m);
         return NULL;
     }
     snprintf(m->key, ns.len + name.len + 2, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
-    name_all(m, json_path(pod, "spec.initContainers"));
-    name_all(m, json_path(pod, "spec.containers"));
     return m;
 }
 
@@ -130,12 +115,23 @@ void mem_forget(struct agent *a, struct str uid)
         mem_put(a, m);
 }
 
+/* The pod's own worker, its probes' and its stops' threads ask at the same time. */
 struct ctr_mem *mem_ctr(struct pod_mem *m, struct str name)
 {
-    for (size_t i = 0; i < m->n; i++)
-        if (str_is(name, m->ctrs[i].name))
-            return &m->ctrs[i];
-    return NULL;
+    struct ctr_mem *fresh = NULL, *first = m->ctrs, *end = NULL;
+    for (;;) {
+        for (struct ctr_mem *k = first; k != end; k = k->next)
+            if (str_is(name, k->name)) {
+                mem_free(fresh);
+                return k;
+            }
+        if (!fresh && !(fresh = mem_alloc(sizeof *fresh)))
+            return NULL;
+        snprintf(fresh->name, sizeof fresh->name, STR_FMT, STR_ARG(name));
+        fresh->next = end = first;
+        if (atomic_compare_exchange_strong(&m->ctrs, &first, fresh))
+            return fresh;
+    }
 }
 
 void mem_free_all(struct agent *a)

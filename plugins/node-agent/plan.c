@@ -20,8 +20,8 @@ void plan_sooner(int64_t *again_ns, int64_t in_ns)
 bool plan_restarts(const struct pod_view *v, const struct ctr *k)
 {
     struct str policy = json_str(v->spec, "restartPolicy");
-    if (k->kind == CTR_SIDECAR)
-        return true;
+    if (k->kind == CTR_SIDECAR || k->kind == CTR_EPHEMERAL)
+        return k->kind == CTR_SIDECAR;
     bool failed = k->exit_code != 0;
     if (str_is(policy, "Never"))
         return false;
@@ -156,6 +156,16 @@ static bool plan_init(const struct pod_view *v, struct plan *p, struct ctr *k, c
     return false;
 }
 
+/* Once, as soon as there is a sandbox, whatever the others do. */
+static void want_ephemerals(const struct pod_view *v, struct plan *p, const struct clocks *t)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        struct ctr *k = &v->ctrs[i];
+        if (k->kind == CTR_EPHEMERAL && !k->forgotten && (!k->now || (k->state == RUN_CREATED && !k->stale)))
+            start(p, k, t);
+    }
+}
+
 static void stop_sidecars(struct pod_view *v, struct plan *p)
 {
     for (size_t i = v->n; i-- > 0;) {
@@ -178,6 +188,7 @@ bool plan_make(struct pod_view *v, int64_t wall_ns, int64_t mono_ns, struct plan
     }
     ret->need_sandbox = !v->sandbox_ready;
     bool begun = main_begun(v);
+    want_ephemerals(v, ret, &t);
     for (size_t i = 0; i < v->n; i++) {
         struct ctr *k = &v->ctrs[i];
         if (k->kind == CTR_MAIN)

@@ -102,6 +102,8 @@ struct val *resources_of_pod(struct arena *a, const struct pod_view *v)
     bool limited[3] = { true, true, true };
     for (size_t i = 0; i < v->n; i++) {
         const struct ctr *k = &v->ctrs[i];
+        if (k->kind == CTR_EPHEMERAL)
+            continue;                       /* lives off what the others have */
         int64_t got[3] = { amount(k->spec, "requests", "cpu", true), amount(k->spec, "limits", "cpu", true),
                            amount(k->spec, "limits", "memory", false) };
         for (int j = 0; j < 3; j++) {

@@ -13,6 +13,8 @@ static void count(const struct pod_view *v, struct counts *n)
     for (size_t i = 0; i < v->n; i++) {
         const struct ctr *k = &v->ctrs[i];
         n->any_running |= k->state == RUN_RUNNING;
+        if (k->kind == CTR_EPHEMERAL)
+            continue;
         if (k->kind == CTR_SIDECAR) {
             n->pending += !ctr_started(k);
         } else if (k->kind == CTR_INIT) {
@@ -76,15 +78,31 @@ static void set_addresses(const struct pod_view *v, const struct status_in *in, 
     set_v(ar, s, "podIPs", ips);
 }
 
+static const struct val *named(const struct val *list, struct str name)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(o, list)
+            if (str_eq(json_str(o, "name"), name))
+                return o;
+    return NULL;
+}
+
 static void set_containers(const struct pod_view *v, const struct status_in *in, struct val *s)
 {
-    struct val *inits = val_new(v->arena, VAL_ARR), *mains = val_new(v->arena, VAL_ARR);
-    for (size_t i = 0; i < v->n; i++)
-        val_push(v->ctrs[i].kind == CTR_MAIN ? mains : inits, status_container(v, &v->ctrs[i], in));
+    struct val *inits = val_new(v->arena, VAL_ARR), *mains = val_new(v->arena, VAL_ARR), *late = val_new(v->arena, VAL_ARR);
+    for (size_t i = 0; i < v->n; i++) {
+        const struct ctr *k = &v->ctrs[i];
+        const struct val *was = k->forgotten ? named(json_get(s, STR("ephemeralContainerStatuses")), k->name) : NULL;
+        val_push(k->kind == CTR_MAIN ? mains : k->kind == CTR_EPHEMERAL ? late : inits,
+                 was ? val_copy(v->arena, was) : status_container(v, k, in));
+    }
     json_del(s, STR("initContainerStatuses"));
+    json_del(s, STR("ephemeralContainerStatuses"));
     if (inits && inits->n)
         set_v(v->arena, s, "initContainerStatuses", inits);
     set_v(v->arena, s, "containerStatuses", mains);
+    if (late && late->n)
+        set_v(v->arena, s, "ephemeralContainerStatuses", late);
 }
 
 static void set_failure(const struct pod_view *v, const char *phase, struct val *s)
@@ -168,6 +186,7 @@ static void replace_list(struct arena *ar, struct val *s, const char *name)
 static struct val *patch_of(const struct pod_view *v, const struct val *old, const struct val *fresh)
 {
     struct arena *ar = v->arena;
+    static const char *const said[] = { "reason", "message" };
     struct val *patch = val_new(ar, VAL_OBJ), *s = json_obj(ar, patch, STR("status"));
     set_s(ar, json_obj(ar, patch, STR("metadata")), "uid", v->uid);
     val_each(m, fresh)
@@ -180,8 +199,14 @@ static struct val *patch_of(const struct pod_view *v, const struct val *old, con
     struct val *conditions = json_get(s, STR("conditions"));
     for (struct val *c = conditions ? conditions->first : NULL, *next; c; c = next) {
         next = c->next;
-        if (!condition_is_ours(json_str(c, "type")))
+        const struct val *was = condition_find(json_get(old, STR("conditions")), json_str(c, "type"));
+        if (!condition_is_ours(json_str(c, "type"))) {
             val_unlink(conditions, c);
+            continue;
+        }
+        for (size_t i = 0; i < 2; i++)      /* a merge leaves what it is not told of */
+            if (json_get(was, str_of(said[i])) && !json_get(c, str_of(said[i])))
+                json_set(ar, c, str_of(said[i]), val_new(ar, VAL_NULL));
     }
     replace_list(ar, s, "podIPs");
     replace_list(ar, s, "hostIPs");

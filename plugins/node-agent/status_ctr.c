@@ -115,7 +115,8 @@ struct val *status_container(const struct pod_view *v, const struct ctr *k, cons
     set_s(ar, o, "name", k->name);
     set_states(v, k, in, o);
     set_b(ar, o, "ready", ctr_ready(k));
-    set_b(ar, o, "started", ctr_started(k));
+    if (k->kind != CTR_EPHEMERAL)
+        set_b(ar, o, "started", ctr_started(k));
     set_i(ar, o, "restartCount", k->attempt > 0 ? k->attempt : 0);
     set_s(ar, o, "image", image.len ? image : json_str(k->spec, "image"));
     set_s(ar, o, "imageID", k->now ? json_str(k->now, "imageRef") : STR(""));

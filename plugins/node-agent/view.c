@@ -37,16 +37,29 @@ static void find_records(struct ctr *k, const struct val *containers)
     }
 }
 
-static void add(struct pod_view *v, const struct val *spec, const struct val *list, bool init)
+/* Has the API's status a life of it to tell of? */
+static bool lived(const struct pod_view *v, struct str name)
+{
+    const struct val *all = json_path(v->pod, "status.ephemeralContainerStatuses");
+    if (val_is(all, VAL_ARR))
+        val_each(s, all)
+            if (str_eq(json_str(s, "name"), name))
+                return json_path(s, "state.running") || json_path(s, "state.terminated");
+    return false;
+}
+
+static void add(struct pod_view *v, const struct val *spec, const struct val *list, enum ctr_kind kind)
 {
     struct ctr *k = &v->ctrs[v->n++];
     k->spec = spec;
     k->name = json_str(spec, "name");
-    k->kind = !init ? CTR_MAIN : str_is(json_str(spec, "restartPolicy"), "Always") ? CTR_SIDECAR : CTR_INIT;
+    k->kind = kind == CTR_INIT && str_is(json_str(spec, "restartPolicy"), "Always") ? CTR_SIDECAR : kind;
     k->mem = mem_ctr(v->mem, k->name);
     find_records(k, json_get(list, STR("containers")));
-    if (!k->now)
+    if (!k->now) {
+        k->forgotten = kind == CTR_EPHEMERAL && lived(v, k->name);
         return;
+    }
     k->state = state_of(k->now);
     k->stale = !v->sandbox_ready || !ran_in(k->now, v->sandbox);
     k->exit_code = json_int(k->now, "exitCode", 0);
@@ -78,16 +91,23 @@ bool view_make(struct pod_view *v, struct arena *a, const struct val *pod, const
     v->ns = json_str(v->meta, "namespace");
     v->name = json_str(v->meta, "name");
     v->uid = json_str(v->meta, "uid");
-    const struct val *init = json_get(v->spec, STR("initContainers")), *all = json_get(v->spec, STR("containers"));
-    size_t n = (val_is(init, VAL_ARR) ? init->n : 0) + (val_is(all, VAL_ARR) ? all->n : 0);
+    static const struct {
+        const char *member;
+        enum ctr_kind kind;
+    } lists[] = { { "initContainers", CTR_INIT }, { "containers", CTR_MAIN }, { "ephemeralContainers", CTR_EPHEMERAL } };
+    const struct val *all[3];
+    size_t n = 0;
+    for (int i = 0; i < 3; i++) {
+        all[i] = json_get(v->spec, str_of(lists[i].member));
+        n += val_is(all[i], VAL_ARR) ? all[i]->n : 0;
+    }
     v->ctrs = arena_alloc(a, (n + 1) * sizeof *v->ctrs);
     if (!v->ctrs)
         return false;
     find_sandbox(v, json_get(list, STR("sandboxes")));
-    for (const struct val *s = n && val_is(init, VAL_ARR) ? init->first : NULL; s; s = s->next)
-        add(v, s, list, true);
-    for (const struct val *s = n && val_is(all, VAL_ARR) ? all->first : NULL; s; s = s->next)
-        add(v, s, list, false);
+    for (int i = 0; i < 3; i++)
+        for (const struct val *s = val_is(all[i], VAL_ARR) ? all[i]->first : NULL; s; s = s->next)
+            add(v, s, list, lists[i].kind);
     for (size_t i = 0; i < v->n; i++)
         if (!v->ctrs[i].mem)
             return false;
@@ -145,6 +165,8 @@ bool ctr_started(const struct ctr *k)
 
 bool ctr_ready(const struct ctr *k)
 {
+    if (k->kind == CTR_EPHEMERAL)
+        return false;                       /* nobody waits for it */
     if (k->kind == CTR_INIT)
         return k->state == RUN_EXITED && k->exit_code == 0;
     if (!ctr_started(k))

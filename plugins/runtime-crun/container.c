@@ -97,7 +97,8 @@ static int build(struct making *m)
     c->image_id = mem_dup(image->id, strlen(image->id));
     c->uid = mem_dup(m->s->uid, strlen(m->s->uid));
     c->stop_signal = parse_signal(json_str(image->config, "config.StopSignal"));
-    c->own_pidns = !m->s->pid_host && !m->s->pid_pod;
+    bool joins = json_str(m->config, "linux.securityContext.namespaceOptions.targetId").len > 0;
+    c->own_pidns = !m->s->pid_host && !m->s->pid_pod && !joins;
     if (!c->image_id || !c->uid)
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     rc = prepare_log(m);

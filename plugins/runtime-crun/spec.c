@@ -149,7 +149,25 @@ static void add_namespace(struct arena *a, struct val *list, const char *type, c
         json_set_str(a, n, STR("path"), arena_str(a, str_of(path)));
 }
 
-static void add_namespaces(const struct spec_input *in, struct val *list)
+/* Where an ephemeral container's PID namespace is: its target's. An empty path: it has one of its own. */
+static int find_target(const struct spec_input *in, char path[PATH_MAX], struct kl_err *err)
+{
+    struct str id = json_str(in->config, "linux.securityContext.namespaceOptions.targetId");
+    char z[ID_LEN + 1];
+    path[0] = '\0';
+    if (!id.len)
+        return 0;
+    snprintf(z, sizeof z, STR_FMT, STR_ARG(id));
+    pthread_mutex_lock(&in->rt->lock);
+    const struct container *c = container_find(in->rt, z);
+    bool runs = c && c->state == STATE_RUNNING && strcmp(c->sandbox, in->s->id) == 0 && proc_alive(c->pid, c->pid_start);
+    if (runs)
+        snprintf(path, PATH_MAX, "/proc/%d/ns/pid", c->pid);
+    pthread_mutex_unlock(&in->rt->lock);
+    return runs ? 0 : kl_err_set(err, KL_NOT_FOUND, "container '%s', whose processes this one is to see, does not run in this pod", z);
+}
+
+static void add_namespaces(const struct spec_input *in, struct val *list, const char *target)
 {
     char path[PATH_MAX];
     const struct sandbox *s = in->s;
@@ -164,7 +182,7 @@ static void add_namespaces(const struct spec_input *in, struct val *list)
         add_namespace(in->a, list, "uts", path);
     run_path(in->rt, path, "sandboxes", s->id, "pid");
     if (!s->pid_host)
-        add_namespace(in->a, list, "pid", s->pid_pod ? path : NULL);
+        add_namespace(in->a, list, "pid", s->pid_pod ? path : target[0] ? target : NULL);
     if (in->rt->cgroup == CGROUP_V2)
         add_namespace(in->a, list, "cgroup", NULL);
 }
@@ -218,7 +236,11 @@ int spec_make(const struct spec_input *in, struct val **ret, struct kl_err *err)
         rc = spec_mounts(in, json_arr(a, spec, STR("mounts")), err);
     sys = json_obj(a, spec, STR("linux"));
     json_set_str(a, sys, STR("cgroupsPath"), str_of(in->cgroup));
-    add_namespaces(in, json_arr(a, sys, STR("namespaces")));
+    char target[PATH_MAX];
+    if (rc == 0)
+        rc = find_target(in, target, err);
+    if (rc == 0)
+        add_namespaces(in, json_arr(a, sys, STR("namespaces")), target);
     if (rc == 0)
         rc = spec_resources(in, json_obj(a, sys, STR("resources")), err);
     spec_devices(in, sys);

@@ -10,6 +10,7 @@
 /* What containers may do when nobody says otherwise: the set that container users know. */
 static const char *const usual_caps[] = { "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID",
                                           "SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE" };
+/* By number. */
 static const char *const all_caps[] = {
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE",
     "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO",
@@ -58,6 +59,12 @@ static int check_caps(const struct val *list, const char *field, struct kl_err *
     return 0;
 }
 
+/* Who asks for everything gets what there is to give: within a container of its own the host itself may lack some. */
+static bool has_itself(size_t number)
+{
+    return prctl(PR_CAPBSET_READ, number) == 1;
+}
+
 static int add_caps(const struct spec_input *in, struct val *process, struct kl_err *err)
 {
     static const char *const sets[] = { "bounding", "effective", "permitted" };
@@ -76,8 +83,8 @@ static int add_caps(const struct spec_input *in, struct val *process, struct kl_
         if (names_cap(drop, "ALL"))
             has = false;
         if (names_cap(add, "ALL") && !names_cap(drop, all_caps[i]))
-            has = true;
-        has = (has && !names_cap(drop, all_caps[i])) || names_cap(add, all_caps[i]) || everything;
+            has = has_itself(i);
+        has = (has && !names_cap(drop, all_caps[i])) || names_cap(add, all_caps[i]) || (everything && has_itself(i));
         for (size_t k = 0; has && k < COUNT(sets); k++)
             val_push(json_get(caps, str_of(sets[k])), val_of_str(in->a, str_of(arena_printf(in->a, "CAP_%s", all_caps[i]))));
     }

@@ -4,83 +4,10 @@
 # usage: pods.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
 build=$(cd "$1" && pwd)
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${2:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" inside
-
-dir=$(mktemp -d /tmp/keelson-pods.XXXXXX)
-export HOME="$dir"
+here=$(cd "$(dirname "$0")" && pwd)
 node=e2e-pods
-bad=0
-pid=
-ip link set lo up
-# crun 1.8 wants every v1 controller it finds in /proc/cgroups to be mounted
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
-finish() {
-    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
-}
-trap finish EXIT
-start() {
-    "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name $node \
-        --node-address 127.0.0.1 --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
-    pid=$!
-    for _ in $(seq 200); do
-        [ -s "$dir/kc" ] && k wait --for=condition=Ready node/$node --timeout=1s >/dev/null && k run x --image=x --dry-run=server >/dev/null && return 0
-        sleep 0.05
-    done
-    echo "keelson up did not start:"
-    cat "$dir/out"
-    exit 1
-}
-ok() { echo "ok: $1"; }
-fail() {
-    echo "FAILED: $1"
-    [ $# -gt 1 ] && echo "  $2"
-    bad=1
-}
-# is WHAT WANTED GOT
-is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-# has WHAT PATTERN TEXT
-has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
-get() { k get pod "$1" -o "jsonpath=$2"; }
-# becomes WHAT WANTED SECONDS POD JSONPATH
-becomes() {
-    got=
-    for _ in $(seq $(($3 * 10))); do
-        got=$(get "$4" "$5")
-        case "$got" in *"$2"*)
-            ok "$1"
-            return
-            ;;
-        esac
-        sleep 0.1
-    done
-    fail "$1" "wanted '$2', got '$got'"
-}
-logs() { cat "$dir/log/pods/default_$1_"*"/$2/"*.log 2>/dev/null | cut -d' ' -f4-; }
-cgroup_of() { # CONTROLLER UID ID FILE
-    cat /sys/fs/cgroup/"$1"/kubepods/*/pod"$2"/"$3"/"$4" /sys/fs/cgroup/"$1"/kubepods/pod"$2"/"$3"/"$4" 2>/dev/null | head -1
-}
-pid_of() { sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$dir/state/runtime/containers/$1/"*.json 2>/dev/null | head -1; }
+. "$here/lib/node.sh"
 spec="enableServiceLinks: true"
-image="localhost/busybox:e2e"
-
-"$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
 start
 before=$(ls /proc/self/ns >/dev/null && ls -d /sys/fs/cgroup/*/kubepods 2>/dev/null | wc -l)
 

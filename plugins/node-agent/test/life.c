@@ -163,6 +163,50 @@ Test(life, init_containers_and_sidecars)
     eq_text(at("status.phase"), "Succeeded");
 }
 
+Test(life, ephemeral_containers_run_once)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Always','initContainers':[{'name':'a','image':'i'}]," ONE));
+    world_sync(w, "d/p", NULL);
+    struct val *spec = json_get(world_get(w, "/pods", "d/p"), STR("spec"));
+    set_v(w->arena, spec, "ephemeralContainers", world_parse(w, "[{'name':'e','image':'i'},{'name':'t','image':'i','targetContainerName':'c'}]"));
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "start e-0\n", "before the init containers are through, but not before their target");
+    eq_text(at("status.ephemeralContainerStatuses.1.state.waiting.reason"), "CreateContainerConfigError");
+    eq_text(at("status.ephemeralContainerStatuses.1.state.waiting.message"), "unable to find target container c");
+    eq_text(at("status.phase"), "Pending");
+    world_end(w, "a", 0, "Completed");
+    world_sync(w, "d/p", NULL);
+    world_pass(w, 20);
+    world_sync(w, "d/p", NULL);
+    eq_text(json_str(world_container(w, "t"), "linux.securityContext.namespaceOptions.pid"), "TARGET");
+    eq_text(json_str(world_container(w, "t"), "linux.securityContext.namespaceOptions.targetId"), "c-0");
+    trace();
+    world_end(w, "e", 3, "Error");
+    world_sync(w, "d/p", NULL);
+    eq_text(at("status.ephemeralContainerStatuses.0.state.terminated.exitCode"), "3");
+    eq_text(at("status.phase"), "Running");
+    eq_text(condition("Ready"), "True");
+    world_restart(w);
+    val_unlink(w->containers, world_container(w, "e"));
+    world_sync(w, "d/p", NULL);
+    cr_assert(!strstr(trace(), "start"), "not again, even if the runtime has forgotten it");
+    eq_text(at("status.ephemeralContainerStatuses.0.state.terminated.exitCode"), "3");
+}
+
+Test(life, a_condition_loses_its_reason)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Always','containers':[{'name':'c','image':'i','readinessProbe':{'exec':{'command':['x']}}}]"));
+    world_sync(w, "d/p", NULL);
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("Ready")), "reason"), "ContainersNotReady");
+    struct pod_mem *m = mem_get(&w->agent, STR("u1"));
+    mem_ctr(m, STR("c"))->probe[PROBE_READINESS].result = PROBE_OK;
+    mem_put(&w->agent, m);
+    world_sync(w, "d/p", NULL);
+    eq_text(condition("Ready"), "True");
+    cr_assert(!json_str(condition_find(json_path(pod(), "status.conditions"), STR("Ready")), "reason").len);
+    cr_assert(!json_str(condition_find(json_path(pod(), "status.conditions"), STR("Ready")), "message").len);
+}
+
 Test(life, a_failed_init_container_fails_the_pod)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Never','initContainers':[{'name':'a','image':'i'}]," ONE));

@@ -38,7 +38,8 @@ struct kl_runtime {
      * "mounts":[{"containerPath","hostPath","readonly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
      * "linux":{"resources":{"cpuShares","cpuQuota","cpuPeriod","memoryLimitInBytes","oomScoreAdj","pidsLimit"},"securityContext":{
      * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"readonlyRootfs","noNewPrivs",
-     * "capabilities":{"addCapabilities","dropCapabilities"},"maskedPaths","readonlyPaths"}}}. logPath is relative to the sandbox's logDirectory. */
+     * "capabilities":{"addCapabilities","dropCapabilities"},"maskedPaths","readonlyPaths","namespaceOptions":{"pid":"TARGET","targetId"}}}}. logPath is
+     * relative to the sandbox's logDirectory; namespaceOptions only where it is not the sandbox's: TARGET joins a running container of the same pod. */
     int (*container_create)(void *self, struct kl_call *c, const char *sandbox_id, struct kl_bytes config, const char **ret_id);
     int (*container_start)(void *self, struct kl_call *c, const char *id);
     /* SIGTERM (or the image's STOPSIGNAL), after grace_ns SIGKILL. Returns when it has ended. */

@@ -2,6 +2,7 @@
  *
  *   create OBJECT      the object that the rows below change before it is made
  *   update OBJECT      the same, stored already
+ *   part SUB OBJECT    the same, written through the subresource
  *   [{...}]            a JSON patch of it, and below it the complaints, in any order; one that ends in "*" is only the beginning
  *     FIELD: MESSAGE
  *     ! WARNING        of one without complaints
@@ -20,6 +21,7 @@ struct state {
     struct val *base;
     const struct schema_kind *kind;
     bool update;
+    const char *part;
     /* the row in work */
     unsigned row, n_want;
     struct val *patch;
@@ -56,7 +58,7 @@ static void finish(struct state *s)
     cr_assert_geq(object_conform(a, s->kind->type, v ? v : s->base, NULL, &err), 0, "row %u: %s", s->row, err.msg);
     cr_assert_geq(object_default(a, s->kind, v), 0);
     struct object_causes causes = { .arena = a };
-    object_validate(s->kind, NULL, v, s->update ? s->base : NULL, &causes);
+    object_validate(s->kind, s->part, v, s->update ? s->base : NULL, &causes);
     if (!causes.n)
         object_warnings(a, s->kind, v, s->update ? s->base : NULL, heard, &causes);
     bool good = causes.n == s->n_want;
@@ -76,11 +78,12 @@ static void finish(struct state *s)
     arena_free(a);
 }
 
-static void begin(struct state *s, struct str text, bool update)
+static void begin(struct state *s, struct str text, bool update, struct str part)
 {
     struct kl_err err;
     kl_err_init(&err);
     s->update = update;
+    s->part = part.len ? arena_dup(s->a, part) : NULL;
     s->base = json_parse(s->a, text, &err);
     cr_assert(s->base, "row %u: %s", s->row, err.msg);
     struct str version = json_str(s->base, "apiVersion"), group = STR("");
@@ -89,6 +92,8 @@ static void begin(struct state *s, struct str text, bool update)
     s->kind = schema_kind_find(group, version, json_str(s->base, "kind"));
     cr_assert(s->kind, "row %u", s->row);
     cr_assert_geq(object_conform(s->a, s->kind->type, s->base, NULL, &err), 0);
+    if (s->part)
+        cr_assert_geq(object_default(s->a, s->kind, s->base), 0);
 }
 
 Test(validate_rows, all)
@@ -112,7 +117,11 @@ Test(validate_rows, all)
         finish(&s);
         s.row = at;
         if (str_starts(text, STR("create ")) || str_starts(text, STR("update ")))
-            begin(&s, str_skip(text, 7), text.at[0] == 'u');
+            begin(&s, str_skip(text, 7), text.at[0] == 'u', STR_NONE);
+        else if (str_starts(text, STR("part "))) {
+            struct str rest = str_skip(text, 5), part = str_cut(&rest, ' ');
+            begin(&s, rest, true, part);
+        }
         else if (str_starts(text, STR("[")))
             cr_assert((s.patch = json_parse(a, text, &err)), "row %u: %s", at, err.msg);
     }
