@@ -28,32 +28,64 @@ struct ledger {
 
 /* --- what a pod asks for --- */
 
-static void add_requests(struct pod_requests *r, const struct val *container)
-{
-    struct val *q = json_path(container, "resources.requests");
-    r->mcpu += quantity_text_milli(val_str(json_get(q, STR("cpu"))), 0);
-    r->memory += quantity_text_value(val_str(json_get(q, STR("memory"))), 0);
-}
-
 static void take_larger(struct pod_requests *r, struct pod_requests o)
 {
     r->mcpu = o.mcpu > r->mcpu ? o.mcpu : r->mcpu;
     r->memory = o.memory > r->memory ? o.memory : r->memory;
 }
 
+static struct pod_requests amounts(const struct val *list)
+{
+    return (struct pod_requests){ .mcpu = quantity_text_milli(val_str(json_get(list, STR("cpu"))), 0),
+                                  .memory = quantity_text_value(val_str(json_get(list, STR("memory"))), 0) };
+}
+
+static const struct val *named(const struct val *list, struct str name)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(o, list) if (str_eq(json_str(o, "name"), name)) return o;
+    return NULL;
+}
+
+/* Is it resized to what its node will never have? Then that counts for nothing. */
+static bool infeasible(const struct val *pod)
+{
+    const struct val *c, *list = json_path(pod, "status.conditions");
+    for (c = val_is(list, VAL_ARR) ? list->first : NULL; c; c = c->next)
+        if (str_is(json_str(c, "type"), "PodResizePending") && str_is(json_str(c, "reason"), "Infeasible"))
+            return true;
+    return false;
+}
+
+/* What a container wants, and while it is resized what it was given and still has, whichever is more. */
+static void add_requests(struct pod_requests *r, const struct val *container, const struct val *statuses, bool wish)
+{
+    const struct val *has = statuses ? named(statuses, json_str(container, "name")) : NULL;
+    struct pod_requests one = wish || !has ? amounts(json_path(container, "resources.requests")) : (struct pod_requests){ 0 };
+    if (has) {
+        take_larger(&one, amounts(json_get(has, STR("allocatedResources"))));
+        take_larger(&one, amounts(json_path(has, "resources.requests")));
+    }
+    r->mcpu += one.mcpu;
+    r->memory += one.memory;
+}
+
 struct pod_requests pod_requests(const struct val *pod)
 {
     struct pod_requests sum = { 0 }, most = { 0 }, sidecars = { 0 };
-    struct val *spec = json_get(pod, STR("spec")), *list = json_get(spec, STR("containers"));
+    struct val *spec = json_get(pod, STR("spec")), *list = json_get(spec, STR("containers")), *status = json_get(pod, STR("status"));
+    const struct val *now = json_get(status, STR("containerStatuses")), *init = json_get(status, STR("initContainerStatuses"));
+    bool wish = !(now || init) || !infeasible(pod);
     if (val_is(list, VAL_ARR))
-        val_each(c, list) add_requests(&sum, c);
+        val_each(c, list) add_requests(&sum, c, now, wish);
     list = json_get(spec, STR("initContainers"));
     if (val_is(list, VAL_ARR))
         val_each(c, list) {
             struct pod_requests one = sidecars;
-            add_requests(&one, c);
+            bool sidecar = str_is(json_str(c, "restartPolicy"), "Always");
+            add_requests(&one, c, sidecar ? init : NULL, wish);
             take_larger(&most, one);
-            if (str_is(json_str(c, "restartPolicy"), "Always"))
+            if (sidecar)
                 sidecars = one;
         }
     sum.mcpu += sidecars.mcpu;
@@ -269,6 +301,23 @@ bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
 
 /* --- following the store --- */
 
+/* A pod whose spec has never changed asks for what it asked for. True: it asks for less now, or more. */
+static bool rebook(struct booking *b, struct str json)
+{
+    struct str generation = json_scan_path(json, "metadata.generation");
+    if (!generation.len || str_is(generation, "1"))
+        return false;
+    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
+    struct val *pod = a ? json_parse(a, json, NULL) : NULL;
+    struct pod_requests now = pod ? pod_requests(pod) : b->requests;
+    if (now.mcpu == b->requests.mcpu && now.memory == b->requests.memory)
+        return false;
+    account(b, -1);
+    b->requests = now;
+    account(b, 1);
+    return true;
+}
+
 /* True: room may have appeared. */
 static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
 {
@@ -281,7 +330,9 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
             book_end(l, b);
         return b != NULL;
     }
-    if (b || !node.len)
+    if (b)
+        return rebook(b, json);
+    if (!node.len)
         return false;
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     struct val *pod = a ? json_parse(a, store_object_json(o), NULL) : NULL;

@@ -136,6 +136,7 @@ struct ctr_mem {
     char stop_id[160];                      /* a stop is under way */
     int64_t stop_by_ns;                     /* mono: when it kills */
     bool hook_done;                         /* postStart has run in `id` */
+    bool again;                             /* stop_id is stopped in order to be started anew, whatever the restart policy says */
 };
 
 struct token {
@@ -157,6 +158,8 @@ struct pod_mem {
     int64_t seen_ns;                        /* mono: when this agent first saw it */
     char fail_reason[40], fail_message[200];        /* the pod as a whole has failed */
     int64_t volume_event_ns;
+    int64_t resize_gen;                     /* of the spec whose resources it was given while it ran; 0: none */
+    char resize_reason[16], resize_message[256];    /* "Deferred", "Infeasible": why it was not given them; "Error": why it has not got them yet */
 };
 
 struct pod_mem *mem_get(struct agent *a, struct str uid);              /* a reference, or NULL */
@@ -180,6 +183,7 @@ struct ctr {
     enum ctr_state state;
     bool stale;                             /* `now` ran in a sandbox that is no more */
     int64_t attempt;                        /* of now; -1: never created */
+    const struct val *resources, *actual;   /* those it was given (the spec's, unless a resize is pending), and those that `now` runs with; actual NULL: unknown */
     int64_t exit_code, started_ns, finished_ns;
     struct ctr_mem *mem;
     int64_t wait_ns;                        /* set by the plan: back-off that holds it, 0 none */
@@ -203,6 +207,7 @@ int view_load(struct agent *a, struct kl_call *c, struct pod_view *v);        /*
 struct ctr *view_ctr(struct pod_view *v, struct str name);
 bool view_host_network(const struct pod_view *v);
 struct str ctr_id(const struct ctr *k);
+bool ctr_again(const struct ctr *k);        /* it was stopped to be started anew */
 bool ctr_started(const struct ctr *k);
 bool ctr_ready(const struct ctr *k);
 
@@ -213,6 +218,8 @@ struct action {
     struct ctr *ctr;
     const char *message;                    /* STOP: why, when it is to be restarted; NULL: it has done its work */
 };
+#define DEFINITION_CHANGED "definition changed"
+#define RESIZE_RESTART     "resize requires restart"
 struct plan {
     bool need_sandbox, finished;            /* finished: nothing will ever start again */
     struct action *act;
@@ -245,6 +252,16 @@ int start_sandbox(struct agent *a, struct kl_call *c, struct pod_view *v);
 int start_container(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k);
 void sweep(struct agent *a, struct kl_call *c);
 
+/* resize.c: what a pod's containers may have is changed while they run. */
+#define RESIZE_NOTE "keelson.dev/resources"
+bool resize_differs(const struct ctr *k);               /* it runs with other numbers than it was given */
+bool resize_restarts(const struct ctr *k);              /* by its resizePolicy */
+struct val *resize_note(struct arena *ar, const struct ctr *k);         /* its resources as the text of an annotation */
+bool resize_pending(const struct pod_mem *m);
+bool resize_going_on(const struct pod_view *v);
+int resize_step(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns);
+void resize_wake(struct agent *a);          /* room may have appeared: pods that wait for some are looked at */
+
 /* jobs.c */
 bool job_stop(struct agent *a, struct kl_call *c, const struct pod_view *v, struct ctr *k, int64_t grace_s);
 void jobs_wait(struct agent *a);
@@ -253,7 +270,8 @@ void jobs_wait(struct agent *a);
 struct val *container_config(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct ctr *k,
                              const struct val *image, int64_t attempt);
 struct val *resources_of(struct arena *a, const struct pod_view *v, const struct ctr *k);
-struct val *resources_of_pod(struct arena *a, const struct pod_view *v);
+struct val *resources_of_pod(struct arena *a, const struct pod_view *v, bool both);
+int64_t resources_amount(const struct val *resources, const char *list, const char *name, bool milli);          /* -1: none */
 const char *resources_qos(const struct val *pod);                      /* "Guaranteed", "Burstable", "BestEffort" */
 char *resources_cgroup(struct arena *a, const struct pod_view *v);
 int64_t resources_node_memory(void);

@@ -1,7 +1,8 @@
 /* conditions.c - PodReadyToStartContainers, Initialized, ContainersReady, Ready and PodScheduled, in upstream's words. */
 #include "status.h"
 
-static const char *const ours[] = { "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled" };
+static const char *const ours[] = { "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled",
+                                    "PodResizePending", "PodResizeInProgress" };
 
 bool condition_is_ours(struct str type)
 {
@@ -126,6 +127,16 @@ static void add_ready(struct making *m, const char *phase)
     add(m, "ContainersReady", !unready, unready ? "ContainersNotReady" : NULL, unready);
 }
 
+/* Only while there is something to say. */
+static void add_resize(struct making *m)
+{
+    const struct pod_mem *mem = m->v->mem;
+    if (resize_pending(mem))
+        add(m, "PodResizePending", true, mem->resize_reason, mem->resize_message);
+    else if (resize_going_on(m->v))
+        add(m, "PodResizeInProgress", true, mem->resize_reason[0] ? mem->resize_reason : NULL, mem->resize_message[0] ? mem->resize_message : NULL);
+}
+
 struct val *conditions_make(const struct pod_view *v, const struct status_in *in, const char *phase)
 {
     struct making m = { v, in, val_new(v->arena, VAL_ARR), json_path(v->pod, "status.conditions") };
@@ -133,6 +144,8 @@ struct val *conditions_make(const struct pod_view *v, const struct status_in *in
     add_initialized(&m, phase);
     add_ready(&m, phase);
     add(&m, "PodScheduled", true, NULL, NULL);
+    if (!in->terminating)
+        add_resize(&m);
     if (val_is(m.old, VAL_ARR))
         val_each(c, m.old)
             if (!condition_is_ours(json_str(c, "type")))

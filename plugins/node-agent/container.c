@@ -288,6 +288,7 @@ struct val *container_config(struct agent *a, struct kl_call *c, const struct po
     set_s(ar, o, "workingDir", json_str(k->spec, "workingDir"));
     set_v(ar, o, "envs", env_list(ar, m.vars));
     set_s(ar, json_obj(ar, o, STR("annotations")), "keelson.dev/image", json_str(k->spec, "image"));
+    json_set(ar, json_obj(ar, o, STR("annotations")), STR(RESIZE_NOTE), resize_note(ar, k));
     set_z(ar, o, "logPath", arena_printf(ar, STR_FMT "/%lld.log", STR_ARG(k->name), (long long)attempt));
     set_b(ar, o, "stdin", json_bool(k->spec, "stdin", false));
     set_b(ar, o, "stdinOnce", json_bool(k->spec, "stdinOnce", false));

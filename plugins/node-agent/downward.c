@@ -109,7 +109,7 @@ int downward_resource(const struct pod_view *v, const struct ctr *k, const struc
     list = str_cut(&what, '.');
     if (!str_is(list, "limits") && !str_is(list, "requests"))
         return kl_err_set(err, KL_INVALID, "unsupported container resource : '" STR_FMT "'", STR_ARG(which));
-    const struct val *set = json_get(json_get(json_get(k->spec, STR("resources")), list), what);
+    const struct val *set = json_get(json_get(k->resources, list), what);
     if (val_is(set, VAL_INT))
         q = quantity_of(set->i, QUANTITY_DECIMAL);
     else if (!quantity_parse(val_str(set), &q))

@@ -81,6 +81,8 @@ int finish_tear_down(struct agent *a, struct kl_call *c, struct pod_view *v)
     int rc = give_back(a, c, v->uid, false);
     v->mem->torn_down = rc == 0;
     if (rc == 0)
+        resize_wake(a);
+    if (rc == 0)
         v->mem->attached = false;
     return rc;
 }
@@ -97,6 +99,7 @@ int finish_remove(struct agent *a, struct kl_call *c, struct str uid, struct str
     if (logs)
         fs_remove_tree(logs);
     mem_forget(a, uid);
+    resize_wake(a);
     return 0;
 }
 

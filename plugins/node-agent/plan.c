@@ -20,6 +20,8 @@ void plan_sooner(int64_t *again_ns, int64_t in_ns)
 bool plan_restarts(const struct pod_view *v, const struct ctr *k)
 {
     struct str policy = json_str(v->spec, "restartPolicy");
+    if (ctr_again(k))
+        return true;
     if (k->kind == CTR_SIDECAR || k->kind == CTR_EPHEMERAL)
         return k->kind == CTR_SIDECAR;
     bool failed = k->exit_code != 0;
@@ -94,7 +96,7 @@ static int64_t held_ns(const struct ctr *k, int64_t wall_ns)
 
 static void restart(struct plan *p, struct ctr *k, const struct clocks *t)
 {
-    int64_t wait = k->stale ? 0 : held_ns(k, t->wall_ns);
+    int64_t wait = k->stale || ctr_again(k) ? 0 : held_ns(k, t->wall_ns);
     if (wait > 0) {
         k->wait_ns = wait;
         plan_sooner(&p->again_ns, wait);
@@ -129,7 +131,9 @@ static void keep_running(struct plan *p, struct ctr *k)
     if (why)
         act(p, ACT_STOP, k, why);
     else if (image_changed(k))
-        act(p, ACT_STOP, k, "definition changed");
+        act(p, ACT_STOP, k, DEFINITION_CHANGED);
+    else if (resize_differs(k) && resize_restarts(k))
+        act(p, ACT_STOP, k, RESIZE_RESTART);
 }
 
 /* A container that should run: start, restart or leave alone. */

@@ -5,17 +5,18 @@
 
 #define PERIOD_US 100000
 
-static int64_t amount(const struct val *spec, const char *list, const char *name, bool milli)
+int64_t resources_amount(const struct val *resources, const char *list, const char *name, bool milli)
 {
-    struct str s = val_str(json_get(json_path(json_get(spec, STR("resources")), list), str_of(name)));
+    const struct val *v = json_get(json_get(resources, str_of(list)), str_of(name));
+    struct str s = val_str(v);
     if (!s.at) {
-        const struct val *v = json_get(json_path(json_get(spec, STR("resources")), list), str_of(name));
         if (!val_is(v, VAL_INT))
             return -1;
         return milli ? v->i * 1000 : v->i;
     }
     return milli ? quantity_text_milli(s, -1) : quantity_text_value(s, -1);
 }
+
 
 static void scan(const struct val *list, bool *any, bool *all)
 {
@@ -24,7 +25,8 @@ static void scan(const struct val *list, bool *any, bool *all)
         return;
     val_each(k, list)
         for (size_t i = 0; i < 2; i++) {
-            int64_t want = amount(k, "requests", names[i], true), most = amount(k, "limits", names[i], true);
+            const struct val *r = json_get(k, STR("resources"));
+            int64_t want = resources_amount(r, "requests", names[i], true), most = resources_amount(r, "limits", names[i], true);
             if (want > 0 || most > 0)
                 *any = true;
             if (most <= 0 || (want >= 0 && want != most))
@@ -89,23 +91,34 @@ static void put(struct arena *a, struct val *o, int64_t want_mcpu, int64_t most_
 struct val *resources_of(struct arena *a, const struct pod_view *v, const struct ctr *k)
 {
     struct val *o = val_new(a, VAL_OBJ);
-    put(a, o, amount(k->spec, "requests", "cpu", true), amount(k->spec, "limits", "cpu", true),
-        amount(k->spec, "limits", "memory", false));
-    set_i(a, o, "oomScoreAdj", oom_score(v, amount(k->spec, "requests", "memory", false)));
+    const struct val *r = k->resources;
+    put(a, o, resources_amount(r, "requests", "cpu", true), resources_amount(r, "limits", "cpu", true), resources_amount(r, "limits", "memory", false));
+    set_i(a, o, "oomScoreAdj", oom_score(v, resources_amount(r, "requests", "memory", false)));
     return o;
 }
 
-/* Of the pod: sums; a limit only when every container has one (init containers count by their largest). */
-struct val *resources_of_pod(struct arena *a, const struct pod_view *v)
+static int64_t larger(int64_t a, int64_t b)
 {
+    return a > b ? a : b;
+}
+
+/* Of the pod: sums; a limit only when every container has one (init containers count by their largest). both: what it has and what it is to have, whichever
+ * is more. */
+struct val *resources_of_pod(struct arena *a, const struct pod_view *v, bool both)
+{
+    static const struct {
+        const char *list, *name;
+    } parts[3] = { { "requests", "cpu" }, { "limits", "cpu" }, { "limits", "memory" } };
     int64_t sum[3] = { 0, 0, 0 }, most[3] = { 0, 0, 0 };
     bool limited[3] = { true, true, true };
     for (size_t i = 0; i < v->n; i++) {
         const struct ctr *k = &v->ctrs[i];
         if (k->kind == CTR_EPHEMERAL)
             continue;                       /* lives off what the others have */
-        int64_t got[3] = { amount(k->spec, "requests", "cpu", true), amount(k->spec, "limits", "cpu", true),
-                           amount(k->spec, "limits", "memory", false) };
+        const struct val *r = k->resources, *has = both && k->actual ? k->actual : r;
+        int64_t got[3];
+        for (int j = 0; j < 3; j++)
+            got[j] = larger(resources_amount(r, parts[j].list, parts[j].name, j < 2), resources_amount(has, parts[j].list, parts[j].name, j < 2));
         for (int j = 0; j < 3; j++) {
             limited[j] = limited[j] && got[j] > 0;
             if (k->kind == CTR_INIT)

@@ -115,7 +115,7 @@ static struct val *sandbox_config(struct agent *a, struct pod_view *v, const cha
     set_z(ar, linux_, "cgroupParent", resources_cgroup(ar, v));
     set_v(ar, json_obj(ar, linux_, STR("securityContext")), "namespaceOptions", namespaces(v));
     set_v(ar, linux_, "sysctls", sysctls(v));
-    set_v(ar, linux_, "resources", resources_of_pod(ar, v));
+    set_v(ar, linux_, "resources", resources_of_pod(ar, v, false));
     set_z(ar, o, "netns", view_host_network(v) ? "" : v->mem->netns);
     return o;
 }
@@ -167,13 +167,13 @@ static void begin_life(struct agent *a, struct ctr *k, const char *id)
 {
     struct ctr_mem *m = k->mem;
     pthread_mutex_lock(&a->lock);
-    if (k->state == RUN_EXITED && !k->stale)
+    if (k->state == RUN_EXITED && !k->stale && !ctr_again(k))
         m->backoff_ns = plan_backoff(m->backoff_ns, k->started_ns ? k->finished_ns - k->started_ns : 0);
     snprintf(m->id, sizeof m->id, "%s", id);
     memset(m->probe, 0, sizeof m->probe);
     m->retry_ns = m->retry_step_ns = 0;
     m->reason[0] = m->message[0] = m->stop_id[0] = '\0';
-    m->hook_done = false;
+    m->hook_done = m->again = false;
     pthread_mutex_unlock(&a->lock);
 }
 

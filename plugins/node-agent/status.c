@@ -4,7 +4,7 @@
 struct counts {
     int running, waiting, stopped, succeeded;   /* of the main containers */
     int pending, failed;                        /* init containers; sidecars that have not started */
-    bool any_running, begun;
+    bool any_running, begun, again;             /* again: one is about to be started anew */
 };
 
 static void count(const struct pod_view *v, struct counts *n)
@@ -23,6 +23,7 @@ static void count(const struct pod_view *v, struct counts *n)
             n->pending += !ended || k->exit_code != 0;
         } else {
             bool ended = k->state == RUN_EXITED || (k->state == RUN_CREATED && k->before);
+            n->again |= ctr_again(k);
             n->begun |= k->now != NULL;
             n->running += k->state == RUN_RUNNING;
             n->stopped += ended;
@@ -38,7 +39,7 @@ static const char *final_phase(const struct pod_view *v, const struct counts *n,
     bool always = !policy.len || str_is(policy, "Always");
     if (v->mem->fail_reason[0] || n->failed)
         return "Failed";
-    if (n->running || n->waiting || !n->stopped || (n->pending && !n->begun))
+    if (n->again || n->running || n->waiting || !n->stopped || (n->pending && !n->begun))
         return NULL;
     if (n->stopped == n->succeeded)
         return always && !terminating ? NULL : "Succeeded";
@@ -207,6 +208,15 @@ static struct val *patch_of(const struct pod_view *v, const struct val *old, con
         for (size_t i = 0; i < 2; i++)      /* a merge leaves what it is not told of */
             if (json_get(was, str_of(said[i])) && !json_get(c, str_of(said[i])))
                 json_set(ar, c, str_of(said[i]), val_new(ar, VAL_NULL));
+    }
+    const struct val *all = json_get(old, STR("conditions"));
+    for (const struct val *c = val_is(all, VAL_ARR) ? all->first : NULL; c; c = c->next) {
+        struct str type = json_str(c, "type");
+        if (!condition_is_ours(type) || condition_find(json_get(fresh, STR("conditions")), type))
+            continue;
+        struct val *gone = val_push(json_arr(ar, s, STR("conditions")), val_new(ar, VAL_OBJ));
+        set_z(ar, gone, "$patch", "delete");
+        set_s(ar, gone, "type", type);
     }
     replace_list(ar, s, "podIPs");
     replace_list(ar, s, "hostIPs");

@@ -110,7 +110,7 @@ struct val *status_container(const struct pod_view *v, const struct ctr *k, cons
     struct arena *ar = v->arena;
     struct val *o = val_new(ar, VAL_OBJ);
     const struct val *shown = k->state == RUN_NONE || k->state == RUN_CREATED ? k->before : k->now;
-    const struct val *resources = json_get(k->spec, STR("resources")), *requests = json_get(resources, STR("requests"));
+    const struct val *resources = k->actual ? k->actual : k->resources, *requests = json_get(k->resources, STR("requests"));
     struct str image = json_str(k->now, "image.image");
     set_s(ar, o, "name", k->name);
     set_states(v, k, in, o);
@@ -122,8 +122,8 @@ struct val *status_container(const struct pod_view *v, const struct ctr *k, cons
     set_s(ar, o, "imageID", k->now ? json_str(k->now, "imageRef") : STR(""));
     if (shown)
         set_s(ar, o, "containerID", full_id(in->agent, ar, shown));
-    if (shown && resources && resources->n)
-        set_v(ar, o, "resources", val_copy(ar, resources));
+    if (shown && k->kind != CTR_EPHEMERAL)
+        set_v(ar, o, "resources", resources ? val_copy(ar, resources) : val_new(ar, VAL_OBJ));
     if (shown && requests && requests->n)
         set_v(ar, o, "allocatedResources", val_copy(ar, requests));
     set_mounts(v, k, o);

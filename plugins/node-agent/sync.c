@@ -121,8 +121,10 @@ static bool act_on(struct agent *a, struct kl_call *c, struct pod_view *v, const
 {
     if (act->type == ACT_START)
         return start_container(a, c, v, act->ctr) >= 0;
+    bool resize = act->message && strcmp(act->message, RESIZE_RESTART) == 0;
+    act->ctr->mem->again = resize || (act->message && strcmp(act->message, DEFINITION_CHANGED) == 0);
     if (act->message)
-        event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s, will be restarted", STR_ARG(act->ctr->name), act->message);
+        event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s%s", STR_ARG(act->ctr->name), act->message, resize ? "" : ", will be restarted");
     else
         event_pod(a, v, act->ctr, "Killing", "Stopping container " STR_FMT, STR_ARG(act->ctr->name));
     return job_stop(a, c, v, act->ctr, stop_grace(v, act));
@@ -184,9 +186,11 @@ static int sync_live(struct agent *a, struct kl_call *c, struct pod_view *v, int
         sync_status(a, c, v);
         return 0;
     }
-    if (!plan_make(v, agent_wall(a), agent_mono(a), &p))
-        return kl_fail(c, KL_NO_MEMORY, "no memory to plan pod '%s'", v->mem->key);
-    rc = carry_out(a, c, v, &p);
+    rc = resize_step(a, c, v, again_ns);
+    if (rc == 0 && !plan_make(v, agent_wall(a), agent_mono(a), &p))
+        rc = kl_fail(c, KL_NO_MEMORY, "no memory to plan pod '%s'", v->mem->key);
+    if (rc == 0)
+        rc = carry_out(a, c, v, &p);
     if (rc == 0)
         rc = sync_status(a, c, v);
     tell_start(a, v);

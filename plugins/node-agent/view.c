@@ -54,12 +54,19 @@ static void add(struct pod_view *v, const struct val *spec, const struct val *li
     k->spec = spec;
     k->name = json_str(spec, "name");
     k->kind = kind == CTR_INIT && str_is(json_str(spec, "restartPolicy"), "Always") ? CTR_SIDECAR : kind;
+    k->resources = json_get(spec, STR("resources"));
     k->mem = mem_ctr(v->mem, k->name);
     find_records(k, json_get(list, STR("containers")));
     if (!k->now) {
         k->forgotten = kind == CTR_EPHEMERAL && lived(v, k->name);
         return;
     }
+    const struct val *notes = json_get(k->now, STR("annotations"));
+    struct str actual = val_str(json_get(notes, STR(RESIZE_NOTE)));
+    if (actual.len && kind != CTR_EPHEMERAL)
+        k->actual = json_parse(v->arena, actual, NULL);
+    if (k->actual && resize_pending(v->mem))
+        k->resources = k->actual;
     k->state = state_of(k->now);
     k->stale = !v->sandbox_ready || !ran_in(k->now, v->sandbox);
     k->exit_code = json_int(k->now, "exitCode", 0);
@@ -147,6 +154,11 @@ bool view_host_network(const struct pod_view *v)
 struct str ctr_id(const struct ctr *k)
 {
     return json_str(k->now, "id");
+}
+
+bool ctr_again(const struct ctr *k)
+{
+    return k->mem->again && k->state == RUN_EXITED && str_is(ctr_id(k), k->mem->stop_id);
 }
 
 static bool about_this(const struct ctr *k)

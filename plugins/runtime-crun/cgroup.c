@@ -190,86 +190,6 @@ static void make_dir(const char *dir, void *ctx)
     }
 }
 
-static void set_number(const struct runtime *rt, const char *path, const char *v1, const char *v2, int64_t value)
-{
-    char dir[PATH_MAX], text[32];
-    if (value <= 0)
-        return;
-    snprintf(text, sizeof text, "%lld", (long long)value);
-    const char *file = strchr(v1, '/') + 1;
-    if (rt->cgroup == CGROUP_V2)
-        snprintf(dir, sizeof dir, TOP "%s", path);
-    else
-        snprintf(dir, sizeof dir, TOP "/%.*s%s", (int)(file - 1 - v1), v1, path);
-    write_value(dir, rt->cgroup == CGROUP_V2 ? v2 : file, text);
-}
-
-int cgroup_pod_make(struct runtime *rt, const struct sandbox *s, const struct val *r, struct kl_err *err)
-{
-    char dir[PATH_MAX], text[64];
-    each_dir(rt, s->cgroup, make_dir, rt);
-    snprintf(dir, sizeof dir, TOP "%s%s", rt->cgroup == CGROUP_V2 ? "" : "/memory", s->cgroup);
-    if (access(dir, F_OK) < 0)
-        return kl_err_set(err, KL_INTERNAL, "cannot make control group '%s': %s", dir, strerror(errno));
-    int64_t shares = json_int(r, "cpuShares", 0), quota = json_int(r, "cpuQuota", 0), period = json_int(r, "cpuPeriod", 0);
-    set_number(rt, s->cgroup, "cpu/cpu.shares", "cpu.weight", rt->cgroup == CGROUP_V2 && shares > 1
-               ? 1 + (shares - 2) * 9999 / 262142 : shares);
-    if (quota > 0 && rt->cgroup == CGROUP_V2) {
-        snprintf(text, sizeof text, "%lld %lld", (long long)quota, (long long)(period > 0 ? period : 100000));
-        write_value(dir, "cpu.max", text);
-    } else if (quota > 0) {
-        set_number(rt, s->cgroup, "cpu/cpu.cfs_period_us", "", period > 0 ? period : 100000);
-        set_number(rt, s->cgroup, "cpu/cpu.cfs_quota_us", "", quota);
-    }
-    set_number(rt, s->cgroup, "memory/memory.limit_in_bytes", "memory.max", json_int(r, "memoryLimitInBytes", 0));
-    int64_t pids = json_int(r, "pidsLimit", 0);
-    set_number(rt, s->cgroup, "pids/pids.max", "pids.max", pids > 0 ? pids : rt->conf.pids_limit);
-    return 0;
-}
-
-static void remove_one(const char *dir, void *ctx)
-{
-    (void)ctx;
-    rmdir(dir);
-}
-
-static void remove_dir(const char *dir, void *ctx)
-{
-    char part[PATH_MAX];
-    const struct runtime *rt = ctx;
-    snprintf(part, sizeof part, "%s", dir);
-    size_t top = sizeof TOP;
-    if (rt->cgroup != CGROUP_V2 && strchr(dir + top, '/'))
-        top = (size_t)(strchr(dir + top, '/') - dir) + 1;
-    while (strlen(part) > top && (rmdir(part) == 0 || errno == ENOENT))
-        *strrchr(part, '/') = '\0';     /* the parents too, while they are empty */
-}
-
-void cgroup_remove(struct runtime *rt, const char *path, bool parents)
-{
-    if (cgroup_path_valid(str_of(path)))
-        each_dir(rt, path, parents ? remove_dir : remove_one, rt);
-}
-
-void cgroup_kill(struct runtime *rt, const char *path)
-{
-    char dir[PATH_MAX], file[PATH_MAX + 32];
-    snprintf(dir, sizeof dir, TOP "%s%s", rt->cgroup == CGROUP_V2 ? "" : "/memory", path);
-    if (rt->cgroup == CGROUP_V2 && write_value(dir, "cgroup.kill", "1") == 0)
-        return;
-    snprintf(file, sizeof file, "%s/cgroup.procs", dir);
-    for (int round = 0; round < 20; round++) {          /* a fork may be faster than one round */
-        _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-        if (fs_read(AT_FDCWD, file, 1 << 19, &b, NULL) < 0 || b.len == 0)
-            return;
-        for (struct str rest = buf_str(&b); rest.at;) {
-            int64_t pid;
-            if (str_int(str_cut(&rest, '\n'), &pid) && pid > 1)
-                kill((pid_t)pid, SIGKILL);
-        }
-    }
-}
-
 /* Keys of a flat "key value" file and where their numbers go. */
 struct wanted {
     const char *key;
@@ -316,6 +236,129 @@ static const char *controller_dir(const struct runtime *rt, const char *controll
     else
         snprintf(dir, PATH_MAX, TOP "/%s%s", controller, path);
     return dir;
+}
+
+static int set_number(const struct runtime *rt, const char *path, const char *v1, const char *v2, int64_t value)
+{
+    char dir[PATH_MAX], text[32];
+    if (value <= 0)
+        return 0;
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    const char *file = strchr(v1, '/') + 1;
+    if (rt->cgroup == CGROUP_V2)
+        snprintf(dir, sizeof dir, TOP "%s", path);
+    else
+        snprintf(dir, sizeof dir, TOP "/%.*s%s", (int)(file - 1 - v1), v1, path);
+    return write_value(dir, rt->cgroup == CGROUP_V2 ? v2 : file, text);
+}
+
+static int set_quota(const struct runtime *rt, const char *path, int64_t quota, int64_t period)
+{
+    char dir[PATH_MAX], text[64];
+    if (quota <= 0)
+        return 0;
+    if (period <= 0)
+        period = 100000;
+    if (rt->cgroup != CGROUP_V2) {
+        int rc = set_number(rt, path, "cpu/cpu.cfs_period_us", "", period);
+        return rc < 0 ? rc : set_number(rt, path, "cpu/cpu.cfs_quota_us", "", quota);
+    }
+    snprintf(dir, sizeof dir, TOP "%s", path);
+    snprintf(text, sizeof text, "%lld %lld", (long long)quota, (long long)period);
+    return write_value(dir, "cpu.max", text);
+}
+
+/* v1 keeps memory below memory and swap, which has a limit of its own where the container was made with one. */
+static int set_memory(const struct runtime *rt, const char *path, int64_t limit)
+{
+    static const char swap[] = "memory/memory.memsw.limit_in_bytes";
+    char dir[PATH_MAX];
+    if (limit <= 0 || rt->cgroup == CGROUP_V2)
+        return set_number(rt, path, "memory/-", "memory.max", limit);
+    controller_dir(rt, "memory", path, dir);
+    int64_t now = read_number(dir, "memory.memsw.limit_in_bytes");
+    bool both = now > 0 && now < INT64_MAX / 4096 * 4096;      /* unlimited is the largest page */
+    if (both && limit > now)
+        set_number(rt, path, swap, "", limit);
+    int rc = set_number(rt, path, "memory/memory.limit_in_bytes", "", limit);
+    return rc == 0 && both && limit < now ? set_number(rt, path, swap, "", limit) : rc;
+}
+
+int cgroup_limit(struct runtime *rt, const char *path, const struct val *r, struct kl_err *err)
+{
+    char dir[PATH_MAX];
+    bool v2 = rt->cgroup == CGROUP_V2;
+    int64_t shares = json_int(r, "cpuShares", 0), memory = json_int(r, "memoryLimitInBytes", 0);
+    int64_t used = memory > 0 ? read_number(controller_dir(rt, "memory", path, dir), v2 ? "memory.current" : "memory.usage_in_bytes") : 0;
+    if (used > memory)
+        used -= read_key(dir, "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
+    if (memory > 0 && used > memory)
+        return kl_err_set(err, KL_CONFLICT, "attempting to set memory limit (%lld) below current usage (%lld)", (long long)memory, (long long)used);
+    int rc = set_number(rt, path, "cpu/cpu.shares", "cpu.weight", v2 && shares > 1 ? 1 + (shares - 2) * 9999 / 262142 : shares);
+    if (rc == 0)
+        rc = set_quota(rt, path, json_int(r, "cpuQuota", 0), json_int(r, "cpuPeriod", 0));
+    if (rc == 0)
+        rc = set_memory(rt, path, memory);
+    return rc == 0 ? 0 : kl_err_set(err, rc == -EBUSY ? KL_CONFLICT : KL_INTERNAL, "limits of control group '%s': %s", path, strerror(-rc));
+}
+
+int cgroup_pod_make(struct runtime *rt, const struct sandbox *s, const struct val *r, struct kl_err *err)
+{
+    char dir[PATH_MAX];
+    struct kl_err ignored;
+    each_dir(rt, s->cgroup, make_dir, rt);
+    snprintf(dir, sizeof dir, TOP "%s%s", rt->cgroup == CGROUP_V2 ? "" : "/memory", s->cgroup);
+    if (access(dir, F_OK) < 0)
+        return kl_err_set(err, KL_INTERNAL, "cannot make control group '%s': %s", dir, strerror(errno));
+    kl_err_init(&ignored);
+    if (cgroup_limit(rt, s->cgroup, r, &ignored) < 0)           /* a controller may not be there; its containers have their own limits */
+        kl_log(rt->host, KL_WARN, "%s", ignored.msg);
+    int64_t pids = json_int(r, "pidsLimit", 0);
+    set_number(rt, s->cgroup, "pids/pids.max", "pids.max", pids > 0 ? pids : rt->conf.pids_limit);
+    return 0;
+}
+
+static void remove_one(const char *dir, void *ctx)
+{
+    (void)ctx;
+    rmdir(dir);
+}
+
+static void remove_dir(const char *dir, void *ctx)
+{
+    char part[PATH_MAX];
+    const struct runtime *rt = ctx;
+    snprintf(part, sizeof part, "%s", dir);
+    size_t top = sizeof TOP;
+    if (rt->cgroup != CGROUP_V2 && strchr(dir + top, '/'))
+        top = (size_t)(strchr(dir + top, '/') - dir) + 1;
+    while (strlen(part) > top && (rmdir(part) == 0 || errno == ENOENT))
+        *strrchr(part, '/') = '\0';     /* the parents too, while they are empty */
+}
+
+void cgroup_remove(struct runtime *rt, const char *path, bool parents)
+{
+    if (cgroup_path_valid(str_of(path)))
+        each_dir(rt, path, parents ? remove_dir : remove_one, rt);
+}
+
+void cgroup_kill(struct runtime *rt, const char *path)
+{
+    char dir[PATH_MAX], file[PATH_MAX + 32];
+    snprintf(dir, sizeof dir, TOP "%s%s", rt->cgroup == CGROUP_V2 ? "" : "/memory", path);
+    if (rt->cgroup == CGROUP_V2 && write_value(dir, "cgroup.kill", "1") == 0)
+        return;
+    snprintf(file, sizeof file, "%s/cgroup.procs", dir);
+    for (int round = 0; round < 20; round++) {          /* a fork may be faster than one round */
+        _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+        if (fs_read(AT_FDCWD, file, 1 << 19, &b, NULL) < 0 || b.len == 0)
+            return;
+        for (struct str rest = buf_str(&b); rest.at;) {
+            int64_t pid;
+            if (str_int(str_cut(&rest, '\n'), &pid) && pid > 1)
+                kill((pid_t)pid, SIGKILL);
+        }
+    }
 }
 
 bool cgroup_oom(const struct runtime *rt, const char *path)

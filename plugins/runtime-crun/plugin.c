@@ -193,6 +193,8 @@ static const struct kl_runtime table = {
     .image_list = rt_image_list,
     .image_remove = rt_image_remove,
     .stats = rt_stats,
+    .container_update = rt_container_update,
+    .sandbox_update = rt_sandbox_update,
 };
 
 static const struct kl_provider provides[] = { { KL_RUNTIME_0, "crun", 10, &table } };

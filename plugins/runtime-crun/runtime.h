@@ -119,6 +119,8 @@ bool proc_wait(int pidfd, int64_t timeout_ns, const struct kl_call *c);        /
 int cgroup_prepare(struct runtime *rt, struct kl_err *err);
 void cgroup_undo(struct runtime *rt);
 int cgroup_pod_make(struct runtime *rt, const struct sandbox *s, const struct val *resources, struct kl_err *err);
+/* Shares and limits as r names them; what it does not name stays. KL_CONFLICT: more memory is in use than it is to have. */
+int cgroup_limit(struct runtime *rt, const char *path, const struct val *r, struct kl_err *err);
 void cgroup_remove(struct runtime *rt, const char *path, bool parents);        /* parents: what became empty above it too */
 void cgroup_kill(struct runtime *rt, const char *path);
 bool cgroup_oom(const struct runtime *rt, const char *path);
@@ -174,6 +176,8 @@ int rt_container_start(void *self, struct kl_call *c, const char *id);
 int rt_container_stop(void *self, struct kl_call *c, const char *id, int64_t grace_ns);
 int rt_container_remove(void *self, struct kl_call *c, const char *id);
 void container_discard(struct runtime *rt, const char *id);      /* all that is left of one, running or not */
+int rt_container_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config);
+int rt_sandbox_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config);
 int rt_list(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
 int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
 int rt_exec(void *self, struct kl_call *c, const char *id, const char *const *argv, const struct kl_runtime_io *io,

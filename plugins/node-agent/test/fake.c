@@ -130,6 +130,25 @@ static int o_create(const struct kl_host *h, struct kl_call *c, const struct kl_
     return 0;
 }
 
+static void merge(struct val *to, const struct val *patch);
+
+/* By type; a member that the patch has not stays. */
+static void merge_conditions(struct val *to, const struct val *old, const struct val *patch)
+{
+    struct val *list = val_is(old, VAL_ARR) ? val_copy(the->arena, old) : val_new(the->arena, VAL_ARR);
+    val_each(c, patch)
+    {
+        struct val *was = (struct val *)condition_find(list, json_str(c, "type"));
+        if (str_is(json_str(c, "$patch"), "delete")) {
+            if (was)
+                val_unlink(list, was);
+            continue;
+        }
+        merge(was ? was : val_push(list, val_new(the->arena, VAL_OBJ)), c);
+    }
+    json_set(the->arena, to, STR("conditions"), list);
+}
+
 /* Members of the patch replace the object's; conditions merge by type. */
 static void merge(struct val *to, const struct val *patch)
 {
@@ -144,15 +163,15 @@ static void merge(struct val *to, const struct val *patch)
             merge(json_obj(the->arena, to, val_key(m)), copy);
             continue;
         }
+        if (str_is(val_key(m), "conditions") && val_is(copy, VAL_ARR)) {
+            merge_conditions(to, old, copy);
+            continue;
+        }
         for (struct val *x = copy->type == VAL_ARR ? copy->first : NULL, *next; x; x = next) {
             next = x->next;
             if (json_get(x, STR("$patch")))
                 val_unlink(copy, x);
         }
-        if (str_is(val_key(m), "conditions") && val_is(old, VAL_ARR))
-            val_each(o, old)
-                if (!condition_find(copy, json_str(o, "type")))
-                    val_push(copy, val_copy(the->arena, o));
         json_set(the->arena, to, val_key(m), copy);
     }
 }
@@ -351,10 +370,38 @@ static int r_stats(void *self, struct kl_call *c, const char *uid, struct kl_byt
     return 0;
 }
 
+/* The numbers that tell one limit from another. */
+static int note_limits(struct kl_call *c, const char *what, const char *id, const struct val *config)
+{
+    const struct val *r = json_path(config, "linux.resources");
+    if (the->no_update)
+        return kl_fail(c, KL_CONFLICT, "in use");
+    buf_printf(&the->trace, "%s %s %lld %lld\n", what, id, (long long)json_int(r, "cpuShares", 0), (long long)json_int(r, "memoryLimitInBytes", 0));
+    return 0;
+}
+
+static int r_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+{
+    (void)self;
+    struct val *in = parse(bytes_str(config)), *v = by_id(the->containers, id), *notes = json_get(in, STR("annotations"));
+    int rc = note_limits(c, "update", id, in);
+    if (rc == 0)
+        val_each(m, notes)
+            json_set(the->arena, json_obj(the->arena, v, STR("annotations")), val_key(m), val_copy(the->arena, m));
+    return rc;
+}
+
+static int r_sandbox_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+{
+    (void)self;
+    return note_limits(c, "widen", id, parse(bytes_str(config)));
+}
+
 static const struct kl_runtime runtime = { .size = sizeof runtime, .sandbox_run = r_sandbox_run, .sandbox_stop = r_sandbox_stop,
                                            .sandbox_remove = r_sandbox_remove, .container_create = r_create, .container_start = r_start,
                                            .container_stop = r_stop, .container_remove = r_remove, .list = r_list, .exec = r_exec,
-                                           .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list, .stats = r_stats };
+                                           .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list,
+                                           .container_update = r_update, .sandbox_update = r_sandbox_update, .stats = r_stats };
 
 /* --- network --- */
 

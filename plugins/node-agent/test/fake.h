@@ -24,7 +24,7 @@ struct world {
     int writes;                             /* of objects */
     int exec_code;                          /* what exec answers; < 0: fails to run */
     const char *exec_output;
-    bool no_image, no_network, ignores_term;
+    bool no_image, no_network, no_update, ignores_term;
     char dir[64];                           /* state and logs */
 };
 

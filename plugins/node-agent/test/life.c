@@ -193,6 +193,102 @@ Test(life, ephemeral_containers_run_once)
     eq_text(at("status.ephemeralContainerStatuses.0.state.terminated.exitCode"), "3");
 }
 
+static void wish(const char *resources, int generation)
+{
+    struct val *v = world_get(w, "/pods", "d/p");
+    set_v(w->arena, (struct val *)json_path(v, "spec.containers")->first, "resources", world_parse(w, resources));
+    set_i(w->arena, json_get(v, STR("metadata")), "generation", generation);
+}
+
+#define RESOURCES(cpu, memory) "{'requests':{'cpu':'" cpu "','memory':'" memory "'},'limits':{'memory':'" memory "'}}"
+#define SIZED(more) "'restartPolicy':'OnFailure','containers':[{'name':'c','image':'i','resources':" RESOURCES("100m", "10Mi") more "}]"
+#define NODE        "{'metadata':{'name':'n1'},'status':{'allocatable':{'cpu':'1','memory':'100Mi'}}}"
+
+Test(life, resized_in_place)
+{
+    world_put(w, "/nodes", NODE);
+    world_put(w, "/pods", POD(SIZED("")));
+    world_sync(w, "d/p", NULL);
+    eq_text(at("status.containerStatuses.0.resources.requests.cpu"), "100m");
+    wish(RESOURCES("200m", "20Mi"), 2);
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "widen s0 204 20971520\nupdate c-0 204 20971520\nwiden s0 204 20971520\n");
+    eq_text(at("status.containerStatuses.0.resources.requests.cpu"), "200m");
+    eq_text(at("status.containerStatuses.0.allocatedResources.cpu"), "200m");
+    eq_text(condition("PodResizeInProgress"), "");
+    cr_assert(world_told(w, "ResizeCompleted Pod resize completed: {\"containers\":[{\"name\":\"c\""));
+    wish(RESOURCES("50m", "5Mi"), 3);
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "widen s0 204 20971520\nupdate c-0 51 5242880\nwiden s0 51 5242880\n", "%s", trace());
+    world_restart(w);
+    world_sync(w, "d/p", NULL);
+    cr_assert(!strstr(trace(), "update"), "the runtime's record says what it runs with");
+}
+
+Test(life, resized_when_there_is_room)
+{
+    world_put(w, "/nodes", NODE);
+    world_put(w, "/pods", POD(SIZED("")));
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'q','uid':'u2'},'spec':{'nodeName':'n1','containers':[{'name':'c','resources':{'requests':{'cpu':'800m'}}}]}}");
+    world_sync(w, "d/p", NULL);
+    wish(RESOURCES("2", "10Mi"), 2);
+    int64_t again = 0;
+    world_sync(w, "d/p", &again);
+    cr_assert_str_eq(trace(), "");
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("PodResizePending")), "reason"), "Infeasible");
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("PodResizePending")), "message"),
+            "Node didn't have enough capacity: cpu, requested: 2000, capacity: 1000");
+    eq_text(at("status.containerStatuses.0.allocatedResources.cpu"), "100m");
+    wish(RESOURCES("300m", "10Mi"), 3);
+    world_sync(w, "d/p", &again);
+    cr_assert_eq(again, 10 * NS_PER_S);
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("PodResizePending")), "reason"), "Deferred");
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("PodResizePending")), "message"),
+            "Node didn't have enough resource: cpu, requested: 300, used: 800, capacity: 1000");
+    world_end(w, "c", 1, "Error");
+    world_sync(w, "d/p", NULL);
+    eq_text(at("status.containerStatuses.0.resources.requests.cpu"), "300m");      /* a new life begins with what is wished for */
+}
+
+Test(life, resized_by_a_restart)
+{
+    world_put(w, "/nodes", NODE);
+    world_put(w, "/pods", POD(SIZED(",'resizePolicy':[{'resourceName':'memory','restartPolicy':'RestartContainer'}]")));
+    world_sync(w, "d/p", NULL);
+    wish(RESOURCES("200m", "10Mi"), 2);
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(trace(), "update c-0 204"), "CPU needs none");
+    wish(RESOURCES("200m", "20Mi"), 3);
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(trace(), "stop c-0 30"), "%s", trace());
+    cr_assert(world_told(w, "Killing Container c resize requires restart"));
+    eq_text(at("status.phase"), "Running");
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(trace(), "start c-1"), "it ended well, and is started all the same: %s", trace());
+    eq_text(at("status.containerStatuses.0.resources.limits.memory"), "20Mi");
+    eq_text(condition("PodResizeInProgress"), "");
+}
+
+Test(life, resize_that_does_not_work_yet)
+{
+    world_put(w, "/nodes", NODE);
+    world_put(w, "/pods", POD(SIZED("")));
+    world_sync(w, "d/p", NULL);
+    w->no_update = true;
+    wish(RESOURCES("200m", "5Mi"), 2);
+    int64_t again = 0;
+    world_sync(w, "d/p", &again);
+    eq_text(condition("PodResizeInProgress"), "True");
+    eq_text(json_str(condition_find(json_path(pod(), "status.conditions"), STR("PodResizeInProgress")), "reason"), "Error");
+    cr_assert_eq(again, 10 * NS_PER_S);
+    eq_text(at("status.containerStatuses.0.allocatedResources.memory"), "5Mi");
+    eq_text(at("status.containerStatuses.0.resources.limits.memory"), "10Mi");
+    w->no_update = false;
+    world_sync(w, "d/p", NULL);
+    eq_text(condition("PodResizeInProgress"), "");
+    eq_text(at("status.containerStatuses.0.resources.limits.memory"), "5Mi");
+}
+
 Test(life, a_condition_loses_its_reason)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Always','containers':[{'name':'c','image':'i','readinessProbe':{'exec':{'command':['x']}}}]"));

@@ -74,6 +74,11 @@ struct kl_runtime {
      * FIGURES: "cpuUsageNs", "memoryBytes" (the working set), "pids"; where the runtime knows them also "memoryUsageBytes", "memoryRssBytes",
      * "memoryCacheBytes", "memoryLimitBytes" (0: none), "pageFaults", "majorPageFaults", "cpuPeriods", "cpuThrottledPeriods", "cpuThrottledNs". */
     int (*stats)(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
+
+    /* Other limits for what runs. config: {"linux":{"resources":{...as above}},"annotations":{}}; annotations are those of `list` from then on. KL_CONFLICT:
+     * it uses more memory than it is to have; nothing has changed then. */
+    int (*container_update)(void *self, struct kl_call *c, const char *id, struct kl_bytes config);
+    int (*sandbox_update)(void *self, struct kl_call *c, const char *id, struct kl_bytes config);        /* of the whole pod */
 };
 
 /* --- signatures: see signature.h --- */
@@ -101,6 +106,8 @@ struct kl_runtime {
     F(S, image_pull, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _), (BYTES, auth, _), (OUT_BYTES, ret, _)) \
     F(S, image_list, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
     F(S, image_remove, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _)) \
-    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _))
+    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _)) \
+    F(S, container_update, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _), (BYTES, config, _)) \
+    F(S, sandbox_update, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _), (BYTES, config, _))
 
 #endif
