@@ -91,6 +91,9 @@ struct pod_requests pod_requests(const struct val *pod)
     sum.mcpu += sidecars.mcpu;
     sum.memory += sidecars.memory;
     take_larger(&sum, most);
+    struct val *whole = json_path(spec, "resources.requests");          /* of the pod as a whole: then it counts, not what its containers say */
+    sum.mcpu = quantity_text_milli(json_str(whole, "cpu"), sum.mcpu);
+    sum.memory = quantity_text_value(json_str(whole, "memory"), sum.memory);
     struct val *over = json_get(spec, STR("overhead"));
     sum.mcpu += quantity_text_milli(json_str(over, "cpu"), 0);
     sum.memory += quantity_text_value(json_str(over, "memory"), 0);

@@ -326,6 +326,7 @@ int subpath_bind(const char *volume, const char *sub, const char *target, bool r
 int podfiles_write(struct agent *a, const struct pod_view *v, struct kl_err *err);
 struct val *podfiles_dns(const struct agent *a, const struct pod_view *v);
 struct str podfiles_hostname(const struct pod_view *v);
+int podfiles_nodename(const struct agent *a, const struct pod_view *v, struct str *ret, struct kl_err *err);    /* what its `hostname` says */
 char *pod_path(const struct agent *a, struct arena *ar, struct str uid, const char *tail);
 char *log_dir_of(const struct agent *a, struct arena *ar, struct str ns, struct str name, struct str uid);
 

@@ -114,7 +114,10 @@ static bool add_volume_mounts(const struct making *m, struct val *out)
         if (!path)
             return false;
         bool ro = json_bool(o, "readOnly", false) || always_readonly(volume);
-        val_push(out, mount(ar, json_str(o, "mountPath"), str_of(path), ro, propagation_of(o)));
+        struct val *one = val_push(out, mount(ar, json_str(o, "mountPath"), str_of(path), ro, propagation_of(o)));
+        struct str deep = json_str(o, "recursiveReadOnly");
+        if (ro && (str_is(deep, "Enabled") || str_is(deep, "IfPossible")))
+            set_b(ar, one, "recursiveReadOnly", true);
     }
     return true;
 }
@@ -231,6 +234,20 @@ static bool add_target(const struct making *m, struct val *security)
     return true;
 }
 
+/* A profile of the node's own is a file below the agent's folder `seccomp`. */
+static void add_seccomp(const struct making *m, struct val *o)
+{
+    struct arena *ar = m->view->arena;
+    const struct val *profile = security(m, "seccompProfile");
+    struct str type = json_str(profile, "type"), file = json_str(profile, "localhostProfile");
+    if (!type.len)
+        return;
+    struct val *seccomp = json_obj(ar, o, STR("seccomp"));
+    set_s(ar, seccomp, "profileType", type);
+    if (str_is(type, "Localhost"))
+        set_z(ar, seccomp, "localhostRef", arena_printf(ar, "%s/seccomp/" STR_FMT, m->agent->conf->state_dir, STR_ARG(file)));
+}
+
 static struct val *security_context(const struct making *m)
 {
     struct arena *ar = m->view->arena;
@@ -249,6 +266,10 @@ static struct val *security_context(const struct making *m)
     const struct val *add = json_path(own, "capabilities.add"), *drop = json_path(own, "capabilities.drop");
     set_v(ar, caps, "addCapabilities", add ? val_copy(ar, add) : val_new(ar, VAL_ARR));
     set_v(ar, caps, "dropCapabilities", drop ? val_copy(ar, drop) : val_new(ar, VAL_ARR));
+    const struct val *strict = json_path(m->view->spec, "securityContext.supplementalGroupsPolicy");
+    if (strict)
+        set_v(ar, o, "supplementalGroupsPolicy", val_copy(ar, strict));
+    add_seccomp(m, o);
     bool open = privileged || str_is(json_str(own, "procMount"), "Unmasked");
     set_v(ar, o, "maskedPaths", texts(ar, masked, open ? 0 : sizeof masked / sizeof *masked));
     set_v(ar, o, "readonlyPaths", texts(ar, readonly, open ? 0 : sizeof readonly / sizeof *readonly));
@@ -290,6 +311,8 @@ struct val *container_config(struct agent *a, struct kl_call *c, const struct po
     set_s(ar, json_obj(ar, o, STR("annotations")), "keelson.dev/image", json_str(k->spec, "image"));
     json_set(ar, json_obj(ar, o, STR("annotations")), STR(RESIZE_NOTE), resize_note(ar, k));
     set_z(ar, o, "logPath", arena_printf(ar, STR_FMT "/%lld.log", STR_ARG(k->name), (long long)attempt));
+    if (json_str(k->spec, "lifecycle.stopSignal").len)
+        set_s(ar, o, "stopSignal", json_str(k->spec, "lifecycle.stopSignal"));
     set_b(ar, o, "stdin", json_bool(k->spec, "stdin", false));
     set_b(ar, o, "stdinOnce", json_bool(k->spec, "stdinOnce", false));
     set_b(ar, o, "tty", json_bool(k->spec, "tty", false));

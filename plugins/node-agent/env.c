@@ -203,6 +203,11 @@ struct val *env_make(struct agent *a, struct kl_call *c, const struct pod_view *
             if (add_env(&m, e) < 0)
                 return NULL;
     if (!json_get(m.vars, STR("HOSTNAME")))
-        set(&m, STR("HOSTNAME"), view_host_network(v) ? str_of(a->node) : podfiles_hostname(v));
+    {
+        struct str name = STR("");
+        if (podfiles_nodename(a, v, &name, &c->err) < 0)
+            return NULL;
+        set(&m, STR("HOSTNAME"), name);
+    }
     return m.vars;
 }

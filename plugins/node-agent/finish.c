@@ -13,11 +13,20 @@ static bool main_running(const struct pod_view *v)
     return false;
 }
 
-/* Sidecars go last; a stop under way is repeated only to end sooner. */
+/* One that was started after k: it goes before. */
+static bool later_sidecar_running(const struct pod_view *v, const struct ctr *k)
+{
+    for (const struct ctr *l = k + 1; l < v->ctrs + v->n; l++)
+        if (l->kind == CTR_SIDECAR && l->state == RUN_RUNNING)
+            return true;
+    return false;
+}
+
+/* Sidecars go last, the last of them first; a stop under way is repeated only to end sooner. */
 static void stop_one(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k, int64_t grace_s)
 {
     bool under_way = k->mem->stop_id[0] && str_is(ctr_id(k), k->mem->stop_id);
-    if (k->state != RUN_RUNNING || (k->kind == CTR_SIDECAR && main_running(v)))
+    if (k->state != RUN_RUNNING || (k->kind == CTR_SIDECAR && (main_running(v) || later_sidecar_running(v, k))))
         return;
     if (under_way && k->mem->stop_by_ns <= agent_mono(a) + (grace_s + 1) * NS_PER_S)
         return;
@@ -28,7 +37,10 @@ static void stop_one(struct agent *a, struct kl_call *c, struct pod_view *v, str
 
 int finish_stop_all(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t grace_s, bool *ret_done)
 {
-    for (int round = 0; round < 2; round++) {           /* twice: stops that need no time make room for the sidecars' */
+    size_t sidecars = 0;
+    for (size_t i = 0; i < v->n; i++)
+        sidecars += v->ctrs[i].kind == CTR_SIDECAR && v->ctrs[i].state == RUN_RUNNING;
+    for (size_t round = 0; round < 1 + (sidecars ? sidecars : 1); round++) {    /* stops that need no time make room for the sidecars' */
         for (size_t i = 0; i < v->n; i++)
             stop_one(a, c, v, &v->ctrs[i], grace_s);
         int rc = view_load(a, c, v);

@@ -16,15 +16,38 @@ void plan_sooner(int64_t *again_ns, int64_t in_ns)
         *again_ns = in_ns;
 }
 
-/* Is an ended container to run again? */
+/* Does one of its own rules say so, by the exit code? */
+static bool rule_restarts(const struct ctr *k)
+{
+    const struct val *rules = json_get(k->spec, STR("restartPolicyRules"));
+    if (!val_is(rules, VAL_ARR))
+        return false;
+    val_each(r, rules)
+    {
+        const struct val *codes = json_path(r, "exitCodes.values");
+        bool in = false;
+        if (!val_is(codes, VAL_ARR))
+            continue;
+        val_each(n, codes)
+            in |= val_is(n, VAL_INT) && n->i == k->exit_code;
+        if (in != str_is(json_str(r, "exitCodes.operator"), "NotIn"))
+            return str_is(json_str(r, "action"), "Restart");
+    }
+    return false;
+}
+
+/* Is an ended container to run again? Its rules come first, then its own policy, then the pod's. */
 bool plan_restarts(const struct pod_view *v, const struct ctr *k)
 {
-    struct str policy = json_str(v->spec, "restartPolicy");
+    struct str policy = json_str(v->spec, "restartPolicy"), own = json_str(k->spec, "restartPolicy");
     if (ctr_again(k))
         return true;
     if (k->kind == CTR_SIDECAR || k->kind == CTR_EPHEMERAL)
         return k->kind == CTR_SIDECAR;
     bool failed = k->exit_code != 0;
+    if (own.len && rule_restarts(k))
+        return true;
+    policy = own.len ? own : policy;
     if (str_is(policy, "Never"))
         return false;
     if (str_is(policy, "OnFailure") || k->kind == CTR_INIT)

@@ -19,13 +19,28 @@ char *log_dir_of(const struct agent *a, struct arena *ar, struct str ns, struct 
 
 struct str podfiles_hostname(const struct pod_view *v)
 {
-    struct str name = json_str(v->spec, "hostname");
+    struct str name = json_str(v->spec, "hostname"), other = json_str(v->spec, "hostnameOverride");
+    if (other.len)
+        return other;
     name = name.len ? name : v->name;
     if (name.len > 63)
         name.len = 63;
     while (name.len && (name.at[name.len - 1] == '-' || name.at[name.len - 1] == '.'))
         name.len--;
     return name;
+}
+
+int podfiles_nodename(const struct agent *a, const struct pod_view *v, struct str *ret, struct kl_err *err)
+{
+    struct str name = podfiles_hostname(v), sub = json_str(v->spec, "subdomain");
+    *ret = view_host_network(v) ? str_of(a->node) : name;
+    if (view_host_network(v) || !sub.len || !json_bool(v->spec, "setHostnameAsFQDN", false))
+        return 0;
+    *ret = str_of(arena_printf(v->arena, STR_FMT "." STR_FMT "." STR_FMT ".svc.%s", STR_ARG(name), STR_ARG(sub), STR_ARG(v->ns), a->conf->cluster_domain));
+    if (ret->len > 64)
+        return kl_err_set(err, KL_INVALID, "failed to construct FQDN from pod hostname and cluster domain, FQDN " STR_FMT " is too long (64 characters is the max, "
+                          "%u characters requested)", STR_ARG(*ret), (unsigned)ret->len);
+    return 0;
 }
 
 static struct val *host_dns(struct arena *ar)
@@ -183,7 +198,10 @@ int podfiles_write(struct agent *a, const struct pod_view *v, struct kl_err *err
     int rc = dir ? fs_mkdirs(dir, 0750, err) : kl_err_set(err, KL_INVALID, "pod uid '" STR_FMT "' is not a name", STR_ARG(v->uid));
     hosts(&h, a, v);
     resolv_conf(&r, podfiles_dns(a, v));
-    buf_printf(&n, STR_FMT "\n", STR_ARG(podfiles_hostname(v)));
+    struct str own = STR_NONE;
+    if (rc == 0)
+        rc = podfiles_nodename(a, v, &own, err);
+    buf_printf(&n, STR_FMT "\n", STR_ARG(own));
     if (rc == 0)
         rc = put(a, v, "/etc-hosts", &h, err);
     if (rc == 0)

@@ -36,6 +36,11 @@ static void scan(const struct val *list, bool *any, bool *all)
 
 const char *resources_qos(const struct val *pod)
 {
+    struct str said = json_str(pod, "status.qosClass");
+    static const char *const classes[] = { "Guaranteed", "Burstable", "BestEffort" };
+    for (size_t i = 0; i < 3; i++)
+        if (str_is(said, classes[i]))
+            return classes[i];
     bool any = false, all = true;
     scan(json_path(pod, "spec.containers"), &any, &all);
     scan(json_path(pod, "spec.initContainers"), &any, &all);
@@ -102,7 +107,7 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Of the pod: sums; a limit only when every container has one (init containers count by their largest). both: what it has and what it is to have, whichever
+/* Of the pod: what it says itself, else sums, and what its runtime class costs; a limit only when every container has one (init containers count by their largest). both: what it has and what it is to have, whichever
  * is more. */
 struct val *resources_of_pod(struct arena *a, const struct pod_view *v, bool both)
 {
@@ -127,8 +132,15 @@ struct val *resources_of_pod(struct arena *a, const struct pod_view *v, bool bot
                 sum[j] += got[j];
         }
     }
-    for (int j = 0; j < 3; j++)
-        sum[j] = most[j] > sum[j] ? most[j] : sum[j];
+    const struct val *own = json_get(v->spec, STR("resources")), *overhead = json_get(v->spec, STR("overhead"));
+    for (int j = 0; j < 3; j++) {
+        int64_t whole = resources_amount(own, parts[j].list, parts[j].name, j < 2);
+        struct str more = json_str(overhead, parts[j].name);
+        sum[j] = whole > 0 ? whole : larger(most[j], sum[j]);
+        limited[j] |= whole > 0;
+        if (more.len && (j == 0 || limited[j]))
+            sum[j] += j < 2 ? quantity_text_milli(more, 0) : quantity_text_value(more, 0);
+    }
     struct val *o = val_new(a, VAL_OBJ);
     put(a, o, sum[0], limited[1] ? sum[1] : -1, limited[2] ? sum[2] : -1);
     return o;

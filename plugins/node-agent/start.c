@@ -106,7 +106,11 @@ static struct val *sandbox_config(struct agent *a, struct pod_view *v, const cha
     set_s(ar, meta, "uid", v->uid);
     set_s(ar, meta, "namespace", v->ns);
     set_i(ar, meta, "attempt", v->sandbox_attempt + 1);
-    set_s(ar, o, "hostname", view_host_network(v) ? str_of(a->node) : podfiles_hostname(v));
+    struct str name = podfiles_hostname(v);
+    struct kl_err ignored;
+    kl_err_init(&ignored);
+    podfiles_nodename(a, v, &name, &ignored);           /* podfiles_write has asked before */
+    set_s(ar, o, "hostname", name);
     set_z(ar, o, "logDirectory", logs);
     set_v(ar, o, "dnsConfig", podfiles_dns(a, v));
     set_v(ar, o, "labels", labels_of(v, STR_NONE));
@@ -135,6 +139,8 @@ static int leave_old(struct agent *a, struct kl_call *c, struct pod_view *v)
 
 int start_sandbox(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
+    if (!json_bool(v->spec, "hostUsers", true))         /* better not at all than as the host's root */
+        return kl_fail(c, KL_UNSUPPORTED, "can't set `spec.hostUsers: false`, runtime does not support user namespaces");
     char *logs = log_dir_of(a, v->arena, v->ns, v->name, v->uid);
     if (!logs)
         return kl_fail(c, KL_NO_MEMORY, "no memory");

@@ -4,7 +4,7 @@
 struct counts {
     int running, waiting, stopped, succeeded;   /* of the main containers */
     int pending, failed;                        /* init containers; sidecars that have not started */
-    bool any_running, begun, again;             /* again: one is about to be started anew */
+    bool any_running, begun, again;             /* again: one that has ended will be started anew */
 };
 
 static void count(const struct pod_view *v, struct counts *n)
@@ -23,7 +23,7 @@ static void count(const struct pod_view *v, struct counts *n)
             n->pending += !ended || k->exit_code != 0;
         } else {
             bool ended = k->state == RUN_EXITED || (k->state == RUN_CREATED && k->before);
-            n->again |= ctr_again(k);
+            n->again |= k->state == RUN_EXITED && plan_restarts(v, k);
             n->begun |= k->now != NULL;
             n->running += k->state == RUN_RUNNING;
             n->stopped += ended;
@@ -35,15 +35,13 @@ static void count(const struct pod_view *v, struct counts *n)
 
 static const char *final_phase(const struct pod_view *v, const struct counts *n, bool terminating)
 {
-    struct str policy = json_str(v->spec, "restartPolicy");
-    bool always = !policy.len || str_is(policy, "Always");
     if (v->mem->fail_reason[0] || n->failed)
         return "Failed";
-    if (n->again || n->running || n->waiting || !n->stopped || (n->pending && !n->begun))
+    if (n->running || n->waiting || !n->stopped || (n->pending && !n->begun))
         return NULL;
-    if (n->stopped == n->succeeded)
-        return always && !terminating ? NULL : "Succeeded";
-    return str_is(policy, "Never") || terminating ? "Failed" : NULL;
+    if (n->again && !terminating)
+        return NULL;
+    return n->stopped == n->succeeded ? "Succeeded" : "Failed";
 }
 
 /* Succeeded and Failed last for ever, so they are said only when nothing runs any more. */

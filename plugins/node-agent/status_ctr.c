@@ -99,8 +99,9 @@ static void set_mounts(const struct pod_view *v, const struct ctr *k, struct val
         set_s(ar, one, "name", json_str(m, "name"));
         set_s(ar, one, "mountPath", json_str(m, "mountPath"));
         if (json_bool(m, "readOnly", false)) {
+            struct str deep = json_str(m, "recursiveReadOnly");
             set_b(ar, one, "readOnly", true);
-            set_z(ar, one, "recursiveReadOnly", "Disabled");
+            set_z(ar, one, "recursiveReadOnly", str_is(deep, "Enabled") || str_is(deep, "IfPossible") ? "Enabled" : "Disabled");
         }
     }
 }
@@ -126,6 +127,8 @@ struct val *status_container(const struct pod_view *v, const struct ctr *k, cons
         set_v(ar, o, "resources", resources ? val_copy(ar, resources) : val_new(ar, VAL_OBJ));
     if (shown && requests && requests->n)
         set_v(ar, o, "allocatedResources", val_copy(ar, requests));
+    if (json_str(k->spec, "lifecycle.stopSignal").len)
+        set_s(ar, o, "stopSignal", json_str(k->spec, "lifecycle.stopSignal"));
     set_mounts(v, k, o);
     return o;
 }

@@ -80,12 +80,25 @@ static int mount_memory(const char *path, const char *options, struct kl_err *er
     return kl_err_set(err, KL_INTERNAL, "tmpfs on '%s': %s", path, strerror(errno));
 }
 
-static int make_empty_dir(const struct pod_view *v, const struct val *src, const char *path, struct kl_err *err)
+/* Made once: what its users do with its mode and owners afterwards is theirs. */
+static int make_empty_dir(const struct agent *a, const struct pod_view *v, const struct val *o, const char *path, struct kl_err *err)
 {
-    int rc = fs_mkdirs(path, 0777, err);
+    const struct val *src = json_get(o, STR("emptyDir"));
+    bool memory = str_is(json_str(src, "medium"), "Memory");
+    char *tail = arena_printf(v->arena, "/made/" STR_FMT, STR_ARG(json_str(o, "name")));
+    char *mark = tail ? pod_path(a, v->arena, v->uid, tail) : NULL, *marks = pod_path(a, v->arena, v->uid, "/made");
+    if (!mark || !marks)
+        return kl_err_set(err, KL_NO_MEMORY, "no memory");
+    if (access(mark, F_OK) == 0 && access(path, F_OK) == 0 && (!memory || is_mount(path)))
+        return 0;
+    int rc = fs_mkdirs(marks, 0700, err);
+    if (rc == 0)
+        rc = fs_mkdirs(path, 0777, err);
     if (rc < 0)
         return rc;
-    if (str_is(json_str(src, "medium"), "Memory")) {
+    if (str_is(json_str(src, "medium"), "HugePages"))
+        return kl_err_set(err, KL_UNSUPPORTED, "medium HugePages is not supported on this node");
+    if (memory) {
         char options[64] = "mode=0777";
         int64_t most = quantity_text_value(json_str(src, "sizeLimit"), 0);
         if (most > 0)
@@ -96,18 +109,21 @@ static int make_empty_dir(const struct pod_view *v, const struct val *src, const
         return rc;
     if (chmod(path, 0777) != 0)
         return kl_err_set(err, KL_INTERNAL, "'%s': %s", path, strerror(errno));
-    return fs_group(v) > 0 ? fs_set_group(path, (uint32_t)fs_group(v)) : 0;
+    if (fs_group(v) > 0 && (rc = fs_set_group(path, (uint32_t)fs_group(v))) < 0)
+        return rc;
+    return fs_put(mark, STR(""), 0600, err);
 }
 
 static int check_host_path(const struct val *src, struct kl_err *err)
 {
     static const struct {
-        const char *type;
+        const char *type, *is;
         mode_t mode;
         bool make;
-    } rows[] = { { "Directory", S_IFDIR, false }, { "DirectoryOrCreate", S_IFDIR, true }, { "File", S_IFREG, false },
-                 { "FileOrCreate", S_IFREG, true }, { "Socket", S_IFSOCK, false }, { "CharDevice", S_IFCHR, false },
-                 { "BlockDevice", S_IFBLK, false } };
+    } rows[] = { { "Directory", "directory", S_IFDIR, false },       { "DirectoryOrCreate", "directory", S_IFDIR, true },
+                 { "File", "file", S_IFREG, false },                 { "FileOrCreate", "file", S_IFREG, true },
+                 { "Socket", "socket file", S_IFSOCK, false },       { "CharDevice", "character device", S_IFCHR, false },
+                 { "BlockDevice", "block device", S_IFBLK, false } };
     struct str type = json_str(src, "type"), path = json_str(src, "path");
     char z[4096];
     struct stat st;
@@ -123,7 +139,7 @@ static int check_host_path(const struct val *src, struct kl_err *err)
         if (there && (st.st_mode & S_IFMT) == rows[i].mode)
             return 0;
         if (there || !rows[i].make)
-            return kl_err_set(err, KL_INVALID, "hostPath type check failed: %s is not a %s", z, rows[i].type);
+            return kl_err_set(err, KL_INVALID, "hostPath type check failed: %s is not a %s", z, rows[i].is);
         return rows[i].mode == S_IFDIR ? fs_mkdirs(z, 0755, err) : fs_put(z, STR(""), 0644, err);
     }
     return 0;
@@ -161,8 +177,8 @@ static int make_volume(struct agent *a, struct kl_call *c, struct pod_view *v, c
         return -c->err.code;
     if ((src = json_get(o, STR("hostPath"))))
         return check_host_path(src, &c->err);
-    if ((src = json_get(o, STR("emptyDir"))))
-        return make_empty_dir(v, src, path, &c->err);
+    if (json_get(o, STR("emptyDir")))
+        return make_empty_dir(a, v, o, path, &c->err);
     struct payload out = { .arena = v->arena, .gid = (uint32_t)fs_group(v) };
     struct source_in in = { a, c, v, &out, 0644, again_ns };
     return make_files(&in, o, path);

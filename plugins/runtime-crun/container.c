@@ -27,9 +27,12 @@ static int parse_signal(struct str name)
     static const struct {
         const char *name;
         int number;
-    } rows[] = { { "HUP", SIGHUP }, { "INT", SIGINT }, { "QUIT", SIGQUIT }, { "ABRT", SIGABRT }, { "KILL", SIGKILL },
-                 { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "TERM", SIGTERM }, { "WINCH", SIGWINCH }, { "PWR", SIGPWR },
-                 { "CONT", SIGCONT }, { "STOP", SIGSTOP }, { "ALRM", SIGALRM } };
+    } rows[] = { { "HUP", SIGHUP },   { "INT", SIGINT },   { "QUIT", SIGQUIT },     { "ILL", SIGILL },   { "TRAP", SIGTRAP }, { "ABRT", SIGABRT },
+                 { "IOT", SIGIOT },   { "BUS", SIGBUS },   { "FPE", SIGFPE },       { "KILL", SIGKILL }, { "USR1", SIGUSR1 }, { "SEGV", SIGSEGV },
+                 { "USR2", SIGUSR2 }, { "PIPE", SIGPIPE }, { "ALRM", SIGALRM },     { "TERM", SIGTERM }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT },
+                 { "STOP", SIGSTOP }, { "TSTP", SIGTSTP }, { "TTIN", SIGTTIN },     { "TTOU", SIGTTOU }, { "URG", SIGURG },   { "XCPU", SIGXCPU },
+                 { "XFSZ", SIGXFSZ }, { "PROF", SIGPROF }, { "VTALRM", SIGVTALRM }, { "WINCH", SIGWINCH }, { "IO", SIGIO },   { "PWR", SIGPWR },
+                 { "SYS", SIGSYS } };
     int64_t n;
     if (str_int(name, &n))
         return n > 0 && n < NSIG ? (int)n : SIGTERM;
@@ -38,8 +41,10 @@ static int parse_signal(struct str name)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (str_is(name, rows[i].name))
             return rows[i].number;
-    if (str_starts(name, STR("RTMIN+")) && str_int(str_skip(name, 6), &n) && n >= 0 && n < 30)
-        return SIGRTMIN + (int)n;
+    if (str_starts(name, STR("RTMIN")) && (name.len == 5 || str_int(str_skip(name, 6), &n)))
+        return name.len == 5 ? SIGRTMIN : n >= 0 && n < 31 ? SIGRTMIN + (int)n : SIGTERM;
+    if (str_starts(name, STR("RTMAX")) && (name.len == 5 || str_int(str_skip(name, 6), &n)))
+        return name.len == 5 ? SIGRTMAX : n >= 0 && n < 31 ? SIGRTMAX - (int)n : SIGTERM;
     return SIGTERM;
 }
 
@@ -96,7 +101,8 @@ static int build(struct making *m)
         return rc;
     c->image_id = mem_dup(image->id, strlen(image->id));
     c->uid = mem_dup(m->s->uid, strlen(m->s->uid));
-    c->stop_signal = parse_signal(json_str(image->config, "config.StopSignal"));
+    struct str stop = json_str(m->config, "stopSignal");
+    c->stop_signal = parse_signal(stop.len ? stop : json_str(image->config, "config.StopSignal"));
     bool joins = json_str(m->config, "linux.securityContext.namespaceOptions.targetId").len > 0;
     c->own_pidns = !m->s->pid_host && !m->s->pid_pod && !joins;
     if (!c->image_id || !c->uid)

@@ -108,7 +108,7 @@ static int user_mount(const struct spec_input *in, struct val *mounts, const str
     struct val *options = add_mount(in->a, mounts, arena_dup(in->a, to), "bind", from);
     push_z(in->a, options, "rbind");
     push_z(in->a, options, option);
-    push_z(in->a, options, json_bool(m, "readonly", false) ? "ro" : "rw");
+    push_z(in->a, options, json_bool(m, "recursiveReadOnly", false) ? "rro" : json_bool(m, "readonly", false) ? "ro" : "rw");
     return 0;
 }
 

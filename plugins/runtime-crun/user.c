@@ -151,7 +151,8 @@ int user_resolve(const char *root, const struct val *context, struct str image_u
     ret->uid = (uint32_t)l.uid;
     ret->gid = (uint32_t)(gid >= 0 ? gid : l.gid >= 0 ? l.gid : 0);
     add_group(ret, ret->gid);
-    each_line(buf_str(&groups), &l, group_line);
+    if (!str_is(json_str(context, "supplementalGroupsPolicy"), "Strict"))       /* then the image has no say */
+        each_line(buf_str(&groups), &l, group_line);
     const struct val *more = json_get(context, STR("supplementalGroups"));
     if (val_is(more, VAL_ARR))
         val_each(v, more) {

@@ -289,6 +289,51 @@ Test(life, resize_that_does_not_work_yet)
     eq_text(at("status.containerStatuses.0.resources.limits.memory"), "5Mi");
 }
 
+Test(life, rules_of_a_container_come_before_the_policy)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Never','containers':[{'name':'c','image':'i','restartPolicy':'Never','restartPolicyRules':[{'action':'Restart',"
+                              "'exitCodes':{'operator':'In','values':[42]}},{'action':'Restart','exitCodes':{'operator':'NotIn','values':[1,42]}}]},"
+                              "{'name':'d','image':'i','restartPolicy':'OnFailure'}]"));
+    world_sync(w, "d/p", NULL);
+    world_end(w, "c", 42, "Error");
+    world_end(w, "d", 2, "Error");
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "start c-1\nstart d-1\n");
+    world_end(w, "c", 7, "Error");
+    world_end(w, "d", 0, "Completed");
+    world_pass(w, 20);
+    world_sync(w, "d/p", NULL);
+    cr_assert_str_eq(trace(), "start c-2\ndrop c-0\n");
+    eq_text(at("status.phase"), "Running");
+    world_end(w, "c", 1, "Error");
+    world_sync(w, "d/p", NULL);
+    eq_text(at("status.phase"), "Failed");
+}
+
+Test(life, sidecars_end_in_reverse)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Never','initContainers':[{'name':'s','image':'i','restartPolicy':'Always'},{'name':'t','image':'i','restartPolicy':'Always'}]," ONE));
+    for (int i = 0; i < 3; i++)
+        world_sync(w, "d/p", NULL);
+    world_end(w, "c", 0, "Completed");
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(trace(), "stop t-0 30\nstop s-0 30\n"), "%s", trace());
+}
+
+Test(life, the_pod_as_a_whole)
+{
+    world_put(w, "/pods", POD("'resources':{'requests':{'cpu':'100m'},'limits':{'memory':'64Mi'}},'overhead':{'cpu':'100m','memory':'1Mi'}," ONE));
+    world_sync(w, "d/p", NULL);
+    struct pod_view v;
+    struct pod_mem *m = mem_get(&w->agent, STR("u1"));
+    cr_assert(view_make(&v, w->arena, pod(), NULL, m));
+    const struct val *r = resources_of_pod(w->arena, &v, false);
+    cr_assert_eq(json_int(r, "cpuShares", 0), 204);
+    cr_assert_eq(json_int(r, "cpuQuota", 0), 0);
+    cr_assert_eq(json_int(r, "memoryLimitInBytes", 0), 65 << 20);
+    mem_put(&w->agent, m);
+}
+
 Test(life, a_condition_loses_its_reason)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Always','containers':[{'name':'c','image':'i','readinessProbe':{'exec':{'command':['x']}}}]"));

@@ -35,9 +35,10 @@ struct kl_runtime {
     int (*sandbox_remove)(void *self, struct kl_call *c, const char *id);
 
     /* config: {"metadata":{"name","attempt"},"image":{"image"},"command":[],"args":[],"workingDir","envs":[{"key","value"}],
-     * "mounts":[{"containerPath","hostPath","readonly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
+     * "stopSignal","mounts":[{"containerPath","hostPath","readonly","recursiveReadOnly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
      * "linux":{"resources":{"cpuShares","cpuQuota","cpuPeriod","memoryLimitInBytes","oomScoreAdj","pidsLimit"},"securityContext":{
-     * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"readonlyRootfs","noNewPrivs",
+     * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"supplementalGroupsPolicy":"Merge|Strict",
+     * "seccomp":{"profileType":"RuntimeDefault|Unconfined|Localhost","localhostRef"},"readonlyRootfs","noNewPrivs",
      * "capabilities":{"addCapabilities","dropCapabilities"},"maskedPaths","readonlyPaths","namespaceOptions":{"pid":"TARGET","targetId"}}}}. logPath is
      * relative to the sandbox's logDirectory; namespaceOptions only where it is not the sandbox's: TARGET joins a running container of the same pod. */
     int (*container_create)(void *self, struct kl_call *c, const char *sandbox_id, struct kl_bytes config, const char **ret_id);
