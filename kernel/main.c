@@ -20,6 +20,7 @@ static const struct {
     { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },
     { "reset", cmd_reset, "removes this node's pods and all that was made for them; --all: every trace" },
     { "plugin", cmd_plugin, "inspect FILE, list, status: plugin files, configured instances, running instances" },
+    { "distro", cmd_distro, "distributions: init, build, verify, diff, run" },
     { "store", cmd_store, "check, repair: the store's files, while no server uses them" },
     { "version", cmd_version, "what this is" },
 };

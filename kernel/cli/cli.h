@@ -12,6 +12,7 @@ int cmd_up(int argc, char **argv);
 int cmd_agent(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_distro(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
@@ -25,6 +26,9 @@ int cli_option(int argc, char **argv, int *i, const char *name, const char **val
 int cli_known(const char *command, const char *word, const char *const *known);
 /* "keelson: text" on standard error; returns status. */
 __attribute__((format(printf, 2, 3))) int cli_fail(int status, const char *fmt, ...);
+
+/* plugin_json.c: plugin inspect --json */
+int cli_inspect_json(int n, char **files);
 
 /* cmd_sign.c: whole files. The mode is given to open: less the umask. */
 int cli_read_file(const char *path, struct buf *ret, struct kl_err *err);

@@ -8,6 +8,7 @@
 static const char usage_text[] =
     "usage: keelson plugin inspect [--calls] FILE   what a plugin file is, without running it, and whether it loads; --calls: the calls\n"
     "                                           of its interfaces\n"
+    "       keelson plugin inspect --json FILE...  the same of many, for programs\n"
     "       keelson plugin list [OPTION...]     the instances that the configuration makes (options as of `keelson up`)\n"
     "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n"
     "       keelson plugin sign|verify|keys ... signatures (keelson plugin sign --help)\n";
@@ -116,6 +117,8 @@ int cmd_plugin(int argc, char **argv)
             fputs(usage_text, stdout);
             return 0;
         }
+        if (argc > 3 && strcmp(argv[2], "--json") == 0)
+            return cli_inspect_json(argc - 3, argv + 3);
         bool calls = argc > 2 && strcmp(argv[2], "--calls") == 0;
         if (argc == 3 + calls && argv[2 + calls][0] != '-')
             return inspect(argv[2 + calls], calls);

@@ -53,6 +53,9 @@ struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);
 /* {"instances":[{"name","plugin","version","interface","state","reason","queue"...}]} */
 struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
 
+/* [any] Is that id a service of the host itself? */
+bool plugin_host_knows(const char *id);
+
 /* audit.c: gives n audit events, a line each, to every instance of keelson.audit/0 (ctx: the host). < 0: one at least has lost them. */
 int plugin_host_audit(void *ctx, uint32_t n, struct str lines);
 /* metrics.c: workqueue_* of every controller and how long admission takes, for api_metrics_add (ctx: the host). */

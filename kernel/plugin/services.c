@@ -193,6 +193,11 @@ bool host_knows(const char *id)
     return false;
 }
 
+bool plugin_host_knows(const char *id)
+{
+    return host_knows(id);
+}
+
 const void *host_service(const struct kl_host *host, const char *id)
 {
     const struct plugin_instance *i = me(host);

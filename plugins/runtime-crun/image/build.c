@@ -233,12 +233,20 @@ static void add_texts(struct arena *a, struct val *obj, struct str key, const ch
         val_push(json_arr(a, obj, key), val_of_str(a, str_of(texts[i])));
 }
 
+/* Equal inputs give an equal image when SOURCE_DATE_EPOCH says when it is made. */
+static int64_t when(void)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    int64_t seconds;
+    return text && str_int(str_of(text), &seconds) && seconds >= 0 && seconds < (int64_t)1 << 33 ? seconds * NS_PER_S : env_wall_ns();
+}
+
 static struct val *config_of(struct arena *a, const struct image_build *b, const char *diff_id)
 {
     char now[CLOCK_TEXT];
     bool has_path = false;
     struct val *doc = val_new(a, VAL_OBJ), *config = json_obj(a, doc, STR("config"));
-    clock_format(env_wall_ns(), now);
+    clock_format(when(), now);
     json_set_str(a, doc, STR("created"), arena_str(a, str_of(now)));
     json_set_str(a, doc, STR("architecture"), str_of(manifest_arch()));
     json_set_str(a, doc, STR("os"), STR("linux"));
