@@ -199,7 +199,7 @@ static int import_images(const struct unpacked *u)
     const char *argv[256] = { u->program, "image", "--dir", store, "import" };
     glob_t g;
     int n = 5, rc = 0;
-    snprintf(pattern, sizeof pattern, "%s/*.tar", u->images);
+    snprintf(pattern, sizeof pattern, "%s/*.tar.zst", u->images);
     snprintf(store, sizeof store, "%s/images", u->state);
     if (glob(pattern, 0, NULL, &g) != 0)
         return 0;
@@ -261,9 +261,13 @@ static int run(struct words *w)
         return wrong_use("run: needs one ARCHIVE");
     if (distro_verify(w->at[0], &trust, &report, &err) < 0)
         return cli_fail(1, "%s", err.msg);
-    snprintf(dir, sizeof dir, "%s", w->dir ? w->dir : "/tmp/keelson-run-XXXXXX");
+    const char *temp = getenv("TMPDIR");
+    if (w->dir)
+        snprintf(dir, sizeof dir, "%s", w->dir);
+    else
+        snprintf(dir, sizeof dir, "%s/keelson-run-XXXXXX", temp && *temp ? temp : "/tmp");
     if (!w->dir && !mkdtemp(dir))
-        return cli_fail(1, "distro run: no folder can be made in /tmp: %s", strerror(errno));
+        return cli_fail(1, "distro run: the folder '%s' cannot be made: %s", dir, strerror(errno));
     snprintf(files, sizeof files, "%s/files", dir);
     if (access(files, F_OK) != 0 && distro_unpack(w->at[0], files, &err) < 0)
         return cli_fail(1, "%s", err.msg);

@@ -3,7 +3,7 @@
 
 #include "distro/internal.h"
 
-const char *config_source(struct distro *d)
+const char *etc_source(struct distro *d)
 {
     const char *tries[] = { d->conf, d->build->from ? arena_printf(d->arena, "%s/etc/keelson/keelson.cfg", d->build->from) : NULL,
                             d->source[0] ? arena_printf(d->arena, "%s/conf/keelson.cfg", d->source) : NULL };
@@ -204,11 +204,11 @@ static int copy_own_key(struct distro *d, struct kl_err *err)
     return rc < 0 ? rc : files_copy(pub, in_etc(d, "trust/", pub), 0644, err);
 }
 
-int config_write(struct distro *d, struct kl_err *err)
+int etc_write(struct distro *d, struct kl_err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(4 << 20);
     struct val *tree = NULL, *list;
-    int rc = conf_load(d->arena, config_source(d), &tree, err);
+    int rc = conf_load(d->arena, etc_source(d), &tree, err);
     if (rc < 0)
         return rc;
     list = json_arr(d->arena, tree, STR("instances"));

@@ -3,7 +3,7 @@
  *
  * A distribution's files, below one folder or inside its archives:
  *   bin/keelson   lib/keelson/plugins/NAME.so[.sig]   etc/keelson/keelson.cfg, conf.d/, trust/NAME.pub
- *   share/keelson/images/NAME.tar   share/keelson/{distro.lock,sbom.spdx.json,SHA256SUMS[.sig]}
+ *   share/keelson/images/NAME.tar.zst   share/keelson/{distro.lock,sbom.spdx.json,SHA256SUMS[.sig]}
  * What a build leaves in its output folder:
  *   keelson-NAME-VERSION.{tar.zst,oci.tar,spdx.json,lock}   keelson-NAME_VERSION_ARCH.deb   SHA256SUMS, and each one's .sig when there is a key
  */

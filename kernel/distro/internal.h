@@ -106,8 +106,8 @@ int compile_stage(struct distro *d, struct kl_err *err);
 const char *compile_program(struct distro *d);                          /* --from's */
 const char *compile_plugin(struct distro *d, const char *name);         /* likewise */
 /* --- config.c: etc/keelson --- */
-int config_write(struct distro *d, struct kl_err *err);
-const char *config_source(struct distro *d);                            /* the file that it is made of */
+int etc_write(struct distro *d, struct kl_err *err);
+const char *etc_source(struct distro *d);                            /* the file that it is made of */
 /* --- libs.c --- */
 int libs_find(struct distro *d, struct kl_err *err);
 /* --- sbom.c --- */

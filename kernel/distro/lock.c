@@ -155,7 +155,7 @@ int lock_inputs(struct distro *d, struct kl_err *err)
     for (unsigned i = 0; i < d->n_plugins && rc == 0; i++)
         rc = add_plugin(d, &d->plugins[i], err);
     if (rc == 0)
-        rc = add_file(d, "conf", "keelson.cfg", config_source(d), err);
+        rc = add_file(d, "conf", "keelson.cfg", etc_source(d), err);
     if (rc == 0)
         rc = add_list(d, "conf", d->conf_d, err);
     if (rc == 0)

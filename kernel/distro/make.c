@@ -8,14 +8,14 @@
 
 /* --- images --- */
 
-/* "localhost/busybox:demo" as a file: localhost_busybox_demo.tar */
+/* "localhost/busybox:demo" as a file: localhost_busybox_demo.tar.zst */
 static const char *image_file(struct distro *d, const struct distro_image *i)
 {
     char *name = arena_dup(d->arena, str_of(i->name));
     for (char *p = name; p && *p; p++)
         if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789.-", *p))
             *p = '_';
-    return arena_printf(d->arena, "%s/" SHARE "/images/%s.tar", d->stage, name);
+    return arena_printf(d->arena, "%s/" SHARE "/images/%s.tar.zst", d->stage, name);
 }
 
 /* The image store of a folder of its own is an OCI layout. */
@@ -37,7 +37,7 @@ static int pack_layout(struct distro *d, const char *dir, const char *to, struct
             all[n++] = (struct pack_entry){ .to = arena_dup(d->arena, name), .from = arena_printf(d->arena, "%s/" STR_FMT, dir, STR_ARG(name)),
                                             .mode = S_IFREG | 0644 };
     }
-    return pack_tar(to, NULL, all, n, d->epoch, err);
+    return pack_tar(to, "zstd", all, n, d->epoch, err);
 }
 
 static int add_image(struct distro *d, const struct distro_image *i, unsigned k, struct kl_err *err)
@@ -84,7 +84,7 @@ static int check_config(struct distro *d, struct kl_err *err)
         why = str_skip(why, here ? n + 1 : 1);
     }
     return distro_wrong(d, json_get(d->tree, STR("plugins")), err, "the configuration of these plugins: " STR_FMT " (made of %s)", STR_ARG(buf_str(&text)),
-                        config_source(d));
+                        etc_source(d));
 }
 
 static int share_file(struct distro *d, const char *name, struct str text, struct kl_err *err)
@@ -224,7 +224,7 @@ static int make(struct distro *d, struct kl_err *err)
         rc = compile_stage(d, err);
     if (rc < 0 || d->build->check)
         return rc;
-    rc = config_write(d, err);
+    rc = etc_write(d, err);
     if (rc == 0)
         rc = check_config(d, err);
     if (rc == 0)

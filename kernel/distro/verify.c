@@ -140,13 +140,14 @@ static int check_listed(struct check *c, const char *path, struct str bytes, boo
     return rc == 0 && *vouched ? check_beside(c, list, buf_str(&sums), &was_signed, err) : rc;
 }
 
-static int check_archive(struct check *c, const char *path, struct kl_err *err)
+/* listed: a list beside it vouches for it, and was looked at. */
+static int check_archive(struct check *c, const char *path, bool listed, struct kl_err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(FILE_LIMIT);
     struct val *files = NULL;
-    bool listed = false, was_signed = false, ours = str_ends(str_of(path), STR(".tar.zst"));
+    bool was_signed = false, ours = str_ends(str_of(path), STR(".tar.zst"));
     int rc = files_read(path, &b, err);
-    if (rc == 0)
+    if (rc == 0 && !listed)
         rc = check_listed(c, path, buf_str(&b), &listed, err);
     if (rc == 0)
         rc = check_beside(c, path, buf_str(&b), &was_signed, err);
@@ -167,7 +168,7 @@ static int check_folder(struct check *c, const char *path, struct kl_err *err)
     for (struct val *f = rc == 0 && output ? files->first : NULL; f && rc == 0; f = f->next) {
         struct str name = json_str(f, "name");
         if (str_ends(name, STR(".tar.zst")) || str_ends(name, STR(".deb")) || str_ends(name, STR(".oci.tar")))
-            rc = check_archive(c, arena_printf(c->a, "%s/" STR_FMT, path, STR_ARG(name)), err);
+            rc = check_archive(c, arena_printf(c->a, "%s/" STR_FMT, path, STR_ARG(name)), true, err);
     }
     return rc;
 }
@@ -181,7 +182,7 @@ int distro_verify(const char *path, const struct distro_trust *t, struct buf *re
     if (rc == 0 && stat(path, &st) < 0)
         rc = kl_err_set(err, KL_NOT_FOUND, "'%s' cannot be opened: %s", path, strerror(errno));
     if (rc == 0)
-        rc = S_ISDIR(st.st_mode) ? check_folder(&c, path, err) : check_archive(&c, path, err);
+        rc = S_ISDIR(st.st_mode) ? check_folder(&c, path, err) : check_archive(&c, path, false, err);
     arena_free(c.a);
     return rc;
 }
