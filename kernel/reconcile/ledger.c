@@ -334,7 +334,7 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
         return b != NULL;
     }
     if (b)
-        return rebook(b, json);
+        return rebook(b, store_object_json(o));
     if (!node.len)
         return false;
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
