@@ -4,7 +4,9 @@
 
 #include "cli/cli.h"
 #include "cli/cmd_image.h"
+#include "isolate/isolate.h"
 #include "plugin/builtin.h"
+#include "plugin/signature.h"
 
 static const struct {
     const char *name;
@@ -35,6 +37,8 @@ static void usage(FILE *to)
 int main(int argc, char **argv)
 {
     builtin_set(keelson_builtins);
+    if (argc > 1 && strcmp(argv[1], "plugin-cell") == 0)        /* started by the daemon only: isolate/README.md */
+        return isolate_child(argc - 1, argv + 1, signature_find, builtin_plugin);
     if (argc < 2) {
         usage(stderr);
         return 2;

@@ -94,9 +94,11 @@ static int status(struct options *o)
         return cli_fail(1, "the server's answer is not understood");
     val_each(i, list_v) {
         struct val *c = json_get(i, STR("controller"));
-        printf("%-28.*s %-30.*s %-8.*s %-6.*s %-9.*s calls=%lld errors=%lld", STR_ARG(json_str(i, "name")), STR_ARG(json_str(i, "plugin")),
+        printf("%-28.*s %-30.*s %-8.*s %-7.*s %-11.*s calls=%lld errors=%lld", STR_ARG(json_str(i, "name")), STR_ARG(json_str(i, "plugin")),
                STR_ARG(json_str(i, "version")), STR_ARG(json_str(i, "isolation")), STR_ARG(json_str(i, "state")),
-               (long long)json_int(c, "calls", 0), (long long)json_int(c, "failures", 0));
+               (long long)json_int(c, "calls", json_int(i, "calls", 0)), (long long)json_int(c, "failures", json_int(i, "errors", 0)));
+        if (json_int(i, "crashes", 0))
+            printf(" crashes=%lld", (long long)json_int(i, "crashes", 0));
         struct str reason = json_str(i, "reason").len ? json_str(i, "reason") : json_str(c, "lastError");
         if (reason.len)
             printf("  " STR_FMT, STR_ARG(reason));

@@ -28,7 +28,7 @@ static int unknown(struct arena *a, const struct kl_plugin *p, const struct val 
                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-static bool duration(struct str s, int64_t *ret)
+bool conf_duration(struct str s, int64_t *ret)
 {
     static const struct {
         const char *unit;
@@ -146,7 +146,7 @@ static int bind_one(struct binding *b, struct str s, char *at)
     case KL_CONF_INT:
         return str_int(s, &n) ? store_number(b, s, n, at) : wrong(b, s, "a number");
     case KL_CONF_DURATION:
-        return duration(s, &n) ? store_number(b, s, n, at) : wrong(b, s, "a duration such as 30s or 5m");
+        return conf_duration(s, &n) ? store_number(b, s, n, at) : wrong(b, s, "a duration such as 30s or 5m");
     case KL_CONF_QUANTITY:
         return quantity_parse(s, &q) ? store_number(b, s, quantity_value(q), at) : wrong(b, s, "a quantity such as 64Mi");
     case KL_CONF_BOOL:

@@ -10,4 +10,7 @@
  * nearest known one; values with what they may be. where: file or argument, for messages. */
 int conf_bind(struct arena *a, const struct kl_plugin *p, const struct val *settings, const char *where, void **ret, struct kl_err *err);
 
+/* "30s", "250ms", "1h30m". False: it is none. */
+bool conf_duration(struct str s, int64_t *ret);
+
 #endif

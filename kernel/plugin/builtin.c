@@ -48,3 +48,9 @@ void builtin_note(const struct kl_plugin *p, struct plugin_note *ret)
     for (uint32_t i = 0; i < p->needs.n; i++)
         add(ret->needs, sizeof ret->needs, KL_AT(struct kl_need, p->needs, i)->id, "");
 }
+
+const struct kl_plugin *builtin_plugin(const char *file)
+{
+    const struct plugin_builtin *b = builtin_of_file(file);
+    return b ? b->plugin : NULL;
+}

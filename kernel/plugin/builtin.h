@@ -25,6 +25,8 @@ const struct plugin_builtin *builtin_at(unsigned i);
 const struct plugin_builtin *builtin_named(struct str name);
 /* file: "builtin:NAME", else NULL. */
 const struct plugin_builtin *builtin_of_file(const char *file);
+/* Of such a file; NULL. */
+const struct kl_plugin *builtin_plugin(const char *file);
 /* What a file's note would say. */
 void builtin_note(const struct kl_plugin *p, struct plugin_note *ret);
 

@@ -15,12 +15,25 @@ struct chain {
     unsigned n;
 };
 
+/* What an entry says of isolation. */
+struct isolation {
+    enum isolate_level level;
+    int64_t deadline_ns;
+};
+
+struct host_cell {                      /* one process of isolated instances */
+    struct plugin_host *host;
+    struct cell *cell;
+};
+
 struct plugin_host {
     struct plugin_host_conf conf;
     struct arena *arena;
     struct plugin_instance *at[HOST_INSTANCES_MAX];     /* in the configuration's order */
     struct plugin_instance *opened[HOST_INSTANCES_MAX]; /* in the order of opening */
     unsigned n, n_opened, running;
+    struct host_cell *cells[HOST_INSTANCES_MAX];
+    unsigned n_cells;
     struct store *store;
     struct objects *objects;
     struct api *api;                    /* NULL: no server */
@@ -54,6 +67,14 @@ int host_match(const struct kl_host *h, struct kl_call *c, void *conditions, con
 void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
 /* metrics.c: a review of that instance is over. */
 void host_count_review(struct plugin_instance *p, bool mutating, const char *verb, bool rejected, int64_t ns);
+/* isolation.c */
+int host_isolation_of(struct plugin_host *h, const struct val *entry, struct isolation *ret, struct kl_err *err);
+int host_cell_new(struct plugin_host *h, const struct val *entry, const char *file, int copy, const struct isolation *how, struct cell **ret, struct kl_err *err);
+void host_cells_free(struct plugin_host *h);
+int host_find_fallbacks(struct plugin_host *h, struct kl_err *err);
+const char *host_state_text(const struct plugin_instance *i);
+void host_isolation_debug(const struct plugin_instance *i, struct arena *a, struct val *one);
+void host_isolation_metrics(const struct plugin_host *h, struct prom *p);
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 

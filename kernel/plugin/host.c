@@ -38,6 +38,8 @@ int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, 
     if (rc == 0)
         rc = host_check_cycles(h, err);
     if (rc == 0)
+        rc = host_find_fallbacks(h, err);
+    if (rc == 0)
         rc = check_settings(h, err);
     if (rc == 0 && c->roles & ROLE_SERVER)
         rc = host_read_chains(h, err);
@@ -117,7 +119,7 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
     int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, &err);
     if (rc == 0) {
         const struct plugin_table *t = i->provider->table;
-        rc = t->life.open(&i->host, conf, &i->self, &c);
+        rc = i->cell ? cell_open(i->cell, i->cell_at, &i->host, conf, &i->self, &c) : t->life.open(&i->host, conf, &i->self, &c);
         if (rc < 0)
             err = c.err;
     }
@@ -258,6 +260,7 @@ void plugin_host_free(struct plugin_host *h)
     if (!h)
         return;
     plugin_host_close(h, NULL);
+    host_cells_free(h);
     host_calls_drop(h, NULL);
     arena_free(h->arena);
     mem_free(h);
@@ -307,8 +310,8 @@ struct val *plugin_host_debug(struct plugin_host *h, struct arena *a)
         json_set_str(a, one, STR("plugin"), str_of(i->plugin ? i->plugin->id : i->file));
         json_set_str(a, one, STR("version"), str_of(i->plugin ? i->plugin->version : ""));
         json_set_str(a, one, STR("interface"), str_of(i->provider ? i->provider->iface : ""));
-        json_set_str(a, one, STR("isolation"), STR("none"));
-        json_set_str(a, one, STR("state"), str_of(i->roles & h->conf.roles ? plugin_state_text(i->state) : "ELSEWHERE"));
+        host_isolation_debug(i, a, one);
+        json_set_str(a, one, STR("state"), str_of(i->roles & h->conf.roles ? host_state_text(i) : "ELSEWHERE"));
         if (i->reason[0])
             json_set_str(a, one, STR("reason"), str_of(i->reason));
         if (i->runner)

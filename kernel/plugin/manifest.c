@@ -16,6 +16,9 @@ static const struct conf_row rows[] = {
     { "enabled", VAL_BOOL, 0, 0, NULL },
     { "digest", VAL_STR, 0, 0, NULL },          /* "sha256:<hex>" that the file must have, whatever trust.verify says */
     { "settings", VAL_OBJ, 0, 0, NULL },
+    { "isolate", VAL_STR, 0, 0, "none|process|sandbox" },       /* in a process of its own */
+    { "deadline", VAL_STR, 0, 0, NULL },        /* of an isolated one: longest call where nobody names a time */
+    { "fallback", VAL_STR, 0, 0, NULL },        /* of an isolated one: the instance that answers while it cannot */
 };
 
 /* Where instances of an interface run, and whether a process can do without. */
@@ -121,6 +124,16 @@ static int expand(struct plugin_host *h, struct val *v, struct kl_err *err)
 
 /* --- instances --- */
 
+struct candidate {
+    const struct val *entry;
+    char *file;
+    struct plugin_trial trial;
+    struct kl_err err;
+    bool tried, same, elsewhere;        /* same: an earlier entry tries this file */
+    struct isolation isolation;
+    struct cell *cell;                  /* where it is tried and stays; NULL: it comes into this process */
+};
+
 static struct plugin_instance *add(struct plugin_host *h, const struct val *entry, struct str name, const char *file, struct kl_err *err)
 {
     if (h->n == HOST_INSTANCES_MAX) {
@@ -165,8 +178,11 @@ static int check_name(struct plugin_host *h, const struct plugin_instance *i, st
     return 0;
 }
 
-static int add_loaded(struct plugin_host *h, const struct val *entry, const struct kl_plugin *p, const char *file, struct kl_err *err)
+/* c: whose process the plugin is in. */
+static int add_loaded(struct plugin_host *h, const struct candidate *c, const struct kl_plugin *p, struct kl_err *err)
 {
+    const struct val *entry = c->entry;
+    const char *file = c->file;
     struct str name = json_str(entry, "name"), provider = json_str(entry, "provider"), on = json_str(entry, "on");
     const struct val *without = json_get(entry, STR("without"));
     struct val *required = json_get(entry, STR("required"));
@@ -182,6 +198,9 @@ static int add_loaded(struct plugin_host *h, const struct val *entry, const stru
             return -err->code;
         i->plugin = p;
         i->provider = v;
+        i->cell = c->cell;
+        i->cell_at = k;
+        i->isolate = c->isolation.level;
         i->state = PLUGIN_LOADED;
         set_place(i, on, v->iface);
         if (required)
@@ -239,14 +258,6 @@ static int add_elsewhere(struct plugin_host *h, const struct val *entry, const c
 
 /* --- the list --- */
 
-struct candidate {
-    const struct val *entry;
-    char *file;
-    struct plugin_trial trial;
-    struct kl_err err;
-    bool tried, same, elsewhere;        /* same: an earlier entry tries this file */
-};
-
 static char *file_of(struct plugin_host *h, struct str plugin)
 {
     if (str_find(plugin, '/') >= 0)
@@ -269,9 +280,21 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
     c->file = file_of(h, json_str(entry, "plugin"));
     if (c->file && json_bool(entry, "enabled", true) && (rc = host_check_entry(h, entry, c->file, err)) < 0)
         return rc;
+    if ((rc = host_isolation_of(h, entry, &c->isolation, err)) < 0)
+        return rc;
     struct val *settings = json_get(entry, STR("settings"));
     rc = settings ? expand(h, settings, err) : 0;
     return rc == 0 && !c->file ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : rc;
+}
+
+/* What a process says of its plugin is checked as what the plugin says here. */
+static int describe(struct candidate *c, const struct kl_plugin **ret)
+{
+    char why[400];
+    int rc = cell_describe(c->cell, ret, &c->err);
+    if (rc == 0 && plugin_check(*ret, &c->trial.note, why, sizeof why) < 0)
+        rc = kl_err_set(&c->err, KL_INVALID, "'%.100s' cannot be loaded: %.140s", c->file, why);
+    return rc;
 }
 
 static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err)
@@ -279,14 +302,23 @@ static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err
     const struct kl_plugin *p = NULL;
     if (c->elsewhere)
         return add_elsewhere(h, c->entry, c->file, err);
-    if (!c->err.code && plugin_dlopen(c->file, &p, &c->err) == 0)
-        return add_loaded(h, c->entry, p, c->file, err);
+    if (!c->err.code && (c->cell ? describe(c, &p) : plugin_dlopen(c->file, &p, &c->err)) == 0)
+        return add_loaded(h, c, p, err);
     return add_refused(h, c->entry, c->file, &c->err, err);
 }
 
 static bool same_trial(const struct candidate *c, const struct candidate *earlier)
 {
-    return !earlier->elsewhere && strcmp(c->file, earlier->file) == 0 && str_eq(json_str(c->entry, "digest"), json_str(earlier->entry, "digest"));
+    return !earlier->elsewhere && earlier->isolation.level == ISOLATE_NONE && strcmp(c->file, earlier->file) == 0 &&
+           str_eq(json_str(c->entry, "digest"), json_str(earlier->entry, "digest"));
+}
+
+/* None of its code runs here, not even for a trial. */
+static void isolate(struct plugin_host *h, struct candidate *c)
+{
+    int copy = -1;
+    if (plugin_look(c->file, c->trial.digest, &c->trial.note, &copy, &c->err) == 0)
+        host_cell_new(h, c->entry, c->file, copy, &c->isolation, &c->cell, &c->err);
 }
 
 /* All files are tried at once: each trial is a process of its own. */
@@ -294,10 +326,15 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
 {
     int rc = 0;
     for (unsigned i = 0; i < n; i++) {
-        for (unsigned k = 0; k < i && !all[i].same; k++)
-            all[i].same = same_trial(&all[i], &all[k]);
         all[i].trial.digest = json_str(all[i].entry, "digest");
         kl_err_init(&all[i].err);
+        if (all[i].isolation.level != ISOLATE_NONE) {
+            if (!all[i].elsewhere)
+                isolate(h, &all[i]);
+            continue;
+        }
+        for (unsigned k = 0; k < i && !all[i].same; k++)
+            all[i].same = same_trial(&all[i], &all[k]);
         all[i].tried = !all[i].same && !all[i].elsewhere && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
     }
     for (unsigned i = 0; i < n; i++) {

@@ -93,7 +93,7 @@ static int check_provider(const struct kl_provider *v, char *why, size_t room)
     return 0;
 }
 
-static int compare(const struct kl_plugin *p, const struct plugin_note *n, char *why, size_t room)
+int plugin_check(const struct kl_plugin *p, const struct plugin_note *n, char *why, size_t room)
 {
     struct text provides = { .len = 0 }, needs = { .len = 0 };
     if (p->size < offsetof(struct kl_plugin, conf_size) || p->abi_major != KL_ABI_MAJOR)
@@ -157,7 +157,7 @@ static void child(const char *path, const struct plugin_note *note, int fd)
     else if (!p)
         snprintf(why, sizeof why, "it does not export kl_plugin");
     else
-        compare(p, note, why, sizeof why);
+        plugin_check(p, note, why, sizeof why);
     if (left_processes() && !why[0])
         snprintf(why, sizeof why, "it starts a process while it is loaded");
     char answer[410];
@@ -185,21 +185,26 @@ static int verdict(const char *path, pid_t pid, const char *answer, bool late, s
     return kl_err_set(err, KL_INVALID, "'%s' exits with status %d while it is loaded", path, WEXITSTATUS(status));
 }
 
-int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err)
+int plugin_look(const char *path, struct str digest, struct plugin_note *ret, int *copy, struct kl_err *err)
 {
-    const char *load;
+    const char *ignored;
     const struct plugin_builtin *builtin = builtin_of_file(path);
-    t->pid = 0;
-    if (builtin) {                      /* it is loaded already */
-        builtin_note(builtin->plugin, &t->note);
+    *copy = -1;
+    if (builtin) {
+        builtin_note(builtin->plugin, ret);
         return 0;
     }
-    int fds[2], copy, rc = plugin_trust(path, err);
+    int rc = plugin_trust(path, err);
     if (rc == 0)
-        rc = verify_file(path, t->digest, &load, &copy, err);
-    if (rc == 0)
-        rc = copy < 0 ? plugin_note_read(path, &t->note, err) : plugin_note_read_fd(copy, path, &t->note, err);
-    if (rc < 0)
+        rc = verify_file(path, digest, &ignored, copy, err);
+    return rc < 0 ? rc : *copy < 0 ? plugin_note_read(path, ret, err) : plugin_note_read_fd(*copy, path, ret, err);
+}
+
+int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err)
+{
+    int fds[2], copy, rc = plugin_look(path, t->digest, &t->note, &copy, err);
+    t->pid = 0;
+    if (rc < 0 || builtin_of_file(path))        /* that one is loaded already */
         return rc;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return kl_err_set(err, KL_INTERNAL, "pipe: %s", strerror(errno));
@@ -207,7 +212,7 @@ int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *
     fflush(NULL);                       /* or a child that exits would write our buffers too */
     t->pid = fork();
     if (t->pid == 0)
-        child(load, &t->note, fds[1]);
+        child(verify_name(path), &t->note, fds[1]);
     close(fds[1]);
     if (t->pid < 0) {
         close(fds[0]);

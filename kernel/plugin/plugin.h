@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/json.h"
+#include "isolate/isolate.h"
 
 struct plugin_note {
     char abi[16], id[128], version[64], provides[1024], needs[1024];
@@ -39,6 +40,10 @@ int plugin_trial_end(struct plugin_trial *t, struct kl_err *err);
 int plugin_probe(const char *path, struct kl_err *err);
 /* Loads a file that was tried. */
 int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err);
+/* Ownership, digest, signature and note of a file, without running it. *copy: a sealed copy to load instead, or -1; borrowed. */
+int plugin_look(const char *path, struct str digest, struct plugin_note *ret, int *copy, struct kl_err *err);
+/* Is the descriptor what the note says, and are its tables whole? Else -1, and why. */
+int plugin_check(const struct kl_plugin *p, const struct plugin_note *n, char *why, size_t room);
 
 enum plugin_state { PLUGIN_FOUND = 1, PLUGIN_REFUSED, PLUGIN_LOADED, PLUGIN_READY, PLUGIN_FAILED, PLUGIN_CLOSED };
 const char *plugin_state_text(enum plugin_state s);
@@ -61,6 +66,10 @@ struct plugin_instance {
     unsigned roles;
     const struct kl_plugin *plugin;     /* NULL when REFUSED */
     const struct kl_provider *provider;
+    struct cell *cell;                  /* the process that it is in; NULL: this one */
+    unsigned cell_at;                   /* which of its providers */
+    enum isolate_level isolate;
+    struct plugin_instance *fallback;   /* answers while the process cannot; NULL: nobody */
     const struct val *entry, *settings; /* in the configuration; settings may be NULL */
     struct plugin_host *owner;
     struct kl_host host;

@@ -184,7 +184,7 @@ struct kl_host_authz {
     M(S, STRS, reads, _) \
     M(S, STRS, when, _)
 #define KL_ADMISSION_CALLS(F, S) \
-    F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
+    F(S, review, INT, LOOP, KL_SIG_OUT_ALWAYS, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _)) \
     F(S, wants, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, r, kl_request), (STRUCT, user, kl_user))
 
