@@ -105,10 +105,10 @@ static int64_t broken(struct body *b, struct cell_instance *i, const struct kl_s
         body_end(b, "answered %s with what is no answer", name);
     }
     pthread_mutex_lock(&b->cell->lock);
-    if (b->cell->body == b)
+    if (b->cell->body == b) {           /* else it has been started again already */
         b->cell->body = NULL;           /* the keeper learns of it too; nobody else need meet the dying */
-    if (b->cell->state == CELL_RUNNING)
         b->cell->state = CELL_RESTARTING;
+    }
     pthread_mutex_unlock(&b->cell->lock);
     return nobody(i, c, call, true);
 }
@@ -327,7 +327,8 @@ int body_errand(struct body *b, enum errand what, unsigned instance, const struc
     bool on_loop = x->conf.loop && loop_here(x->conf.loop);
     struct lane *l = on_loop ? &b->lanes[0] : body_lane(b);
     struct lane_message m;
-    struct lane_patience p = { .until_ns = c->deadline_ns ? c->deadline_ns + GRACE_NS : env_mono_ns() + 30 * NS_PER_S };
+    int64_t most = x->conf.deadline_ns ? x->conf.deadline_ns : 30 * NS_PER_S;
+    struct lane_patience p = { .until_ns = c->deadline_ns ? c->deadline_ns + GRACE_NS : env_mono_ns() + most };
     if (!l)
         return kl_fail(c, KL_TOO_MANY_REQUESTS, "plugin '%s' has too many calls at once", x->name);
     struct wire w = { .out = &l->out };

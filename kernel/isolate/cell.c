@@ -210,10 +210,12 @@ static bool one_life(struct cell *c, char *why, size_t room)
     pthread_mutex_lock(&c->lock);
     b->refs++;
     pthread_mutex_unlock(&c->lock);
-    if (isolate_thread(&t, begin_main, b, 512 << 10) == 0)
+    if (isolate_thread(&t, begin_main, b, 512 << 10) == 0) {
         pthread_detach(t);
-    else
+    } else {
+        body_end(b, "has no thread to begin with");
         body_put(b);
+    }
     watch(b);
     body_reap(b, why, room);
     pthread_mutex_lock(&c->lock);

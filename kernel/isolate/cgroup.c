@@ -99,8 +99,10 @@ static void end_one(const char *folder, bool all)
 {
     const struct timespec moment = { 0, 5000000 };
     all = all || kill_all(folder, true) > BOMB;
-    for (int tries = 0; tries < 200 && rmdir(folder) < 0 && errno == EBUSY && all; tries++) {
-        kill_all(folder, false);
+    /* What was killed takes a moment to go; what may stay (the runtime's helpers of running containers) keeps its group. */
+    for (int tries = 0; rmdir(folder) < 0 && errno == EBUSY && tries < (all ? 400 : 20); tries++) {
+        if (all)
+            kill_all(folder, false);
         nanosleep(&moment, NULL);
     }
 }

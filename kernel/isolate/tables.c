@@ -34,6 +34,19 @@ static struct table_row rows[];
 
 /* --- asking --- */
 
+/* The table that answers instead lacks a function that may be NULL: what its absence means, by the interfaces' headers. */
+static int64_t absent(const char *name)
+{
+    static const struct {
+        const char *name;
+        int64_t means;
+    } table[] = { { "begin", 0 }, { "fit", KL_FIT_YES }, { "wants", 1 }, { "update", -KL_CONFLICT }, { "checkpoint", 0 }, { "wants_checkpoint", 0 } };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].means;
+    return -KL_UNSUPPORTED;
+}
+
 #define INDEX(S, name, ...) S##_##name##_index,
 #define ASK(S, name, result, thread, flags, ...) \
     static KL_SIG_RT_##result S##_##name##_ask(void *self KL_SIG_PARAMS(__VA_ARGS__)) \
@@ -44,7 +57,7 @@ static struct table_row rows[];
         const struct S *t_ = p_->instead ? p_->instead(p_, &rows[S##_row], S##_##name##_index, at_, &other_) : NULL; \
         if (KL_HAS(t_, name)) \
             PASS_##result(t_->name(other_ KL_SIG_NAMES(__VA_ARGS__))) \
-        GIVE_##result(p_->call(p_, &rows[S##_row], S##_##name##_index, at_)); \
+        GIVE_##result(t_ ? absent(#name) : p_->call(p_, &rows[S##_row], S##_##name##_index, at_)); \
     }
 #define ASK_HOST(S, name, result, thread, flags, ...) \
     static KL_SIG_RT_##result S##_##name##_ask(const struct kl_host *h_ KL_SIG_PARAMS(__VA_ARGS__)) \

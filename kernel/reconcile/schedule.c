@@ -50,6 +50,7 @@ struct cycle {
     struct pod_needs needs;
     struct reasons reasons;
     enum schedule_result result;
+    bool failed;                        /* the plugin has, not the pod */
 };
 
 /* --- parked pods --- */
@@ -99,7 +100,7 @@ static struct kl_node_view node_view(const struct cycle *y, const struct ledger_
                                   .used_pods = n->used_pods, .matching_pods = ledger_matching(n, pod_owner_uid(y->pod)) };
 }
 
-/* Score of a node, or -1 (the reason is counted). */
+/* Score of a node, or -1 (the reason is counted, or the plugin has failed). */
 static int score_node(struct cycle *y, const struct ledger_node *n)
 {
     const char *why = filter_node(y->arena, &y->needs, n);
@@ -109,13 +110,19 @@ static int score_node(struct cycle *y, const struct ledger_node *n)
     }
     struct kl_node_view v = node_view(y, n);
     kl_err_init(&y->call.err);
-    if (y->table->fit && y->table->fit(y->self, &y->call, y->state, &y->view, &v) != KL_FIT_YES) {
+    int fits = y->table->fit ? y->table->fit(y->self, &y->call, y->state, &y->view, &v) : KL_FIT_YES;
+    if (fits < 0) {
+        y->failed = true;
+        return -1;
+    }
+    if (fits != KL_FIT_YES) {
         const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
         count_reason(&y->reasons, text ? text : "out of memory");
         return -1;
     }
     int score = y->table->score ? y->table->score(y->self, &y->call, y->state, &y->view, &v) : 0;
-    return score < 0 ? 0 : score > 100 ? 100 : score;
+    y->failed = score < 0;
+    return score < 0 ? -1 : score > 100 ? 100 : score;
 }
 
 static struct ledger_node *choose(struct cycle *y)
@@ -125,6 +132,8 @@ static struct ledger_node *choose(struct cycle *y)
     unsigned equal = 0;
     for (struct ledger_node *n = ledger_next(y->s->ledger, NULL); n; n = ledger_next(y->s->ledger, n)) {
         int score = score_node(y, n);
+        if (y->failed)
+            return NULL;
         if (score < 0 || score < best_score)
             continue;
         equal = score == best_score ? equal + 1 : 1;
@@ -226,8 +235,17 @@ static bool needs_node(const struct val *pod)
            !str_is(phase, "Failed") && !(val_is(gates, VAL_ARR) && gates->n);
 }
 
-/* True: settled; false: parked. */
-static bool decide(struct cycle *y, struct store_object *o)
+/* What becomes of a pod's key. PARKED: room must appear first. AGAIN: with back-off, whatever the world does. */
+enum outcome { SETTLED, PARKED, AGAIN };
+
+static enum outcome plugin_failed(struct cycle *y)
+{
+    y->result = SCHEDULE_ERROR;
+    refuse(y, arena_dup(y->arena, str_of(y->call.err.msg[0] ? y->call.err.msg : "the scheduler's plugin has failed")));
+    return kl_code_row(y->call.err.code)->retry ? AGAIN : PARKED;
+}
+
+static enum outcome decide(struct cycle *y, struct store_object *o)
 {
     struct str json = store_object_json(o);
     y->ns = arena_dup(y->arena, store_object_ns(o));
@@ -235,51 +253,50 @@ static bool decide(struct cycle *y, struct store_object *o)
     pod_needs_read(y->pod, &y->needs);
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
-    if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0) {
-        y->result = SCHEDULE_ERROR;
-        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
-        return false;
-    }
+    if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0)
+        return plugin_failed(y);
     struct ledger_node *n = choose(y);
     if (y->table->end)
         y->table->end(y->self, y->state);
+    if (y->failed)
+        return plugin_failed(y);
     if (!n) {
         y->result = SCHEDULE_UNSCHEDULABLE;
         refuse(y, verdict_text(y));
-        return false;
+        return PARKED;
     }
     int rc = bind(y, n);
     y->result = rc == 0 || rc == -KL_PENDING ? SCHEDULE_SCHEDULED : SCHEDULE_ERROR;
     if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
-        return false;
+        return PARKED;
     if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
-        return false;
+        return PARKED;
     }
-    return true;
+    return SETTLED;
 }
 
-static bool schedule_one(struct schedule *s, struct str key)
+static enum outcome schedule_one(struct schedule *s, struct str key)
 {
     _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
     struct str name = key, ns = str_cut(&name, '/');
     struct store_object *o = store_head(s->conf.store, STR("/pods"), ns, name);
     struct cycle y = { .s = s, .arena = a };
     if (!o || !a)
-        return true;
+        return SETTLED;
     host_call_init(&y.call, a, "scheduler");
     struct str who = json_scan_text(json_scan_member(store_object_from(o, store_object_places(o)->spec), STR("schedulerName")));
     y.who = arena_dup(a, who.len ? who : STR("default-scheduler"));
     y.table = y.who ? s->conf.find(s->conf.ctx, y.who, &y.self) : NULL;
     if (!y.table)
-        return true;                    /* someone else's: schedulers may live outside, as with upstream */
+        return SETTLED;                 /* someone else's: schedulers may live outside, as with upstream */
     y.pod = json_parse_without(a, store_object_json(o), "metadata.managedFields", &y.call.err);
     if (!y.pod || !needs_node(y.pod))
-        return true;
+        return SETTLED;
     int64_t began = env_mono_ns();
-    bool settled = decide(&y, o);
+    enum outcome outcome = decide(&y, o);
     schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
-    return settled;
+    return outcome;
 }
 
 /* --- the queue --- */
@@ -291,12 +308,12 @@ static void portion(void *ctx)
     struct queue_key *k;
     s->posted = false;
     while ((k = queue_next(s->queue))) {
-        bool settled = schedule_one(s, k->name);
-        if (settled)
-            unpark(s, k->name);
-        else
+        enum outcome o = schedule_one(s, k->name);
+        if (o == PARKED)
             park(s, k->name);
-        queue_done(s->queue, k, false, settled ? 0 : PARKED_NS);
+        else
+            unpark(s, k->name);
+        queue_done(s->queue, k, o == AGAIN, o == PARKED ? PARKED_NS : 0);
         if (env_mono_ns() > until)
             break;
     }

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Plugins in processes of their own under a real server: the same files serve as "process" and as "sandbox"; one that dies, hangs, exits or answers nonsense
+# at a call is started again, other requests and other plugins go on, `plugin status`, an Event and the metrics say what happened; one that ends too often is
+# in quarantine and its fallback answers. usage: isolation.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+cd "$(dirname "$0")/../.." || exit 1
+. tests/e2e/lib/server.sh
+isolated() { # isolated LEVEL PLUGIN...: the configuration with those in processes of their own
+    level=$1
+    shift
+    cp conf/keelson.cfg "$dir/k.cfg"
+    for p in "$@"; do
+        sed -i "s|{ plugin = \"$p\";|{ plugin = \"$p\"; isolate = \"$level\";|" "$dir/k.cfg"
+        grep -q "plugin = \"$p\"; isolate" "$dir/k.cfg" || fail "the configuration has no $p"
+    done
+}
+evil() { # evil NAME PROVIDER CALL HOW SETTING...: one more instance, which misbehaves
+    name=$1 provider=$2 call=$3 how=$4
+    shift 4
+    cat >"$dir/evil.cfg" <<X
+instances = ( { plugin = "$build/tests/isolate/evil.so"; provider = "evil-$provider"; name = "$name"; $*
+    settings = { call = "$call"; how = "$how"; }; } );
+X
+    mkdir -p "$dir/conf.d"
+    mv "$dir/evil.cfg" "$dir/conf.d/$name.cfg"
+}
+start() {
+    server_flags="--config $dir/k.cfg"
+    start_server
+}
+stop() {
+    kill "$pid"
+    wait "$pid"
+    [ $? -eq 0 ] || fail "the server's end" "$(tail -5 "$dir/log")"
+    grep -nE 'ERROR: AddressSanitizer|runtime error:|LeakSanitizer' "$dir/log" && fail "a sanitizer has found something"
+    rm -rf "$dir/state" "$dir/conf.d"
+}
+status() { "$build/keelson" plugin status --config "$dir/k.cfg" --state-dir "$dir/state"; }
+# until TEXT COMMAND...: its output holds the text in the end
+until_says() {
+    text=$1
+    shift
+    for _ in $(seq 300); do
+        out=$("$@" 2>&1)
+        case "$out" in *"$text"*) return 0 ;; esac
+        sleep 0.1
+    done
+    fail "$*" "wanted: $text" "got: $(echo "$out" | tail -30)"
+}
+node() {
+    k create -f - >/dev/null <<X
+{"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}
+X
+    k patch node n1 --subresource=status -p '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi","pods":"110"},
+        "conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2035-01-01T00:00:00Z"}]}}' >/dev/null
+    until_says default k get sa -A
+}
+pod() { # pod NAME SCHEDULER
+    k run "$1" --image=x --overrides="{\"spec\":{\"schedulerName\":\"$2\",\"tolerations\":[{\"operator\":\"Exists\"}]}}" >/dev/null
+}
+
+# --- the same files, elsewhere ---
+for level in process sandbox; do
+    isolated $level scheduler-binpack scheduler-spread authz-groups authz-node authz-rbac admission-core admission-podsecurity admission-quota admission-webhook \
+        controller-workloads controller-core controller-autoscaling
+    start
+    node
+    [ "$(status | grep -c " $level  *READY")" -gt 40 ] || fail "$level: plugin status" "$(status)"
+    k create deployment web --image=x --replicas=2 >/dev/null
+    pod one binpack
+    until_says n1 k get pod one -o wide
+    until_says 'replicas: 2' k get deployment web -o yaml
+    want no auth can-i create pods --as=nobody --as-group=system:authenticated
+    want yes auth can-i create pods
+    k create ns strict >/dev/null
+    k label ns strict pod-security.kubernetes.io/enforce=restricted >/dev/null
+    k create quota q -n strict --hard=pods=0 >/dev/null
+    want 'violates PodSecurity' run bad -n strict --image=x --overrides='{"spec":{"hostNetwork":true}}'
+    k delete ns strict --wait=false >/dev/null
+    until_says 'not found' k get ns strict
+    status | grep "$level" | grep -qE 'crashes=' && fail "$level: something ended" "$(status | grep crashes)"
+    stop
+done
+
+# --- a scheduler that dies at each score: quarantine, and the fallback schedules ---
+isolated process scheduler-spread
+evil bad scheduler kl_scheduler.score crash 'isolate = "process"; fallback = "spread";'
+start
+node
+for i in 1 2 3 4 5 6; do
+    pod "crash$i" bad
+    want n1 get nodes
+done
+until_says QUARANTINED status
+for i in 1 2 3 4 5 6; do until_says n1 k get pod "crash$i" -o wide; done
+status | grep '^bad ' | grep -q 'died by signal 11' || status | grep '^bad ' | grep -q 'exited with status' || fail "plugin status says why" "$(status | grep '^bad ')"
+until_says PluginQuarantined k get events
+want PluginCrashed get events
+c "$url/metrics" | grep -q '^keelson_plugin_quarantined{instance="bad",.*} 1' || fail "the metric" "$(c "$url/metrics" | grep keelson_plugin)"
+c "$url/metrics" | grep -q '^keelson_plugin_crashes_total{instance="bad",.*} 5' || fail "the metric" "$(c "$url/metrics" | grep keelson_plugin)"
+stop
+
+exit $bad
