@@ -44,7 +44,7 @@ struct val *json_parse_without(struct arena *a, struct str text, const char *pat
 /* One value from the front of *text; *text is what follows. At the end of text (only white space): NULL and err->code 0. */
 struct val *json_next(struct arena *a, struct str *text, struct kl_err *err);
 
-/* Compact, with Go's escapes (<, >, & as \u003c ...). */
+/* Compact, with Go's escapes (<, >, & as \u003c ...). v NULL (there was no memory for it): b is marked as failed. */
 void json_write(struct buf *b, const struct val *v);
 /* Two spaces of indent, as upstream's pretty printer. */
 void json_write_pretty(struct buf *b, const struct val *v);

@@ -209,7 +209,9 @@ struct val *json_set_bool(struct arena *a, struct val *obj, struct str key, bool
 static struct val *container(struct arena *a, struct val *obj, struct str key, enum val_type t)
 {
     struct val *v = json_get(obj, key);
-    return v && v->type == t ? v : json_set(a, obj, key, val_new(a, t));
+    if (v && v->type == t)
+        return v;
+    return obj ? json_set(a, obj, key, val_new(a, t)) : NULL;
 }
 
 struct val *json_obj(struct arena *a, struct val *obj, struct str key)

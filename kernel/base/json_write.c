@@ -123,10 +123,16 @@ static void write_val(struct buf *b, const struct val *v, int indent)
 
 void json_write(struct buf *b, const struct val *v)
 {
-    write_val(b, v, -1);
+    if (v)
+        write_val(b, v, -1);
+    else
+        b->failed = true;
 }
 
 void json_write_pretty(struct buf *b, const struct val *v)
 {
-    write_val(b, v, 0);
+    if (v)
+        write_val(b, v, 0);
+    else
+        b->failed = true;
 }

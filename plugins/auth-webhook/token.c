@@ -123,6 +123,8 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
     int rc = hook_ask(&x->hook, c, a, buf_str(&b), ttl, x, &v);
     if (rc == -KL_PENDING)
         return rc;
+    if (rc < 0)
+        c->err.code = KL_UNAUTHORIZED;  /* the reason stays */
     return rc < 0 ? -KL_UNAUTHORIZED : take(c, json_get(v, STR("status")), asked, cred->audiences == NULL, ret);
 }
 

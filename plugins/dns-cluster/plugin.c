@@ -67,12 +67,15 @@ static int dns_map(void *self, struct kl_call *c, const char *resource, struct k
     struct str ns = json_scan_text(json_scan_path(str_n(obj.at, obj.len), "metadata.namespace"));
     struct str before = service_of(str_n(old.at, old.len)), now = service_of(str_n(obj.at, obj.len));
     char text[1200];
+    int n = 0;
     (void)self;
-    int n = strcmp(resource, "/namespaces") == 0
-                ? snprintf(text, sizeof text, OWN_NS "/" OWN_NAME)
-                : snprintf(text, sizeof text, STR_FMT "%s" STR_FMT "\n" STR_FMT "%s" STR_FMT, STR_ARG(now.len ? ns : STR_NONE), now.len ? "/" : "", STR_ARG(now),
-                           STR_ARG(before.len ? ns : STR_NONE), before.len ? "/" : "", STR_ARG(before));
-    *ret = (struct kl_bytes){ n > 0 && (size_t)n < sizeof text ? kl_dup(c, text, (size_t)n) : NULL, (size_t)n };
+    if (strcmp(resource, "/namespaces") == 0)
+        n = snprintf(text, sizeof text, OWN_NS "/" OWN_NAME);
+    else if (now.len && before.len && !str_eq(now, before))
+        n = snprintf(text, sizeof text, STR_FMT "/" STR_FMT "\n" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(now), STR_ARG(ns), STR_ARG(before));
+    else if (now.len || before.len)
+        n = snprintf(text, sizeof text, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(now.len ? now : before));
+    *ret = (struct kl_bytes){ n >= 0 && (size_t)n < sizeof text ? kl_dup(c, text, (size_t)n) : NULL, (size_t)n };
     return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
