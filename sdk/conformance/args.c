@@ -151,7 +151,7 @@ static void fill_struct(struct building *b, const struct kl_sig_struct *s, unsig
     uint32_t size = s->bytes + more;
     memcpy(at, &size, sizeof size);
     if (more)
-        memset(at + s->bytes, 0xa5, more);
+        memset(at + s->bytes, 0, more);          /* a plugin may know what lies there: nothing */
     for (uint32_t i = 0; i < s->n; i++)
         item(b, s->name, &s->members[i], at + s->members[i].offset);
 }

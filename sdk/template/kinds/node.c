@@ -67,8 +67,23 @@ static int stats(void *self, struct kl_call *c, struct kl_bytes *ret)
     return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
+static int page(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret)
+{
+    (void)self;
+    (void)ret;
+    return kl_fail(c, KL_NOT_FOUND, "there is no page '%.120s'", path);
+}
+
 static const struct kl_node table = {
-    .size = sizeof table, .life = { .open = open_ }, .name = name, .logs = logs, .exec = exec, .attach = attach, .dial = dial, .stats = stats,
+    .size = sizeof table,
+    .life = { .open = open_ },
+    .name = name,
+    .logs = logs,
+    .exec = exec,
+    .attach = attach,
+    .dial = dial,
+    .stats = stats,
+    .page = page,
 };
 static const struct kl_provider provides[] = { { KL_NODE_0, "@NAME@", 0, &table } };
 static const struct kl_conf_field fields[] = {

@@ -1,0 +1,49 @@
+/* call.h - the one parameter that goes with every call across the plugin boundary.
+ *
+ * Ownership, for all interfaces: inputs are borrowed until the call returns; outputs live in the call's arena; nothing
+ * is freed on the side that did not allocate it.
+ */
+#ifndef KEELSON_CALL_H
+#define KEELSON_CALL_H
+
+#include "error.h"
+
+struct kl_call {
+    KL_STRUCT_HEAD;
+    uint32_t flags;                     /* KL_CALL_*; unknown bits are ignored */
+    struct kl_err err;                  /* the reason of a failure; set by kl_fail */
+    int64_t deadline_ns;                /* on the host's monotonic clock; 0 = none */
+    const char *trace_id, *user;        /* borrowed for the call; may be NULL */
+    void *arena;                        /* the host's; opaque */
+    void *(*alloc)(void *arena, size_t n);           /* zeroed; NULL when out of memory; freed by the host after the call */
+    bool (*cancelled)(const struct kl_call *c);      /* poll in every long loop; may be NULL: never cancelled */
+    uint64_t request;                   /* what is decided, the same each time it is asked anew (host.h: wait); 0: it cannot wait */
+};
+
+#define KL_CALL_DRY_RUN 1u              /* no side effects */
+#define KL_CALL_REINVOKED 4u            /* admission: the second walk through the mutating plugins */
+#define KL_CALL_VALIDATING 8u           /* admission: the object is final, a patch counts no more */
+#define KL_CALL_DELETED 2u              /* controller's map: the object is gone, what is given is its last state */
+
+#define kl_fail(c, code, ...) kl_err_set(&(c)->err, (code), __VA_ARGS__)
+
+static inline void *kl_alloc(struct kl_call *c, size_t n)
+{
+    return c->alloc(c->arena, n);
+}
+
+static inline bool kl_cancelled(const struct kl_call *c)
+{
+    return c->cancelled && c->cancelled(c);
+}
+
+/* A zero-terminated copy in the call's arena; at == NULL or no memory: NULL. */
+static inline char *kl_dup(struct kl_call *c, const char *at, size_t len)
+{
+    char *p = at ? (char *)kl_alloc(c, len + 1) : NULL;
+    if (p && len)
+        memcpy(p, at, len);
+    return p;
+}
+
+#endif
