@@ -111,86 +111,33 @@ void aggregate_sweep(struct aggregates *x, bool all)
 
 /* --- the endpoint --- */
 
-struct search {
-    struct aggregated *g;
-    struct arena *arena;
-    struct str port_name;
-    const char *url;                    /* the one so far */
-    uint32_t n;                         /* ready ones met */
-    bool slices, kept;                  /* some slice is there; url is the one of before */
-};
-
-static void take_endpoint(struct search *s, struct str address, int64_t port)
-{
-    uint32_t r;
-    bool v6 = str_find(address, ':') >= 0;
-    const char *url = arena_printf(s->arena, "https://%s" STR_FMT "%s:%lld", v6 ? "[" : "", STR_ARG(address), v6 ? "]" : "", (long long)port);
-    s->n++;
-    env_random(&r, sizeof r);
-    if (!url || s->kept)
-        return;
-    s->kept = s->g->url && strcmp(s->g->url, url) == 0;
-    if (s->kept || r % s->n == 0)
-        s->url = url;
-}
-
-static bool look_at_slice(void *ctx, struct store_object *o)
-{
-    struct search *s = ctx;
-    struct val *v = json_parse(s->arena, store_object_json(o), NULL), *ports = json_get(v, STR("ports")), *list = json_get(v, STR("endpoints"));
-    int64_t port = 0;
-    if (!str_is(val_str(json_get(json_path(v, "metadata.labels"), STR("kubernetes.io/service-name"))), s->g->service))
-        return true;
-    s->slices = true;
-    if (!val_is(ports, VAL_ARR) || !val_is(list, VAL_ARR) || str_is(json_str(v, "addressType"), "FQDN"))
-        return true;
-    val_each(p, ports)
-        if (str_eq(json_str(p, "name").at ? json_str(p, "name") : STR(""), s->port_name))
-            port = json_int(p, "port", 0);
-    val_each(e, list)
-    {
-        struct val *addresses = json_get(e, STR("addresses"));
-        if (port && json_bool(e, "conditions.ready", true) && val_is(addresses, VAL_ARR) && addresses->n)
-            take_endpoint(s, val_str(addresses->first), port);
-    }
-    return true;
-}
-
 /* The URL, or NULL with why. */
 static const char *find_endpoint(struct aggregated *g, struct arena *a, const char **reason, const char **message)
 {
-    struct store *store = g->of->api->store;
-    struct store_object *o = store_get(store, STR("/services"), str_of(g->ns), str_of(g->service));
-    struct val *v = o ? json_parse(a, store_object_json(o), NULL) : NULL, *ports = json_path(v, "spec.ports"), *found = NULL;
-    struct search s = { .g = g, .arena = a };
-    struct store_range slices = { .resource = STR("discovery.k8s.io/endpointslices"), .ns = str_of(g->ns) };
-    if (!v) {
+    struct api_service_port p = { str_of(g->ns), str_of(g->service), g->port, g->url };
+    struct str port;
+    const char *url;
+    switch (api_endpoint_find(g->of->api, a, &p, &url, &port)) {
+    case ENDPOINT_FOUND: break;
+    case ENDPOINT_NO_SERVICE:
         *reason = "ServiceNotFound";
         *message = arena_printf(a, "service/%s in \"%s\" is not present", g->service, g->ns);
-        return NULL;
-    }
-    if (str_is(json_str(v, "spec.type"), "ExternalName"))
-        return arena_printf(a, "https://" STR_FMT ":%lld", STR_ARG(json_str(v, "spec.externalName")), (long long)g->port);
-    if (val_is(ports, VAL_ARR))
-        val_each(p, ports)
-            if (json_int(p, "port", 0) == g->port)
-                found = p;
-    if (!found) {
+        break;
+    case ENDPOINT_NO_PORT:
         *reason = "ServicePortError";
         *message = arena_printf(a, "service/%s in \"%s\" is not listening on port %lld", g->service, g->ns, (long long)g->port);
-        return NULL;
-    }
-    s.port_name = json_str(found, "name").at ? json_str(found, "name") : STR("");
-    store_list(store, &slices, look_at_slice, &s);
-    if (!s.slices) {
+        break;
+    case ENDPOINT_NO_SLICES:
         *reason = "EndpointsNotFound";
         *message = arena_printf(a, "cannot find endpointslices for service/%s in \"%s\"", g->service, g->ns);
-    } else if (!s.url) {
+        break;
+    case ENDPOINT_NO_ADDRESS:
         *reason = "MissingEndpoints";
         *message = arena_printf(a, "endpoints for service/%s in \"%s\" have no addresses with port name \"" STR_FMT "\"", g->service, g->ns,
-                                STR_ARG(s.port_name));
+                                STR_ARG(port));
+        break;
     }
-    return s.url;
+    return url;
 }
 
 static bool connect_to(struct aggregated *g, const char *url, struct kl_err *err)

@@ -63,6 +63,14 @@ int api_parse_query(struct arena *a, struct str query, struct api_query *ret, st
 /* resourceVersion as a number. */
 int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e);
 
+/* Who needs an object in another form, and may have to wait for it. */
+struct api_asker {
+    struct api *api;
+    struct arena *arena;                /* of the result */
+    uint64_t request;                   /* kl_call.request; 0: it cannot wait */
+    struct api_error *err;
+};
+
 /* --- negotiate.c --- */
 enum api_media { MEDIA_JSON = 1, MEDIA_YAML, MEDIA_PROTOBUF };
 enum api_as { AS_OBJECT = 0, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
@@ -113,6 +121,7 @@ void api_request_over(struct api *api, uint64_t id);    /* one that has waited *
 struct api_kept {
     int64_t wall_ns;                    /* 0: not yet */
     char uid[37], suffix[6];            /* "": not yet */
+    uint64_t revision;                  /* that a list shows; 0: not yet */
 };
 
 /* --- rq.c: one HTTP request in work --- */
@@ -141,6 +150,7 @@ struct api_rq {
     struct metric_slot *slot;           /* where it is counted; NULL: not yet, or not any more */
 };
 void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user);      /* a call about this request */
+struct api_asker api_rq_asker(struct api_rq *rq);
 void api_warn(struct api_rq *rq, const char *text);
 struct api_op;
 /* What is said about the operation beside its result goes to the request: warnings, audit annotations. */
@@ -207,6 +217,7 @@ struct api_op {
     const struct api_query *query;      /* of the request; NULL: not over HTTP */
     bool patches;                       /* an update by a patch */
     struct kl_bytes options;            /* as admission is shown them; empty: not made yet */
+    bool as_stored;                     /* what is written is in a stored version already, and stays in it */
     bool ask_only, admitted;            /* delete: nothing but admission; no admission (any more) */
     struct str manager;                 /* who owns what is written; empty: the server itself */
     bool applies;                       /* server-side apply: managedFields are set already */
@@ -219,6 +230,7 @@ struct api_op {
     struct api_error err;
     struct store_object *object;        /* borrowed until the next turn; NULL: see json */
     struct str json;                    /* the resulting object's bytes, always set on success */
+    struct str shown;                   /* the same in kind's own version, where a webhook converts; at NULL: json will do */
     const struct schema_kind *result_kind;       /* of json */
     bool waits;                         /* a commit is under way: durable will be called */
     bool created, deleted;              /* deleted: it is gone now */
@@ -230,6 +242,8 @@ struct api_op {
     unsigned n_also;
     struct api_also also[API_ALSO];
 };
+struct api_asker api_op_asker(struct api_op *op);
+bool api_can_convert(const struct api_op *op);                                  /* is what is stored another form, and may one wait for it? */
 enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
 int api_op_create(struct api_op *op, struct val *body);
@@ -252,6 +266,8 @@ int64_t api_op_now(struct api_op *op);                                          
 int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struct schema_kind *shown, struct val **v, struct str old);
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old);
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
+/* Sets op->shown, what the client is shown of that stored text: before anything is done, since then nothing may fail or wait any more. */
+int api_show(struct api_op *op, struct str json);
 /* An update; one that changes nothing keeps the revision and makes no event. */
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old);
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
@@ -363,8 +379,30 @@ void api_crds_free(struct crds *x);
 #define CRD_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 
 /* --- convert.c: kinds stored in another version or group --- */
-struct val *api_convert(struct arena *a, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
+/* Each returns the object in the other version, or NULL: *q->err says why; with KL_PENDING a webhook is asked, and the request runs again. */
+struct val *api_convert(const struct api_asker *q, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
+/* What is stored, as k: v is changed. */
+struct val *api_from_storage(const struct api_asker *q, const struct schema_kind *k, struct val *v);
+struct val *api_stored_tree(const struct api_asker *q, const struct schema_kind *k, struct store_object *o);
 bool api_converts(const struct schema_kind *k);                                 /* is what is stored of it not what is served? */
+bool api_converts_by_webhook(const struct schema_kind *k);
+/* Of a custom kind's definition, served or not: "stable.example.com/v1". NULL: it has no such version. */
+const struct schema_kind *api_custom_version(const struct schema_kind *any, struct str api_version);
+/* conversion.c: what webhooks are asked for and answer. */
+struct conversions;
+struct conversions *conversions_new(struct api *api);
+void conversions_free(struct conversions *x);
+void conversions_over(struct api *api, uint64_t request);       /* a request that waited for them needs nothing any more */
+
+/* --- endpoint.c: an address that answers for a Service's port --- */
+struct api_service_port {
+    struct str ns, service;
+    int64_t port;
+    const char *before;                 /* the URL of before: kept while it is among those that are ready; NULL: none */
+};
+enum api_endpoint { ENDPOINT_FOUND = 0, ENDPOINT_NO_SERVICE, ENDPOINT_NO_PORT, ENDPOINT_NO_SLICES, ENDPOINT_NO_ADDRESS };
+/* *ret_url: "https://10.0.0.7:8443", or NULL; *ret_port: the port's name. */
+enum api_endpoint api_endpoint_find(struct api *api, struct arena *a, const struct api_service_port *p, const char **ret_url, struct str *ret_port);
 
 /* --- aggregate*.c: groups that other servers answer for --- */
 struct aggregates;
@@ -401,6 +439,7 @@ struct api {
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
     struct crds *crds;
+    struct conversions *conversions;
     struct aggregates *aggregates;
     struct policies *policies;
     struct api_check checks[16];

@@ -18,7 +18,8 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->streams = streams_new(l);
     a->nodes = api_nodes_new();
     a->waits = api_waits_new(a);
-    int rc = a->streams && a->nodes && a->waits ? api_alloc_new(a, c->node_port_first, c->node_port_last, &a->alloc, err) :
+    a->conversions = conversions_new(a);
+    int rc = a->streams && a->nodes && a->waits && a->conversions ? api_alloc_new(a, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);
@@ -95,7 +96,7 @@ static int check_verb(struct api_rq *rq)
 static void read_scale(struct api_rq *rq)
 {
     struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns),
-                         .name = str_of(rq->info.tuple.name) };
+                         .name = str_of(rq->info.tuple.name), .request = rq->id };
     struct val *v;
     if (api_scale_get(&op, &v) < 0) {
         rq->err = op.err;

@@ -177,10 +177,14 @@ static int merge(struct apply *x, struct val **ret)
     if (load_managed(x, &m) < 0)
         return -op->err.code;
     int rc = managed_apply(&x->write, &m, x->live, x->config, op->force, ret, &c);
+    if (op->err.code)                   /* another version's fields are not known, or not yet */
+        return -op->err.code;
     if (rc == -KL_CONFLICT && by_kubectl(x) && forgive(x, &c)) {
         if (load_managed(x, &m) < 0)
             return -op->err.code;
         rc = managed_apply(&x->write, &m, x->live, x->config, true, ret, &c);
+        if (op->err.code)
+            return -op->err.code;
     }
     if (rc == -KL_CONFLICT)
         return conflict(x, &c);

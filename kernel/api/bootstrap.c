@@ -123,6 +123,7 @@ void api_free(struct api *a)
         api_alloc_free(a->alloc);
         api_docs_free(a->docs);
         api_aggregates_free(a->aggregates);
+        conversions_free(a->conversions);
         api_crds_free(a->crds);
         api_policies_free(a->policies);
         api_signer_free(a->signer);

@@ -3,6 +3,7 @@
 #define API_CRD_H
 
 #include "api-internal.h"
+#include "conversion.h"
 #include "object/custom.h"
 
 #define CRD_RESOURCE "apiextensions.k8s.io/customresourcedefinitions"
@@ -21,10 +22,11 @@ struct crd_kinds {
     struct arena *arena;
     struct crd_version *at;
     unsigned n;
+    struct crd_webhook *webhook;        /* who converts between the versions; NULL: they differ by name alone */
     int64_t retired_ns;                 /* no longer looked up since; requests under way may still hold it */
 };
 
-/* NULL: out of memory, or the definition has no stored version. */
+/* NULL: out of memory, the definition has no stored version, or its caBundle holds no certificate. */
 struct crd_kinds *crd_kinds_new(struct store_object *source, const struct val *crd);
 void crd_kinds_free(struct crd_kinds *d);
 

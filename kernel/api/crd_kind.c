@@ -2,6 +2,8 @@
 #include "crd.h"
 
 #include "base/json_scan.h"
+#include "object/base64.h"
+#include "object/certificates.h"
 
 static const char *text_dup(struct arena *a, struct str s)
 {
@@ -150,6 +152,48 @@ static bool fill_version(struct crd_kinds *d, const struct val *crd, const struc
     return v->kind.type != NULL;
 }
 
+/* --- spec.conversion --- */
+
+static const char *review_of(const struct val *versions)
+{
+    if (val_is(versions, VAL_ARR))
+        val_each(v, versions) {
+            if (str_is(val_str(v), "v1"))
+                return "v1";
+            if (str_is(val_str(v), "v1beta1"))
+                return "v1beta1";
+        }
+    return NULL;
+}
+
+/* False: its certificates are none, and such a definition is not served. */
+static bool read_ca(struct arena *a, struct str base64, struct str *ret)
+{
+    char *at = base64.len ? arena_raw(a, base64.len + 1) : NULL;
+    *ret = STR_NONE;
+    if (!base64.len)
+        return true;
+    if (!at || !base64_valid(base64))
+        return false;
+    *ret = str_n(at, base64_decode(base64, at));
+    return certificates_in(*ret) == NULL;
+}
+
+static bool conversion(struct crd_kinds *d, const struct val *crd)
+{
+    struct arena *a = d->arena;
+    const struct val *w = json_path(crd, "spec.conversion.webhook"), *client = json_get(w, STR("clientConfig"));
+    const struct val *service = json_get(client, STR("service"));
+    if (!str_is(json_str(crd, "spec.conversion.strategy"), "Webhook"))
+        return true;
+    if (!(d->webhook = arena_alloc(a, sizeof *d->webhook)))
+        return false;
+    *d->webhook = (struct crd_webhook){ .review = review_of(json_get(w, STR("conversionReviewVersions"))), .port = json_int(service, "port", 443),
+                                        .ns = arena_str(a, json_str(service, "namespace")), .service = arena_str(a, json_str(service, "name")),
+                                        .path = arena_str(a, json_str(service, "path")), .url = service ? NULL : text_dup(a, json_str(client, "url")) };
+    return read_ca(a, json_str(client, "caBundle"), &d->webhook->ca);
+}
+
 void crd_kinds_free(struct crd_kinds *d)
 {
     if (!d)
@@ -180,8 +224,11 @@ struct crd_kinds *crd_kinds_new(struct store_object *source, const struct val *c
     for (unsigned i = 0; i < d->n; i++)
         if (d->at[i].storage)
             storage = &d->at[i].kind;
-    for (unsigned i = 0; i < d->n; i++)
+    for (unsigned i = 0; i < d->n; i++) {
         d->at[i].kind.storage = storage;
+        d->at[i].kind.definition = d;
+    }
+    done = done && conversion(d, crd);
     if (done && storage && !arena_exhausted(d->arena))
         return d;
     crd_kinds_free(d);

@@ -155,6 +155,8 @@ int api_op_create(struct api_op *op, struct val *v)
     api_convert_input(op, v);
     if (!op->applies)
         api_track_create(op, v);
+    if (op->err.code)
+        return -op->err.code;
     if (api_admit(op, true, "create", &v, NULL) < 0)
         return -op->err.code;
     if (check_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)

@@ -97,7 +97,7 @@ static int nothing_changed(struct api_op *op, struct store_object *o)
     op->object = o;
     op->json = store_object_json(o);
     op->result_kind = op->kind->storage;
-    return 0;
+    return api_show(op, op->json);
 }
 
 int api_op_delete(struct api_op *op)
@@ -114,6 +114,7 @@ int api_op_delete(struct api_op *op)
         return -op->err.code;
     if (op->ask_only)
         return 0;
+    op->as_stored = op->kind->flags & K_CUSTOM;         /* whoever converts it may be gone already */
     bool deleting = json_path(v, "metadata.deletionTimestamp") != NULL;
     int64_t grace = op->kind->flags & K_GRACEFUL ? pod_grace(op, v) : 0;
     int64_t old_grace = json_int(v, "metadata.deletionGracePeriodSeconds", 0);

@@ -164,7 +164,10 @@ int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str j
         return b->failed ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : 0;
     }
     struct val *v = json_parse(rq->arena, json, &err);
-    if (v && o && api_converts(k))
-        v = api_convert(rq->arena, k->storage, k, v);
-    return v ? form_tree(rq, k, v, b) : api_fail_err(&rq->err, rq->arena, &err);
+    if (!v)
+        return api_fail_err(&rq->err, rq->arena, &err);
+    struct api_asker q = api_rq_asker(rq);
+    if (o && !(v = api_from_storage(&q, k, v)))
+        return -rq->err.code;
+    return form_tree(rq, k, v, b);
 }

@@ -57,7 +57,7 @@ static void set_ignored(const struct api_op *op, struct managed_write *w)
 
 /* --- the write --- */
 
-/* The object as the version sees it, of whatever version it is. */
+/* The object as the version sees it, of whatever version it is. What fails, or has to be waited for, is in op->err: the write looks there. */
 static bool convert(void *ctx, struct str api_version, const struct val *v, const struct val **ret, struct merge_type *ret_type)
 {
     struct api_op *op = ctx;
@@ -66,12 +66,20 @@ static bool convert(void *ctx, struct str api_version, const struct val *v, cons
         group = str_cut(&version, '/');
     if (str_find(from_version, '/') >= 0)
         from_group = str_cut(&from_version, '/');
-    const struct schema_kind *from = from_version.len ? schema_kind_find(from_group, from_version, str_of(op->kind->kind)) : op->kind;
-    const struct schema_kind *to = schema_kind_find(group, version, str_of(op->kind->kind));
+    const struct schema_kind *from = from_version.len ? schema_kind_find(from_group, from_version, str_of(op->kind->kind)) : op->kind, *to;
+    struct api_asker q = api_op_asker(op);
+    if (op->kind->flags & K_CUSTOM)     /* versions that are not served have fields too */
+        to = api_custom_version(op->kind, api_version);
+    else
+        to = schema_kind_find(group, version, str_of(op->kind->kind));
     if (!from || !to || to->storage != op->kind->storage)
         return false;
-    struct val *stored = api_convert(op->arena, from, from->storage, (struct val *)v);
-    *ret = stored ? api_convert(op->arena, to->storage, to, stored) : NULL;
+    if (op->kind->flags & K_CUSTOM) {
+        *ret = api_convert(&q, from, to, (struct val *)v);
+    } else {
+        struct val *stored = api_convert(&q, from, from->storage, (struct val *)v);
+        *ret = stored ? api_convert(&q, to->storage, to, stored) : NULL;
+    }
     *ret_type = merge_type_of(to->type);
     return *ret != NULL;
 }

@@ -260,16 +260,23 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
     return rc < 0 ? refused(op, *v, &c, &verdict) : 0;
 }
 
+/* The server's own housekeeping waits for no webhook, and shows what it deletes as it is stored. */
+bool api_can_convert(const struct api_op *op)
+{
+    return api_converts(op->kind) && (op->request || !api_converts_by_webhook(op->kind));
+}
+
 int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v, struct store_object *old)
 {
     if (op->admitted)
         return 0;
     struct str was = old ? store_object_json(old) : STR_NONE;
-    if (old && op->api->hooks.admit && api_converts(op->kind)) {
+    if (old && op->api->hooks.admit && api_can_convert(op)) {
         _cleanup_buf_ struct buf b = BUF_INIT(0);
-        struct val *tree = api_tree(op->arena, old, &op->err);
-        if (!tree || !(tree = api_convert(op->arena, op->kind->storage, op->kind, tree)))
-            return op->err.code ? -op->err.code : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+        struct api_asker q = api_op_asker(op);
+        struct val *tree = api_stored_tree(&q, op->kind, old);
+        if (!tree)
+            return -op->err.code;
         object_encode_json(&b, op->kind->type, tree);
         was = arena_str(op->arena, buf_str(&b));
     }
@@ -307,7 +314,14 @@ static int commit_failed(struct api_op *op, int rc, const struct kl_err *err)
 
 static struct val *storage_tree(struct api_op *op, struct val *v)
 {
-    return api_converts(op->kind) ? api_convert(op->arena, op->kind, op->kind->storage, v) : v;
+    struct api_asker q = api_op_asker(op);
+    return api_converts(op->kind) && !op->as_stored ? api_convert(&q, op->kind, op->kind->storage, v) : v;
+}
+
+static const struct schema_type *stored_type(const struct api_op *op, const struct val *stored)
+{
+    const struct schema_kind *k = op->as_stored ? api_custom_version(op->kind, json_str(stored, "apiVersion")) : NULL;
+    return k ? k->type : op->kind->storage->type;
 }
 
 /* A dry run makes no revision: a new object has none, a changed one keeps its own. */
@@ -324,14 +338,34 @@ static void set_revision(struct api_op *op, struct val *v, struct store_object *
 static int encode(struct api_op *op, struct val *v, struct buf *b)
 {
     struct val *stored = storage_tree(op, v);
+    if (!stored)
+        return -op->err.code;
     buf_room(b, 4096);                  /* most objects: one allocation */
-    if (stored)
-        object_encode_json(b, op->kind->storage->type, stored);
-    if (!stored || b->failed || arena_exhausted(op->arena))
+    object_encode_json(b, stored_type(op, stored), stored);
+    if (b->failed || arena_exhausted(op->arena))
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     if (b->len > (3u << 19))            /* what a Kubernetes store takes: 1.5 MiB */
         return api_fail(&op->err, op->arena, KL_TOO_LARGE, "the object is %zu bytes; at most %u can be stored", b->len, 3u << 19);
     return 0;
+}
+
+int api_show(struct api_op *op, struct str json)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct api_asker q = api_op_asker(op);
+    if (!op->request || !api_converts_by_webhook(op->kind))
+        return 0;
+    struct str copy = arena_str(op->arena, json);
+    struct val *v = copy.at ? json_parse(op->arena, copy, &err) : NULL;
+    if (!v)
+        return api_fail_err(&op->err, op->arena, &err);
+    if (!(v = api_from_storage(&q, op->kind, v)))
+        return -op->err.code;
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    object_encode_json(&b, op->kind->type, v);
+    op->shown = b.failed ? STR_NONE : arena_str(op->arena, buf_str(&b));
+    return op->shown.at ? 0 : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
 }
 
 static void set_result(struct api_op *op, struct store_object *o, struct str json)
@@ -363,6 +397,8 @@ static int commit(struct api_op *op, enum store_op_type type, struct str json, s
 {
     struct kl_err err;
     kl_err_init(&err);
+    if (type != STORE_DELETE && api_show(op, json) < 0)
+        return -op->err.code;
     if (op->dry_run) {
         set_result(op, NULL, json);
         return 0;
@@ -442,7 +478,7 @@ int api_commit_changed(struct api_op *op, struct val *v, struct store_object *ol
         return -op->err.code;
     if (unchanged(op, v, old, &b) && !store_stale(op->api->store, str_of(op->kind->storage->resource), old)) {
         set_result(op, old, STR_NONE);
-        return 0;
+        return api_show(op, op->json);
     }
     if (op->dry_run)
         return commit(op, STORE_UPDATE, buf_str(&b), old);

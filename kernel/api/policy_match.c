@@ -118,6 +118,7 @@ bool policy_matches(struct walk_policies *w, const struct val *resources)
 
 struct gather {
     struct walk_policies *w;
+    const struct schema_kind *kind;
     const struct selector *selector;
     const struct val **at;
     unsigned n, cap;
@@ -135,7 +136,11 @@ static bool add(struct gather *g, struct store_object *o)
         g->at = at;
         g->cap = cap;
     }
-    g->at[g->n++] = o ? json_parse(g->w->arena, store_object_json(o), NULL) : NULL;
+    struct api_asker q = api_op_asker(g->w->op);
+    const struct val *v = o ? api_stored_tree(&q, g->kind, o) : NULL;
+    if (o && !v)
+        return false;
+    g->at[g->n++] = v;
     return true;
 }
 
@@ -170,6 +175,7 @@ int policy_params(struct walk_policies *w, const struct policy *p, const struct 
         *ret_why = "failed to find resource referenced by paramKind: the kind is not served";
         return -1;
     }
+    g.kind = k;
     if (!(k->flags & K_NAMESPACED))
         ns = STR("");
     else if (!ns.len)
@@ -185,6 +191,12 @@ int policy_params(struct walk_policies *w, const struct policy *p, const struct 
     } else if ((g.selector = selector_of_tree(w->arena, selector, &err))) {
         struct store_range all = { .resource = str_of(k->storage->resource), .ns = ns.len ? ns : STR_NONE, .head = true };
         store_list(w->op->api->store, &all, add_selected, &g);
+    }
+    if (w->op->err.code) {              /* it could not be converted, or not yet */
+        *ret_why = w->op->err.message;
+        w->pending |= w->op->err.code == KL_PENDING;
+        w->op->err = (struct api_error){ 0 };
+        return -1;
     }
     if (!g.n && !str_is(json_str(ref, "parameterNotFoundAction"), "Allow")) {
         *ret_why = "no params found for policy binding with `Deny` parameterNotFoundAction";

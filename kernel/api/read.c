@@ -1,6 +1,6 @@
 /* read.c - GET of one object, LIST of many. JSON lists are made of the stored bytes; nothing is parsed unless a Table, YAML or
  * another version is asked for. */
-#include "api-internal.h"
+#include "conversion.h"
 
 void api_read_get(struct api_rq *rq)
 {
@@ -57,11 +57,42 @@ struct lister {
     size_t n_objects, cap_objects, object_bytes;
     struct val *table;
     struct str include;
+    struct arena *scratch;              /* of one object; NULL: not needed so far */
+    bool by_webhook;                    /* objects are what a webhook makes of them, also for the selectors */
     int rc;
 };
 
-static bool wanted(const struct lister *l, struct store_object *o)
+static int add_tree(struct lister *l, struct store_object *o);
+
+/* The object as it is served: in the request's arena when the answer is made of trees, else until the next one is asked for. */
+static struct val *served(struct lister *l, struct store_object *o, bool stays)
 {
+    if (!stays && l->scratch)
+        arena_reset(l->scratch);
+    if (!stays && !l->scratch && !(l->scratch = arena_new(API_ARENA_MAX))) {
+        api_fail(&l->rq->err, l->rq->arena, KL_NO_MEMORY, "out of memory for a list");
+        return NULL;
+    }
+    struct api_asker q = { l->rq->api, stays ? l->rq->arena : l->scratch, l->rq->id, &l->rq->err };
+    struct val *v = api_stored_tree(&q, l->k, o);
+    if (!v && l->rq->err.message)
+        l->rq->err.message = arena_dup(l->rq->arena, str_of(l->rq->err.message));
+    return v;
+}
+
+static bool wanted_as_served(struct lister *l, struct store_object *o)
+{
+    struct val *v = served(l, o, false);
+    if (!v)
+        l->rc = -1;
+    return v && (!l->labels || selector_matches_labels(l->labels, json_path(v, "metadata.labels"))) &&
+           (!l->fields || selector_matches_fields(l->fields, v));
+}
+
+static bool wanted(struct lister *l, struct store_object *o)
+{
+    if (l->by_webhook && (l->labels || l->fields))
+        return wanted_as_served(l, o);
     return (!l->labels || selector_matches_text(l->labels, store_object_json(o))) &&
            (!l->fields || selector_matches_text(l->fields, store_object_json(o)));
 }
@@ -70,7 +101,7 @@ static bool each_object(void *ctx, struct store_object *o)
 {
     struct lister *l = ctx;
     if (!wanted(l, o))
-        return true;
+        return l->rc == 0;
     if (l->limit > 0 && l->n == l->limit) {
         l->more = true;
         l->remaining++;
@@ -84,14 +115,7 @@ static bool each_object(void *ctx, struct store_object *o)
 
 static struct val *parse_for(struct lister *l, struct store_object *o)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(l->rq->arena, store_object_json(o), &err);
-    if (v && api_converts(l->k))
-        v = api_convert(l->rq->arena, l->k->storage, l->k, v);
-    if (!v)
-        api_fail_err(&l->rq->err, l->rq->arena, &err);
-    return v;
+    return served(l, o, l->add == add_tree);
 }
 
 static int add_json(struct lister *l, struct store_object *o)
@@ -254,7 +278,7 @@ static int add_partial_protobuf(struct lister *l, struct store_object *o)
     struct val *v = parse_for(l, o);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
-    if (!v || object_encode_message(&b, t, api_partial(l->rq->arena, v, true, STR("v1")), &err) < 0)
+    if (!v || object_encode_message(&b, t, api_partial(l->scratch, v, true, STR("v1")), &err) < 0)
         return -1;
     api_put_varint(&l->body, 2 << 3 | 2);
     api_put_varint(&l->body, b.len);
@@ -294,21 +318,70 @@ static int start(struct lister *l, struct store_range *range)
         return -1;
     bool any = str_is(rq->info.q.resource_version, "0") && !rq->info.q.continue_token.len;
     l->limit = any ? 0 : rq->info.q.limit;
+    l->by_webhook = api_converts_by_webhook(l->k);
+    return 0;
+}
+
+static int walk(struct lister *l, const struct store_range *range, bool (*fn)(void *ctx, struct store_object *o), void *ctx)
+{
+    struct store *s = l->rq->api->store;
+    if (l->at != store_revision(s))
+        return store_list_at(s, range, l->at, fn, ctx);
+    store_list(s, range, fn, ctx);
     return 0;
 }
 
 static void gather(struct lister *l, const struct store_range *range)
 {
-    struct store *s = l->rq->api->store;
-    if (l->at == store_revision(s)) {
-        store_list(s, range, each_object, l);
-        return;
-    }
-    int rc = store_list_at(s, range, l->at, each_object, l);
+    int rc = walk(l, range, each_object, l);
     if (rc == -KL_EXPIRED)
         api_page_expired(l->rq, range);
     if (rc < 0)
         l->rc = rc;
+}
+
+/* --- a page that a webhook converts: all of it is asked for before anything is written --- */
+
+struct ahead {
+    struct lister *l;
+    int64_t n;
+    bool pending;
+};
+
+static bool ask_for(void *ctx, struct store_object *o)
+{
+    struct ahead *x = ctx;
+    struct lister *l = x->l;
+    if (l->limit > 0 && x->n == l->limit && !l->labels && !l->fields)
+        return false;
+    x->n++;
+    if (served(l, o, false))
+        return true;
+    x->pending |= l->rq->err.code == KL_PENDING;
+    return l->rq->err.code == KL_PENDING;
+}
+
+/* A replay shows what the first run did: else a busy collection would never be converted as a whole. */
+static int convert_ahead(struct lister *l, const struct store_range *range)
+{
+    struct api_rq *rq = l->rq;
+    struct ahead x = { .l = l };
+    uint64_t asked = l->at;
+    if (rq->kept.revision)
+        l->at = rq->kept.revision;
+    rq->kept.revision = l->at;
+    conversions_gather(rq->api);
+    int rc = walk(l, range, ask_for, &x);
+    if (rc == -KL_EXPIRED && l->at != asked) {
+        rq->kept.revision = l->at = asked;
+        rc = walk(l, range, ask_for, &x);
+    }
+    conversions_send(rq->api);
+    if (rc == -KL_EXPIRED)
+        api_page_expired(rq, range);
+    if (x.pending && rq->err.code != KL_PENDING)
+        return -rq->err.code;           /* one of them failed, whatever the others will be */
+    return rc < 0 ? rc : rq->err.code ? -rq->err.code : 0;
 }
 
 void api_read_list(struct api_rq *rq)
@@ -325,7 +398,10 @@ void api_read_list(struct api_rq *rq)
         return;
     }
     prepare(&l);
-    gather(&l, &range);
+    if (l.by_webhook)
+        l.rc = convert_ahead(&l, &range);
+    if (l.rc == 0)
+        gather(&l, &range);
     if (l.rc < 0) {
         if (!rq->err.code)
             api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory for a list");
@@ -338,6 +414,7 @@ void api_read_list(struct api_rq *rq)
         json_set(rq->arena, l.table, STR("metadata"), list_meta(&l));
         api_send_tree(rq, 200, NULL, l.table);
     }
+    arena_free(l.scratch);
     buf_free(&l.body);
     for (size_t i = 0; i < l.n_objects; i++)
         store_object_unref(l.objects[i]);

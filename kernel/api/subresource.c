@@ -80,7 +80,8 @@ static struct val *scale_of(struct api_op *op, const struct val *o)
 int api_scale_get(struct api_op *op, struct val **ret)
 {
     struct store_object *o = store_get(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
-    struct val *v = o ? api_tree(op->arena, o, &op->err) : NULL;
+    struct api_asker q = api_op_asker(op);
+    struct val *v = o ? api_stored_tree(&q, op->kind, o) : NULL;
     if (!o)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
     if (!v)
@@ -137,7 +138,8 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     struct kl_err err;
     kl_err_init(&err);
     struct store_object *o = find(op);
-    struct val *old = o ? api_tree(op->arena, o, &op->err) : NULL, *applied = NULL;
+    struct api_asker q = api_op_asker(op);
+    struct val *old = o ? api_stored_tree(&q, op->kind, o) : NULL, *applied = NULL;
     if (!old)
         return -op->err.code;
     struct val *scale = body;
@@ -185,7 +187,8 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     op->subresource = sub;
     if (rc < 0)
         return rc;
-    struct val *now = json_parse(op->arena, op->json, &err);
+    struct val *now = json_parse(op->arena, op->shown.at ? op->shown : op->json, &err);
+    op->shown = STR_NONE;
     return now ? answer_tree(op, scale_of(op, now)) : api_fail_err(&op->err, op->arena, &err);
 }
 

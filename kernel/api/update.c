@@ -60,6 +60,8 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
     api_convert_input(op, v);
     if (!op->applies)
         api_track_update(op, v, old_tree);
+    if (op->err.code)                   /* other versions' fields wait for their conversion */
+        return -op->err.code;
     if (api_prepare_update(op, v, old_tree) < 0 || api_admit(op, true, "update", &v, old) < 0)
         return -op->err.code;
     if (api_validate(op, v, old_tree) < 0 || api_admit(op, false, "update", &v, old) < 0)
@@ -73,10 +75,8 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 
 static struct val *old_tree_of(struct api_op *op, struct store_object *old)
 {
-    struct val *t = api_tree(op->arena, old, &op->err);
-    if (t && api_converts(op->kind))
-        t = api_convert(op->arena, op->kind->storage, op->kind, t);
-    return t;
+    struct api_asker q = api_op_asker(op);
+    return api_stored_tree(&q, op->kind, old);
 }
 
 int api_op_update(struct api_op *op, struct val *v)

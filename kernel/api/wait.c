@@ -44,6 +44,7 @@ uint64_t api_request_new(struct api *api)
 
 void api_request_over(struct api *api, uint64_t id)
 {
+    conversions_over(api, id);
     if (api->hooks.over)
         api->hooks.over(api->hooks.ctx, id);
 }

@@ -1,32 +1,15 @@
 /* watch.c - WATCH: what is there now (when asked for), then what happens, with selectors turned into ADDED and DELETED. JSON watchers
  * without selectors share one frame per event. */
-#include "api-internal.h"
-
-#include "base/env.h"
-
-#define QUEUE_MOST (256u << 10)
-
-struct watcher {
-    struct api_rq *rq;
-    struct api *api;
-    struct http_req *http;
-    const struct schema_kind *kind;
-    struct selector *labels, *fields;
-    struct store_watch *watch;
-    struct loop_timer timeout, bookmark;
-    bool plain;                         /* shared frames will do */
-    bool columns_sent;
-    bool waiting;                       /* for the client to read */
-    uint64_t said;                      /* revision of the last frame */
-    struct arena *scratch;              /* reset per event */
-};
+#include "watch.h"
 
 static void watcher_free(struct watcher *w)
 {
     loop_timer_stop(&w->timeout);
     loop_timer_stop(&w->bookmark);
+    watch_ahead_free(w->ahead);
     store_watch_free(w->watch);
     arena_free(w->scratch);
+    w->ahead = NULL;
     w->watch = NULL;
     w->scratch = NULL;
 }
@@ -124,16 +107,21 @@ static void send_as(struct watcher *w, const char *type, struct val *v)
               api_partial(a, v, false, rq->accept.as_version));
 }
 
+/* The object in the version that is watched. NULL: it cannot be shown. */
+static struct val *served(struct watcher *w, struct store_object *o)
+{
+    struct api_error ignored = { 0 };
+    struct api_asker q = { w->api, w->scratch, 0, &ignored };
+    return api_stored_tree(&q, w->kind, o);
+}
+
 static void send_object(struct watcher *w, const char *type, struct store_object *o)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct buf b = BUF_INIT(0);
-    bool converts = api_converts(w->kind);
-    if (w->rq->accept.as || converts) {
-        struct val *v = json_parse(w->scratch, store_object_json(o), &err);
-        if (v && converts)
-            v = api_convert(w->scratch, w->kind->storage, w->kind, v);
+    if (w->rq->accept.as || api_converts(w->kind)) {
+        struct val *v = served(w, o);
         if (v && w->rq->accept.as)
             send_as(w, type, v);
         else if (v)
@@ -151,8 +139,13 @@ static void send_object(struct watcher *w, const char *type, struct store_object
     send(w, &b);
 }
 
-static bool matches(const struct watcher *w, struct store_object *o)
+static bool matches(struct watcher *w, struct store_object *o)
 {
+    if (o && w->ahead && (w->labels || w->fields)) {
+        struct val *v = served(w, o);
+        return v && (!w->labels || selector_matches_labels(w->labels, json_path(v, "metadata.labels"))) &&
+               (!w->fields || selector_matches_fields(w->fields, v));
+    }
     return o && (!w->labels || selector_matches_text(w->labels, store_object_json(o))) &&
            (!w->fields || selector_matches_text(w->fields, store_object_json(o)));
 }
@@ -160,22 +153,18 @@ static bool matches(const struct watcher *w, struct store_object *o)
 /* An object that leaves the selection is shown as it was, with the revision of the change. */
 static void send_left(struct watcher *w, const struct store_event *e)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(w->scratch, store_object_json(e->old), &err);
+    struct val *v = served(w, e->old);
     if (!v)
         return;
     json_set_str(w->scratch, json_obj(w->scratch, v, STR("metadata")), STR("resourceVersion"),
                  str_of(arena_uint(w->scratch, e->revision)));
-    if (api_converts(w->kind))
-        v = api_convert(w->scratch, w->kind->storage, w->kind, v);
     if (w->rq->accept.as)
         send_as(w, "DELETED", v);
     else
         send_tree(w, "DELETED", w->kind->type, v);
 }
 
-static void send_event(struct watcher *w, const struct store_event *e)
+void watch_send_event(struct watcher *w, const struct store_event *e)
 {
     static const char *const types[] = { "", "ADDED", "MODIFIED", "DELETED" };
     w->said = e->revision;
@@ -201,13 +190,18 @@ static void send_event(struct watcher *w, const struct store_event *e)
         send_left(w, e);
 }
 
-static void send_expired(struct watcher *w)
+void watch_send_error(struct watcher *w, const struct api_error *e)
+{
+    send_tree(w, "ERROR", schema_type_find(STR(""), STR("v1"), STR("Status")), api_error_tree(w->scratch, e));
+    finish(w);
+}
+
+void watch_send_expired(struct watcher *w)
 {
     struct api_error e;
     api_fail(&e, w->scratch, KL_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)w->said,
              (unsigned long long)store_oldest(w->api->store));
-    send_tree(w, "ERROR", schema_type_find(STR(""), STR("v1"), STR("Status")), api_error_tree(w->scratch, &e));
-    finish(w);
+    watch_send_error(w, &e);
 }
 
 static void pump(void *ctx)
@@ -216,13 +210,17 @@ static void pump(void *ctx)
     struct store_event e;
     bool expired = false;
     w->waiting = false;
-    while (http_stream_queued(w->http) < QUEUE_MOST) {
+    if (w->ahead) {
+        watch_ahead_pump(w);
+        return;
+    }
+    while (http_stream_queued(w->http) < WATCH_QUEUE_MOST) {
         if (!store_watch_next(w->watch, &e, &expired)) {
             if (expired)
-                send_expired(w);
+                watch_send_expired(w);
             return;
         }
-        send_event(w, &e);
+        watch_send_event(w, &e);
         arena_reset(w->scratch);
     }
     w->waiting = true;                  /* on_drain comes back here */
@@ -242,7 +240,7 @@ static void on_drain(void *ctx)
         pump(w);
 }
 
-static void send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
+void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
 {
     struct arena *a = w->scratch;
     struct val *v = val_new(a, VAL_OBJ), *m;
@@ -269,22 +267,24 @@ static void on_bookmark(void *ctx)
 {
     struct watcher *w = ctx;
     uint64_t rev = store_watch_revision(w->watch);
-    if (!w->waiting && rev >= w->said)
-        send_bookmark(w, rev, false);
+    if (!w->waiting && !watch_ahead_busy(w->ahead) && rev >= w->said)
+        watch_send_bookmark(w, rev, false);
     loop_timer_start(w->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
 }
 
 static void on_timeout(void *ctx)
 {
     struct watcher *w = ctx;
-    if (w->rq->info.q.bookmarks && !w->waiting)
-        send_bookmark(w, store_watch_revision(w->watch), false);
+    if (w->rq->info.q.bookmarks && !w->waiting && !watch_ahead_busy(w->ahead))
+        watch_send_bookmark(w, store_watch_revision(w->watch), false);
     finish(w);
 }
 
 static bool each_now(void *ctx, struct store_object *o)
 {
     struct watcher *w = ctx;
+    if (w->ahead)
+        return watch_ahead_add(w, &(struct store_event){ .type = STORE_ADDED, .revision = store_object_revision(o), .object = o });
     if (!matches(w, o))
         return true;
     if (w->plain) {
@@ -347,6 +347,12 @@ void api_watch(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
+    if (api_converts_by_webhook(w->kind) && !watch_ahead_new(w)) {
+        watcher_free(w);
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        api_send_error(rq);
+        return;
+    }
     w->said = revision;
     w->plain = rq->accept.media == MEDIA_JSON && !rq->accept.as && !w->labels && !w->fields && !api_converts(w->kind);
     struct http_header h[API_HEADERS];
@@ -358,8 +364,10 @@ void api_watch(struct api_rq *rq)
     if (initial) {
         struct store_range range = { .resource = resource, .ns = ns };
         store_list(rq->api->store, &range, each_now, w);
-        if (rq->info.q.send_initial == 1)
-            send_bookmark(w, revision, true);
+        if (w->ahead)
+            watch_ahead_begun(w, revision, rq->info.q.send_initial == 1);
+        else if (rq->info.q.send_initial == 1)
+            watch_send_bookmark(w, revision, true);
     }
     uint32_t r;
     env_random(&r, sizeof r);

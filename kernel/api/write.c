@@ -1,6 +1,6 @@
 /* write.c - POST, PUT, PATCH and DELETE over HTTP: the body becomes a tree, op.c and its siblings do the work, and the answer goes out
  * when the commit lasts. */
-#include "api-internal.h"
+#include "conversion.h"
 
 struct pending {
     struct api_rq *rq;                  /* http NULL: the client has gone; the write goes on */
@@ -55,6 +55,10 @@ static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
 
 static void send_result(struct api_rq *rq, const struct api_op *op, int status)
 {
+    if (op->shown.at) {
+        api_send_json(rq, status, rq->info.kind, op->shown);
+        return;
+    }
     if (op->object && op->result_kind == rq->info.kind->storage) {
         api_send_object(rq, status, op->object);
         return;
@@ -62,10 +66,12 @@ static void send_result(struct api_rq *rq, const struct api_op *op, int status)
     struct kl_err err;
     kl_err_init(&err);
     struct val *v = json_parse(rq->arena, op->json, &err);
-    if (v && op->result_kind && api_converts(rq->info.kind))
-        v = api_convert(rq->arena, op->result_kind, rq->info.kind, v);
-    if (!v) {
+    struct api_asker q = api_rq_asker(rq);
+    if (!v)
         api_fail_err(&rq->err, rq->arena, &err);
+    else if (op->result_kind)
+        v = api_from_storage(&q, rq->info.kind, v);
+    if (!v) {
         api_send_error(rq);
         return;
     }
@@ -300,8 +306,8 @@ struct collection {
 static bool gather(void *ctx, struct store_object *o)
 {
     struct collection *c = ctx;
-    if ((c->labels && !selector_matches_text(c->labels, store_object_json(o))) ||
-        (c->fields && !selector_matches_text(c->fields, store_object_json(o))))
+    if (!api_converts(c->rq->info.kind) && ((c->labels && !selector_matches_text(c->labels, store_object_json(o))) ||
+                                            (c->fields && !selector_matches_text(c->fields, store_object_json(o)))))
         return true;
     if (c->n == c->cap) {
         unsigned cap = c->cap ? c->cap * 2 : 64;
@@ -313,6 +319,48 @@ static bool gather(void *ctx, struct store_object *o)
     }
     c->at[c->n++] = store_object_ref(o);
     return true;
+}
+
+static bool selected(const struct collection *c, const struct val *v)
+{
+    return (!c->labels || selector_matches_labels(c->labels, json_path(v, "metadata.labels"))) &&
+           (!c->fields || selector_matches_fields(c->fields, v));
+}
+
+/* Items of a list as the client sees them. Of those that are stored in another form it is seen only now whether they are selected. */
+static int show_items(struct collection *c, struct buf *items)
+{
+    struct api_rq *rq = c->rq;
+    const struct schema_kind *k = rq->info.kind;
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    struct api_asker q = { rq->api, a, rq->id, &rq->err };
+    unsigned n = 0, all = c->n;
+    conversions_gather(rq->api);
+    for (unsigned i = 0; a && i < all; i++) {
+        struct val *v = NULL;
+        arena_reset(a);
+        if (api_converts(k) && (v = api_stored_tree(&q, k, c->at[i])) && !selected(c, v)) {
+            store_object_unref(c->at[i]);
+            c->n--;
+            continue;
+        }
+        c->at[n++] = c->at[i];
+        if (api_converts(k) && !v)
+            continue;
+        if (v) {
+            json_del(v, STR("kind"));
+            json_del(v, STR("apiVersion"));
+            buf_add_z(items, n > 1 ? "," : "");
+            json_write(items, v);
+        } else {
+            buf_add_z(items, n > 1 ? ",{" : "{");
+            buf_add_str(items, api_strip_type(store_object_json(c->at[i])));
+        }
+    }
+    conversions_send(rq->api);
+    if (rq->err.message)
+        rq->err.message = arena_dup(rq->arena, str_of(rq->err.message));
+    return !a || items->failed ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : rq->err.code ? -rq->err.code : 0;
 }
 
 /* The answer waits until all deletions last. */
@@ -396,15 +444,16 @@ static void delete_collection(struct api_rq *rq)
         r.ns = str_of(rq->info.tuple.ns);
     store_list(rq->api->store, &r, gather, &c);
     _cleanup_buf_ struct buf items = BUF_INIT(0);
-    int refused = admit_all(&c), rc = 0;
-    struct batch *batch = refused == -KL_PENDING ? NULL : mem_alloc(sizeof *batch);
+    int shown = show_items(&c, &items), refused = shown < 0 ? shown : admit_all(&c), rc = 0;
+    struct batch *batch = shown < 0 || refused == -KL_PENDING ? NULL : mem_alloc(sizeof *batch);
     if (batch)
         *batch = (struct batch){ .rq = rq, .left = 1 };
-    else if (refused != -KL_PENDING)
+    else if (shown == 0 && refused != -KL_PENDING)
         rc = api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
     for (unsigned i = 0; i < c.n && rc == 0 && batch; i++) {
         struct api_op one = one_of(&c, i);
         one.admitted = true;
+        one.request = 0;                /* nothing may wait any more */
         one.durable = on_batch_durable;
         one.durable_ctx = batch;
         batch->left++;
@@ -415,8 +464,6 @@ static void delete_collection(struct api_rq *rq)
             rc = 0;
         if (rc < 0)
             rq->err = one.err;
-        buf_add_z(&items, i ? ",{" : "{");
-        buf_add_str(&items, api_strip_type(store_object_json(c.at[i])));
     }
     for (unsigned i = 0; i < c.n; i++)
         store_object_unref(c.at[i]);

@@ -1,4 +1,6 @@
 /* validate_definition.c - CustomResourceDefinitions. */
+#include "object/base64.h"
+#include "object/certificates.h"
 #include "object/custom.h"
 #include "object/validate.h"
 
@@ -63,6 +65,85 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
     }
 }
 
+/* --- spec.conversion. Upstream's complaints name the fields of its internal type: webhookClientConfig, conversionReviewVersions. --- */
+
+static bool speaks(const struct val *versions)
+{
+    LIST_EACH (x, i, versions)
+        if (str_is(val_str(x), "v1") || str_is(val_str(x), "v1beta1"))
+            return true;
+    return false;
+}
+
+/* strict: one of them must be ours. */
+static void check_review_versions(causes c, const struct path *p, const struct val *list, bool strict)
+{
+    _cleanup_met_ struct met seen = { 0 };
+    if (!val_is(list, VAL_ARR) || !list->n) {
+        say_required(c, p, NULL);
+        return;
+    }
+    LIST_EACH (v, at, list) {
+        if (met_again(&seen, val_str(v)))
+            say_invalid(c, ITEM(p, at.i), val_str(v), "duplicate version");
+        else
+            check_name(c, ITEM(p, at.i), val_str(v), G_LABEL_1035);
+    }
+    if (strict && !speaks(list))
+        say_invalid_val(c, p, list, "must include at least one of v1, v1beta1");
+}
+
+static const char *ca_fault(struct arena *a, struct str ca)
+{
+    char *at = ca.len ? arena_raw(a, ca.len + 1) : NULL;
+    if (!at || !base64_valid(ca))
+        return NULL;
+    return certificates_in(str_n(at, base64_decode(ca, at)));
+}
+
+static bool is_established(const struct val *v)
+{
+    LIST_EACH (x, i, json_path(v, "status.conditions"))
+        if (str_is(json_str(x, "type"), "Established") && str_is(json_str(x, "status"), "True"))
+            return true;
+    return false;
+}
+
+/* Whoever served well may not be made unservable; what never was may come in any order. */
+static bool ca_may_be_bad(struct arena *a, const struct val *old)
+{
+    struct str before = json_str(old, "spec.conversion.webhook.clientConfig.caBundle");
+    return !old || !is_established(old) || (before.len && ca_fault(a, before));
+}
+
+static void check_conversion(causes c, const struct path *p, const struct val *conversion, const struct val *old)
+{
+    static const char *const strategies[] = { "None", "Webhook", NULL };
+    const struct path *at = IN(p, "webhookClientConfig"), *reviews = IN(p, "conversionReviewVersions");
+    const struct val *webhook = json_get(conversion, STR("webhook")), *client = json_get(webhook, STR("clientConfig"));
+    const struct val *versions = json_get(webhook, STR("conversionReviewVersions")), *before;
+    struct str strategy = json_str(conversion, "strategy"), ca = json_str(client, "caBundle");
+    if (!conversion)
+        return;
+    if (check_required_str(c, IN(p, "strategy"), strategy))
+        check_choice(c, IN(p, "strategy"), strategy, strategies);
+    if (!str_is(strategy, "Webhook")) {
+        if (client)
+            say_forbidden(c, at, "should not be set when strategy is not set to Webhook");
+        if (val_is(versions, VAL_ARR) && versions->n)
+            say_forbidden(c, reviews, "should not be set when strategy is not set to Webhook");
+        return;
+    }
+    if (client)
+        check_webhook_client(c, at, client);
+    else
+        say_required(c, at, "required when strategy is set to Webhook");
+    if (ca.len && !ca_may_be_bad(c->arena, old) && ca_fault(c->arena, ca))
+        say_invalid(c, IN(at, "caBundle"), ca, ca_fault(c->arena, ca));
+    before = json_path(old, "spec.conversion.webhook.conversionReviewVersions");
+    check_review_versions(c, reviews, versions, !val_is(before, VAL_ARR) || !before->n || speaks(before));
+}
+
 KIND_RULES(kind_definition)
 {
     static const char *const scopes[] = { "Cluster", "Namespaced", NULL };
@@ -71,6 +152,7 @@ KIND_RULES(kind_definition)
     if (check_required_str(c, IN(spec, "scope"), json_str(v, "spec.scope")))
         check_choice(c, IN(spec, "scope"), json_str(v, "spec.scope"), scopes);
     check_versions(c, IN(spec, "versions"), v);
+    check_conversion(c, IN(spec, "conversion"), json_path(v, "spec.conversion"), old);
     if (json_bool(v, "spec.preserveUnknownFields", false))
         say_invalid_val(c, IN(spec, "preserveUnknownFields"), json_path(v, "spec.preserveUnknownFields"),
                         "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");

@@ -549,7 +549,7 @@ static void put_kind(unsigned i, struct kind_row *rows, unsigned n_sub)
     fprintf(out, ", &schema_types[%d], ", (int)(t - types));
     fprintf(out, list ? "&schema_types[%d], " : "NULL, ", (int)(list - types));
     fprintf(out, n_sub ? "sub_%u, " : "NULL, ", i);
-    fprintf(out, "%s, %u, %u, &schema_kinds[%d], NULL, NULL, NULL, NULL, NULL },\n", r->flags, n_sub, i, storage);
+    fprintf(out, "%s, %u, %u, &schema_kinds[%d], NULL, NULL, NULL, NULL, NULL, NULL },\n", r->flags, n_sub, i, storage);
 }
 
 static void put_kinds(void)

@@ -42,6 +42,7 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 
 struct schema_type;
 struct custom_schema;
+struct crd_kinds;
 struct val;
 
 struct schema_field {
@@ -107,6 +108,7 @@ struct schema_kind {
     const char *list_kind;              /* NULL: kind and "List" */
     const struct val *columns;          /* K_CUSTOM: additionalPrinterColumns, or NULL */
     const char *scale_spec, *scale_status, *scale_selector;      /* K_CUSTOM: ".spec.replicas"; NULL: as everywhere */
+    const struct crd_kinds *definition; /* K_CUSTOM: all its versions, and who converts between them (api/crd.h) */
 };
 
 size_t schema_n_kinds(void);                                            /* [loop], as those of custom resources come and go */

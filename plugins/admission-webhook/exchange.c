@@ -195,17 +195,3 @@ struct val *exchange_status(struct arena *a, const struct val *given, struct str
     json_set_int(a, v, STR("code"), code >= 400 && code < 600 ? code : 400);
     return v;
 }
-
-const char *exchange_http_error(struct arena *a, uint32_t status, struct str body)
-{
-    if (status >= 200 && status < 300)
-        return NULL;
-    if (status == 404)
-        return "the server could not find the requested resource";
-    if (status >= 500)
-        return arena_printf(a, "an error on the server (\"" STR_FMT "\") has prevented the request from succeeding",
-                            STR_ARG(str_trim(body.len > 1024 ? str_n(body.at, 1024) : body)));
-    return status == 401 ? "the server has asked for the client to provide credentials" : status == 403 ? "forbidden" :
-           status == 429 ? "the server has received too many requests and has asked us to try again later" :
-                           "the server rejected our request for an unknown reason";
-}

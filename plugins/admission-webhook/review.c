@@ -3,6 +3,7 @@
 #include "webhook.h"
 
 #include "base/hash.h"
+#include "base/http_words.h"
 
 struct webhooks {
     const struct kl_host *host;
@@ -327,7 +328,7 @@ static int judge(struct inquiry *q, const struct hook *h, const struct question 
     if (rc < 0)
         return failed(q, h, arena_printf(a, "failed to call webhook: Post \"%s\": %s", k->shown, why ? why : ""));
     struct str body = str_n(got.body.at, got.body.len);
-    if ((why = exchange_http_error(a, got.status, body)))
+    if ((why = http_words(a, got.status, body)))
         return failed(q, h, arena_printf(a, "failed to call webhook: %s", why));
     if ((why = exchange_read(a, body, k->uid, q->x->kind == MUTATING, ret))) {
         ret->patch = STR_NONE;

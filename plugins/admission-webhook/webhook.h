@@ -85,8 +85,6 @@ struct answer {
 const char *exchange_read(struct arena *a, struct str body, const char *uid, bool mutating, struct answer *ret);
 /* The Status of a refusal, as upstream completes it. */
 struct val *exchange_status(struct arena *a, const struct val *status, struct str hook);
-/* Of upstream's client, for an HTTP status that is no 2xx; NULL: it is. */
-const char *exchange_http_error(struct arena *a, uint32_t status, struct str body);
 
 /* --- target.c --- */
 struct target {

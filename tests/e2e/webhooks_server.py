@@ -1,6 +1,8 @@
-"""A webhook server for webhooks.sh: what it does is said by the path. usage: webhooks_server.py CERT KEY LOG; prints its port.
+"""A webhook server for webhooks.sh and conversion.sh: what it does is said by the path, and of conversions by the word in the file MODE.
+usage: webhooks_server.py CERT KEY LOG [MODE]; prints its port.
 
-Each question is a line in LOG: PATH OPERATION RESOURCE[/SUB] NAMESPACE/NAME uid dry=BOOL.
+Each question is a line in LOG: PATH OPERATION RESOURCE[/SUB] NAMESPACE/NAME uid dry=BOOL KIND USER VERSION OBJECT'S-VERSION REQUEST'S-VERSION,
+or /convert VERSION NUMBER-OF-OBJECTS REVIEW'S-VERSION.
 """
 import base64
 import json
@@ -75,14 +77,15 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         review = json.loads(body)
         if path == "/convert":
-            self.answer(200, convert(review))
+            self.convert(review)
             return
         r = review["request"]
         sub = "/" + r["subResource"] if "subResource" in r else ""
         with lock:
             with open(sys.argv[3], "a") as log:
-                log.write("%s %s %s%s %s/%s %s dry=%s %s %s\n" % (path, r["operation"], r["resource"]["resource"], sub, r.get("namespace", ""),
-                          r.get("name", ""), r["uid"], r["dryRun"], r["kind"]["kind"], r["userInfo"]["username"]))
+                log.write("%s %s %s%s %s/%s %s dry=%s %s %s %s %s %s\n" % (path, r["operation"], r["resource"]["resource"], sub, r.get("namespace", ""),
+                          r.get("name", ""), r["uid"], r["dryRun"], r["kind"]["kind"], r["userInfo"]["username"], r["kind"]["version"],
+                          (r["object"] or r["oldObject"] or {}).get("apiVersion"), r["requestKind"]["version"]))
         if path == "/500":
             self.send(500, b"broken inside", "text/plain")
             return
@@ -90,6 +93,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, b"<html>", "text/html")
             return
         self.answer(200, {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": decide(path, r)})
+
+    def convert(self, review):
+        r = review["request"]
+        mode = open(sys.argv[4]).read().strip() if len(sys.argv) > 4 else ""
+        with lock:
+            with open(sys.argv[3], "a") as log:
+                log.write("/convert %s %d %s\n" % (r["desiredAPIVersion"], len(r["objects"]), review["apiVersion"]))
+        if mode == "500":
+            self.send(500, b"broken inside", "text/plain")
+            return
+        if mode == "garbage":
+            self.send(200, b"<html>", "text/html")
+            return
+        if mode == "hang":
+            time.sleep(120)
+        if mode == "slow":
+            time.sleep(2)
+        self.answer(200, spoil(mode, convert(review)))
 
     def answer(self, status, value):
         self.send(status, json.dumps(value).encode(), "application/json")
@@ -108,9 +129,49 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def spoil(mode, answer):
+    """What a webhook may not do."""
+    response = answer["response"]
+    objects = response.get("convertedObjects", [])
+    meta = dict(objects[0]["metadata"]) if objects else {}
+    if objects:
+        objects[0]["metadata"] = meta
+    if mode == "uid":
+        response["uid"] = "another"
+    elif mode == "kind":
+        answer["kind"] = "AdmissionReview"
+    elif mode == "none":
+        del answer["response"]
+    elif mode == "count":
+        objects.append(objects[0])
+    elif mode == "failure":
+        response["result"] = {"status": "Failure"}
+    elif mode == "version":
+        objects[0]["apiVersion"] = "stable.example.com/v9"
+    elif mode == "another":
+        objects[0]["kind"] = "Another"
+    elif mode == "name":
+        meta["name"] = "other"
+    elif mode == "namespace":
+        meta["namespace"] = "other"
+    elif mode == "object-uid":
+        meta["uid"] = "other"
+    elif mode == "labels":
+        meta["labels"] = {"a": 1}
+    elif mode == "bad-labels":
+        meta["labels"] = {"a b": "c"}
+    elif mode == "marks":  # what it may do, and what is ignored
+        meta["labels"] = dict(meta.get("labels", {}), by="webhook")
+        meta["annotations"] = dict(meta.get("annotations", {}), by="webhook")
+        meta["generation"] = 1000
+        meta["finalizers"] = ["webhook.example.com/no"]
+    return answer
+
+
 def convert(review):
     request = review["request"]
     want = request["desiredAPIVersion"]
+    version = review["apiVersion"]
     done = []
     for o in request["objects"]:
         o = dict(o)
@@ -121,12 +182,12 @@ def convert(review):
             spec["host"], port = spec.pop("address").split(":")
             spec["port"] = int(port)
         if spec.get("host") == "fail" or spec.get("address", "").startswith("fail:"):
-            return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+            return {"apiVersion": version, "kind": "ConversionReview",
                     "response": {"uid": request["uid"], "result": {"status": "Failure", "message": "no such host"}}}
         o["spec"] = spec
         o["apiVersion"] = want
         done.append(o)
-    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview",
+    return {"apiVersion": version, "kind": "ConversionReview",
             "response": {"uid": request["uid"], "convertedObjects": done, "result": {"status": "Success"}}}
 
 

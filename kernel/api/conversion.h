@@ -1,0 +1,52 @@
+/* conversion.h - webhooks that turn custom resources of one version into another: what conversion*.c and crd_kind.c share. [loop]
+ *
+ * Life of a conversion: convert.c asks for an object in another version -> conversion.c looks whether that is known; if not, the object is put
+ * into a question (with others, while several are gathered), the asking request is pending and waits (wait.c) -> conversion_call.c sends the
+ * question as a ConversionReview -> conversion_answer.c judges what comes back -> the requests run again, and meet the answer. What is known is
+ * kept while a request that waited may need it, else for a moment: whoever asks for the same at the same time shares one call.
+ */
+#ifndef API_CONVERSION_H
+#define API_CONVERSION_H
+
+#include "api-internal.h"
+#include "http/client.h"
+
+/* Of a definition with spec.conversion.strategy Webhook. */
+struct crd_webhook {
+    const char *review;                 /* "v1", "v1beta1": the first of conversionReviewVersions that we speak; NULL: none is */
+    const char *url;                    /* NULL: a service */
+    struct str ns, service, path;
+    int64_t port;
+    struct str ca;                      /* PEM; at NULL: none is given */
+};
+
+/* --- conversion_answer.c: pure --- */
+struct conversion_asked {
+    const char *review, *uid, *desired; /* desired: "group/version" */
+    const struct str *objects;          /* as they were sent */
+    unsigned n;
+};
+/* The converted objects' texts, in a, in the order of the question. NULL, or what upstream says of the answer. */
+const char *conversion_read(struct arena *a, const struct conversion_asked *asked, struct str body, struct str *ret);
+/* "conversion webhook for stable.example.com/v1, Kind=CronTab" + what follows. */
+const char *conversion_failed(struct arena *a, const struct conversion_asked *asked, const char *what);
+
+/* --- conversion_call.c --- */
+struct conversion_target {
+    struct http_client_conf client;
+    const char *path, *shown;           /* shown: the URL as messages have it */
+};
+/* NULL, or why it cannot be called. */
+const char *conversion_target(struct api *api, struct arena *a, const struct crd_webhook *w, struct conversion_target *ret);
+void conversion_write(struct buf *b, const struct conversion_asked *asked);
+
+/* --- conversion.c --- */
+/* The object's text in version `to`, in q->arena. < 0: q->err says why; -KL_PENDING: the request is run again when it is known. */
+int conversion_get(const struct api_asker *q, const struct schema_kind *to, struct str object, struct str *ret);
+/* Until conversions_send, what is asked for is gathered: one question, or one for each CONVERSION_MOST bytes. */
+void conversions_gather(struct api *api);
+void conversions_send(struct api *api);
+void conversions_over(struct api *api, uint64_t request);       /* that request needs nothing any more */
+#define CONVERSION_MOST (4u << 20)
+
+#endif

@@ -1,0 +1,44 @@
+/* watch.h - a WATCH under way: what watch.c and watch_convert.c share. [loop] */
+#ifndef API_WATCH_H
+#define API_WATCH_H
+
+#include "api-internal.h"
+
+#include "base/env.h"
+
+#define WATCH_QUEUE_MOST (256u << 10)
+
+struct watch_ahead;
+
+struct watcher {
+    struct api_rq *rq;
+    struct api *api;
+    struct http_req *http;
+    const struct schema_kind *kind;
+    struct selector *labels, *fields;
+    struct store_watch *watch;
+    struct loop_timer timeout, bookmark;
+    bool plain;                         /* shared frames will do */
+    bool columns_sent;
+    bool waiting;                       /* for the client to read */
+    uint64_t said;                      /* revision of the last frame */
+    struct arena *scratch;              /* reset per event */
+    struct watch_ahead *ahead;          /* events that wait for their conversion; NULL: no webhook converts them */
+};
+
+/* --- watch.c --- */
+void watch_send_event(struct watcher *w, const struct store_event *e);
+void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end);
+void watch_send_error(struct watcher *w, const struct api_error *e);            /* and ends it: w is gone */
+void watch_send_expired(struct watcher *w);                                     /* the same */
+
+/* --- watch_convert.c --- */
+bool watch_ahead_new(struct watcher *w);
+void watch_ahead_free(struct watch_ahead *a);           /* NULL is fine */
+bool watch_ahead_busy(const struct watch_ahead *a);     /* does it hold events that are not sent yet? False at NULL */
+/* What is there at the start, before any event. False: out of memory. */
+bool watch_ahead_add(struct watcher *w, const struct store_event *e);
+void watch_ahead_begun(struct watcher *w, uint64_t revision, bool bookmark);    /* that was all of it; a bookmark follows it, when one is wanted */
+void watch_ahead_pump(struct watcher *w);
+
+#endif
