@@ -385,6 +385,8 @@ struct val *api_convert(const struct api_asker *q, const struct schema_kind *fro
 struct val *api_from_storage(const struct api_asker *q, const struct schema_kind *k, struct val *v);
 struct val *api_stored_tree(const struct api_asker *q, const struct schema_kind *k, struct store_object *o);
 bool api_converts(const struct schema_kind *k);                                 /* is what is stored of it not what is served? */
+/* names.c: any of the names of one resource to any other. */
+struct val *api_under_name(const struct api_asker *q, const struct schema_kind *from, const struct schema_kind *to, struct val *v);
 bool api_converts_by_webhook(const struct schema_kind *k);
 /* Of a custom kind's definition, served or not: "stable.example.com/v1". NULL: it has no such version. */
 const struct schema_kind *api_custom_version(const struct schema_kind *any, struct str api_version);

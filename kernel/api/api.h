@@ -81,6 +81,12 @@ int api_bootstrap(struct api *a, struct kl_err *err);
 void api_set_ready(struct api *a, bool ready);
 /* [any] A decision that answered -KL_PENDING for that request (kl_call.request) may be there: the request is run again, if it still waits. */
 void api_wake(struct api *a, uint64_t request);
+/* --- names.c: resources that have several names --- */
+#define API_NAMES 32                    /* most of one resource that are looked at */
+unsigned api_other_names(const struct schema_kind *k, const struct schema_kind **ret);         /* into API_NAMES places */
+/* The object *v (which is changed) in that apiVersion; with a patch: what it makes of it there, in its own version again. < 0: c->err; -KL_PENDING:
+ * c->request is woken. */
+int api_in_version(struct api *api, struct kl_call *c, struct arena *a, struct str api_version, const struct val *patch, struct val **v);
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
 void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
 

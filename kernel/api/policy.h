@@ -62,7 +62,9 @@ struct walk_policies {
     struct annotation *annotations;
     const struct val *last;             /* the object behind the first walk */
     const struct val *object, *old, *namespace;
-    const struct val *request;
+    const struct schema_kind *view;     /* the name under which a policy sees the object; object's own: shown and shown_old are object and old */
+    const struct val *shown, *shown_old;
+    const struct val *request;          /* of that view */
     bool has_namespace;                 /* namespace was looked up */
     bool pending;                       /* an authorizer that was asked has no answer yet: all that followed counts for nothing */
 };
@@ -73,7 +75,12 @@ struct policy *policy_compile(struct arena *a, const struct val *object, bool mu
 
 /* policy_match.c */
 const char *policy_operation(const char *verb);         /* "CREATE" */
-bool policy_matches(struct walk_policies *w, const struct val *resources);       /* MatchResources; NULL: all */
+/* MatchResources (NULL: all): the resource under the name that a rule has, the request's own first; NULL: it is not meant. */
+const struct schema_kind *policy_matches(struct walk_policies *w, const struct val *resources);
+/* From here on the object is seen under that name. False: it cannot be, *ret_why says why (NULL: a webhook has to convert it, w->pending). */
+bool policy_view(struct walk_policies *w, const struct schema_kind *k, const char **ret_why);
+const struct schema_kind *policy_kind(const struct walk_policies *w);           /* of what is seen */
+struct val *policy_unview(struct walk_policies *w, struct val *v, const char **ret_why);       /* back: the object under its own name; NULL as above */
 const struct val *policy_namespace(struct walk_policies *w);
 /* The parameters of a binding: trees, one NULL when the policy has none. Returns how many; < 0: *ret_why. */
 int policy_params(struct walk_policies *w, const struct policy *p, const struct binding *b, const struct val ***ret, const char **ret_why);

@@ -52,8 +52,8 @@ void policy_begin(struct policy_run *r, struct walk_policies *w, const struct po
     r->values = arena_alloc(w->arena, (p->n_variables + 1) * sizeof *r->values);
     r->known = arena_alloc(w->arena, p->n_variables + 1);
     r->lazy = (struct cel_lazy){ variable, r };
-    r->vars[CEL_VAR_OBJECT] = cel_of_json(w->object, NULL);
-    r->vars[CEL_VAR_OLD_OBJECT] = cel_of_json(w->old, NULL);
+    r->vars[CEL_VAR_OBJECT] = cel_of_json(w->shown, NULL);
+    r->vars[CEL_VAR_OLD_OBJECT] = cel_of_json(w->shown_old, NULL);
     r->vars[CEL_VAR_REQUEST] = cel_of_request(w->request);
     r->vars[CEL_VAR_NAMESPACE] = cel_of_json(policy_namespace(w), NULL);
     r->vars[CEL_VAR_PARAMS] = cel_of_json(params, NULL);

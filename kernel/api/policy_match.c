@@ -20,31 +20,19 @@ static bool resource_matches(struct str pattern, const char *resource, const cha
     return main && (str_is(rest, "*") || str_is(rest, sub));
 }
 
-static bool version_matches(const struct val *versions, const struct schema_kind *k, bool equivalent)
-{
-    if (any_of(versions, str_of(k->version)))
-        return true;
-    if (equivalent && val_is(versions, VAL_ARR))
-        val_each(v, versions)
-            if (schema_resource_find(str_of(k->group), val_str(v), str_of(k->plural)))
-                return true;
-    return false;
-}
-
 const char *policy_operation(const char *verb)
 {
     return strcmp(verb, "create") == 0 ? "CREATE" : strcmp(verb, "delete") == 0 ? "DELETE" : strcmp(verb, "connect") == 0 ? "CONNECT" : "UPDATE";
 }
 
-static bool rule_matches(const struct walk_policies *w, const struct val *rule, bool equivalent)
+static bool rule_matches(const struct walk_policies *w, const struct val *rule, const struct schema_kind *k)
 {
-    const struct schema_kind *k = w->op->kind;
     const struct val *resources = json_get(rule, STR("resources")), *named = json_get(rule, STR("resourceNames"));
     struct str scope = json_str(rule, "scope");
     const char *op = policy_operation(w->verb);
     bool found = false;
     if (!any_of(json_get(rule, STR("operations")), str_of(op)) || !any_of(json_get(rule, STR("apiGroups")), str_of(k->group)) ||
-        !version_matches(json_get(rule, STR("apiVersions")), k, equivalent))
+        !any_of(json_get(rule, STR("apiVersions")), str_of(k->version)))
         return false;
     if (val_is(resources, VAL_ARR))
         val_each(r, resources)
@@ -54,13 +42,21 @@ static bool rule_matches(const struct walk_policies *w, const struct val *rule, 
     return !val_is(named, VAL_ARR) || !named->n || any_of(named, w->op->name);
 }
 
-static bool any_rule(const struct walk_policies *w, const struct val *rules, bool equivalent)
+/* The name that the first rule has which fits; the request's own before all others. */
+static const struct schema_kind *any_rule(const struct walk_policies *w, const struct val *rules, bool equivalent)
 {
-    if (val_is(rules, VAL_ARR))
-        val_each(r, rules)
-            if (rule_matches(w, r, equivalent))
-                return true;
-    return false;
+    const struct schema_kind *others[API_NAMES];
+    if (!val_is(rules, VAL_ARR))
+        return NULL;
+    val_each(r, rules)
+        if (rule_matches(w, r, w->op->kind))
+            return w->op->kind;
+    unsigned n = equivalent ? api_other_names(w->op->kind, others) : 0;
+    val_each(r, rules)
+        for (unsigned i = 0; i < n; i++)
+            if (rule_matches(w, r, others[i]))
+                return others[i];
+    return NULL;
 }
 
 const struct val *policy_namespace(struct walk_policies *w)
@@ -101,17 +97,67 @@ static bool object_matches(struct walk_policies *w, const struct val *selector)
            (w->old && selects(w->arena, selector, json_path(w->old, "metadata.labels")));
 }
 
-bool policy_matches(struct walk_policies *w, const struct val *resources)
+const struct schema_kind *policy_matches(struct walk_policies *w, const struct val *resources)
 {
     bool equivalent = !str_is(json_str(resources, "matchPolicy"), "Exact");
     const struct val *rules = json_get(resources, STR("resourceRules"));
+    const struct schema_kind *found = w->op->kind;
     if (!resources)
-        return true;
+        return found;
     if (any_rule(w, json_get(resources, STR("excludeResourceRules")), equivalent))
+        return NULL;
+    if (val_is(rules, VAL_ARR) && rules->n && !(found = any_rule(w, rules, equivalent)))
+        return NULL;
+    bool meant = namespace_matches(w, json_get(resources, STR("namespaceSelector"))) && object_matches(w, json_get(resources, STR("objectSelector")));
+    return meant ? found : NULL;
+}
+
+/* --- the object under another name --- */
+
+static struct val *rename_object(struct walk_policies *w, const struct schema_kind *from, const struct schema_kind *to, const struct val *v, const char **ret_why)
+{
+    struct api_asker q = api_op_asker(w->op);
+    struct val *out = v ? api_under_name(&q, from, to, val_copy(w->arena, v)) : NULL;
+    *ret_why = NULL;
+    if (out || !v)
+        return out;
+    if (w->op->err.code == KL_PENDING)
+        w->pending = true;
+    else
+        *ret_why = w->op->err.message ? w->op->err.message : "out of memory";
+    w->op->err = (struct api_error){ 0 };
+    return NULL;
+}
+
+/* What is sent to a subresource (a Scale) is the same under all names of its resource. */
+bool policy_view(struct walk_policies *w, const struct schema_kind *k, const char **ret_why)
+{
+    bool own = k == w->op->kind || w->kind->type != w->op->kind->type;
+    if (w->view != k)
+        w->request = NULL;
+    w->view = k;
+    w->shown = w->object;
+    w->shown_old = w->old;
+    *ret_why = NULL;
+    if (own)
+        return true;
+    w->shown = rename_object(w, w->op->kind, k, w->object, ret_why);
+    if (w->object && !w->shown)
         return false;
-    if (val_is(rules, VAL_ARR) && rules->n && !any_rule(w, rules, equivalent))
-        return false;
-    return namespace_matches(w, json_get(resources, STR("namespaceSelector"))) && object_matches(w, json_get(resources, STR("objectSelector")));
+    w->shown_old = rename_object(w, w->op->kind, k, w->old, ret_why);
+    return !w->old || w->shown_old;
+}
+
+const struct schema_kind *policy_kind(const struct walk_policies *w)
+{
+    return w->view && w->kind->type == w->op->kind->type ? w->view : w->kind;
+}
+
+struct val *policy_unview(struct walk_policies *w, struct val *v, const char **ret_why)
+{
+    if (w->view == w->op->kind || w->kind->type != w->op->kind->type)
+        return v;
+    return rename_object(w, w->view, w->op->kind, v, ret_why);
 }
 
 /* --- parameters --- */

@@ -16,7 +16,7 @@ static struct val *conform(struct policy_run *r, struct val *v, const char **ret
     kl_err_init(&err);
     if (!v)
         return NULL;
-    if (object_conform(r->w->arena, r->w->kind->type, v, NULL, &err) < 0 || object_default(r->w->arena, r->w->kind, v) < 0) {
+    if (object_conform(r->w->arena, policy_kind(r->w)->type, v, NULL, &err) < 0 || object_default(r->w->arena, policy_kind(r->w), v) < 0) {
         *ret_why = failed(r, &err);
         return NULL;
     }
@@ -99,7 +99,7 @@ static void atomics(struct buf *b, const struct schema_type *t, const struct val
 static bool whole_parts(struct policy_run *r, const struct val *patch, const char **ret_why)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
-    atomics(&b, r->w->kind->type, patch, NULL);
+    atomics(&b, policy_kind(r->w)->type, patch, NULL);
     if (b.len)
         *ret_why = arena_printf(r->w->arena, "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: %s", b.at);
     return b.len > 0;
@@ -127,7 +127,7 @@ static struct val *one(struct policy_run *r, const struct expression *e, struct 
             *ret_why = failed(r, &err);
         return conform(r, now, ret_why);
     }
-    struct merge_type t = merge_type_of(r->w->kind->type);
+    struct merge_type t = merge_type_of(policy_kind(r->w)->type);
     t.bare = true;
     if (!known(r, &t, patch, ret_why) || whole_parts(r, patch, ret_why))
         return NULL;

@@ -206,8 +206,8 @@ static void make_request(struct walk_policies *w)
     struct api_op *op = w->op;
     struct arena *a = w->arena;
     struct val *r = val_new(a, VAL_OBJ), *user = json_obj(a, r, STR("userInfo"));
-    put_kind(a, r, "kind", w->kind, false);
-    put_kind(a, r, "resource", op->kind, true);
+    put_kind(a, r, "kind", policy_kind(w), false);
+    put_kind(a, r, "resource", w->view, true);
     put_kind(a, r, "requestKind", w->kind, false);
     put_kind(a, r, "requestResource", op->kind, true);
     put_text(a, r, "subResource", str_of(op->subresource));
@@ -234,26 +234,39 @@ static int conclude(struct walk_policies *w, const struct val *v, const struct o
     return out->message ? deny(w->op, v, out->message, out->reason) : 0;
 }
 
+/* What a policy sees under that name, and its parameters. */
+static int look(struct walk_policies *w, const struct schema_kind *k, const struct policy *p, const struct binding *b, const struct val ***ret_params,
+                const char **ret_why)
+{
+    if (!policy_view(w, k, ret_why))
+        return w->pending ? 0 : -1;
+    if (!w->request)
+        make_request(w);
+    return policy_params(w, p, b, ret_params, ret_why);
+}
+
+/* One policy under the name of its resource that its rules have. */
+static void validate_by(struct walk_policies *w, const struct policy *p, struct outcome *ret)
+{
+    const struct val **params;
+    const char *why;
+    const struct schema_kind *k = p->bindings ? policy_matches(w, json_get(p->spec, STR("matchConstraints"))) : NULL;
+    for (const struct binding *b = k ? p->bindings : NULL; b; b = b->next) {
+        if (!policy_matches(w, json_get(b->spec, STR("matchResources"))))
+            continue;
+        int n = look(w, k, p, b, &params, &why);
+        if (n < 0)
+            misconfigured(w, p, b, "ValidatingAdmissionPolicy", why, ret);
+        for (int i = 0; i < n; i++)
+            validate_one(w, p, b, params[i], ret);
+    }
+}
+
 static int validate(struct walk_policies *w, const struct val *v)
 {
     struct outcome out = { NULL, STR("Invalid") };
-    const struct val **params;
-    const char *why;
-    for (const struct policy *p = w->all->validating; p; p = p->next) {
-        if (!p->bindings || !policy_matches(w, json_get(p->spec, STR("matchConstraints"))))
-            continue;
-        for (const struct binding *b = p->bindings; b; b = b->next) {
-            if (!policy_matches(w, json_get(b->spec, STR("matchResources"))))
-                continue;
-            if (!w->request)
-                make_request(w);
-            int n = policy_params(w, p, b, &params, &why);
-            if (n < 0)
-                misconfigured(w, p, b, "ValidatingAdmissionPolicy", why, &out);
-            for (int i = 0; i < n; i++)
-                validate_one(w, p, b, params[i], &out);
-        }
-    }
+    for (const struct policy *p = w->all->validating; p; p = p->next)
+        validate_by(w, p, &out);
     if (w->annotations)
         publish(w);
     return conclude(w, v, &out);
@@ -301,7 +314,10 @@ static void mutate_with(struct walk_policies *w, const struct policy *p, const s
         return;
     policy_begin(&r, w, p, params);
     int rc = policy_conditions(&r, &why);
-    struct val *before = *v, *now = rc > 0 ? policy_mutate(&r, *v, &why) : NULL;
+    struct val *before = *v, *now = rc > 0 ? policy_mutate(&r, (struct val *)w->shown, &why) : NULL;
+    now = now ? policy_unview(w, now, &why) : NULL;
+    if (w->pending)
+        return;
     if (!now && rc && !p->ignores)
         out->message = arena_printf(w->arena, "policy '" STR_FMT "' with binding '" STR_FMT "' denied request: %s", STR_ARG(p->name), STR_ARG(b->name), why);
     if (!now)
@@ -319,17 +335,14 @@ static void mutate_one(struct walk_policies *w, const struct policy *p, struct v
 {
     const struct val **params;
     const char *why;
-    if (!p->bindings || !policy_matches(w, json_get(p->spec, STR("matchConstraints"))))
-        return;
-    for (const struct binding *b = p->bindings; b && !out->message; b = b->next) {
+    const struct schema_kind *k = p->bindings ? policy_matches(w, json_get(p->spec, STR("matchConstraints"))) : NULL;
+    for (const struct binding *b = k ? p->bindings : NULL; b && !out->message && !w->pending; b = b->next) {
         if (!policy_matches(w, json_get(b->spec, STR("matchResources"))))
             continue;
-        if (!w->request)
-            make_request(w);
-        int n = policy_params(w, p, b, &params, &why);
+        int n = look(w, k, p, b, &params, &why);
         if (n < 0)
             misconfigured(w, p, b, "policy", why, out);
-        for (int i = 0; i < n && !out->message; i++)
+        for (int i = 0; i < n && !out->message && policy_view(w, k, &why); i++)
             mutate_with(w, p, b, params[i], v, out);
     }
 }

@@ -59,6 +59,7 @@ int host_check_needs(struct plugin_host *h, struct kl_err *err);
 int host_missing_link(struct plugin_host *h, const char *chain, const char *iface, const struct val *item, struct kl_err *err);
 /* calls.c: keelson.host.http/0 */
 extern const struct kl_host_http host_http_table;
+extern const struct kl_host_versions host_versions_table;              /* versions.c */
 extern const struct kl_host_cel host_cel_table;
 /* conditions.c: its last two functions */
 int host_conditions(const struct kl_host *h, struct kl_call *c, const char *const *texts, void **ret);

@@ -173,6 +173,7 @@ static const struct {
     { KL_HOST_PLUGINS_0, &plugins_table, EVERYWHERE },
     { KL_HOST_WAIT_0, &wait_table, SERVER },
     { KL_HOST_HTTP_0, &host_http_table, SERVER },
+    { KL_HOST_VERSIONS_0, &host_versions_table, SERVER },
     { KL_HOST_AUTHZ_0, &authz_table, SERVER },
     { KL_HOST_CEL_0, &host_cel_table, EVERYWHERE },
 };

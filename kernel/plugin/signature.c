@@ -39,6 +39,7 @@ KL_SIG_TABLE(kl_host_env, KL_HOST_ENV_0, KL_SIG_NO_DATA, KL_HOST_ENV_CALLS);
 KL_SIG_TABLE(kl_host_objects, KL_HOST_OBJECTS_0, KL_SIG_NO_DATA, KL_HOST_OBJECTS_CALLS);
 KL_SIG_TABLE(kl_host_queue, KL_HOST_QUEUE_0, KL_SIG_NO_DATA, KL_HOST_QUEUE_CALLS);
 KL_SIG_TABLE(kl_host_http, KL_HOST_HTTP_0, KL_SIG_NO_DATA, KL_HOST_HTTP_CALLS);
+KL_SIG_TABLE(kl_host_versions, KL_HOST_VERSIONS_0, KL_SIG_NO_DATA, KL_HOST_VERSIONS_CALLS);
 KL_SIG_TABLE(kl_host_cel, KL_HOST_CEL_0, KL_SIG_NO_DATA, KL_HOST_CEL_CALLS);
 KL_SIG_TABLE(kl_host_wait, KL_HOST_WAIT_0, KL_SIG_NO_DATA, KL_HOST_WAIT_CALLS);
 KL_SIG_TABLE(kl_host_plugins, KL_HOST_PLUGINS_0, KL_SIG_NO_DATA, KL_HOST_PLUGINS_CALLS);
@@ -60,7 +61,7 @@ static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
     &kl_sig_kl_host_http, &kl_sig_kl_audit,
-    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel,
+    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel, &kl_sig_kl_host_versions,
 };
 
 size_t signature_count(void)

@@ -70,8 +70,8 @@ static void raw(struct buf *b, const char *name, struct kl_bytes at)
 
 static void objects(struct buf *b, const struct subject *s)
 {
-    raw(b, "object", s->review->object);
-    raw(b, "oldObject", s->review->old_object);
+    raw(b, "object", s->as ? s->object_as : s->review->object);
+    raw(b, "oldObject", s->as ? s->old_as : s->review->old_object);
 }
 
 static void members(struct buf *b, const struct subject *s, bool dry_run, bool whole)
@@ -79,8 +79,15 @@ static void members(struct buf *b, const struct subject *s, bool dry_run, bool w
     const struct kl_request *r = s->r;
     const struct kl_admission_review *v = s->review;
     const char *group = KL_HAS(v, kind_group) ? v->kind_group : r->group, *version = KL_HAS(v, kind_version) ? v->kind_version : r->version;
-    triple(b, "kind", group, version, "kind", v->kind);
-    triple(b, "resource", r->group, r->version, "resource", r->resource);
+    bool part = strcmp(group, r->group) != 0 || strcmp(version, r->version) != 0;       /* a Scale: the same under all names */
+    if (s->as && !part)
+        triple(b, "kind", s->as[0], s->as[1], "kind", v->kind);
+    else
+        triple(b, "kind", group, version, "kind", v->kind);
+    if (s->as)
+        triple(b, "resource", s->as[0], s->as[1], "resource", s->as[2]);
+    else
+        triple(b, "resource", r->group, r->version, "resource", r->resource);
     if (r->subresource[0])
         text(b, ",\"subResource\":", r->subresource);
     triple(b, "requestKind", group, version, "kind", v->kind);

@@ -50,11 +50,42 @@ static bool in_scope(struct str scope, const struct kl_request *r, const char *n
     return str_is(scope, "Cluster") ? is_namespace || !ns[0] : true;
 }
 
+static bool fits(const struct val *rule, const char *operation, const struct kl_request *r, const char *ns)
+{
+    return in_scope(json_str(rule, "scope"), r, ns) && has(json_get(rule, STR("operations")), operation);
+}
+
+bool match_any_name(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns)
+{
+    if (val_is(rules, VAL_ARR))
+        val_each(v, rules)
+            if (fits(v, operation, r, ns) && has_resource(json_get(v, STR("resources")), r))
+                return true;
+    return false;
+}
+
+const char *const *match_others(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns, const char *const *others)
+{
+    if (!val_is(rules, VAL_ARR))
+        return NULL;
+    val_each(v, rules) {
+        if (!fits(v, operation, r, ns))
+            continue;
+        for (const char *const *x = others; x && x[0]; x += 3) {
+            struct kl_request as = *r;
+            as.resource = x[2];
+            if (has(json_get(v, STR("apiGroups")), x[0]) && has(json_get(v, STR("apiVersions")), x[1]) && has_resource(json_get(v, STR("resources")), &as))
+                return x;
+        }
+    }
+    return NULL;
+}
+
 bool match_rules(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns)
 {
     if (val_is(rules, VAL_ARR))
         val_each(v, rules)
-            if (in_scope(json_str(v, "scope"), r, ns) && has(json_get(v, STR("operations")), operation) && has(json_get(v, STR("apiGroups")), r->group) &&
+            if (fits(v, operation, r, ns) && has(json_get(v, STR("apiGroups")), r->group) &&
                 has(json_get(v, STR("apiVersions")), r->version) && has_resource(json_get(v, STR("resources")), r))
                 return true;
     return false;

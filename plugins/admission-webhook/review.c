@@ -11,6 +11,7 @@ struct webhooks {
     const struct kl_host_http *http;
     const struct kl_host_env *env;
     const struct kl_host_cel *cel;
+    const struct kl_host_versions *versions;
     int kind;
     const struct configs *configs;      /* NULL: not looked for yet */
     struct memory memory;
@@ -46,6 +47,7 @@ static int open_as(int kind, const struct kl_host *h, void **self, struct kl_cal
     x->http = h->service(h, KL_HOST_HTTP_0);
     x->env = h->service(h, KL_HOST_ENV_0);
     x->cel = h->service(h, KL_HOST_CEL_0);
+    x->versions = h->service(h, KL_HOST_VERSIONS_0);
     x->env->random(h, x->key, sizeof x->key);
     memory_init(&x->memory);
     *self = x;
@@ -81,6 +83,23 @@ static const char *namespace_of(const struct kl_request *r, const struct val *ob
     return r->name[0] || !name.len ? r->name : name.at;
 }
 
+/* Other names of what is asked about are of interest only where a rule would fit but for group and version. */
+static const char *const *others_of(struct webhooks *x, struct kl_call *c, const struct kl_request *r)
+{
+    static const char *const none[] = { NULL };
+    const char *const *list;
+    if (x->versions->others(x->host, c, r->group, r->version, r->resource, &list) == 0)
+        return list;
+    kl_err_init(&c->err);
+    return none;
+}
+
+static bool may_concern(const struct hook *h, const char *operation, const struct kl_request *r, const char *ns)
+{
+    const struct val *rules = json_get(h->v, STR("rules"));
+    return match_rules(rules, operation, r, ns) || (!h->exact && match_any_name(rules, operation, r, ns));
+}
+
 static int wants(void *self, struct kl_call *c, const struct kl_request *r, const struct kl_user *user)
 {
     struct webhooks *x = self;
@@ -95,7 +114,7 @@ static int wants(void *self, struct kl_call *c, const struct kl_request *r, cons
     list_each(l, &x->configs->at[x->kind]) {
         const struct config *k = list_item(l, struct config, link);
         for (unsigned i = 0; i < k->n; i++)
-            if (match_rules(json_get(k->hooks[i].v, STR("rules")), operation, r, namespace_of(r, NULL)))
+            if (may_concern(&k->hooks[i], operation, r, namespace_of(r, NULL)))
                 return 1;
     }
     return 0;
@@ -128,7 +147,9 @@ static int meets_conditions(struct inquiry *q, const struct hook *h)
         if (!q->request.at)
             return no_memory(q->call);
     }
-    int rc = q->x->cel->match(q->x->host, q->call, h->conditions, r->user, (struct kl_bytes){ q->request.at, q->request.len }, r->object, r->old_object, &why);
+    const struct subject *s = &q->subject;
+    int rc = q->x->cel->match(q->x->host, q->call, h->conditions, r->user, (struct kl_bytes){ q->request.at, q->request.len }, s->as ? s->object_as : r->object,
+                              s->as ? s->old_as : r->old_object, &why);
     if (rc != -KL_INVALID)
         return rc;
     kl_log(q->x->host, KL_WARN, "failed evaluating match conditions of " STR_FMT ", failing %s: %s", STR_ARG(h->name), h->ignore ? "open" : "closed", why);
@@ -139,17 +160,95 @@ static int meets_conditions(struct inquiry *q, const struct hook *h)
     return kl_fail(q->call, KL_FORBIDDEN, "%.200s", why);
 }
 
+/* --- matchPolicy Equivalent: the object under the name that the hook's rule has --- */
+
+static int in_version(struct inquiry *q, const char *version, struct kl_bytes object, struct kl_bytes *ret)
+{
+    *ret = object;
+    if (!object.len)
+        return 0;
+    int rc = q->x->versions->convert(q->x->host, q->call, object, version, ret);
+    if (rc == 0 || rc == -KL_PENDING)
+        return rc;
+    char *why = arena_dup(q->arena, str_of(q->call->err.msg));
+    kl_err_init(&q->call->err);
+    return kl_fail(q->call, KL_INTERNAL, "Internal error occurred: %s", why ? why : "out of memory");
+}
+
+/* What is sent to a subresource (a Scale) is of its own kind, under whichever name. */
+static bool is_part(const struct kl_admission_review *r)
+{
+    return KL_HAS(r, kind_group) && (strcmp(r->kind_group, r->request->group) != 0 || strcmp(r->kind_version, r->request->version) != 0);
+}
+
+static const char *version_of(struct inquiry *q, const char *const *name)
+{
+    return name[0][0] ? arena_printf(q->arena, "%s/%s", name[0], name[1]) : name[1];
+}
+
+static int see_as(struct inquiry *q, const char *const *name)
+{
+    struct subject *s = &q->subject;
+    if (s->as == name)
+        return 0;
+    s->as = name;
+    q->request = STR_NONE;
+    if (!name)
+        return 0;
+    s->object_as = s->review->object;
+    s->old_as = s->review->old_object;
+    if (is_part(s->review))
+        return 0;
+    const char *version = version_of(q, name);
+    int rc = version ? in_version(q, version, s->review->object, &s->object_as) : no_memory(q->call);
+    rc = rc == 0 ? in_version(q, version, s->review->old_object, &s->old_as) : rc;
+    if (rc < 0)
+        s->as = NULL;
+    return rc;
+}
+
+/* The patch that a hook made for what it saw, as one for what the client sent. */
+static int patch_of(struct inquiry *q, struct str patch, struct kl_bytes *ret)
+{
+    const struct subject *s = &q->subject;
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct kl_bytes whole;
+    if (!s->as || is_part(s->review)) {
+        char *copy = kl_dup(q->call, patch.at, patch.len);
+        *ret = (struct kl_bytes){ copy, patch.len };
+        return copy ? 0 : no_memory(q->call);
+    }
+    int rc = q->x->versions->patch(q->x->host, q->call, s->review->object, version_of(q, s->as), (struct kl_bytes){ patch.at, patch.len }, &whole);
+    if (rc < 0)
+        return rc;
+    buf_lit(&b, "[{\"op\":\"replace\",\"path\":\"\",\"value\":");
+    buf_add(&b, whole.at, whole.len);
+    buf_lit(&b, "}]");
+    char *copy = b.failed ? NULL : kl_dup(q->call, b.at, b.len);
+    *ret = (struct kl_bytes){ copy, b.len };
+    return copy ? 0 : no_memory(q->call);
+}
+
 /* 1: it is to be asked; 0: it is not; < 0: that could not be told. */
 static int concerns(struct inquiry *q, const struct hook *h)
 {
-    const struct subject *s = &q->subject;
-    if (!match_rules(json_get(h->v, STR("rules")), s->operation, s->r, s->ns))
-        return 0;
+    struct subject *s = &q->subject;
+    const struct val *rules = json_get(h->v, STR("rules"));
+    const char *const *name = NULL;
+    if (!match_rules(rules, s->operation, s->r, s->ns)) {
+        if (h->exact || !match_any_name(rules, s->operation, s->r, s->ns))
+            return 0;
+        if (!s->others)
+            s->others = others_of(q->x, q->call, s->r);
+        if (!(name = match_others(rules, s->operation, s->r, s->ns, s->others)))
+            return 0;
+    }
     if (s->ns[0] && !match_labels(json_get(h->v, STR("namespaceSelector")), namespace_labels(q)))
         return 0;
     if (!match_object(json_get(h->v, STR("objectSelector")), s->object, s->old))
         return 0;
-    return h->conditions ? meets_conditions(q, h) : 1;
+    int rc = see_as(q, name);
+    return rc < 0 ? rc : h->conditions ? meets_conditions(q, h) : 1;
 }
 
 /* --- one hook --- */
@@ -442,10 +541,8 @@ static int mutate(struct inquiry *q)
             k->invoked[i] = h->reinvoke;
             continue;
         }
-        char *patch = kl_dup(q->call, answer.patch.at, answer.patch.len);
-        if (!patch)
-            return no_memory(q->call);
-        q->ret->patch = (struct kl_bytes){ patch, answer.patch.len };
+        if ((rc = patch_of(q, answer.patch, &q->ret->patch)) < 0)
+            return rc;
         q->ret->flags |= KL_VERDICT_AGAIN;
         note_hook(q, h, i, false, answer.patch);
         memcpy(k->last, now, sizeof now);

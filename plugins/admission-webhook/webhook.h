@@ -61,12 +61,19 @@ struct subject {
     struct val *object, *old;           /* trees, NULL: none */
     const struct val *ns_labels;        /* of the namespace */
     bool ns_known, ns_missing;          /* ns_labels was looked for; there is none */
+    const char *const *others;          /* other names of the resource: group, version, resource, ..., NULL; NULL: not asked for yet */
+    const char *const *as;              /* the three of those under which the hook is asked; NULL: as the client sent it */
+    struct kl_bytes object_as, old_as;  /* the objects under that name */
 };
 
 /* match.c: pure */
 const char *match_operation(const char *verb);
 bool match_exempt(const struct kl_request *r);          /* kinds that no webhook is asked about */
 bool match_rules(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns);
+/* The first of the other names that a rule has, in the rules' order; NULL: none. */
+const char *const *match_others(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns, const char *const *others);
+/* Would a rule fit if the resource had other names? */
+bool match_any_name(const struct val *rules, const char *operation, const struct kl_request *r, const char *ns);
 bool match_labels(const struct val *selector, const struct val *labels);
 bool match_object(const struct val *selector, const struct val *object, const struct val *old);
 
