@@ -13,6 +13,7 @@ struct crds {
     struct api *api;
     struct store_watch *watch;
     struct crd_kinds *live, *retired;
+    struct list names;                  /* struct crd_names */
     struct loop_timer timer;
     bool ending;                        /* some definition waits for its objects to go */
 };
@@ -68,8 +69,10 @@ static bool same_spec(const struct crd_kinds *d, const struct val *crd, struct a
 static void serve(struct crds *x, struct store_object *o, const struct val *crd, struct arena *a)
 {
     struct crd_kinds *d = *place_of(x, store_object_name(o));
-    if (d && same_spec(d, crd, a))
+    if (d && same_spec(d, crd, a)) {
+        crd_kinds_move(d, o);
         return;
+    }
     d = crd_kinds_new(o, crd);
     if (!d) {
         log_error("api", "custom resource '" STR_FMT "' cannot be served", STR_ARG(store_object_name(o)));
@@ -140,6 +143,52 @@ static void end_definition(struct crds *x, struct val *crd, struct arena *a)
     update(x, a, crd, NULL);
 }
 
+/* --- names --- */
+
+static void names_free(struct crd_names *n)
+{
+    list_remove(&n->link);
+    arena_free(n->arena);
+    mem_free(n);
+}
+
+static void names_forget(struct crds *x, struct str definition)
+{
+    list_each(l, &x->names)
+        if (str_eq(list_item(l, struct crd_names, link)->definition, definition))
+            names_free(list_item(l, struct crd_names, link));
+}
+
+/* What that definition holds now. */
+static void names_keep(struct crds *x, const struct val *crd, const struct val *status)
+{
+    const struct val *accepted = json_get(status, STR("acceptedNames"));
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    names_forget(x, json_str(crd, "metadata.name"));
+    struct crd_names *n = accepted ? mem_alloc(sizeof *n) : NULL;
+    if (!n)
+        return;
+    list_push(&x->names, &n->link);
+    json_write(&b, accepted);
+    n->arena = arena_new(0);
+    struct str text = n->arena && !b.failed ? arena_str(n->arena, buf_str(&b)) : STR_NONE;
+    n->accepted = text.at ? json_parse(n->arena, text, NULL) : NULL;
+    n->definition = n->accepted ? arena_str(n->arena, json_str(crd, "metadata.name")) : STR_NONE;
+    n->group = n->accepted ? arena_str(n->arena, json_str(crd, "spec.group")) : STR_NONE;
+    if (!n->definition.at || !n->group.at || arena_exhausted(n->arena))
+        names_free(n);
+}
+
+static bool names_read(void *ctx, struct store_object *o)
+{
+    struct crds *x = ctx;
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    struct val *crd = a ? json_parse(a, store_object_json(o), NULL) : NULL;
+    if (crd)
+        names_keep(x, crd, json_get(crd, STR("status")));
+    return true;
+}
+
 /* --- one definition --- */
 
 static void follow(struct crds *x, struct store_object *o)
@@ -149,7 +198,8 @@ static void follow(struct crds *x, struct store_object *o)
     bool accepted = false;
     if (!crd)
         return;
-    struct val *status = crd_status(x->api, a, crd, &accepted);
+    struct val *status = crd_status(&x->names, a, crd, &accepted);
+    names_keep(x, crd, status);
     if (accepted)
         serve(x, o, crd, a);
     bool ending = json_path(crd, "metadata.deletionTimestamp") != NULL;
@@ -208,6 +258,7 @@ static bool wake_up(struct crds *x)
     while (store_watch_next(x->watch, &e, &expired)) {
         if (e.type == STORE_DELETED) {
             withdraw(x, store_object_name(e.object));
+            names_forget(x, store_object_name(e.object));
             gone = true;
         } else {
             follow(x, e.object);
@@ -229,10 +280,13 @@ int api_crds_new(struct api *api, struct crds **ret, struct kl_err *err)
     struct crds *x = mem_alloc(sizeof *x);
     if (!x)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    struct store_range all = { .resource = STR(CRD_RESOURCE) };
     x->api = api;
+    list_init(&x->names);
     *ret = x;
     if (!begin(x, err))
         return -err->code;
+    store_list(api->store, &all, names_read, x);        /* who holds names is known before anybody asks for them */
     look_at_all(x);
     if (x->ending)
         loop_timer_start(api->loop, &x->timer, SWEEP_NS, on_timer, x);
@@ -266,6 +320,8 @@ void api_crds_free(struct crds *x)
     if (!x)
         return;
     api_crds_stop(x);
+    list_each(l, &x->names)
+        names_free(list_item(l, struct crd_names, link));
     free_list(x->live, true);
     free_list(x->retired, false);
     mem_free(x);

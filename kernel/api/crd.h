@@ -29,8 +29,18 @@ struct crd_kinds {
 /* NULL: out of memory, the definition has no stored version, or its caBundle holds no certificate. */
 struct crd_kinds *crd_kinds_new(struct store_object *source, const struct val *crd);
 void crd_kinds_free(struct crd_kinds *d);
+/* The definition was written again with the same spec: its former bytes need not be held for the schemas, while nobody has parsed them. */
+void crd_kinds_move(struct crd_kinds *d, struct store_object *source);
+
+/* Names that definitions hold (status.acceptedNames), in memory: each new one is compared with all of its group. */
+struct crd_names {
+    struct list link;
+    struct arena *arena;
+    struct str definition, group;
+    struct val *accepted;
+};
 
 /* crd_status.c: the status that a definition should have, given what else is defined. */
-struct val *crd_status(struct api *api, struct arena *a, const struct val *crd, bool *ret_accepted);
+struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_accepted);
 
 #endif

@@ -71,21 +71,31 @@ static bool is_required(struct str schema, struct str name)
     return false;
 }
 
+static unsigned count_members(struct str schema)
+{
+    struct str at = json_scan_member(schema, STR("properties")), key, value;
+    unsigned n = 0;
+    while (at.at && n < CRD_MEMBERS && json_scan_next(&at, &key, &value))
+        n++;
+    return n;
+}
+
 /* The root's members: metadata as everywhere, each property by its part of the schema. */
 static struct schema_type *root_type(struct crd_kinds *d, struct crd_version *v, struct str schema)
 {
     struct arena *a = d->arena;
-    struct schema_type *t = arena_alloc(a, sizeof *t), *parts = arena_alloc(a, (CRD_MEMBERS + 1) * sizeof *parts);
-    struct schema_field *f = arena_alloc(a, (CRD_MEMBERS + 1) * sizeof *f);
-    const struct schema_field **flat = arena_alloc(a, (CRD_MEMBERS + 1) * sizeof *flat);
-    uint8_t *sorted = arena_alloc(a, CRD_MEMBERS + 1);
+    unsigned most = count_members(schema) + 1;
+    struct schema_type *t = arena_alloc(a, sizeof *t), *parts = arena_alloc(a, most * sizeof *parts);
+    struct schema_field *f = arena_alloc(a, most * sizeof *f);
+    const struct schema_field **flat = arena_alloc(a, most * sizeof *flat);
+    uint8_t *sorted = arena_alloc(a, most);
     if (!t || !parts || !f || !flat || !sorted)
         return NULL;
     unsigned n = 0;
     f[n++] = (struct schema_field){ .json = "metadata", .json_len = 8, .shape = SHAPE_ONE, .flags = 0,
                                     .type = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")) };
     struct str at = json_scan_member(schema, STR("properties")), key, value;
-    while (at.at && json_scan_next(&at, &key, &value) && n < CRD_MEMBERS) {
+    while (at.at && json_scan_next(&at, &key, &value) && n < most) {
         if (str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata") || key.len > 255)
             continue;
         parts[n] = (struct schema_type){ .name = "", .go = "", .kind = T_CUSTOM, .custom = custom_schema_part(a, v->schema, key) };
@@ -192,6 +202,19 @@ static bool conversion(struct crd_kinds *d, const struct val *crd)
                                         .ns = arena_str(a, json_str(service, "namespace")), .service = arena_str(a, json_str(service, "name")),
                                         .path = arena_str(a, json_str(service, "path")), .url = service ? NULL : text_dup(a, json_str(client, "url")) };
     return read_ca(a, json_str(client, "caBundle"), &d->webhook->ca);
+}
+
+void crd_kinds_move(struct crd_kinds *d, struct store_object *source)
+{
+    if (d->source == source)
+        return;
+    for (unsigned i = 0; i < d->n; i++)
+        if (custom_schema_parsed(d->at[i].schema))
+            return;
+    for (unsigned i = 0; i < d->n; i++)
+        custom_schema_move(d->at[i].schema, schema_text(store_object_json(source), i));
+    store_object_unref(d->source);
+    d->source = store_object_ref(source);
 }
 
 void crd_kinds_free(struct crd_kinds *d)

@@ -34,15 +34,12 @@ static bool takes(const struct val *names, struct str name)
            lists(json_get(names, STR("shortNames")), name);
 }
 
-static bool look(void *ctx, struct store_object *o)
+static void look(struct rivals *r, const struct crd_names *other)
 {
-    struct rivals *r = ctx;
-    struct val *other = json_parse(r->arena, store_object_json(o), NULL);
-    const struct val *taken = json_path(other, "status.acceptedNames");
+    const struct val *taken = other->accepted;
     static const char *const words[] = { "plural", "singular" };
-    if (!other || str_eq(json_str(other, "metadata.name"), json_str(r->crd, "metadata.name")) ||
-        !str_eq(json_str(other, "spec.group"), json_str(r->crd, "spec.group")))
-        return true;
+    if (str_eq(other->definition, json_str(r->crd, "metadata.name")) || !str_eq(other->group, json_str(r->crd, "spec.group")))
+        return;
     for (int i = 0; i < 2; i++)
         if (takes(taken, json_str(r->names, words[i])))
             clash(r, i ? "SingularConflict" : "PluralConflict", json_str(r->names, words[i]));
@@ -57,7 +54,6 @@ static bool look(void *ctx, struct store_object *o)
         if (str_eq(json_str(taken, "kind"), k) || str_eq(json_str(taken, "listKind"), k))
             clash(r, i ? "ListKindConflict" : "KindConflict", k);
     }
-    return true;
 }
 
 static void set_condition(struct arena *a, struct val *status, const char *type, bool is, const char *reason, const char *message)
@@ -90,12 +86,12 @@ static bool condition_is(const struct val *status, const char *type)
     return false;
 }
 
-struct val *crd_status(struct api *api, struct arena *a, const struct val *crd, bool *ret_accepted)
+struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_accepted)
 {
     struct rivals r = { .arena = a, .crd = crd, .names = json_path(crd, "spec.names") };
-    struct store_range all = { .resource = STR(CRD_RESOURCE), .head = true };
     struct val *was = json_get(crd, STR("status")), *status = was ? val_copy(a, was) : val_new(a, VAL_OBJ);
-    store_list(api->store, &all, look, &r);
+    list_each(l, names)
+        look(&r, list_item(l, struct crd_names, link));
     if (!r.reason)
         json_set(a, status, STR("acceptedNames"), val_copy(a, r.names));
     else

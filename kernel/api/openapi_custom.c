@@ -32,9 +32,9 @@ static void loosen(struct val *v, bool root)
 struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
 {
     static const char *const names[] = { "apiVersion", "kind" };
-    const struct val *tree = custom_schema_tree(t->custom);
     const struct schema_type *meta = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
-    struct val *v = tree ? val_copy(d->a, tree) : val_new(d->a, VAL_OBJ);
+    struct val *v = custom_schema_copy(d->a, t->custom);
+    v = v ? v : val_new(d->a, VAL_OBJ);
     if (d->form == 2)
         loosen(v, true);
     struct val *props = json_obj(d->a, v, STR("properties")), *m = openapi_ref(d, meta);

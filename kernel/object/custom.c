@@ -32,6 +32,29 @@ struct custom_schema *custom_schema_part(struct arena *a, struct custom_schema *
     return s;
 }
 
+bool custom_schema_parsed(const struct custom_schema *s)
+{
+    return s->arena != NULL;
+}
+
+bool custom_schema_move(struct custom_schema *s, struct str text)
+{
+    if (s->arena)
+        return false;
+    s->text = text;
+    return true;
+}
+
+struct val *custom_schema_copy(struct arena *a, const struct custom_schema *s)
+{
+    const struct custom_schema *root = s->root ? s->root : s;
+    if (s->root || root->tree || !root->text.len) {
+        const struct val *tree = custom_schema_tree(s);
+        return tree ? val_copy(a, tree) : NULL;
+    }
+    return json_parse(a, root->text, NULL);
+}
+
 const struct val *custom_schema_tree(const struct custom_schema *s)
 {
     struct custom_schema *root = (struct custom_schema *)(s->root ? s->root : s);

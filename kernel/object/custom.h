@@ -16,6 +16,12 @@ void custom_schema_free(struct custom_schema *s);                       /* NULL 
 /* A part of another: property `name` of its root. Made in the arena, needs no free; it may not outlive root. */
 struct custom_schema *custom_schema_part(struct arena *a, struct custom_schema *root, struct str name);
 
+/* The same text elsewhere, from now on. False: it was parsed where it is, and has to stay there. */
+bool custom_schema_move(struct custom_schema *s, struct str text);
+bool custom_schema_parsed(const struct custom_schema *s);
+/* A copy that is the caller's to change, in a: what only documents look at is not kept parsed. */
+struct val *custom_schema_copy(struct arena *a, const struct custom_schema *s);
+
 /* The schema as JSON; NULL: none, or out of memory. */
 const struct val *custom_schema_tree(const struct custom_schema *s);
 
