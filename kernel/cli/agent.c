@@ -295,8 +295,10 @@ static void on_signal(void *ctx)
 
 static void on_hup(void *ctx)
 {
-    (void)ctx;
+    struct agent *a = ctx;
     log_reopen();
+    if (a->host)
+        plugin_host_reload(a->host);
 }
 
 static void end(struct agent *a)

@@ -257,6 +257,7 @@ static void on_hup(void *ctx)
     struct kl_err err;
     kl_err_init(&err);
     log_reopen();
+    plugin_host_reload(d->host);
     if (d->encryption && encryption_reload(d->encryption, &err) < 0)
         log_error("server", "the encryption configuration of before stays: %s", err.msg);
 }

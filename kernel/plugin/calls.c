@@ -191,8 +191,11 @@ static int result(const struct kl_host *h, struct kl_call *c, uint64_t ticket, s
 static void drop(const struct kl_host *h, uint64_t ticket)
 {
     struct ticket *t = find(h, ticket);
-    if (t)
-        ticket_free(t);
+    if (!t)
+        return;
+    for (unsigned i = 0; i < t->n_waiting; i++)
+        api_wake(t->host->api, t->waiting[i]);
+    ticket_free(t);
 }
 
 const struct kl_host_http host_http_table = { sizeof host_http_table, start, wait_for, result, drop };

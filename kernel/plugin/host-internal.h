@@ -39,6 +39,7 @@ struct plugin_host {
     struct api *api;                    /* NULL: no server */
     struct calls *calls;                /* NULL: none was ever made */
     struct chain authn, authz, admission;
+    struct loop_timer reload;
     loop_fn gone;
     void *gone_ctx;
 };
@@ -66,6 +67,11 @@ int host_conditions(const struct kl_host *h, struct kl_call *c, const char *cons
 int host_match(const struct kl_host *h, struct kl_call *c, void *conditions, const struct kl_user *user, struct kl_bytes request, struct kl_bytes object,
                struct kl_bytes old, const char **ret_why);
 void host_calls_drop(struct plugin_host *h, const struct plugin_instance *i);         /* of one that is closed; NULL: all, for good */
+/* reload.c: before an instance is opened, when it is bound; when all run; before it is closed. */
+void host_reload_new(struct plugin_instance *i);
+void host_reload_start(struct plugin_host *h);
+void host_reload_end(struct plugin_instance *i);
+void host_reload_metrics(const struct plugin_host *h, struct prom *p);
 /* metrics.c: a review of that instance is over. */
 void host_count_review(struct plugin_instance *p, bool mutating, const char *verb, bool rejected, int64_t ns);
 /* isolation.c */

@@ -119,6 +119,9 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
     int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, &err);
     if (rc == 0) {
         const struct plugin_table *t = i->provider->table;
+        i->conf = conf;
+        if (!i->cell)
+            host_reload_new(i);
         rc = i->cell ? cell_open(i->cell, i->cell_at, &i->host, conf, &i->self, &c) : t->life.open(&i->host, conf, &i->self, &c);
         if (rc < 0)
             err = c.err;
@@ -126,6 +129,8 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
     if (rc < 0) {
         i->state = PLUGIN_FAILED;
         snprintf(i->reason, sizeof i->reason, "%s", err.msg);
+        i->conf = NULL;
+        i->reload = NULL;
         i->arena = arena_free(i->arena);
         return rc;
     }
@@ -204,6 +209,7 @@ int plugin_host_run(struct plugin_host *h, struct kl_err *err)
             log_error("plugin", "%s FAILED: %s", i->name, i->reason);
         }
     }
+    host_reload_start(h);
     return check_required(h, err);
 }
 
@@ -221,6 +227,7 @@ void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
 {
     h->gone = gone;
     h->gone_ctx = ctx;
+    loop_timer_stop(&h->reload);
     h->running = 1;
     for (unsigned k = h->n_opened; k-- > 0;)
         if (h->opened[k]->runner) {
@@ -236,6 +243,7 @@ static void close_one(struct plugin_instance *i)
     if (i->state != PLUGIN_READY)
         return;
     i->state = PLUGIN_CLOSED;
+    host_reload_end(i);
     if (t->life.close)
         t->life.close(i->self);
     host_calls_drop(i->owner, i);

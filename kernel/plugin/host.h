@@ -58,6 +58,8 @@ bool plugin_host_knows(const char *id);
 
 /* audit.c: gives n audit events, a line each, to every instance of keelson.audit/0 (ctx: the host). < 0: one at least has lost them. */
 int plugin_host_audit(void *ctx, uint32_t n, struct str lines);
+/* reload.c: what instances read from files that have changed is read again. By itself each minute. */
+void plugin_host_reload(struct plugin_host *h);
 /* metrics.c: workqueue_* of every controller and how long admission takes, for api_metrics_add (ctx: the host). */
 void plugin_host_metrics(void *ctx, struct prom *p);
 

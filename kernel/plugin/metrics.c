@@ -97,6 +97,7 @@ void plugin_host_metrics(void *ctx, struct prom *p)
     const struct plugin_host *h = ctx;
     reviews(h, p);
     host_isolation_metrics(h, p);
+    host_reload_metrics(h, p);
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
         prom_family(p, families[f].name, families[f].type, families[f].help);
         for (unsigned i = 0; i < h->n; i++) {

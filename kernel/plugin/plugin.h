@@ -74,6 +74,8 @@ struct plugin_instance {
     struct plugin_host *owner;
     struct kl_host host;
     struct arena *arena;                /* its bound settings */
+    const void *conf;                   /* the same as a struct; NULL: not opened */
+    struct plugin_reload *reload;       /* files that it reads; NULL: none */
     void *self;
     struct runner *runner;              /* of a controller */
     struct plugin_reviews *reviews;     /* of admission: how long they took; NULL: none yet */

@@ -1,28 +1,39 @@
 /* access.c - keelson.authz/0: the authorizers of an AuthorizationConfiguration, in its order. The first that has an opinion decides. */
 #include "webhook.h"
 
+#include <stdatomic.h>
+
 struct authz {
     const struct kl_host *host;
     const struct kl_host_plugins *plugins;
     const struct kl_host_cel *cel;
-    struct steps steps;
+    struct steps *now;                  /* the loop's */
+    _Atomic(struct steps *) next;       /* read anew, on a worker; NULL: nothing */
 };
 
-static void authz_close(void *self)
+static void end_steps(const struct authz *x, struct steps *all)
 {
-    struct authz *x = self;
-    for (unsigned i = 0; i < x->steps.n; i++) {
-        struct step *s = &x->steps.at[i];
+    for (unsigned i = 0; all && i < all->n; i++) {
+        struct step *s = &all->at[i];
         for (unsigned k = 0; k < s->n_conditions; k++)
             x->cel->drop(x->host, s->programs[k]);
         if (s->type == AUTH_HOOK)
             hook_close(&s->hook);
     }
-    arena_free(x->steps.arena);
+    if (all)
+        arena_free(all->arena);
+    mem_free(all);
+}
+
+static void authz_close(void *self)
+{
+    struct authz *x = self;
+    end_steps(x, x->next);
+    end_steps(x, x->now);
     mem_free(x);
 }
 
-static int compile(struct authz *x, struct step *s, unsigned nth, struct kl_call *c)
+static int compile(const struct authz *x, struct step *s, unsigned nth, struct kl_call *c)
 {
     static const char *const variables[] = { "request", "dyn", NULL };
     for (unsigned i = 0; i < s->n_conditions; i++)
@@ -31,7 +42,7 @@ static int compile(struct authz *x, struct step *s, unsigned nth, struct kl_call
     return 0;
 }
 
-static int load(struct authz *x, const struct conf *f, struct kl_call *c)
+static int load(const struct authz *x, const struct conf *f, struct steps *all, struct kl_call *c)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     _cleanup_file_ FILE *in = f->file ? fopen(f->file, "re") : NULL;
@@ -40,13 +51,35 @@ static int load(struct authz *x, const struct conf *f, struct kl_call *c)
         return kl_fail(c, KL_INVALID, f->file ? "file '%s' cannot be read" : "setting 'file' is needed%s", f->file ? f->file : "");
     for (size_t n; (n = fread(part, 1, sizeof part, in)) > 0;)
         buf_add(&b, part, n);
-    int rc = b.failed ? kl_fail(c, KL_INVALID, "larger than 1 MiB") : steps_read(&x->steps, buf_str(&b), &c->err);
-    for (unsigned i = 0; i < x->steps.n && rc == 0; i++) {
-        struct step *s = &x->steps.at[i];
+    int rc = b.failed ? kl_fail(c, KL_INVALID, "larger than 1 MiB") : steps_read(all, buf_str(&b), &c->err);
+    for (unsigned i = 0; i < all->n && rc == 0; i++) {
+        struct step *s = &all->at[i];
         if (s->type == AUTH_HOOK && (rc = compile(x, s, i, c)) == 0)
             rc = hook_open(&s->hook, x->host, s->kubeconfig, s->timeout_ns, &c->err);
     }
     return rc < 0 ? kl_err_wrap(&c->err, "%s", f->file) : 0;
+}
+
+static int reconfigure(void *self, const void *conf, struct kl_call *c)
+{
+    struct authz *x = self;
+    struct steps *all = mem_alloc(sizeof *all);
+    if (all)
+        all->arena = arena_new(8 << 20);
+    int rc = all && all->arena ? load(x, conf, all, c) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    end_steps(x, rc < 0 ? all : atomic_exchange(&x->next, all));
+    return rc;
+}
+
+/* What was read anew takes the place of what was before; who waits for an answer asks again. */
+static struct steps *current(struct authz *x)
+{
+    struct steps *next = atomic_load_explicit(&x->next, memory_order_relaxed) ? atomic_exchange(&x->next, NULL) : NULL;
+    if (next) {
+        end_steps(x, x->now);
+        x->now = next;
+    }
+    return x->now;
 }
 
 static int authz_open(const struct kl_host *h, const void *conf, void **ret, struct kl_call *c)
@@ -54,8 +87,10 @@ static int authz_open(const struct kl_host *h, const void *conf, void **ret, str
     struct authz *x = mem_alloc(sizeof *x);
     if (!x)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    *x = (struct authz){ .host = h, .plugins = h->service(h, KL_HOST_PLUGINS_0), .cel = h->service(h, KL_HOST_CEL_0), .steps = { .arena = arena_new(8 << 20) } };
-    int rc = x->steps.arena ? load(x, conf, c) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    x->host = h;
+    x->plugins = h->service(h, KL_HOST_PLUGINS_0);
+    x->cel = h->service(h, KL_HOST_CEL_0);
+    int rc = reconfigure(x, conf, c);
     if (rc < 0) {
         authz_close(x);
         return rc;
@@ -151,12 +186,13 @@ static int step(struct authz *x, struct step *s, struct kl_call *c, const struct
 static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
     struct authz *x = self;
-    for (unsigned i = 0; i < x->steps.n; i++) {
-        int rc = step(x, &x->steps.at[i], c, user, r);
+    const struct steps *all = current(x);
+    for (unsigned i = 0; i < all->n; i++) {
+        int rc = step(x, &all->at[i], c, user, r);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-const struct kl_authz webhook_authz = { .size = sizeof webhook_authz, .life = { .open = authz_open, .close = authz_close }, .authorize = authorize };
+const struct kl_authz webhook_authz = { .size = sizeof webhook_authz, .life = { .open = authz_open, .reconfigure = reconfigure, .close = authz_close }, .authorize = authorize };

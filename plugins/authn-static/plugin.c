@@ -1,51 +1,123 @@
 /* plugin.c - authn-static: who has which token stands in a file. */
 #include <keelson/iface/auth.h>
+#include <stdatomic.h>
 
 #include "base/cleanup.h"
 #include "table.h"
 
+#define FILE_MOST (32u << 20)
+
 struct conf {
-    const char *file;                   /* its text */
+    const char *file;
 };
+
+struct tokens {
+    struct table *now;                  /* the loop's */
+    _Atomic(struct table *) next;       /* read anew, on a worker; NULL: nothing */
+};
+
+static void end_table(struct table *t)
+{
+    if (!t)
+        return;
+    table_free(t);
+    mem_free(t);
+}
+
+static int load(const struct conf *f, struct table **ret, struct kl_call *c)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(FILE_MOST);
+    _cleanup_file_ FILE *in = fopen(f->file, "re");
+    struct table *t = in ? mem_alloc(sizeof *t) : NULL;
+    char part[4096];
+    if (!t)
+        return in ? kl_fail(c, KL_NO_MEMORY, "out of memory") : kl_fail(c, KL_INVALID, "file: '%s' cannot be read", f->file);
+    for (size_t n; (n = fread(part, 1, sizeof part, in)) > 0;)
+        buf_add(&b, part, n);
+    int rc = b.failed ? kl_fail(c, KL_INVALID, "larger than %u bytes", FILE_MOST) : table_read(t, b.len ? buf_str(&b) : STR(""), &c->err);
+    explicit_bzero(part, sizeof part);
+    if (b.len)
+        explicit_bzero(b.at, b.len);
+    if (rc < 0) {
+        end_table(t);
+        return kl_err_wrap(&c->err, "file");
+    }
+    *ret = t;
+    return 0;
+}
 
 static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
 {
-    const struct conf *f = conf;
-    struct table *t = mem_alloc(sizeof *t);
+    struct tokens *x = mem_alloc(sizeof *x);
     (void)h;
-    if (!t)
+    if (!x)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    int rc = table_read(t, str_of(f->file ? f->file : ""), &c->err);
+    int rc = load(conf, &x->now, c);
     if (rc < 0) {
-        table_free(t);
-        mem_free(t);
-        return kl_err_wrap(&c->err, "file");
+        mem_free(x);
+        return rc;
     }
-    *self = t;
+    *self = x;
     return 0;
+}
+
+static int reconfigure(void *self, const void *conf, struct kl_call *c)
+{
+    struct tokens *x = self;
+    struct table *fresh;
+    int rc = load(conf, &fresh, c);
+    if (rc == 0)
+        end_table(atomic_exchange(&x->next, fresh));
+    return rc;
 }
 
 static void close_(void *self)
 {
-    table_free(self);
-    mem_free(self);
+    struct tokens *x = self;
+    end_table(x->next);
+    end_table(x->now);
+    mem_free(x);
+}
+
+/* A table that was read anew takes the place of the one before. */
+static const struct table *current(struct tokens *x)
+{
+    struct table *next = atomic_load_explicit(&x->next, memory_order_relaxed) ? atomic_exchange(&x->next, NULL) : NULL;
+    if (next) {
+        end_table(x->now);
+        x->now = next;
+    }
+    return x->now;
+}
+
+/* Into the call's arena: the table may go while the request is still there. */
+static const char *const *copy_groups(struct kl_call *c, const char *const *list)
+{
+    unsigned n = 0;
+    while (list[n])
+        n++;
+    const char **ret = kl_alloc(c, (n + 1) * sizeof *ret);
+    for (unsigned i = 0; ret && i < n; i++)
+        if (!(ret[i] = kl_dup(c, list[i], strlen(list[i]))))
+            return NULL;
+    return ret;
 }
 
 static int authenticate(void *self, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret)
 {
-    const struct table *t = self;
-    const struct entry *e = cred->bearer && *cred->bearer ? map_get(&t->by_token, str_of(cred->bearer)) : NULL;
-    (void)c;
+    const struct table *t = cred->bearer && *cred->bearer ? current(self) : NULL;
+    const struct entry *e = t ? map_get(&t->by_token, str_of(cred->bearer)) : NULL;
     if (!e)
         return 0;
-    *ret = (struct kl_user){ .size = sizeof *ret, .name = e->user, .uid = e->uid, .groups = e->groups };
-    return 1;
+    *ret = (struct kl_user){ .size = sizeof *ret, .name = kl_dup(c, e->user, strlen(e->user)), .uid = kl_dup(c, e->uid, strlen(e->uid)),
+                             .groups = copy_groups(c, e->groups) };
+    return ret->name && ret->uid && ret->groups ? 1 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
-static const struct kl_authn table = { .size = sizeof table, .life = { .open = open_, .close = close_ }, .authenticate = authenticate };
+static const struct kl_authn table = { .size = sizeof table, .life = { .open = open_, .reconfigure = reconfigure, .close = close_ }, .authenticate = authenticate };
 static const struct kl_provider provides[] = { { KL_AUTHN_0, "static", 0, &table } };
 static const struct kl_conf_field fields[] = {
-    { .key = "file", .type = KL_CONF_SECRET, .offset = offsetof(struct conf, file), .flags = KL_CONF_REQUIRED,
+    { .key = "file", .type = KL_CONF_STR, .offset = offsetof(struct conf, file), .flags = KL_CONF_REQUIRED | KL_CONF_FILE,
       .doc = "lines of token, user name, uid and groups" },
 };
 

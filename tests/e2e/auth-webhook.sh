@@ -121,11 +121,13 @@ rm "$d/slow"
 touch "$d/broken"
 holds "no opinion when it fails" "$(as t-ann get pods -n kube-system)" "No resources found"
 holds "no new tokens meanwhile" "$(as t-new auth whoami)" "Unauthorized"
-kill "$pid"
-wait "$pid"
-authorizers Deny >"$dir/authorization.yaml"
 rm "$d/broken"
-start_server
+authorizers Perhaps >"$dir/authorization.yaml"
+reread authorization configured failure
+holds "a file that is wrong is told" "$(cat "$dir/log")" "configured: what was configured before stays: "
+holds "and changes nothing" "$(as t-ann get configmaps)" "kube-root-ca.crt"
+authorizers Deny >"$dir/authorization.yaml"
+reread authorization configured success
 holds "ann again" "$(as t-ann auth whoami)" "ann"
 touch "$d/broken"
 holds "refused when it fails" "$(as t-ann get pods -n kube-public)" "authorizer 'hook' cannot be asked"

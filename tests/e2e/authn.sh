@@ -84,6 +84,17 @@ holds "its groups" "$out" "[builders testers system:authenticated]"
 holds "a token without groups" "$(as t0ken-of-bob auth whoami)" "[system:authenticated]"
 holds "an unknown token" "$(as t0ken-of-an auth whoami)" "Unauthorized"
 holds "no rights" "$(as t0ken-of-ann get pods)" 'User "ann" cannot list resource "pods"'
+printf 't0ken-of-ann,annie,1001,builders\nt0ken-of-cid,cid,1003\n' >"$dir/tokens.csv"
+reread authentication static success
+holds "a file that has changed" "$(as t0ken-of-ann auth whoami)" "annie"
+holds "a token that is new" "$(as t0ken-of-cid auth whoami)" "cid"
+holds "a token that is gone" "$(as t0ken-of-bob auth whoami)" "Unauthorized"
+printf 't0ken-of-dan,dan\n' >"$dir/tokens.csv"
+reread authentication static failure
+holds "what is wrong leaves what was before" "$(as t0ken-of-cid auth whoami)" "cid"
+holds "and says so" "$(cat "$dir/log")" "static: what was configured before stays: file: line 1: token, user name, uid"
+printf 't0ken-of-ann,ann,1001,"builders,testers"\nt0ken-of-bob,bob,1002\n' >"$dir/tokens.csv"
+reread authentication static success
 
 # --- bootstrap tokens ---
 secret() {

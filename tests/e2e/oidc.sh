@@ -170,6 +170,20 @@ holds "anonymous where it is allowed" "$(nobody /livez)" "ok"
 holds "and nowhere else" "$(nobody /version)" '"code":401'
 holds "nor in the API" "$(nobody /api/v1/pods)" '"code":401'
 holds "certificates do not mind" "$(c "$url/version")" gitVersion
+
+# --- a file that changes ---
+cp "$dir/authentication.yaml" "$dir/before.yaml"
+sed -i 's|{path: /readyz}|{path: /readyz}, {path: /version}|' "$dir/authentication.yaml"
+reread authentication jwt success
+holds "anonymous where it is allowed now" "$(nobody /version)" gitVersion
+holds "tokens as before" "$(as "$(make new ES256 "$(claims)")" auth whoami)" "oidc:ann@example.com"
+sed -i 's|kind: Auth|kind: Oth|' "$dir/authentication.yaml"
+reread authentication jwt failure
+holds "what is wrong leaves what was before" "$(nobody /version)" gitVersion
+holds "and says so" "$(cat "$dir/log")" "jwt: what was configured before stays: "
+cp "$dir/before.yaml" "$dir/authentication.yaml"
+reread authentication jwt success
+holds "back again" "$(nobody /version)" '"code":401'
 kill "$pid"
 wait "$pid"
 

@@ -172,7 +172,7 @@ struct kl_host_http {
     /* [loop] -KL_PENDING: under way. 0 or why there is no answer: KL_UNAVAILABLE (no connection, or it broke), KL_TIMEOUT, KL_TOO_LARGE,
      * KL_NOT_FOUND (no such ticket). It can be asked for again until dropped; *ret lives until then. */
     int (*result)(const struct kl_host *h, struct kl_call *c, uint64_t ticket, struct kl_http_answer *ret);
-    /* [loop] Cancels the call, or forgets its answer: each ticket is dropped once. Of one that is not there: nothing. */
+    /* [loop] Cancels the call, or forgets its answer: each ticket is dropped once. Of one that is not there: nothing. Who waits for it is woken. */
     void (*drop)(const struct kl_host *h, uint64_t ticket);
 };
 

@@ -20,6 +20,17 @@ start_server() {
     cat "$dir/log"
     exit 1
 }
+# reread FAMILY NAME STATUS: SIGHUP, and until that file was read again with that outcome once more (metric FAMILY_config_controller_automatic_reloads_total).
+reread() {
+    line="apiserver_$1_config_controller_automatic_reloads_total{name=\"$2\",status=\"$3\"}"
+    before=$(c "$url/metrics" | grep -F "$line" | sed 's/.* //')
+    kill -HUP "$pid"
+    for _ in $(seq 300); do
+        [ "$(c "$url/metrics" | grep -F "$line" | sed 's/.* //')" != "$before" ] && return 0
+        sleep 0.1
+    done
+    fail "the $1 file is read again" "$line" "$(tail -3 "$dir/log")"
+}
 # c ARGUMENT...: curl as the administrator.
 c() { curl -s --cacert "$dir/state/pki/ca.crt" --cert "$dir/state/pki/admin.crt" --key "$dir/state/pki/admin.key" "$@"; }
 # k ARGUMENT...: the kubectl under test.
