@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -142,8 +143,33 @@ int files_list(struct arena *a, const char *dir, struct val **ret, struct kl_err
 
 /* --- child processes --- */
 
+static volatile sig_atomic_t running, interrupted;
+
+static void pass_on(int sig)
+{
+    interrupted = sig;
+    if (running > 0)
+        kill((pid_t)running, SIGTERM);
+}
+
+void child_signals(void)
+{
+    struct sigaction act = { .sa_handler = pass_on };
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGHUP, &act, NULL);
+}
+
+static int check_interrupted(struct kl_err *err)
+{
+    return interrupted ? kl_err_set(err, KL_CANCELLED, "interrupted by signal %d: nothing is left of it", (int)interrupted) : 0;
+}
+
 static void become(const char *const *argv, int out, int said)
 {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
     dup2(none, 0);
     dup2(out, 1);
@@ -156,9 +182,15 @@ static void become(const char *const *argv, int out, int said)
 static int finish(pid_t pid, const char *name, struct kl_err *err)
 {
     int status;
+    running = pid;
+    if (interrupted)
+        kill(pid, SIGTERM);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return kl_err_set(err, KL_INTERNAL, "wait: %s", strerror(errno));
+    running = 0;
+    if (interrupted)
+        return check_interrupted(err);
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     return kl_err_set(err, KL_UNAVAILABLE, "'%s' ended by signal %d", name, WTERMSIG(status));

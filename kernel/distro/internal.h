@@ -83,6 +83,8 @@ int files_write(const char *path, struct str text, mode_t mode, struct kl_err *e
 int files_list(struct arena *a, const char *dir, struct val **ret, struct kl_err *err);
 /* The program with its output in d->log; a status other than 0 is an error with the output's last lines on standard error. */
 int child_run(struct distro *d, const char *const *argv, struct kl_err *err);
+/* From here on an interrupt ends the child that runs, and child_run and child_text fail: the caller cleans up and goes. */
+void child_signals(void);
 /* Its output in ret, what it says on standard error in *said (may be NULL); the exit status, or < 0. */
 int child_text(const char *const *argv, struct buf *ret, struct buf *said, struct kl_err *err);
 

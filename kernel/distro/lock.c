@@ -125,7 +125,27 @@ static int check_line(struct distro *d, const char *path, unsigned line, struct 
     return 0;
 }
 
-static int check_lock(struct distro *d, bool later, unsigned wanted, struct kl_err *err)
+/* The first input, from the n-th on, that no line names. */
+static int tell_missing(struct distro *d, const char *path, struct str lock, unsigned n, struct kl_err *err)
+{
+    const struct val *v = d->inputs->first;
+    for (; v && n > 0; n--)
+        v = v->next;
+    for (; v; v = v->next) {
+        bool there = false;
+        for (struct str rest = lock; rest.at && rest.len && !there;) {
+            struct str line = str_cut(&rest, '\n'), kind = str_cut(&line, ' ');
+            there = str_eq(kind, json_str(v, "kind")) && str_eq(str_cut(&line, ' '), json_str(v, "name"));
+        }
+        if (!there)
+            return kl_err_set(err, KL_CONFLICT, "%s: " STR_FMT " '" STR_FMT "' is not in the lock; build without --locked to lock it", path,
+                              STR_ARG(json_str(v, "kind")), STR_ARG(json_str(v, "name")));
+    }
+    return kl_err_set(err, KL_INVALID, "%s: an input is there twice; build without --locked to write it anew", path);
+}
+
+/* The inputs from the n-th on. */
+static int check_lock(struct distro *d, bool later, unsigned from, struct kl_err *err)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(16 << 20);
     const char *path = lock_path(d);
@@ -141,9 +161,7 @@ static int check_lock(struct distro *d, bool later, unsigned wanted, struct kl_e
         if (text.len && text.at[0] != '#')
             rc = check_line(d, path, line, text, later, &met, err);
     }
-    if (rc == 0 && met != wanted)
-        rc = kl_err_set(err, KL_CONFLICT, "%s: %u inputs are not in the lock; build without --locked to lock them", path, wanted - met);
-    return rc;
+    return rc == 0 && met != d->inputs->n - from ? tell_missing(d, path, buf_str(&b), from, err) : rc;
 }
 
 int lock_inputs(struct distro *d, struct kl_err *err)
@@ -162,7 +180,7 @@ int lock_inputs(struct distro *d, struct kl_err *err)
         rc = add_list(d, "key", d->keys, err);
     for (unsigned i = 0; i < d->n_images && rc == 0; i++)
         rc = add_file(d, "image", d->images[i].name, d->images[i].file[0] ? d->images[i].file : d->images[i].busybox, err);
-    return rc < 0 ? rc : check_lock(d, false, d->inputs->n, err);
+    return rc < 0 ? rc : check_lock(d, false, 0, err);
 }
 
 int lock_libraries(struct distro *d, struct kl_err *err)
@@ -172,7 +190,7 @@ int lock_libraries(struct distro *d, struct kl_err *err)
     for (const struct val *v = d->libraries->first; v && rc == 0; v = v->next)
         rc = add_file(d, json_bool(v, "archive", false) ? "archive" : "library", arena_dup(d->arena, json_str(v, "name")),
                       arena_dup(d->arena, json_str(v, "path")), err);
-    return rc < 0 ? rc : check_lock(d, true, d->inputs->n - before, err);
+    return rc < 0 ? rc : check_lock(d, true, before, err);
 }
 
 int lock_text(struct distro *d, struct buf *ret, struct kl_err *err)

@@ -1,6 +1,5 @@
 /* make.c - a build from its manifest to its output folder: everything in a temporary folder beside the output, which is put in place by one rename. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -251,7 +250,7 @@ static void set_environment(const struct distro *d)
     setenv("LC_ALL", "C", 1);
     setenv("TZ", "UTC", 1);
     umask(022);
-    signal(SIGINT, SIG_IGN);
+    child_signals();
 }
 
 int distro_make(const struct distro_build *b, struct kl_err *err)

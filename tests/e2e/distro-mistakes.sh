@@ -189,6 +189,8 @@ rest "k.cfg:2: 'pack' is empty" 'pack = [ ];'
 rest "--locked needs the lock file" '' --locked
 printf '# a lock\nkernel 0.1.0 sha256:%064d\n' 0 >k.lock
 rest "k.lock:2: kernel '0.1.0' is not what was locked: it is sha256:" '' --locked
+printf '# empty\n' >k.lock
+rest "k.lock: kernel '0.1.0' is not in the lock" '' --locked
 printf 'nonsense\n' >k.lock
 rest "k.lock:1: not a line of a lock" '' --locked
 rm k.lock
