@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "conformance/conform.h"
+#include "conformance/replay.h"
 
 static int test(int argc, char **argv)
 {
@@ -34,10 +35,30 @@ static int test(int argc, char **argv)
     return conform_run(&o, stdout);
 }
 
+static int replay(int argc, char **argv)
+{
+    struct replay_options o = { .session = NULL };
+    for (int i = 1; i < argc; i++) {
+        int rc = cli_option(argc, argv, &i, "--settings", &o.settings);
+        if (rc == 0)
+            rc = cli_option(argc, argv, &i, "--instance", &o.instance);
+        if (rc == 2)
+            return 2;
+        if (rc == 1)
+            continue;
+        if (argv[i][0] == '-' || o.file)
+            return cli_fail(2, "plugin replay: unknown argument '%s'\nusage:\n" AUTHOR_USAGE, argv[i]);
+        *(o.session ? &o.file : &o.session) = argv[i];
+    }
+    if (!o.file)
+        return cli_fail(2, "plugin replay: which session, and which file?\nusage:\n" AUTHOR_USAGE);
+    return replay_run(&o, stdout);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = { { "test", test }, { "new", author_new } };
+} commands[] = { { "test", test }, { "new", author_new }, { "replay", replay } };
 
 bool author_knows(const char *command)
 {

@@ -82,6 +82,11 @@ int host_find_fallbacks(struct plugin_host *h, struct kl_err *err);
 const char *host_state_text(const struct plugin_instance *i);
 void host_isolation_debug(const struct plugin_instance *i, struct arena *a, struct val *one);
 void host_isolation_metrics(const struct plugin_host *h, struct prom *p);
+/* layers.c: names that are no layers; one that must be opened before i; puts them before an instance that was just opened (< 0: it is closed again). */
+int host_check_layers(struct plugin_host *h, struct kl_err *err);
+bool host_layers_ready(struct plugin_host *h, const struct plugin_instance *i, struct plugin_instance **ret_layer);
+int host_wrap(struct plugin_host *h, struct plugin_instance *i, struct kl_err *err);
+void host_layers_debug(const struct plugin_instance *i, struct arena *a, struct val *one);
 /* chain.c */
 int host_read_chains(struct plugin_host *h, struct kl_err *err);
 

@@ -1,6 +1,8 @@
 /* host.c - see host.h: instances, the order in which they open, controllers. */
 #include "plugin/host.h"
 
+#include <keelson/iface/layer.h>
+
 #include "base/env.h"
 #include "base/log.h"
 #include "conf/bind.h"
@@ -39,6 +41,8 @@ int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, 
         rc = host_check_cycles(h, err);
     if (rc == 0)
         rc = host_find_fallbacks(h, err);
+    if (rc == 0)
+        rc = host_check_layers(h, err);
     if (rc == 0)
         rc = check_settings(h, err);
     if (rc == 0 && c->roles & ROLE_SERVER)
@@ -110,6 +114,9 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
     struct kl_call c;
     void *conf = NULL;
     struct kl_err err;
+    struct plugin_instance *layer;
+    while (!host_layers_ready(h, i, &layer))
+        open_one(h, layer);
     kl_err_init(&err);
     i->arena = arena_new(0);
     if (!i->arena)
@@ -125,6 +132,8 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
         rc = i->cell ? cell_open(i->cell, i->cell_at, &i->host, conf, &i->self, &c) : t->life.open(&i->host, conf, &i->self, &c);
         if (rc < 0)
             err = c.err;
+        else
+            rc = host_wrap(h, i, &err);
     }
     if (rc < 0) {
         i->state = PLUGIN_FAILED;
@@ -259,7 +268,8 @@ void plugin_host_close(struct plugin_host *h, const char *but_iface)
         h->opened[k]->runner = NULL;
     }
     for (unsigned k = h->n_opened; k-- > 0;)
-        if (!but_iface || strcmp(h->opened[k]->provider->iface, but_iface) != 0)
+        /* A layer may stand before what stays open: it stays too. */
+        if (!but_iface || (strcmp(h->opened[k]->provider->iface, but_iface) != 0 && strcmp(h->opened[k]->provider->iface, KL_LAYER_0) != 0))
             close_one(h->opened[k]);
 }
 
@@ -320,6 +330,7 @@ struct val *plugin_host_debug(struct plugin_host *h, struct arena *a)
         json_set_str(a, one, STR("interface"), str_of(i->provider ? i->provider->iface : ""));
         host_isolation_debug(i, a, one);
         json_set_str(a, one, STR("state"), str_of(i->roles & h->conf.roles ? host_state_text(i) : "ELSEWHERE"));
+        host_layers_debug(i, a, one);
         if (i->reason[0])
             json_set_str(a, one, STR("reason"), str_of(i->reason));
         if (i->runner)

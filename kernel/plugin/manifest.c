@@ -19,6 +19,7 @@ static const struct conf_row rows[] = {
     { "isolate", VAL_STR, 0, 0, "none|process|sandbox" },       /* in a process of its own */
     { "deadline", VAL_STR, 0, 0, NULL },        /* of an isolated one: longest call where nobody names a time */
     { "fallback", VAL_STR, 0, 0, NULL },        /* of an isolated one: the instance that answers while it cannot */
+    { "layers", VAL_ARR, 0, 0, NULL },          /* instances of keelson.layer/0 that see its calls, the outermost first */
 };
 
 /* Where instances of an interface run, and whether a process can do without. */

@@ -77,6 +77,8 @@ struct plugin_instance {
     const void *conf;                   /* the same as a struct; NULL: not opened */
     struct plugin_reload *reload;       /* files that it reads; NULL: none */
     void *self;
+    const struct kl_provider *bare;     /* what is behind its layers (provider and self are then the outermost one's); NULL: it has none */
+    void *bare_self;
     struct runner *runner;              /* of a controller */
     struct plugin_reviews *reviews;     /* of admission: how long they took; NULL: none yet */
 };

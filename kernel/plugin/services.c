@@ -136,7 +136,9 @@ static int find(const struct kl_host *h, struct kl_call *c, const char *iface, c
     struct plugin_instance *i = plugin_host_find(me(h)->owner, iface, name, &c->err);
     if (!i)
         return -c->err.code;
-    *ret = (struct kl_instance){ sizeof *ret, i->name, i->provider->table, i->self };
+    /* Instances of one file know each other by their tables: they meet behind the layers. */
+    bool kin = i->bare && i->plugin == me(h)->plugin;
+    *ret = (struct kl_instance){ sizeof *ret, i->name, kin ? i->bare->table : i->provider->table, kin ? i->bare_self : i->self };
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <keelson/cel.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
+#include <keelson/iface/layer.h>
 #include <keelson/iface/network.h>
 #include <keelson/iface/node.h>
 #include <keelson/iface/proxy.h>
@@ -34,6 +35,7 @@ KL_SIG_STRUCT(kl_pod_view, KL_POD_VIEW_MEMBERS);
 KL_SIG_STRUCT(kl_store_op, KL_STORE_OP_MEMBERS);
 KL_SIG_STRUCT(kl_store_commit, KL_STORE_COMMIT_MEMBERS);
 KL_SIG_STRUCT(kl_store_record, KL_STORE_RECORD_MEMBERS);
+KL_SIG_STRUCT(kl_layered, KL_LAYERED_MEMBERS);
 
 KL_SIG_TABLE(kl_host_env, KL_HOST_ENV_0, KL_SIG_NO_DATA, KL_HOST_ENV_CALLS);
 KL_SIG_TABLE(kl_host_objects, KL_HOST_OBJECTS_0, KL_SIG_NO_DATA, KL_HOST_OBJECTS_CALLS);
@@ -55,13 +57,14 @@ KL_SIG_TABLE(kl_proxy, KL_PROXY_0, KL_SIG_NO_DATA, KL_PROXY_CALLS);
 KL_SIG_TABLE(kl_runtime, KL_RUNTIME_0, KL_SIG_NO_DATA, KL_RUNTIME_CALLS);
 KL_SIG_TABLE(kl_scheduler, KL_SCHEDULER_0, KL_SIG_NO_DATA, KL_SCHEDULER_CALLS);
 KL_SIG_TABLE(kl_store, KL_STORE_0, KL_SIG_NO_DATA, KL_STORE_CALLS);
+KL_SIG_TABLE(kl_layer, KL_LAYER_0, KL_SIG_NO_DATA, KL_LAYER_CALLS);
 
 static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_host_env, &kl_sig_kl_host_objects, &kl_sig_kl_host_queue, &kl_sig_kl_host_plugins, &kl_sig_kl_authn,
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
     &kl_sig_kl_host_http, &kl_sig_kl_audit,
-    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel, &kl_sig_kl_host_versions,
+    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel, &kl_sig_kl_host_versions, &kl_sig_kl_layer,
 };
 
 size_t signature_count(void)

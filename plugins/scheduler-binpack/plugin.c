@@ -12,7 +12,8 @@ static int binpack_open(const struct kl_host *h, const void *conf, void **self, 
 
 static int64_t share_used(int64_t all, int64_t used, int64_t more)
 {
-    return all > 0 ? (used + more) * 100 / all : 0;
+    int64_t share = all > 0 ? (int64_t)(((__int128)used + more) * 100 / all) : 0;
+    return share > 100 ? 100 : share;
 }
 
 static int binpack_score(void *self, struct kl_call *c, void *cycle, const struct kl_pod_view *pod, const struct kl_node_view *n)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "host.h"
 
 #define LONG_NAME "a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may-be-" \
                   "a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may-be-a-name-as-long-as-a-name-may"
@@ -102,6 +103,8 @@ static const struct {
     { "kl_runtime", "grace_ns", { "1000000", "0", "1000000" } },
     { "kl_node", "port", { "80", "1", "65535" } },
     { "kl_node", "container", { "c", NOTHING, LONG_LABEL } },
+    { "kl_layered", "iface", { "keelson.scheduler/0", "keelson.scheduler/0", "keelson.scheduler/0" } },
+    { "kl_layered", "instance", { "binpack", "b", LONG_LABEL } },
     { NULL, "argv", { "true", "true", "sh|-c|exit 0" } },
     { NULL, "ns", { "default", "", LONG_LABEL } },
     { NULL, "request", { "77", "1", "18446744073709551615" } },
@@ -200,7 +203,7 @@ static void item(struct building *b, const char *of, const struct kl_sig_item *m
     switch (m->kind) {
     case KL_SIG_CALL: put_pointer(at, b->call); return;
     case KL_SIG_HANDLE: put_pointer(at, b->handle); return;
-    case KL_SIG_TABLE: put_pointer(at, NULL); return;
+    case KL_SIG_TABLE: put_pointer(at, mock_table("keelson.scheduler/0")); return;
     case KL_SIG_I32: case KL_SIG_U32: case KL_SIG_I64: case KL_SIG_U64: case KL_SIG_SIZE: number(m->kind, s, at); return;
     case KL_SIG_FD: memcpy(at, &b->a->fd, sizeof b->a->fd); return;
     case KL_SIG_STR: put_pointer(at, s == NOTHING ? NULL : pen_text(b->a->in, s, strlen(s), true)); return;

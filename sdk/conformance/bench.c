@@ -3,6 +3,7 @@
 
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
+#include <keelson/iface/layer.h>
 #include <keelson/iface/proxy.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
@@ -12,6 +13,7 @@
 #include "base/env.h"
 #include "conf/bind.h"
 #include "heap.h"
+#include "layer/show.h"
 #include "plugin/signature.h"
 
 #define ARENA_BYTES (256u << 20)
@@ -184,7 +186,7 @@ static bool check_result(struct bench *b, const char *call, const struct kl_sig_
 
 static bool is_result(uint32_t kind)
 {
-    return kind >= KL_SIG_OUT_HANDLE && kind != KL_SIG_OUT_MEMORY && kind != KL_SIG_OUT_HANDLE;
+    return show_is_result(kind) && kind != KL_SIG_OUT_HANDLE;
 }
 
 /* Results are looked at before the call's memory goes; a result that cannot be read ends the process here. False: there is one that must not be. */
@@ -196,7 +198,7 @@ static bool read_results(struct bench *b, const struct kl_sig_call *call, struct
     if (call->result == KL_SIG_R_STR) {
         ok = check_pointer(b, call->name, "result", r->s);
         if (ok)
-            show_item(&ret->text, &(struct kl_sig_item){ .name = "", .kind = KL_SIG_STR }, &r->s, 1);
+            show_item(&ret->text, &(struct kl_sig_item){ .name = "", .kind = KL_SIG_STR }, &r->s, 1, SIZE_MAX);
     } else {
         buf_printf(&ret->text, "%lld", (long long)r->i);
     }
@@ -216,7 +218,7 @@ static bool read_results(struct bench *b, const struct kl_sig_call *call, struct
         ok &= readable;
         buf_printf(&ret->text, " %s=", m->name);
         if (readable)
-            show_item(&ret->text, m, at, n);
+            show_item(&ret->text, m, at, n, SIZE_MAX);
         if (m->kind == KL_SIG_OUT_FD && *(const int32_t *)at >= 0)
             close(*(const int32_t *)at);
     }
@@ -345,6 +347,17 @@ static void made(struct bench *b, uint32_t i, const struct asking *how, struct a
         how->look(b, call, a, &r, &h->c, how->ctx);
 }
 
+/* A layer's work ends with the wrapped instance: its close is the last call. */
+static void unwrap(struct bench *b, const struct kl_sig_call *call, struct args *a)
+{
+    const struct kl_layered *l;
+    memcpy(&l, args_named(a, call, "ret"), sizeof l);
+    const struct plugin_table *t = l->table;
+    report_check(b->report, P_LAY_TABLE, "wrap", t && t->life.close, "what it gives has no table, or no close");
+    if (t && t->life.close)
+        t->life.close(l->self);
+}
+
 void bench_call(struct bench *b, uint32_t i, const struct asking *how, struct answer *ret)
 {
     const struct kl_sig_call *call = &b->sig->calls[i];
@@ -382,6 +395,8 @@ void bench_call(struct bench *b, uint32_t i, const struct asking *how, struct an
         ((const struct kl_scheduler *)(const void *)b->table)->end(b->self, handle);
         test_host_be(TEST_NOBODY);
     }
+    if (to->ran && to->rc >= 0 && strcmp(b->sig->id, KL_LAYER_0) == 0)
+        unwrap(b, call, &a);
     pen_close(a.in);
     pen_close(a.out);
     pen_close(memory);

@@ -70,9 +70,6 @@ bool bench_loop(const struct bench *b, uint32_t i);     /* a call on the loop */
 /* Notes what goes on, for the case of a crash or a hang. */
 void bench_now(struct bench *b, enum policy now, enum policy late, const char *call, int64_t limit_ns);
 
-/* show.c: a value or a struct by its description, as text. */
-void show_item(struct buf *to, const struct kl_sig_item *m, const void *at, uint32_t n);
-
 /* scenarios.c */
 struct scenario {
     const char *name;

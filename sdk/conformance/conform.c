@@ -153,7 +153,8 @@ static void run_provider(struct session *s, unsigned k, struct str what)
     struct str rest = what, id = str_cut(&rest, ':');
     snprintf(iface, sizeof iface, STR_FMT, STR_ARG(id));
     fprintf(s->to, STR_FMT "\n", STR_ARG(what));
-    if (!signature_find(iface)) {
+    const struct kl_sig_table *sig = signature_find(iface);
+    if (!sig || !invoke_known(sig)) {
         fprintf(s->to, "  not known to this harness: only that the file loads was looked at\n");
         return;
     }

@@ -52,8 +52,8 @@ static void add(const void *at, size_t bytes)
 {
     pthread_mutex_lock(&heap.lock);
     for (unsigned i = 0; i < FREED; i++)
-        if (heap.freed[i].at == at)
-            heap.freed[i].at = NULL;
+        if (heap.freed[i].at && heap.freed[i].at < (const char *)at + bytes && heap.freed[i].at + heap.freed[i].bytes > (const char *)at)
+            heap.freed[i].at = NULL;    /* used again, in whatever pieces */
     for (size_t i = ((uintptr_t)at >> 4) * 2654435761u % SLOTS, n = 0; n < SLOTS; i = (i + 1) % SLOTS, n++) {
         if (heap.slots[i].at && heap.slots[i].at != GRAVE)
             continue;

@@ -4,6 +4,7 @@
 #include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
+#include <keelson/iface/layer.h>
 #include <keelson/iface/network.h>
 #include <keelson/iface/node.h>
 #include <keelson/iface/proxy.h>
@@ -50,6 +51,7 @@ INTERFACE(kl_authn, KL_AUTHN_CALLS);
 INTERFACE(kl_authz, KL_AUTHZ_CALLS);
 INTERFACE(kl_admission, KL_ADMISSION_CALLS);
 INTERFACE(kl_controller, KL_CONTROLLER_CALLS);
+INTERFACE(kl_layer, KL_LAYER_CALLS);
 INTERFACE(kl_network, KL_NETWORK_CALLS);
 INTERFACE(kl_node, KL_NODE_CALLS);
 INTERFACE(kl_proxy, KL_PROXY_CALLS);
@@ -63,6 +65,7 @@ static const struct {
 } interfaces[] = {
     { KL_AUDIT_0, kl_audit_invokers },           { KL_AUTHN_0, kl_authn_invokers },     { KL_AUTHZ_0, kl_authz_invokers },
     { KL_ADMISSION_0, kl_admission_invokers },   { KL_CONTROLLER_0, kl_controller_invokers }, { KL_NETWORK_0, kl_network_invokers },
+    { KL_LAYER_0, kl_layer_invokers },
     { KL_NODE_0, kl_node_invokers },             { KL_PROXY_0, kl_proxy_invokers },     { KL_RUNTIME_0, kl_runtime_invokers },
     { KL_SCHEDULER_0, kl_scheduler_invokers },   { KL_STORE_0, kl_store_invokers },
 };

@@ -5,6 +5,7 @@
 #include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
+#include <keelson/iface/layer.h>
 #include <keelson/iface/network.h>
 #include <keelson/iface/node.h>
 #include <keelson/iface/proxy.h>
@@ -299,7 +300,7 @@ static const struct {
 } rows[] = {
     { KL_SCHEDULER_0, scheduler }, { KL_ADMISSION_0, admission }, { KL_AUTHN_0, authn },            { KL_AUTHZ_0, authz },
     { KL_CONTROLLER_0, controller }, { KL_STORE_0, particular_store }, { KL_RUNTIME_0, particular_runtime }, { KL_NETWORK_0, particular_network },
-    { KL_PROXY_0, particular_proxy }, { KL_NODE_0, particular_node },  { KL_AUDIT_0, particular_audit },
+    { KL_LAYER_0, particular_layer }, { KL_PROXY_0, particular_proxy }, { KL_NODE_0, particular_node },  { KL_AUDIT_0, particular_audit },
 };
 
 void particular_run(struct bench *b)

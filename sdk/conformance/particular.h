@@ -6,6 +6,7 @@
 
 void particular_store(struct bench *b);         /* closes and opens b again */
 void particular_runtime(struct bench *b);
+void particular_layer(struct bench *b);
 void particular_network(struct bench *b);
 void particular_proxy(struct bench *b);
 void particular_node(struct bench *b);

@@ -1,5 +1,7 @@
 /* particular_state.c - interfaces that keep or drive things: stores, runtimes, networks, proxies, nodes, the audit trail. */
+#include <keelson/iface/layer.h>
 #include <keelson/iface/proxy.h>
+#include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
 
 #include "particular.h"
@@ -154,6 +156,55 @@ void particular_runtime(struct bench *b)
         unknown(b, work[i]);
     for (size_t i = 0; i < sizeof json / sizeof *json; i++)
         ask_members(b, &json[i]);
+}
+
+/* --- layer: one before a scheduler that counts --- */
+
+struct counted {
+    unsigned scores, closes;
+};
+
+static int count_score(void *self, struct kl_call *c, void *cycle, const struct kl_pod_view *pod, const struct kl_node_view *node)
+{
+    (void)c;
+    (void)cycle;
+    (void)pod;
+    (void)node;
+    ((struct counted *)self)->scores++;
+    return 42;
+}
+
+static void count_close(void *self)
+{
+    ((struct counted *)self)->closes++;
+}
+
+void particular_layer(struct bench *b)
+{
+    static const struct kl_scheduler inner = { .size = sizeof inner, .life = { .close = count_close }, .score = count_score };
+    const struct kl_layer *t = (const void *)b->table;
+    struct counted n = { 0, 0 };
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct kl_call c = { .size = sizeof c, .arena = a, .alloc = (void *(*)(void *, size_t))arena_alloc };
+    struct kl_layered in = { sizeof in, KL_SCHEDULER_0, "counted", &inner, &n }, out = { .size = sizeof out };
+    struct kl_pod_view pod = { .size = sizeof pod, .pod = { "{}", 2 } };
+    struct kl_node_view node = { .size = sizeof node, .name = "n1", .node = { "{}", 2 } };
+    kl_err_init(&c.err);
+    if (!a || t->wrap(b->self, &c, &in, &out) < 0)
+        return;
+    const struct kl_scheduler *s = out.table;
+    report_check(b->report, P_LAY_TABLE, "wrap", s && KL_HAS(s, score) && !KL_HAS(s, fit) && !KL_HAS(s, begin) && !KL_HAS(s, end), "its functions are not those of the inner table");
+    if (!s || !KL_HAS(s, score))
+        return;
+    int rc = 0;
+    for (int i = 0; i < 4; i++) {
+        kl_err_init(&c.err);
+        rc = s->score(out.self, &c, NULL, &pod, &node);
+        report_check(b->report, P_LAY_ON, "score", rc == 42 || rc < 0, "of the inner one's 42 it makes %d", rc);
+    }
+    report_check(b->report, P_LAY_ON, "score", n.scores > 0, "of four calls none reaches the inner one");
+    s->life.close(out.self);
+    report_check(b->report, P_LAY_TABLE, "close", n.closes == 1, "the inner close is called %u times", n.closes);
 }
 
 /* --- network, proxy, node, audit --- */

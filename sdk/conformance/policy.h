@@ -95,6 +95,10 @@
     X(PRX_GAP, "KLP-PRX-02", "keelson.proxy/0", "update that does not follow the last generation is KL_CONFLICT.", "The caller then applies the whole state.") \
     X(NOD_ABSENT, "KLP-NOD-01", "keelson.node/0", "Asked about a pod that is not there, a node says so with KL_NOT_FOUND or KL_BAD_REQUEST.", "Look the pod up before a stream begins.") \
     X(NOD_NAME, "KLP-NOD-02", "keelson.node/0", "name is the node's name, the same each time.", "Return a text that lives as long as the instance.") \
+    X(LAY_TABLE, "KLP-LAY-01", "keelson.layer/0", "What wrap gives has a table, a close, and the functions that the inner table has: no more, no less.", \
+      "Copy the inner table and its size, replace the functions that are there, leave those that are NULL.") \
+    X(LAY_ON, "KLP-LAY-02", "keelson.layer/0", "A call of a wrapped instance reaches the inner one, unless the layer is there to keep it away.", \
+      "Call on with the inner self and all arguments, and return what it returned.") \
     X(AUD_COPY, "KLP-AUD-01", "keelson.audit/0", "write takes any number of lines, none too.", "Copy what is given; n 0 and empty lines are success.")
 
 enum policy {

@@ -13,7 +13,7 @@ cmake --install "$build" --prefix "$dir/usr" >"$dir/log" 2>&1 || {
 mkdir "$dir/work"
 cd "$dir/work" || exit 1
 keelson=$dir/usr/bin/keelson
-for kind in admission audit authn authz controller network node proxy runtime scheduler store; do
+for kind in admission audit authn authz controller layer network node proxy runtime scheduler store; do
     name=my-$kind
     {
         "$keelson" plugin new $kind $name &&
@@ -56,7 +56,7 @@ refused 2 "a name has at most" store ../x
 refused 2 "a name has at most" store a-
 refused 2 "a name has at most" store ""
 refused 2 "it takes a kind and a name" store
-[ "$(ls -A | wc -l)" = 11 ] || {
+[ "$(ls -A | wc -l)" = 12 ] || {
     echo "FAILED: something was left: $(ls -A)"
     bad=1
 }

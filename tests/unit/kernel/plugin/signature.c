@@ -6,6 +6,7 @@
 #include <keelson/iface/audit.h>
 #include <keelson/iface/auth.h>
 #include <keelson/iface/controller.h>
+#include <keelson/iface/layer.h>
 #include <keelson/iface/network.h>
 #include <keelson/iface/node.h>
 #include <keelson/iface/proxy.h>
@@ -116,6 +117,7 @@ LAYER(kl_proxy, KL_PROXY_CALLS);
 LAYER(kl_runtime, KL_RUNTIME_CALLS);
 LAYER(kl_scheduler, KL_SCHEDULER_CALLS);
 LAYER(kl_store, KL_STORE_CALLS);
+LAYER(kl_layer, KL_LAYER_CALLS);
 
 /* Members' types, by kind. */
 #define SAME_TYPE(S, kind, name, of) \
@@ -185,6 +187,7 @@ Test(signature, every_layer_has_every_function)
         { KL_HOST_HTTP_0, &kl_host_http_layer },
         { KL_HOST_AUTHZ_0, &kl_host_authz_layer },
         { KL_HOST_CEL_0, &kl_host_cel_layer },
+        { KL_LAYER_0, &kl_layer_layer },
     };
     cr_assert_eq(sizeof rows / sizeof *rows, signature_count());
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
