@@ -37,7 +37,7 @@ static int check_config(struct apply *x)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "metadata.managedFields must be nil");
     const char *why = merge_check(op->arena, &x->bare, x->config, false);
     if (why)
-        return api_fail(&op->err, op->arena, KL_INTERNAL, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
     return 0;
 }
 
@@ -205,7 +205,7 @@ static int conform(struct api_op *op, const struct val *config, struct val *v)
     json_set_str(op->arena, v, STR("apiVersion"), str_of(api_group_version(op->arena, op->kind)));
     json_set_str(op->arena, v, STR("kind"), str_of(op->kind->kind));
     if (object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
-        return api_fail(&op->err, op->arena, KL_INTERNAL, "failed to convert new object (%s) to proper version: %s", whom(op, config), err.msg);
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to convert new object (%s) to proper version: %s", whom(op, config), err.msg);
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_TOO_LARGE, "the request needs more memory than one request may use") : 0;
 }
 

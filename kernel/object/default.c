@@ -328,6 +328,14 @@ static void node_spec(struct defaulting *d, struct val *v)
         json_set_str(d->arena, v, STR("podCIDR"), val_str(all->first));
 }
 
+/* Of a claim on devices: one device, unless more is said. */
+static void device_request(struct defaulting *d, struct val *v)
+{
+    set_text(d, v, "allocationMode", "ExactCount");
+    if (str_is(json_str(v, "allocationMode"), "ExactCount") && json_int(v, "count", 0) == 0)
+        json_set_int(d->arena, v, STR("count"), 1);
+}
+
 static void on_pod_condition(struct defaulting *d, struct val *v)
 {
     set_text(d, v, "status", "True");
@@ -382,6 +390,8 @@ static const struct {
     { "io.k8s.api.batch.v1.Job", labels_from_template },
     { "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", on_pod_condition },
     { "io.k8s.api.core.v1.NodeSpec", node_spec },
+    { "io.k8s.api.resource.v1.ExactDeviceRequest", device_request },
+    { "io.k8s.api.resource.v1.DeviceSubRequest", device_request },
     { "io.k8s.api.networking.v1.NetworkPolicySpec", network_policy_spec },
     { "io.k8s.api.rbac.v1.Subject", subject },
     { "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", definition_spec },

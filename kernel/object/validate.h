@@ -50,6 +50,7 @@ bool check_between(causes c, const struct path *p, int64_t n, int64_t least, int
 bool check_port(causes c, const struct path *p, int64_t n);
 bool check_nonnegative(causes c, const struct path *up, const struct val *v, const char *member);       /* absent is fine */
 bool check_immutable(causes c, const struct path *up, const struct val *now, const struct val *old, const char *member);
+bool check_immutable_str(causes c, const struct path *up, const struct val *now, const struct val *old, const char *member);  /* absent is "" */
 bool check_ip(causes c, const struct path *p, struct str s);                            /* v4 or v6 */
 bool check_ip_strict(causes c, const struct path *p, struct str s);
 bool check_cidr(causes c, const struct path *p, struct str s);
@@ -64,6 +65,8 @@ enum grammar {
 };
 /* A complaint for each thing that is wrong with s. */
 bool check_name(causes c, const struct path *p, struct str s, enum grammar g);
+bool check_name_caseless(causes c, const struct path *p, struct str s, enum grammar g);         /* as if it were in lower case */
+bool check_driver(causes c, const struct path *p, struct str name);     /* of a storage or device driver; required */
 /* The same complaints as texts: at most `most` into ret; returns how many. */
 unsigned name_errors(struct arena *a, struct str s, enum grammar g, const char **ret, unsigned most);
 bool is_name(struct str s, enum grammar g);
@@ -111,6 +114,9 @@ void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
 void check_local_path(causes c, const struct path *p, struct str path, bool reserved);
+/* validate_claims.c: names and parts that claims and slices of devices share. */
+bool check_too_many(causes c, const struct path *p, const struct val *list, unsigned most);    /* false: nobody looks into it any more */
+void check_attribute_name(causes c, const struct path *p, struct str name, bool full);          /* validate_devices.c; full: with its domain */
 /* validate_placement.c: affinity, tolerations, spreading, node selectors. */
 void check_placement(causes c, const struct path *p, const struct val *spec);
 void check_node_selector(causes c, const struct path *p, const struct val *selector);
@@ -170,6 +176,16 @@ KIND_RULES(kind_flow_schema);           /* validate_flow.c */
 KIND_RULES(kind_priority_level);
 KIND_RULES(kind_definition);           /* validate_definition.c */
 KIND_RULES(kind_webhooks);              /* validate_webhooks.c */
+KIND_RULES(kind_runtime_class);         /* validate_drivers.c */
+KIND_RULES(kind_csi_driver);
+KIND_RULES(kind_csi_node);
+KIND_RULES(kind_csi_capacity);
+KIND_RULES(kind_attachment);
+KIND_RULES(kind_attributes_class);
+KIND_RULES(kind_device_class);          /* validate_claims.c */
+KIND_RULES(kind_device_claim);
+KIND_RULES(kind_device_claim_template);
+KIND_RULES(kind_device_slice);          /* validate_devices.c */
 void check_webhook_client(causes c, const struct path *p, const struct val *conf);
 
 /* For lists that may not be there: for (item, index). */

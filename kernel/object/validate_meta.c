@@ -39,13 +39,7 @@ void check_annotations(causes c, const struct path *p, const struct val *v)
     if (!val_is(v, VAL_OBJ))
         return;
     val_each(a, v) {
-        const char *texts[6];
-        char *key = arena_dup(c->arena, val_key(a));
-        for (char *s = key; s && *s; s++)
-            *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
-        unsigned n = key ? name_errors(c->arena, str_of(key), G_QUALIFIED, texts, 6) : 0;
-        for (unsigned i = 0; i < n; i++)
-            say_invalid(c, p, val_key(a), texts[i]);
+        check_name_caseless(c, p, val_key(a), G_QUALIFIED);
         total += a->key_len + a->n;
     }
     if (total > ANNOTATIONS_MOST)

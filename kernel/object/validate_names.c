@@ -311,6 +311,27 @@ bool check_name(causes c, const struct path *p, struct str s, enum grammar g)
     return n == 0;
 }
 
+bool check_name_caseless(causes c, const struct path *p, struct str s, enum grammar g)
+{
+    const char *texts[6];
+    char *low = arena_dup(c->arena, s);
+    for (char *at = low; at && *at; at++)
+        *at = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
+    unsigned n = low ? name_errors(c->arena, str_of(low), g, texts, 6) : 0;
+    for (unsigned i = 0; i < n; i++)
+        say_invalid(c, p, s, texts[i]);
+    return n == 0;
+}
+
+bool check_driver(causes c, const struct path *p, struct str name)
+{
+    if (!check_required_str(c, p, name))
+        return false;
+    if (name.len > 63)
+        say_too_long(c, p, 63, "bytes");
+    return check_name_caseless(c, p, name, G_SUBDOMAIN);
+}
+
 /* Without texts: what the common good name costs. */
 bool is_name(struct str s, enum grammar g)
 {

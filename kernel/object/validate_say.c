@@ -205,6 +205,15 @@ bool check_immutable(causes c, const struct path *up, const struct val *now, con
     return same;
 }
 
+bool check_immutable_str(causes c, const struct path *up, const struct val *now, const struct val *old, const char *member)
+{
+    struct str x = json_str(now, member);
+    bool same = str_eq(x, json_str(old, member));
+    if (!same)
+        say_invalid(c, IN(up, member), x, "field is immutable");
+    return same;
+}
+
 /* --- what was met --- */
 
 bool met(const struct met *s, struct str key)
