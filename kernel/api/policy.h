@@ -110,6 +110,8 @@ struct val *policy_mutate(struct policy_run *r, struct val *v, const char **ret_
 void policy_check_conditions(struct object_causes *c, const struct path *p, const struct val *list, const struct cel_var *vars);
 void policy_check_webhooks(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
 
+/* devices.c: the same for selectors of devices. */
+void devices_check(struct api_op *op, const struct val *v, struct object_causes *c);
 /* policy_check.c: causes for what is wrong with a policy, a binding or a configuration of webhooks; warnings of type checking for a policy's status. */
 void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
 struct val *policy_type_warnings(struct arena *a, const struct val *policy);

@@ -1,4 +1,4 @@
-/* policy_check.c - policies and bindings when they are written: expressions that are none, and what must be there. And what type checking says
+/* policy_check.c - policies when they are written: expressions that are none (the rest is kernel/object/validate_policies.c). And what type checking says
  * of a policy whose rules name kinds that are known: warnings in its status. */
 #include "policy.h"
 
@@ -26,13 +26,8 @@ static void each(struct object_causes *c, const struct expression *list, unsigne
 static void check_policy(struct api_op *op, const struct val *v, struct object_causes *c, bool mutating)
 {
     struct policy *p = policy_compile(op->arena, v, mutating);
-    const struct val *rules = json_path(v, "spec.matchConstraints.resourceRules");
     if (!p)
         return;
-    if (!json_path(v, "spec.matchConstraints"))
-        object_cause_add(c, "FieldValueRequired", "spec.matchConstraints", "Required value");
-    else if (!val_is(rules, VAL_ARR) || !rules->n)
-        object_cause_add(c, "FieldValueRequired", "spec.matchConstraints.resourceRules", "Required value");
     each(c, p->variables, p->n_variables, "variables", "expression");
     struct cel_var *seen = arena_alloc(op->arena, CEL_ADMISSION_VARS * sizeof *seen);
     if (seen) {
@@ -42,12 +37,8 @@ static void check_policy(struct api_op *op, const struct val *v, struct object_c
     for (unsigned i = 0; mutating && i < p->n_rules; i++)
         expression_cause(c, arena_printf(c->arena, "spec.mutations[%u].%s.expression", i, str_is(json_str(p->rules[i].source, "patchType"), "JSONPatch") ?
                                          "jsonPatch" : "applyConfiguration"), &p->rules[i]);
-    if (mutating && !p->n_rules)
-        object_cause_add(c, "FieldValueRequired", "spec.mutations", "Required value: mutations must contain at least one item");
     if (mutating)
         return;
-    if (!p->n_rules && !p->n_notes)
-        object_cause_add(c, "FieldValueRequired", "spec.validations", "Required value: validations or auditAnnotations must contain at least one item");
     each(c, p->rules, p->n_rules, "validations", "expression");
     each(c, p->notes, p->n_notes, "auditAnnotations", "valueExpression");
     for (unsigned i = 0; i < p->n_rules; i++) {
@@ -63,26 +54,11 @@ static void check_policy(struct api_op *op, const struct val *v, struct object_c
     }
 }
 
-static void check_binding(const struct val *v, struct object_causes *c, bool mutating)
-{
-    const struct val *actions = json_path(v, "spec.validationActions"), *ref = json_path(v, "spec.paramRef");
-    if (!json_str(v, "spec.policyName").len)
-        object_cause_add(c, "FieldValueRequired", "spec.policyName", "Required value");
-    if (!mutating && (!val_is(actions, VAL_ARR) || !actions->n))
-        object_cause_add(c, "FieldValueRequired", "spec.validationActions", "Required value: at least one validation action is required");
-    if (ref && json_str(ref, "name").len && json_get(ref, STR("selector")))
-        object_cause_add(c, "FieldValueForbidden", "spec.paramRef.name", "Forbidden: name and selector are mutually exclusive");
-    if (ref && !json_str(ref, "name").len && !json_get(ref, STR("selector")))
-        object_cause_add(c, "FieldValueRequired", "spec.paramRef.name", "Required value: one of name or selector must be specified");
-}
-
 void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c)
 {
     bool mutating = str_starts(str_of(op->kind->kind), STR("Mutating"));
     if (str_ends(str_of(op->kind->kind), STR("AdmissionPolicy")))
         check_policy(op, v, c, mutating);
-    else if (str_ends(str_of(op->kind->kind), STR("AdmissionPolicyBinding")))
-        check_binding(v, c, mutating);
     else if (str_ends(str_of(op->kind->kind), STR("WebhookConfiguration")))
         policy_check_webhooks(op, v, old, c);
 }

@@ -77,6 +77,8 @@ void api_check_rules(struct api_op *op, const struct val *v, const struct val *o
         run_rules(op, v, old, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
         policy_check(op, v, old, causes);
+    else if (!causes->n && !op->subresource && strcmp(op->kind->group, "resource.k8s.io") == 0)
+        devices_check(op, v, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->resource, CRD_RESOURCE) == 0)
         check_definition(op, v, old, causes);
 }

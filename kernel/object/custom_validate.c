@@ -317,6 +317,21 @@ static void check_list(struct object_causes *c, const struct val *schema, const 
                          "Invalid value: \"" STR_FMT "\": must be array if x-kubernetes-list-type is specified", STR_ARG(json_str(schema, "type")));
 }
 
+/* A default is a value of its own schema. Judged once the schema is one. */
+static void check_fallback(struct object_causes *c, const struct val *schema, const char *field)
+{
+    const struct val *fallback = json_get(schema, STR("default"));
+    struct path at = { NULL, str_of(arena_printf(c->arena, "%s.default", field)), 0 };
+    _cleanup_buf_ struct buf text = BUF_INIT(0);
+    if (!fallback || c->n)
+        return;
+    json_write(&text, schema);
+    struct custom_schema *s = text.failed ? NULL : custom_schema_new(buf_str(&text));
+    if (s)
+        custom_validate(s, c, fallback, &at);
+    custom_schema_free(s);
+}
+
 static void check_structure(struct object_causes *c, const struct val *schema, const char *field, bool root)
 {
     static const char *const types[] = { "array", "boolean", "integer", "number", "object", "string", NULL };
@@ -341,6 +356,10 @@ static void check_structure(struct object_causes *c, const struct val *schema, c
     const char *why = pattern.len ? custom_pattern_check(c->arena, pattern) : NULL;
     if (why)
         object_cause_add(c, "FieldValueInvalid", arena_printf(c->arena, "%s.pattern", field), "Invalid value: \"" STR_FMT "\": %s", STR_ARG(pattern), why);
+    if (json_bool(schema, "uniqueItems", false))
+        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.uniqueItems", field),
+                         "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
+    check_fallback(c, schema, field);
     if (c->n < 64)
         check_kids(c, schema, field);
 }

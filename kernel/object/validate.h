@@ -114,6 +114,11 @@ void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
 void check_local_path(causes c, const struct path *p, struct str path, bool reserved);
+/* validate_webhooks.c: which requests a webhook or a policy is about. */
+void check_admission_rule(causes c, const struct path *p, const struct val *rule);
+/* validate_definition_parts.c */
+void check_definition_names(causes c, const struct path *p, const struct val *names);
+void check_definition_parts(causes c, const struct path *spec, const struct val *versions);
 /* validate_claims.c: names and parts that claims and slices of devices share. */
 bool check_too_many(causes c, const struct path *p, const struct val *list, unsigned most);    /* false: nobody looks into it any more */
 void check_attribute_name(causes c, const struct path *p, struct str name, bool full);          /* validate_devices.c; full: with its domain */
@@ -176,6 +181,11 @@ KIND_RULES(kind_flow_schema);           /* validate_flow.c */
 KIND_RULES(kind_priority_level);
 KIND_RULES(kind_definition);           /* validate_definition.c */
 KIND_RULES(kind_webhooks);              /* validate_webhooks.c */
+KIND_RULES(kind_validating_policy);     /* validate_policies.c */
+KIND_RULES(kind_mutating_policy);
+KIND_RULES(kind_validating_binding);
+KIND_RULES(kind_mutating_binding);
+KIND_RULES(kind_signing_request);       /* validate_signing.c */
 KIND_RULES(kind_runtime_class);         /* validate_drivers.c */
 KIND_RULES(kind_csi_driver);
 KIND_RULES(kind_csi_node);

@@ -1,6 +1,8 @@
 /* validate_batch.c - Jobs, CronJobs, and the schedules of these. */
 #include "object/validate.h"
 
+#include <unistd.h>
+
 static bool has_name(const struct val *spec, struct str name)
 {
     static const char *const lists[] = { "containers", "initContainers" };
@@ -381,6 +383,8 @@ static const char *cron_error(causes c, struct str s)
     return NULL;
 }
 
+#define ZONES "/usr/share/zoneinfo/"    /* without it any name will do: whoever runs the CronJob may have it */
+
 static void check_zone(causes c, const struct path *p, const struct val *zone)
 {
     struct str s = val_str(zone), rest = s;
@@ -402,6 +406,9 @@ static void check_zone(causes c, const struct path *p, const struct val *zone)
             return;
         }
     }
+    const char *file = words(c, ZONES STR_FMT, STR_ARG(s));
+    if (access(ZONES, R_OK) == 0 && access(file, R_OK) != 0 && !str_eq_nocase(s, STR("local")))
+        say_invalid(c, p, s, words(c, "unknown time zone " STR_FMT, STR_ARG(s)));
     if (str_eq_nocase(s, STR("local")))
         say_invalid(c, p, s, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
 }

@@ -17,6 +17,7 @@ static void check_names(causes c, const struct path *spec, const struct val *v)
     if (check_required_str(c, IN(p, "plural"), plural))
         check_name(c, IN(p, "plural"), plural, G_LABEL_1035);
     check_required_str(c, IN(p, "kind"), kind);
+    check_definition_names(c, p, names);
     if (kind.len && str_eq(kind, json_str(names, "listKind")))
         say_invalid(c, IN(p, "listKind"), kind, "kind and listKind may not be the same");
 }
@@ -153,6 +154,7 @@ KIND_RULES(kind_definition)
         check_choice(c, IN(spec, "scope"), json_str(v, "spec.scope"), scopes);
     check_versions(c, IN(spec, "versions"), v);
     check_conversion(c, IN(spec, "conversion"), json_path(v, "spec.conversion"), old);
+    check_definition_parts(c, spec, json_path(v, "spec.versions"));
     if (json_bool(v, "spec.preserveUnknownFields", false))
         say_invalid_val(c, IN(spec, "preserveUnknownFields"), json_path(v, "spec.preserveUnknownFields"),
                         "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");

@@ -234,6 +234,8 @@ void check_template(causes c, const struct path *p, const struct val *t)
     check_annotations(c, IN(p, "annotations"), json_path(t, "metadata.annotations"));
     check_pod_notes(c, IN(p, "annotations"), json_path(t, "metadata.annotations"), where.spec);
     check_pod_spec(c, IN(p, "spec"), &where);
+    if (json_get(where.spec, STR("ephemeralContainers")) && json_get(where.spec, STR("ephemeralContainers"))->n)
+        say_forbidden(c, IN(IN(p, "spec"), "ephemeralContainers"), "ephemeral containers not allowed in pod template");
     met_end(&where.volumes);
     met_end(&where.claims);
 }

@@ -106,12 +106,40 @@ static void check_sysctls(causes c, const struct path *p, const struct val *list
     }
 }
 
+/* --- Windows' own --- */
+
+/* All containers run as processes of the host, or none, and on its network. */
+static void check_host_process(causes c, const struct path *p, const struct val *spec)
+{
+    static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+    const struct val *pod = json_path(spec, "securityContext.windowsOptions.hostProcess");
+    unsigned all = 0, on_host = 0;
+    for (int i = 0; i < 3; i++)
+        LIST_EACH (x, at, json_get(spec, str_of(lists[i]))) {
+            const struct val *own = json_path(x, "securityContext.windowsOptions.hostProcess");
+            if (own && pod && !val_equal(own, pod))
+                say_invalid_val(c, IN(IN(IN(ITEM(IN(p, lists[i]), at.i), "securityContext"), "windowsOptions"), "hostProcess"), own,
+                                words(c, "pod hostProcess value must be identical if both are specified, was %s",
+                                      json_bool(spec, "securityContext.windowsOptions.hostProcess", false) ? "true" : "false"));
+            all++;
+            on_host += own ? json_bool(x, "securityContext.windowsOptions.hostProcess", false) :
+                       json_bool(spec, "securityContext.windowsOptions.hostProcess", false);
+        }
+    if (!on_host)
+        return;
+    if (on_host != all)
+        say_invalid(c, p, STR(""), "If pod contains any hostProcess containers then all containers must be HostProcess containers");
+    if (!json_bool(spec, "hostNetwork", false))
+        say_invalid_val(c, IN(p, "hostNetwork"), val_of_bool(c->arena, false), "hostNetwork must be true if pod contains any hostProcess containers");
+}
+
 /* --- contexts --- */
 
 void check_pod_security(causes c, const struct path *p, const struct val *s, const struct val *spec)
 {
     static const char *const change[] = { "Always", "OnRootMismatch", NULL }, *const groups[] = { "Merge", "Strict", NULL };
     static const char *const selinux[] = { "MountOption", "Recursive", NULL };
+    check_host_process(c, p->up, spec);
     if (json_bool(spec, "shareProcessNamespace", false) && json_bool(spec, "hostPID", false)) {
         struct val *v = val_of_bool(c->arena, true);
         say_invalid_val(c, IN(p, "shareProcessNamespace"), v, "ShareProcessNamespace and HostPID cannot both be enabled");

@@ -98,6 +98,11 @@ static void check_source(causes c, const struct path *p, const struct val *spec)
     }
     if (!n)
         say_required(c, p, "must specify a volume type");
+    for (struct str rest = json_str(spec, "local.path"); rest.at;)
+        if (str_is(str_cut(&rest, '/'), "..")) {
+            say_invalid(c, IN(IN(p, "local"), "path"), json_str(spec, "local.path"), "must not contain '..'");
+            break;
+        }
     if (json_get(spec, STR("local")) && !json_path(spec, "nodeAffinity.required"))
         say_required(c, IN(p, "nodeAffinity"), "Local volume requires node affinity");
 }
@@ -229,6 +234,7 @@ KIND_RULES(kind_storage_class)
     struct val *mode = json_get(v, STR("volumeBindingMode")), *parameters = json_get(v, STR("parameters"));
     for (int i = 0; old && i < 4; i++)
         check_immutable(c, NULL, v, old, fixed[i]);
+    check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
     if (old)
         return;
     if (check_required_str(c, IN(NULL, "provisioner"), provisioner)) {
@@ -250,5 +256,4 @@ KIND_RULES(kind_storage_class)
         say_required(c, IN(NULL, "volumeBindingMode"), NULL);
     else
         check_choice(c, IN(NULL, "volumeBindingMode"), val_str(mode), modes);
-    check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
 }

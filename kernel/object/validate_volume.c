@@ -92,6 +92,10 @@ void check_field_ref(causes c, const struct path *p, const struct val *ref, cons
             say_invalid(c, here, path, "does not support subscript");
         return;
     }
+    if (!str_is(json_str(ref, "apiVersion"), "v1")) {
+        say_invalid(c, here, path, words(c, "error converting fieldPath: unsupported pod version: " STR_FMT, STR_ARG(json_str(ref, "apiVersion"))));
+        return;
+    }
     if (!known_field(path)) {
         say_invalid(c, here, path, words(c, "error converting fieldPath: field label not supported: " STR_FMT, STR_ARG(path)));
         return;
@@ -444,6 +448,19 @@ void check_volumes(causes c, const struct path *p, struct pod_place *where)
 
 /* --- claims --- */
 
+static void check_claim_source(causes c, const struct path *spec, const struct val *v, const char *member)
+{
+    const struct val *source = json_get(v, str_of(member));
+    const struct path *p = IN(spec, member);
+    struct str group = json_str(source, "apiGroup"), kind = json_str(source, "kind");
+    if (!source)
+        return;
+    check_required_str(c, IN(p, "name"), json_str(source, "name"));
+    check_required_str(c, IN(p, "kind"), kind);
+    if (!group.len && kind.len && !str_is(kind, "PersistentVolumeClaim"))
+        say_invalid(c, p, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
+}
+
 void check_claim_spec(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const modes[] = { "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL };
@@ -474,4 +491,6 @@ void check_claim_spec(causes c, const struct path *p, const struct val *spec)
         check_choice(c, IN(p, "volumeMode"), json_str(spec, "volumeMode"), volume_modes);
     if (attributes.len)
         check_name(c, IN(p, "volumeAttributesClassName"), attributes, G_SUBDOMAIN);
+    check_claim_source(c, p, spec, "dataSource");
+    check_claim_source(c, p, spec, "dataSourceRef");
 }

@@ -61,7 +61,7 @@ static void check_resources_of(causes c, const struct path *p, const struct val 
         say_invalid_val(c, p, list, "if '*' is present, must not specify other resources without subresources");
 }
 
-static void check_rule(causes c, const struct path *p, const struct val *rule)
+void check_admission_rule(causes c, const struct path *p, const struct val *rule)
 {
     static const char *const operations[] = { "*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL }, *const scopes[] = { "*", "Cluster", "Namespaced", NULL };
     const struct val *ops = json_get(rule, STR("operations")), *groups = json_get(rule, STR("apiGroups")), *scope = json_get(rule, STR("scope"));
@@ -192,7 +192,7 @@ static void check_webhook(causes c, const struct path *p, const struct val *h)
     else if (str_find(name, '.') < 0 || str_find(str_skip(name, (size_t)str_find(name, '.') + 1), '.') < 0)
         say_invalid(c, IN(p, "name"), name, "should be a domain with at least three segments separated by dots");
     LIST_EACH(rule, i, json_get(h, STR("rules")))
-        check_rule(c, ITEM(IN(p, "rules"), i.i), rule);
+        check_admission_rule(c, ITEM(IN(p, "rules"), i.i), rule);
     if (policy)
         check_choice(c, IN(p, "failurePolicy"), val_str(policy), failure);
     if (matches)

@@ -1,0 +1,172 @@
+/* validate_definition_parts.c - of a CustomResourceDefinition: names, columns, subresources, fields that selectors may name. What all versions say
+ * alike upstream knows as the definition's own: spec.additionalPrinterColumns, not spec.versions[0].additionalPrinterColumns.
+ */
+#include "object/custom.h"
+#include "object/validate.h"
+
+#define SELECTABLE_MOST 8
+
+/* --- names --- */
+
+static const char *joined(causes c, struct str s)
+{
+    const char *why[4], *text = "";
+    unsigned n = name_errors(c->arena, s, G_LABEL_1035, why, 4);
+    for (unsigned i = 0; i < n; i++)
+        text = i ? words(c, "%s,%s", text, why[i]) : why[i];
+    return n ? text : NULL;
+}
+
+static void check_label(causes c, const struct path *p, struct str s)
+{
+    const char *why = joined(c, s);
+    if (why)
+        say_invalid(c, p, s, why);
+}
+
+static void check_kind(causes c, const struct path *p, struct str s)
+{
+    char *low = arena_dup(c->arena, s);
+    for (char *x = low; x && *x; x++)
+        *x = (char)(*x >= 'A' && *x <= 'Z' ? *x + 32 : *x);
+    const char *why = s.len && low ? joined(c, str_of(low)) : NULL;
+    if (why)
+        say_invalid(c, p, s, words(c, "may have mixed case, but should otherwise match: %s", why));
+}
+
+void check_definition_names(causes c, const struct path *p, const struct val *names)
+{
+    if (json_str(names, "singular").len)
+        check_label(c, IN(p, "singular"), json_str(names, "singular"));
+    check_kind(c, IN(p, "kind"), json_str(names, "kind"));
+    check_kind(c, IN(p, "listKind"), json_str(names, "listKind"));
+    LIST_EACH (s, at, json_get(names, STR("shortNames")))
+        check_label(c, ITEM(IN(p, "shortNames"), at.i), val_str(s));
+    LIST_EACH (s, at, json_get(names, STR("categories")))
+        check_label(c, ITEM(IN(p, "categories"), at.i), val_str(s));
+}
+
+/* --- paths --- */
+
+static bool check_path(causes c, const struct path *p, struct str s)
+{
+    if (!check_required_str(c, p, s))
+        return false;
+    if (s.at[0] != '.')
+        say_invalid(c, p, s, "must be a simple json path starting with .");
+    return s.at[0] == '.';
+}
+
+static void check_columns(causes c, const struct path *p, const struct val *list)
+{
+    static const char *const types[] = { "integer", "number", "string", "boolean", "date", NULL };
+    static const char *const formats[] = { "int32", "int64", "float", "double", "byte", "date", "date-time", "password", NULL };
+    LIST_EACH (col, at, list) {
+        const struct path *here = ITEM(p, at.i);
+        struct str type = json_str(col, "type"), format = json_str(col, "format");
+        bool known = false, good = !format.len;
+        for (int i = 0; types[i]; i++)
+            known |= str_is(type, types[i]);
+        for (int i = 0; formats[i]; i++)
+            good |= str_is(format, formats[i]);
+        check_required_str(c, IN(here, "name"), json_str(col, "name"));
+        if (!type.len)
+            say_required(c, IN(here, "type"), "must be one of boolean,date,integer,number,string");
+        else if (!known)
+            say_invalid(c, IN(here, "type"), type, "must be one of boolean,date,integer,number,string");
+        if (!good)
+            say_invalid(c, IN(here, "format"), format, "must be one of byte,date,date-time,double,float,int32,int64,password");
+        check_path(c, IN(here, "JSONPath"), json_str(col, "jsonPath"));
+    }
+}
+
+static void check_scale(causes c, const struct path *p, const struct val *scale)
+{
+    static const struct {
+        const char *member, *shown, *below;
+    } rows[] = { { "specReplicasPath", "scale.specReplicasPath", ".spec." }, { "statusReplicasPath", "scale.statusReplicasPath", ".status." } };
+    struct str labels = json_str(scale, "labelSelectorPath");
+    if (!scale)
+        return;
+    for (int i = 0; i < 2; i++) {
+        struct str s = json_str(scale, rows[i].member);
+        const struct path *here = IN(p, rows[i].shown);
+        if (check_path(c, here, s) && !str_starts(s, str_of(rows[i].below)))
+            say_invalid(c, here, s, i ? "should be a json path under .status" : "should be a json path under .spec");
+    }
+    if (labels.len && check_path(c, IN(p, "scale.labelSelectorPath"), labels) && !str_starts(labels, STR(".spec.")) && !str_starts(labels, STR(".status.")))
+        say_invalid(c, IN(p, "scale.labelSelectorPath"), labels, "should be a json path under either .spec or .status");
+}
+
+/* The schema of what a path of plain members names; NULL: there is no such field. */
+static const struct val *schema_at(const struct val *schema, struct str s)
+{
+    if (!s.len || s.at[0] != '.')
+        return NULL;
+    str_cut(&s, '.');
+    while (schema && s.at)
+        schema = json_get(json_get(schema, STR("properties")), str_cut(&s, '.'));
+    return schema;
+}
+
+static void check_selectable(causes c, const struct path *p, const struct val *list, const struct val *schema)
+{
+    _cleanup_met_ struct met seen = { 0 };
+    if (list && !schema) {
+        say_invalid(c, p, STR(""), "may only be set when validations.schema is included");
+        return;
+    }
+    LIST_EACH (f, at, list) {
+        const struct path *here = IN(ITEM(p, at.i), "jsonPath");
+        struct str s = json_str(f, "jsonPath"), type;
+        if (!check_required_str(c, here, s))
+            continue;
+        const struct val *field = schema_at(schema, s);
+        if (str_starts(s, STR(".metadata"))) {
+            say_invalid(c, here, s, "must not point to fields in metadata");
+            continue;
+        }
+        if (!field) {
+            say_invalid(c, here, s, "is an invalid path: does not refer to a valid field");
+            continue;
+        }
+        type = json_str(field, "type");
+        if (!str_is(type, "string") && !str_is(type, "boolean") && !str_is(type, "integer"))
+            say_invalid(c, here, s, "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.");
+        if (met_again(&seen, s))
+            say_duplicate(c, here, s);
+    }
+    if (list && list->n > SELECTABLE_MOST)
+        say_too_many(c, p, (long)list->n, SELECTABLE_MOST, "s");
+}
+
+static bool is_same(const struct val *versions, const char *member)
+{
+    const struct val *first = json_get(versions->first, str_of(member));
+    val_each(v, versions)
+        if (!val_equal(first, json_get(v, str_of(member))))
+            return false;
+    return true;
+}
+
+/* Where a part of version i is spoken of; NULL: it was already, as the definition's own. */
+static const struct path *place(const struct path *spec, const struct path *version, bool same, long i)
+{
+    return !same ? version : i == 0 ? spec : NULL;
+}
+
+void check_definition_parts(causes c, const struct path *spec, const struct val *versions)
+{
+    if (!val_is(versions, VAL_ARR) || !versions->n)
+        return;
+    bool columns = is_same(versions, "additionalPrinterColumns"), parts = is_same(versions, "subresources"), fields = is_same(versions, "selectableFields");
+    LIST_EACH (v, at, versions) {
+        const struct path *here = ITEM(IN(spec, "versions"), at.i), *p;
+        if ((p = place(spec, here, columns, at.i)))
+            check_columns(c, IN(p, "additionalPrinterColumns"), json_get(v, STR("additionalPrinterColumns")));
+        if ((p = place(spec, here, parts, at.i)))
+            check_scale(c, IN(p, "subresources"), json_path(v, "subresources.scale"));
+        if ((p = place(spec, here, fields, at.i)))
+            check_selectable(c, IN(p, "selectableFields"), json_get(v, STR("selectableFields")), json_path(v, "schema.openAPIV3Schema"));
+    }
+}
