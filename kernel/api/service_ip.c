@@ -129,6 +129,14 @@ static int refuse(struct api_op *op, struct str ip, const char *why)
     return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
 }
 
+static bool is_address(struct str s)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr room;
+    snprintf(text, sizeof text, STR_FMT, STR_ARG(s));
+    return s.len < sizeof text && (inet_pton(AF_INET, text, &room) == 1 || inet_pton(AF_INET6, text, &room) == 1);
+}
+
 static int check_wanted(struct api_op *op, const struct ranges *x, struct str ip)
 {
     char text[INET_ADDRSTRLEN];
@@ -223,6 +231,12 @@ int api_service_ip(struct api_op *op, struct val *spec, const struct val *old)
         return 0;
     if (was.len && !str_is(was, "None") && (!ip.len || str_eq(ip, was))) {
         json_set_str(op->arena, spec, STR("clusterIP"), was);
+        return 0;
+    }
+    if (ip.len && !is_address(ip)) {    /* validation says what it is not */
+        if (!json_get(spec, STR("clusterIPs")))
+            val_push(json_arr(op->arena, spec, STR("clusterIPs")), val_of_str(op->arena, ip));
+        op->n_also = 0;
         return 0;
     }
     struct ranges x = all_ranges(op->api, op->arena);

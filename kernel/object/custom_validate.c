@@ -302,7 +302,8 @@ static void check_kids(struct object_causes *c, const struct val *schema, const 
     if (val_is(additional, VAL_OBJ))
         check_structure(c, additional, arena_printf(c->arena, "%s.additionalProperties", field), false);
     if (val_is(additional, VAL_OBJ) && val_is(props, VAL_OBJ) && props->n)
-        object_cause_add(c, "FieldValueForbidden", field, "Forbidden: additionalProperties and properties are mutual exclusive");
+        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.additionalProperties", field),
+                         "Forbidden: additionalProperties and properties are mutual exclusive");
 }
 
 static void check_list(struct object_causes *c, const struct val *schema, const char *field)

@@ -189,6 +189,7 @@ KIND_RULES(kind_autoscaler)
 {
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *min = json_get(spec, STR("minReplicas")), *behavior = json_get(spec, STR("behavior"));
+    struct val *v1 = json_get(spec, STR("targetCPUUtilizationPercentage"));       /* what autoscaling/v1 has; v2 knows it as a metric */
     int64_t max = json_int(spec, "maxReplicas", 0);
     if (min && min->i < 1)
         say_invalid_int(c, IN(p, "minReplicas"), min->i, "must be greater than or equal to 1");
@@ -201,6 +202,8 @@ KIND_RULES(kind_autoscaler)
     check_target_version(c, p, json_get(spec, STR("scaleTargetRef")), json_path(old, "spec.scaleTargetRef"));
     LIST_EACH (m, at, json_get(spec, STR("metrics")))
         check_metric(c, ITEM(IN(p, "metrics"), at.i), m);
+    if (v1 && v1->i < 1)
+        say_invalid_int(c, IN(IN(IN(ITEM(IN(p, "metrics"), 0), "resource"), "target"), "averageUtilization"), v1->i, "must be greater than 0");
     check_rules(c, IN(IN(p, "behavior"), "scaleUp"), json_get(behavior, STR("scaleUp")));
     check_rules(c, IN(IN(p, "behavior"), "scaleDown"), json_get(behavior, STR("scaleDown")));
 }

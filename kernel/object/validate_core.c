@@ -46,7 +46,7 @@ KIND_RULES(kind_config_map)
                 say_invalid(c, KEY(IN(NULL, "data"), val_key(d)), val_key(d), "duplicate of key present in binaryData");
     check_keys(c, IN(NULL, "binaryData"), binary);
     if (data_size(data, false) + data_size(binary, true) > DATA_MOST)
-        say_too_long(c, NULL, DATA_MOST, "bytes");
+        say_too_long(c, IN(NULL, "[]"), DATA_MOST, "bytes");
     check_frozen(c, v, old);
 }
 

@@ -48,7 +48,7 @@ static void check_versions(causes c, const struct path *p, const struct val *v)
     unsigned storage = 0;
     _cleanup_met_ struct met names = { 0 };
     if (!val_is(list, VAL_ARR) || !list->n) {
-        say_required(c, p, "must have at least one version");
+        say_invalid_val(c, p, val_new(c->arena, VAL_ARR), "must have exactly one version marked as storage version");
         return;
     }
     bool same = custom_one_schema(list);

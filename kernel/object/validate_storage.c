@@ -234,9 +234,6 @@ KIND_RULES(kind_storage_class)
     struct val *mode = json_get(v, STR("volumeBindingMode")), *parameters = json_get(v, STR("parameters"));
     for (int i = 0; old && i < 4; i++)
         check_immutable(c, NULL, v, old, fixed[i]);
-    check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
-    if (old)
-        return;
     if (check_required_str(c, IN(NULL, "provisioner"), provisioner)) {
         const char *texts[6];
         char *low = arena_dup(c->arena, provisioner);
@@ -256,4 +253,5 @@ KIND_RULES(kind_storage_class)
         say_required(c, IN(NULL, "volumeBindingMode"), NULL);
     else
         check_choice(c, IN(NULL, "volumeBindingMode"), val_str(mode), modes);
+    check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
 }

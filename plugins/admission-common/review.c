@@ -28,7 +28,7 @@ int review_no_memory(struct review *w)
 
 static int hand_out(struct review *w)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    _cleanup_buf_ struct buf b = BUF_INIT(8 << 20);      /* no larger than a request's object */
     if (arena_exhausted(w->arena))
         return review_no_memory(w);
     if (!w->ops->n)
