@@ -254,6 +254,8 @@ int api_op_patch(struct api_op *op, int patch_type, const struct val *patch);
 int api_op_delete(struct api_op *op);
 /* Body text to the tree of kind's type; strict findings become warnings or an error. */
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret);
+/* How strictly the request wants its body read, and where it is told what is odd. */
+void api_op_strict(struct api_rq *rq, struct api_op *op);
 
 /* parts of op used by several files */
 const char *api_strict_text(struct arena *a, const struct object_strict *s);    /* findings, joined */

@@ -37,7 +37,7 @@ static struct val *convert_hpa(struct arena *a, struct val *v, bool to_v2)
 {
     struct val *out = val_copy(a, v), *spec = json_obj(a, out, STR("spec"));
     if (to_v2) {
-        int64_t target = json_int(spec, "targetCPUUtilizationPercentage", 0);
+        struct val *target = json_get(json_get(v, STR("spec")), STR("targetCPUUtilizationPercentage"));
         json_del(spec, STR("targetCPUUtilizationPercentage"));
         if (!target)
             return out;
@@ -47,13 +47,13 @@ static struct val *convert_hpa(struct arena *a, struct val *v, bool to_v2)
         json_set_str(a, r, STR("name"), STR("cpu"));
         struct val *t = json_obj(a, r, STR("target"));
         json_set_str(a, t, STR("type"), STR("Utilization"));
-        json_set_int(a, t, STR("averageUtilization"), target);
+        json_set(a, t, STR("averageUtilization"), val_copy(a, target));
         return out;
     }
     struct val *metrics = json_get(spec, STR("metrics"));
     if (val_is(metrics, VAL_ARR))
         val_each(m, metrics)
-            if (str_is(json_str(m, "resource.name"), "cpu") && json_int(m, "resource.target.averageUtilization", 0))
+            if (str_is(json_str(m, "resource.name"), "cpu") && json_path(m, "resource.target.averageUtilization"))
                 json_set_int(a, spec, STR("targetCPUUtilizationPercentage"), json_int(m, "resource.target.averageUtilization", 0));
     json_del(spec, STR("metrics"));
     json_del(spec, STR("behavior"));

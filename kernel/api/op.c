@@ -65,7 +65,8 @@ static void set_type(struct api_op *op, struct val *v, const char *gv, const cha
 }
 
 /* What the object says it is must be what the path says; where it says nothing the path counts. */
-static int check_type(struct api_op *op, const struct schema_type *t, struct val *v)
+/* set: what is not said is filled in. */
+static int check_type(struct api_op *op, const struct schema_type *t, struct val *v, bool set)
 {
     struct str kind = json_str(v, "kind"), gv = json_str(v, "apiVersion");
     const char *want = api_group_version(op->arena, op->kind);
@@ -75,7 +76,7 @@ static int check_type(struct api_op *op, const struct schema_type *t, struct val
     if (t == op->kind->type && gv.len && !str_is(gv, want))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
                         "the API version in the data (" STR_FMT ") does not match the expected API version (%s)", STR_ARG(gv), want);
-    if (t->has_typemeta && t == op->kind->type)
+    if (t->has_typemeta && t == op->kind->type && set)
         set_type(op, v, want, op->kind->kind);
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
@@ -125,7 +126,7 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
         v = object_decode_protobuf(op->arena, t, body, NULL, &err);
     else if ((raw = media == MEDIA_YAML ? object_parse_yaml(op->arena, body, &err) : json_parse(op->arena, body, &err))) {
         struct str kind = json_str(raw, "kind");
-        if (t->has_typemeta && kind.len && check_type(op, t, raw) < 0)
+        if (t->has_typemeta && kind.len && check_type(op, t, raw, false) < 0)
             return -op->err.code;
         v = object_conform(op->arena, t, raw, &strict, &err) < 0 ? NULL : raw;
     }
@@ -136,7 +137,7 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
                         t->go, op->kind->version, t->go, api_strict_text(op->arena, &strict));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
-    if (check_type(op, t, v) < 0)
+    if (check_type(op, t, v, true) < 0)
         return -op->err.code;
     *ret = v;
     return 0;

@@ -9,6 +9,7 @@ bool api_is_review(const struct schema_kind *k)
 static int read_body(struct api_rq *rq, struct val **ret)
 {
     struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind };
+    api_op_strict(rq, &op);
     enum api_media media = api_media_of(http_header(rq->http, STR("content-type")));
     if (!media)
         return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "the body of the request was in an unknown format");

@@ -234,8 +234,6 @@ int api_service_ip(struct api_op *op, struct val *spec, const struct val *old)
         return 0;
     }
     if (ip.len && !is_address(ip)) {    /* validation says what it is not */
-        if (!json_get(spec, STR("clusterIPs")))
-            val_push(json_arr(op->arena, spec, STR("clusterIPs")), val_of_str(op->arena, ip));
         op->n_also = 0;
         return 0;
     }

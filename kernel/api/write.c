@@ -15,6 +15,12 @@ static int validation_mode(const struct api_rq *rq)
     return str_is(v, "Strict") ? VALIDATE_STRICT : str_is(v, "Ignore") ? VALIDATE_IGNORE : VALIDATE_WARN;
 }
 
+void api_op_strict(struct api_rq *rq, struct api_op *op)
+{
+    op->field_validation = validation_mode(rq);
+    api_op_tell(rq, op);
+}
+
 /* The fieldManager, else what the client's name begins with. */
 static struct str manager_of(struct api_rq *rq)
 {
@@ -45,8 +51,7 @@ static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
                            .patches = strcmp(t->verb, "patch") == 0 };
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
-    api_op_tell(rq, op);
-    op->field_validation = validation_mode(rq);
+    api_op_strict(rq, op);
     op->manager = manager_of(rq);
     op->force = rq->info.q.force;
 }

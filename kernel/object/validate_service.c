@@ -123,6 +123,8 @@ static void check_cluster_ips(causes c, const struct path *p, const struct val *
     if (!ip.len && n)
         say_invalid_val(c, here, ips, "must be empty when `clusterIP` is not specified");
     check_families(c, p, spec);
+    if (!n && ip.len && !str_is(ip, "None"))
+        bad |= !check_ip(c, ITEM(here, 0), ip);
     LIST_EACH (x, at, ips) {
         if (at.i == 0 && str_is(val_str(x), "None")) {
             if (n > 1) {
