@@ -132,7 +132,7 @@ struct ctr_mem {
     struct probe_mem probe[PROBE_KINDS];
     int64_t backoff_ns;                     /* wait before the next restart */
     int64_t retry_ns, retry_step_ns;        /* mono: no attempt to create before; its growth */
-    char reason[40], message[256];          /* why it waits; "" none */
+    char reason[40], message[768];          /* why it waits; "" none */
     char stop_id[160];                      /* a stop is under way */
     int64_t stop_by_ns;                     /* mono: when it kills */
     bool hook_done;                         /* postStart has run in `id` */
@@ -279,6 +279,9 @@ struct val *env_make(struct agent *a, struct kl_call *c, const struct pod_view *
 struct str env_expand(struct arena *a, struct str text, const struct val *vars);
 int downward_field(const struct agent *a, const struct pod_view *v, const char *path, struct str *ret, struct kl_err *err);
 int downward_resource(const struct pod_view *v, const struct ctr *k, const struct val *ref, struct str *ret, struct kl_err *err);
+/* pullsecret.c: [{"username","password"}] for that image. */
+struct val *pullsecret_logins(struct agent *a, struct kl_call *c, const struct pod_view *v, struct str image);
+bool pullsecret_matches(struct str key, struct str image);     /* image: with its registry */
 int image_ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k, const struct val **ret);
 
 /* volumes.c, sources.c, writer.c, fs.c, subpath.c, podfiles.c */

@@ -134,13 +134,28 @@ int rt_image_status(void *self, struct kl_call *c, const char *ref, struct kl_by
     return rc == 0 ? give_json(c, a, image_json(a, i, true), ret) : rc;
 }
 
+static bool is_cancelled(void *c)
+{
+    return kl_cancelled(c);
+}
+
 int rt_image_pull(void *self, struct kl_call *c, const char *ref, struct kl_bytes auth, struct kl_bytes *ret)
 {
     struct runtime *rt = self;
-    struct image *i;
-    (void)auth;                         /* no registry is asked */
+    struct image *i = NULL;
     _cleanup_arena_ struct arena *a = arena_new(64 << 20);
-    int rc = a ? image_find(rt->images, a, ref, &i, &c->err) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    struct val *login = a && auth.len ? json_parse(a, str_n(auth.at, auth.len), NULL) : NULL;
+    struct str user = json_str(login, "username"), password = json_str(login, "password");
+    struct image_pull q = { .ref = ref, .insecure = rt->conf.insecure_registries, .ca_file = rt->conf.registry_ca, .stop = is_cancelled, .stop_ctx = c };
+    int rc = a ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && user.len) {
+        q.username = arena_dup(a, user);
+        q.password = arena_dup(a, password);
+    }
+    if (rc == 0 && strncmp(ref, "localhost/", 10) != 0)         /* that is this store itself */
+        rc = image_pull(rt->images, &q, &c->err);
+    if (rc == 0)
+        rc = image_find(rt->images, a, ref, &i, &c->err);
     if (rc < 0)
         return rc;
     struct val *v = val_new(a, VAL_OBJ);

@@ -208,6 +208,8 @@ static const struct kl_conf_field fields[] = {
     FIELD(conmon, KL_CONF_STR, "conmon", "program name or absolute path"),
     { .key = "pids_limit", .type = KL_CONF_INT, .offset = offsetof(struct conf, pids_limit), .fallback = "1024", .min = 16,
       .max = 4194304, .doc = "processes of a pod whose config sets no limit" },
+    FIELD(registry_ca, KL_CONF_STR, NULL, "certificates that registries are trusted by, beside the system's (PEM); unset: none"),
+    FIELD(insecure_registries, KL_CONF_LIST, NULL, "\"host:port\" of registries that are asked in plain text; loopback always is"),
 };
 
 KL_PLUGIN_DEFINE("dev.keelson.runtime-crun", "0.1.0", "keelson.runtime/0:crun", "", .summary = "containers by crun and conmon",

@@ -26,6 +26,8 @@
 struct conf {
     const char *image_dir, *state_dir, *run_dir, *crun, *conmon;
     int64_t pids_limit;
+    const char *registry_ca;            /* NULL: the system's */
+    const char *const *insecure_registries;
 };
 
 enum cgroup_kind { CGROUP_V1, CGROUP_V2, CGROUP_HYBRID };

@@ -237,3 +237,26 @@ Test(units, messages)
     world_sync(w, "d/p", NULL);
     eq_text(world_text(w, pod, "status.containerStatuses.0.state.terminated.message"), "own words \xef\xbf\xbd");
 }
+
+Test(units, logins_are_for_a_registry)
+{
+    static const struct {
+        const char *key, *image;
+        bool match;
+    } rows[] = {
+        { "registry.example", "registry.example/team/app:1", true },
+        { "https://registry.example/v1/", "registry.example/app", true },
+        { "http://registry.example:5000", "registry.example:5000/app", true },
+        { "registry.example", "registry.example:5000/app", false },
+        { "registry.example/team", "registry.example/team/app", true },
+        { "registry.example/team", "registry.example/other/app", false },
+        { "*.example", "registry.example/app", true },
+        { "*.example", "a.registry.example/app", false },
+        { "reg*.example", "registry.example/app", true },
+        { "example", "registry.example/app", false },
+        { "https://index.docker.io/v1/", "docker.io/library/busybox", true },
+        { "", "docker.io/library/busybox", false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(pullsecret_matches(str_of(rows[i].key), str_of(rows[i].image)), rows[i].match, "%s of %s", rows[i].key, rows[i].image);
+}

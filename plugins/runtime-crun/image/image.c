@@ -52,10 +52,12 @@ static int find_by_id(struct image_store *s, struct arena *a, const struct val *
 static const struct val *find_by_name(const struct val *index, const char *ref)
 {
     const char *at = strchr(ref, '@');
-    char name[IMAGE_NAME_MOST];
+    char name[IMAGE_NAME_MOST], pinned[IMAGE_NAME_MOST] = "";
+    if (at)                             /* pulled by the digest of an index, it has that as its name */
+        ref_canonical(ref, pinned, NULL);
     for (unsigned n = 0; ref_candidate(ref, n, name); n++)
         val_each(v, json_get(index, STR("manifests"))) {
-            bool hit = at ? str_is(json_str(v, "digest"), at + 1) : str_is(name_of(v), name);
+            bool hit = at ? str_is(json_str(v, "digest"), at + 1) || str_is(name_of(v), pinned) : str_is(name_of(v), name);
             if (hit)
                 return v;
         }
@@ -207,6 +209,10 @@ struct val *image_json(struct arena *a, const struct image *i, bool with_config)
     struct val *tags = json_arr(a, v, STR("repoTags")), *digests = json_arr(a, v, STR("repoDigests"));
     for (uint32_t n = 0; n < i->n_names; n++) {
         const char *colon = strrchr(i->names[n], ':');
+        if (strchr(i->names[n], '@')) {
+            val_push(digests, val_of_str(a, str_of(i->names[n])));
+            continue;
+        }
         int len = colon && !strchr(colon, '/') ? (int)(colon - i->names[n]) : (int)strlen(i->names[n]);
         val_push(tags, val_of_str(a, str_of(i->names[n])));
         val_push(digests, val_of_str(a, str_of(arena_printf(a, "%.*s@%s", len, i->names[n], i->manifest))));

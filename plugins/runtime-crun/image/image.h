@@ -6,7 +6,7 @@
  *   tmp/ lock
  *
  * All functions are [any] and [worker]-like: they block. Several processes may use one store: changes happen under a file
- * lock, readers need none. It pulls from no registry.
+ * lock, readers need none.
  */
 #ifndef OCI_IMAGE_IMAGE_H
 #define OCI_IMAGE_IMAGE_H
@@ -52,6 +52,19 @@ int image_remove(struct image_store *s, const char *ref, struct kl_err *err);
  * archive. The names added, in the arena. */
 int image_import(struct image_store *s, struct arena *a, const char *path, const char *name, const char ***ret_names,
                  uint32_t *ret_n, struct kl_err *err);
+
+/* From the registry that the name says. Names without a registry are docker.io's; those of "localhost" without a port are this store's own and are asked of nobody.
+ * Loopback and the registries in `insecure` are asked in plain text. KL_NOT_FOUND, KL_FORBIDDEN, KL_UNAVAILABLE, KL_TIMEOUT, KL_CANCELLED; in the words of those
+ * who pull elsewhere. A name that is there already points at what the registry has now. */
+struct image_pull {
+    const char *ref;
+    const char *username, *password;    /* NULL: anonymous */
+    const char *const *insecure;        /* "registry.example:5000", NULL-terminated; NULL: none */
+    const char *ca_file;                /* PEM, beside the system's; NULL: none */
+    bool (*stop)(void *ctx);            /* NULL: never */
+    void *stop_ctx;
+};
+int image_pull(struct image_store *s, const struct image_pull *q, struct kl_err *err);
 
 /* A new image of one layer. */
 struct image_build {

@@ -19,6 +19,7 @@ struct import {
     struct arena *a;
     int src;                            /* the folder read from */
     const char *name;                   /* given by the caller; NULL: those of the archive */
+    bool exact;                         /* the name is one already */
     const char **names;                 /* added so far */
     uint32_t n_names, n_manifests;
     struct kl_err *err;
@@ -71,7 +72,9 @@ static int finish(struct import *m, const char *manifest, size_t size, const cha
     struct image *i;
     char full[IMAGE_NAME_MOST];
     int rc = manifest_load(m->s, m->a, str_of(manifest), &i, m->err);
-    if (rc == 0)
+    if (rc == 0 && m->exact)
+        snprintf(full, sizeof full, "%s", name);
+    else if (rc == 0)
         rc = ref_full(name, local, full, m->err);
     return rc == 0 ? add_name(m, full, manifest, size) : rc;
 }
@@ -305,4 +308,17 @@ int image_import(struct image_store *s, struct arena *a, const char *path, const
     *ret_names = m.names;
     *ret_n = m.n_names;
     return 0;
+}
+
+int image_adopt(struct image_store *s, struct arena *a, const char *dir, const char *name, struct kl_err *err)
+{
+    struct import m = { .s = s, .a = a, .src = -1, .name = name, .exact = true, .err = err };
+    m.names = arena_alloc(a, MANIFESTS_MOST * sizeof *m.names);
+    if (!m.names)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    _cleanup_close_ int lock = store_lock(s, err);
+    int rc = lock < 0 ? lock : import_folder(&m, dir);
+    if (rc < 0 && lock >= 0)
+        store_sweep(s, NULL);
+    return rc;
 }

@@ -48,8 +48,13 @@ bool manifest_is_index(const struct val *doc);
 /* The architecture as OCI names it, of this machine. */
 const char *manifest_arch(void);
 
+/* import.c: the only image of an OCI layout of ours, under exactly that name. */
+int image_adopt(struct image_store *s, struct arena *a, const char *dir, const char *name, struct kl_err *err);
+
 /* ref.c: a reference as it is stored; local: names without a registry go to localhost/, else to docker.io/library/. */
 int ref_full(const char *ref, bool local, char ret[IMAGE_NAME_MOST], struct kl_err *err);
+/* The one full name that a registry knows it by; a digest stays, without one there is a tag. */
+int ref_canonical(const char *ref, char ret[IMAGE_NAME_MOST], struct kl_err *err);
 /* The n-th full name that a short one may mean; false: no more. */
 bool ref_candidate(const char *ref, unsigned n, char ret[IMAGE_NAME_MOST]);
 

@@ -46,6 +46,18 @@ int ref_full(const char *ref, bool local, char ret[IMAGE_NAME_MOST], struct kl_e
     return 0;
 }
 
+int ref_canonical(const char *ref, char ret[IMAGE_NAME_MOST], struct kl_err *err)
+{
+    if (!ref_valid(ref))
+        return kl_err_set(err, KL_INVALID, "'%.120s' is not an image reference (such as localhost/app:1.0)", ref);
+    const char *at = strchr(ref, '@');
+    char name[IMAGE_NAME_MOST];
+    snprintf(name, sizeof name, "%.*s", at ? (int)(at - ref) : (int)strlen(ref), ref);
+    const char *prefix = has_registry(name) ? "" : strchr(name, '/') ? "docker.io/" : "docker.io/library/";
+    snprintf(ret, IMAGE_NAME_MOST, "%s%.400s%s", prefix, name, at ? at : tag_of(name));
+    return 0;
+}
+
 bool ref_candidate(const char *ref, unsigned n, char ret[IMAGE_NAME_MOST])
 {
     static const char *const prefixes[] = { "", "docker.io/library/", "docker.io/", "localhost/" };
