@@ -1,8 +1,6 @@
-/* node_port.h - a node's own HTTPS port: what the API server asks of a node in another process, with the paths of upstream's kubelet. [loop]
+/* node_port.h - a node's own HTTPS port: what the API server asks of a node in another process, with the paths of upstream's kubelet (node_paths.h). [loop]
  *
  * Only who shows a certificate of the cluster's CA with the server's name gets an answer. Failures are Status objects.
- *   GET /healthz /pods /stats/summary /debug/{plugins,...}      GET /containerLogs/NS/POD/CONTAINER
- *   /exec/NS/POD/CONTAINER  /attach/NS/POD/CONTAINER  /portForward/NS/POD
  */
 #ifndef API_NODE_PORT_H
 #define API_NODE_PORT_H

@@ -1,6 +1,7 @@
 /* nodes.c - nodes in other processes: where they listen, one client for each, and requests sent on to them. A node's answer counts only when its
  * certificate is that node's, whatever address its Node object shows. */
 #include "api-internal.h"
+#include "api/node_paths.h"
 #include "http/client.h"
 
 struct node_client {
@@ -134,6 +135,65 @@ void api_node_send(struct api_rq *rq, struct str name, const char *path)
     api_send_error(rq);
 }
 
+/* --- a node of this process --- */
+
+struct local {
+    struct node_paths paths;
+    struct api_rq *rq;
+    struct str name;
+};
+
+static const struct kl_node *local_node(void *ctx, void **ret_self)
+{
+    const struct local *l = ctx;
+    const struct api_hooks *h = &l->rq->api->hooks;
+    return h->node ? h->node(h->ctx, l->name, ret_self) : NULL;
+}
+
+struct podding {
+    struct buf *out;
+    struct selector *mine;
+    bool any;
+};
+
+static bool add_pod(void *ctx, struct store_object *o)
+{
+    struct podding *p = ctx;
+    if (!selector_matches_text(p->mine, store_object_json(o)))
+        return true;
+    if (p->any)
+        buf_add_c(p->out, ',');
+    p->any = true;
+    buf_add_str(p->out, store_object_json(o));
+    return true;
+}
+
+static void local_pods(void *ctx, struct buf *b)
+{
+    const struct local *l = ctx;
+    struct store_range r = { .resource = STR("/pods") };
+    struct kl_err err;
+    kl_err_init(&err);
+    char *text = arena_printf(l->rq->arena, "spec.nodeName=" STR_FMT, STR_ARG(l->name));
+    struct podding p = { b, text ? selector_parse_fields(l->rq->arena, schema_resource_by_name(STR("/pods")), str_of(text), &err) : NULL, false };
+    buf_add_z(b, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
+    if (p.mine)
+        store_list(l->rq->api->store, &r, add_pod, &p);
+    buf_add_z(b, "]}\n");
+}
+
+static void local_proxy(struct api_rq *rq, struct str name, struct str path)
+{
+    struct local *l = arena_alloc(rq->arena, sizeof *l);
+    if (!l) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        api_send_error(rq);
+        return;
+    }
+    *l = (struct local){ { rq->api->streams, l, local_node, local_pods, NULL }, rq, name };
+    node_paths_serve(&l->paths, rq->http, path);
+}
+
 /* nodes/NAME/proxy/REST: whatever the node's port answers to. */
 void api_node_proxy(struct api_rq *rq)
 {
@@ -145,5 +205,11 @@ void api_node_proxy(struct api_rq *rq)
     }
     while (rest.len && rest.at[0] == '/')
         rest = str_skip(rest, 1);
+    void *self;
+    if (rq->api->hooks.node && rq->api->hooks.node(rq->api->hooks.ctx, name, &self)) {
+        char *path = arena_printf(rq->arena, "/" STR_FMT, STR_ARG(rest));
+        local_proxy(rq, name, str_of(path));
+        return;
+    }
     api_node_send(rq, name, arena_printf(rq->arena, "/" STR_FMT "%s" STR_FMT, STR_ARG(rest), query.len ? "?" : "", STR_ARG(query)));
 }

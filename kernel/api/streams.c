@@ -415,10 +415,11 @@ void api_streams(struct api_rq *rq)
     struct val *admitted = NULL;
     int rc = x ? 0 : api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && strcmp(t->subresource, "proxy") == 0) {
-        if (api_connect(rq, &admitted) < 0)
+        bool node = strcmp(t->resource, "nodes") == 0;
+        if ((node && remote_wanted(rq->http) && may_create(rq) < 0) || api_connect(rq, &admitted) < 0)
             api_send_error(rq);
         else
-            (strcmp(t->resource, "nodes") == 0 ? api_node_proxy : api_proxy)(rq);
+            (node ? api_node_proxy : api_proxy)(rq);
         return;
     }
     if (rc == 0 && !log)

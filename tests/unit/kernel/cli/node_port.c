@@ -34,7 +34,16 @@ static int stats(void *self, struct kl_call *c, struct kl_bytes *ret)
     return 0;
 }
 
-static const struct kl_node table = { .size = sizeof table, .logs = logs, .stats = stats };
+static int page(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret)
+{
+    (void)self;
+    if (strcmp(path, "metrics") != 0 && strcmp(path, "metrics/resource") != 0)
+        return kl_fail(c, KL_NOT_FOUND, "404 page not found");
+    *ret = (struct kl_bytes){ path, strlen(path) };
+    return 0;
+}
+
+static const struct kl_node table = { .size = sizeof table, .logs = logs, .stats = stats, .page = page };
 static bool ready = true;
 
 static const struct kl_node *node(void *ctx, void **ret_self)
@@ -204,6 +213,11 @@ Test(node_port, documents)
     cr_assert_str_eq(body, "{\"node\":1}");
     cr_assert_eq(get("/debug/it", body, sizeof body), 200);
     cr_assert_eq(get("/debug/other", body, sizeof body), 404);
+    cr_assert_eq(get("/metrics", body, sizeof body), 200);
+    cr_assert_str_eq(body, "metrics");
+    cr_assert_eq(get("/metrics/resource", body, sizeof body), 200);
+    cr_assert_str_eq(body, "metrics/resource");
+    cr_assert_eq(get("/metrics/none", body, sizeof body), 404);
 }
 
 Test(node_port, logs)
