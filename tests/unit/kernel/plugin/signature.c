@@ -105,6 +105,7 @@ HOST_LAYER(kl_host_plugins, KL_HOST_PLUGINS_CALLS);
 HOST_LAYER(kl_host_wait, KL_HOST_WAIT_CALLS);
 HOST_LAYER(kl_host_http, KL_HOST_HTTP_CALLS);
 HOST_LAYER(kl_host_authz, KL_HOST_AUTHZ_CALLS);
+HOST_LAYER(kl_host_versions, KL_HOST_VERSIONS_CALLS);
 HOST_LAYER(kl_host_cel, KL_HOST_CEL_CALLS);
 LAYER(kl_authn, KL_AUTHN_CALLS);
 LAYER(kl_authz, KL_AUTHZ_CALLS);
@@ -187,6 +188,7 @@ Test(signature, every_layer_has_every_function)
         { KL_HOST_HTTP_0, &kl_host_http_layer },
         { KL_HOST_AUTHZ_0, &kl_host_authz_layer },
         { KL_HOST_CEL_0, &kl_host_cel_layer },
+        { KL_HOST_VERSIONS_0, &kl_host_versions_layer },
         { KL_LAYER_0, &kl_layer_layer },
     };
     cr_assert_eq(sizeof rows / sizeof *rows, signature_count());
