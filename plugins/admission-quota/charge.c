@@ -5,6 +5,12 @@
  */
 #include "quota.h"
 
+struct charger {                        /* the instance */
+    struct core core;                   /* first: reviews see it */
+    struct arena *arena;
+    struct val *limited;                /* NULL: nothing needs a quota */
+};
+
 struct charge {                         /* one quota that the object falls under */
     struct val *quota;
     struct amounts hard, used, requested;
@@ -55,7 +61,7 @@ static int exceeded(struct review *w, const struct charge *k)
 }
 
 /* Is the object under that quota, and with what? 1: it is. */
-static int consider(struct review *w, struct charge *k, const struct val *object, const struct val *old)
+static int consider(struct review *w, struct charge *k, const struct val *object, const struct val *old, struct amounts *covered)
 {
     struct str resource = resource_of(w);
     bool dying;
@@ -66,6 +72,7 @@ static int consider(struct review *w, struct charge *k, const struct val *object
     const char *missing = str_is(resource, "/pods") ? usage_missing(w->arena, &names, object) : NULL;
     if (missing)
         return review_forbid(w, "failed quota: " STR_FMT ": %s", STR_ARG(json_str(k->quota, "metadata.name")), missing);
+    amounts_add_all(covered, &names);
     k->counted = !amounts_equal(&k->hard, &hard_was);
     int rc = k->counted ? count_status(w->core, w->call, w->arena, k->quota, &k->quota, &dying) : 0;
     if (rc < 0)
@@ -111,25 +118,29 @@ static int wake_controller(struct review *w, const struct kl_object_list *list)
 
 static int rule(struct review *w)
 {
+    const struct charger *x = (const struct charger *)(const void *)w->core;
+    struct amounts covered = { .arena = w->arena };
     struct kl_object_list list;
     int rc = review_list(w, QUOTAS, w->r->request->ns, &list);
-    if (rc < 0 || !list.n)
+    if (rc < 0 || (!list.n && !x->limited))
         return rc;
     if (review_is(w, "delete"))
         return wake_controller(w, &list);
     struct val *object = review_object(w), *old = review_is(w, "create") ? NULL : review_old(w);
-    struct charge *charges = arena_alloc(w->arena, list.n * sizeof *charges);
+    struct charge *charges = arena_alloc(w->arena, (list.n + 1) * sizeof *charges);
+    struct val **quotas = arena_alloc(w->arena, (list.n + 1) * sizeof *quotas);
     unsigned n = 0;
-    if (!object || !charges)
+    if (!object || !charges || !quotas)
         return review_no_memory(w);
     for (uint32_t i = 0; i < list.n; i++) {
-        charges[n] = (struct charge){ .quota = json_parse(w->arena, str_n(list.at[i].at, list.at[i].len), &w->call->err) };
-        rc = charges[n].quota ? consider(w, &charges[n], object, old) : -w->call->err.code;
+        quotas[i] = json_parse(w->arena, str_n(list.at[i].at, list.at[i].len), &w->call->err);
+        charges[n] = (struct charge){ .quota = quotas[i] };
+        rc = quotas[i] ? consider(w, &charges[n], object, old, &covered) : -w->call->err.code;
         if (rc < 0)
             return rc;
         n += rc > 0;
     }
-    rc = 0;
+    rc = x->limited ? limited_check(w, x->limited, quotas, list.n, resource_of(w), object, &covered) : 0;
     for (unsigned i = 0; i < n && rc == 0 && !(w->call->flags & KL_CALL_DRY_RUN); i++)
         rc = write_charge(w, &charges[i]);
     return rc;
@@ -153,6 +164,8 @@ static bool may_grow(const struct kl_request *r)
 static int wants(void *self, struct kl_call *c, const struct kl_request *r, const struct kl_user *user)
 {
     const struct core *x = self;
+    const struct charger *all = self;
+    char resource[512];
     (void)user;
     bool create = strcmp(r->verb, "create") == 0, remove = strcmp(r->verb, "delete") == 0;
     if (!r->ns[0] || strcmp(r->resource, "events") == 0 || ((create || remove) && r->subresource[0]) || (!create && !remove && !may_grow(r)))
@@ -160,10 +173,37 @@ static int wants(void *self, struct kl_call *c, const struct kl_request *r, cons
     struct kl_list_options o = { .size = sizeof o, .resource = QUOTAS, .ns = r->ns };
     struct kl_object_list list = { .size = sizeof list };
     int rc = x->objects->list(x->host, c, &o, &list);
-    return rc < 0 ? rc : list.n != 0;
+    if (rc < 0 || list.n || !all->limited || remove)
+        return rc < 0 ? rc : list.n != 0;
+    snprintf(resource, sizeof resource, "%s/%s", r->group, r->resource);
+    return limited_concerns(all->limited, str_of(resource));
+}
+
+static void close_it(void *self)
+{
+    struct charger *x = self;
+    arena_free(x->arena);
+    mem_free(x);
+}
+
+static int open_it(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
+{
+    const struct quota_conf *f = conf;
+    struct charger *x = mem_alloc(sizeof *x);
+    if (!x)
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    x->core = (struct core){ h, h->service(h, KL_HOST_OBJECTS_0), h->service(h, KL_HOST_ENV_0), conf };
+    int rc = !f || !f->limited ? 0 : (x->arena = arena_new(1 << 20)) ? limited_read(x->arena, f->limited, &x->limited, &c->err) :
+                                                                       kl_fail(c, KL_NO_MEMORY, "out of memory");
+    if (rc < 0) {
+        close_it(x);
+        return rc;
+    }
+    *self = x;
+    return 0;
 }
 
 static const char *const resources[] = { "*", NULL };
 
-const struct kl_admission quota_admission = { .size = sizeof quota_admission, .life = { .open = core_open, .close = core_close }, .resources = resources,
+const struct kl_admission quota_admission = { .size = sizeof quota_admission, .life = { .open = open_it, .close = close_it }, .resources = resources,
                                               .operations = "CREATE,UPDATE,DELETE", .review = review, .wants = wants };

@@ -276,7 +276,7 @@ static bool names_match(const struct str *given, unsigned n, struct str op, cons
     return any;
 }
 
-static bool in_scope(struct str scope, struct str op, const struct val *values, struct str resource, const struct val *o)
+bool usage_in_scope(struct str scope, struct str op, const struct val *values, struct str resource, const struct val *o)
 {
     struct str given[3];
     unsigned n = 0;
@@ -315,12 +315,24 @@ bool usage_in_scopes(struct arena *a, const struct val *quota, struct str resour
     const struct val *scopes = json_path(quota, "spec.scopes"), *selector = json_path(quota, "spec.scopeSelector.matchExpressions");
     (void)a;
     for (const struct val *s = val_is(scopes, VAL_ARR) ? scopes->first : NULL; s; s = s->next)
-        if (!in_scope(val_str(s), STR("Exists"), NULL, resource, object))
+        if (!usage_in_scope(val_str(s), STR("Exists"), NULL, resource, object))
             return false;
     for (const struct val *s = val_is(selector, VAL_ARR) ? selector->first : NULL; s; s = s->next)
-        if (!in_scope(json_str(s, "scopeName"), json_str(s, "operator"), json_get(s, STR("values")), resource, object))
+        if (!usage_in_scope(json_str(s, "scopeName"), json_str(s, "operator"), json_get(s, STR("values")), resource, object))
             return false;
     return true;
+}
+
+bool usage_meets_scope(const struct val *quota, struct str scope, struct str resource, const struct val *object)
+{
+    const struct val *scopes = json_path(quota, "spec.scopes"), *selector = json_path(quota, "spec.scopeSelector.matchExpressions");
+    for (const struct val *s = val_is(scopes, VAL_ARR) ? scopes->first : NULL; s; s = s->next)
+        if (str_eq(val_str(s), scope) && usage_in_scope(scope, STR("Exists"), NULL, resource, object))
+            return true;
+    for (const struct val *s = val_is(selector, VAL_ARR) ? selector->first : NULL; s; s = s->next)
+        if (str_eq(json_str(s, "scopeName"), scope) && usage_in_scope(scope, json_str(s, "operator"), json_get(s, STR("values")), resource, object))
+            return true;
+    return false;
 }
 
 /* --- what must be said --- */

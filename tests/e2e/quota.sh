@@ -10,6 +10,11 @@ for tool in kubectl curl; do
     }
 done
 . "$(dirname "$0")/lib/server.sh"
+# pods of a priority class that only quotas open
+mkdir "$dir/conf"
+sed 's/{ plugin = "admission-quota"; on = "server"; }/{ plugin = "admission-quota"; on = "server"; settings = { limited_resources = ( { resource = "pods"; match_scopes = ( { scope = "PriorityClass"; operator = "In"; values = [ "guarded" ]; } ); } ); }; }/' \
+    "$(dirname "$0")/../../conf/keelson.cfg" >"$dir/conf/keelson.cfg"
+server_flags="--config $dir/conf/keelson.cfg --plugins $build/plugins"
 start_server
 # until WANT COMMAND...: kubectl's whole output becomes that, in a minute at most.
 until_is() {
@@ -127,4 +132,20 @@ count() { grep -c "$1" "$dir/rush"; }
 used r '{"pods":"17","secrets":"23"}' rush
 k delete pods -n rush --all >/dev/null
 used r '{"pods":"0","secrets":"23"}' rush
+
+k create priorityclass guarded --value=5 >/dev/null
+k create namespace open >/dev/null
+guarded() { k run "$1" -n open --image=x --overrides='{"spec":{"priorityClassName":"guarded"}}'; }
+case "$(guarded a)" in
+*'pods "a" is forbidden: insufficient quota to match these scopes: [{PriorityClass In [guarded]}]'*) ;;
+*) fail "a class that needs a quota" "$(guarded a)" ;;
+esac
+want created create -f - <<END
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: opens, namespace: open}
+spec: {hard: {pods: "1"}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: Exists}]}}
+END
+case "$(guarded a)" in *created*) ;; *) fail "a quota opens it" "$(guarded a)" ;; esac
+case "$(guarded b)" in *"exceeded quota: opens"*) ;; *) fail "and holds" "$(guarded b)" ;; esac
 exit $bad

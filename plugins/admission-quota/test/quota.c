@@ -201,3 +201,51 @@ Test(quota, what_wakes_the_controller)
     cr_assert_str_eq(mapped(controller, QUOTAS, Q("1", "0"), Q("2", "0"), false), "default/q");
     quota_controller.life.close(controller);
 }
+
+static void with_limited(const char *json)
+{
+    const struct quota_conf conf = { json };
+    quota_admission.life.close(self);
+    cr_assert_eq(quota_admission.life.open(&f->host, &conf, &self, &f->call), 0, "%s", f->call.err.msg);
+}
+
+#define CLASS(name) "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"priorityClassName\":\"" name "\",\"containers\":[{\"name\":\"c\"}]}}"
+
+Test(quota, limited_scopes_need_a_quota)
+{
+    with_limited("[{\"resource\":\"pods\",\"match_scopes\":[{\"scope\":\"PriorityClass\",\"operator\":\"In\",\"values\":[\"high\",\"higher\"]}]}]");
+    cr_assert_eq(create("/pods", CLASS("low")), 0, "%s", f->call.err.msg);
+    cr_assert_eq(create("/configmaps", "{\"metadata\":{}}"), 0);
+    cr_assert_eq(create("/pods", CLASS("high")), -KL_FORBIDDEN);
+    cr_assert_str_eq(verdict.refusal, "insufficient quota to match these scopes: [{PriorityClass In [high higher]}]");
+    put_quota("q", "\"hard\":{\"pods\":\"2\"},\"scopeSelector\":{\"matchExpressions\":[{\"scopeName\":\"PriorityClass\",\"operator\":\"In\",\"values\":[\"high\"]}]}",
+              "\"hard\":{\"pods\":\"2\"},\"used\":{\"pods\":\"0\"}");
+    cr_assert_eq(create("/pods", CLASS("high")), 0, "%s", f->call.err.msg);
+    cr_assert_eq(create("/pods", CLASS("higher")), -KL_FORBIDDEN);
+    cr_assert_str_eq(used("q"), "pods=1");
+}
+
+Test(quota, limited_names_need_a_quota)
+{
+    with_limited("[{\"resource\":\"pods\",\"match_contains\":[\"cpu\"]}]");
+    cr_assert_eq(create("/pods", POD("\"cpu\":\"1\"")), -KL_FORBIDDEN);
+    cr_assert_str_eq(verdict.refusal, "insufficient quota to consume: cpu,requests.cpu");
+    put_quota("q", "\"hard\":{\"cpu\":\"4\",\"requests.cpu\":\"4\"}", "\"hard\":{\"cpu\":\"4\",\"requests.cpu\":\"4\"},\"used\":{\"cpu\":\"0\",\"requests.cpu\":\"0\"}");
+    cr_assert_eq(create("/pods", POD("\"cpu\":\"1\"")), 0, "%s", f->call.err.msg);
+    cr_assert_eq(create("/pods", POD("\"cpu\":\"4\"")), -KL_FORBIDDEN);
+}
+
+Test(quota, limited_resources_that_are_wrong)
+{
+    static const char *const rows[][2] = {
+        { "[{\"match_contains\":[\"x\"]}]", "limited_resources[0].resource: a value is needed" },
+        { "[{\"resource\":\"pods\",\"contains\":[]}]", "limited_resources[0]: unknown setting 'contains'" },
+        { "[{\"resource\":\"pods\",\"match_scopes\":[{\"scope\":\"Best\"}]}]", "limited_resources[0].match_scopes: unknown scope \"Best\"" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct quota_conf conf = { rows[i][0] };
+        void *other;
+        cr_expect_eq(quota_admission.life.open(&f->host, &conf, &other, &f->call), -KL_INVALID);
+        cr_expect_str_eq(f->call.err.msg, rows[i][1]);
+    }
+}
