@@ -10,14 +10,11 @@
 
 struct resolve {
     struct http_client *client;         /* NULL: it is gone */
-    char *host, *port;
-    struct addrinfo *found;
-    int rc;
 };
 
-static int lookup(const char *host, const char *port, int flags, struct addrinfo **ret)
+static int numbers(const char *host, const char *port, struct addrinfo **ret)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV };
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
     return getaddrinfo(host, port, &hints, ret);
 }
 
@@ -32,32 +29,23 @@ static void take_addresses(struct http_client *c, const struct addrinfo *all)
     c->resolved_ns = loop_now(c->owner.loop);
 }
 
-/* [worker] */
-static void resolve_run(void *ctx)
-{
-    struct resolve *r = ctx;
-    r->rc = lookup(r->host, r->port, AI_ADDRCONFIG, &r->found);
-}
-
-static void resolve_done(void *ctx)
+static void resolve_done(void *ctx, struct addrinfo *found, const char *why)
 {
     struct resolve *r = ctx;
     struct http_client *c = r->client;
+    mem_free(r);
     if (c) {
         c->resolving = NULL;
-        if (r->rc == 0) {
-            take_addresses(c, r->found);
+        if (!why) {
+            take_addresses(c, found);
             client_stir(c);
         } else {
-            snprintf(c->why, sizeof c->why, "the name is not known: %s", gai_strerror(r->rc));
+            snprintf(c->why, sizeof c->why, "the name is not known: %s", why);
             client_fail_waiting(c);
         }
     }
-    if (r->found)
-        freeaddrinfo(r->found);
-    mem_free(r->host);
-    mem_free(r->port);
-    mem_free(r);
+    if (found)
+        freeaddrinfo(found);
 }
 
 void resolve_abandon(struct http_client *c)
@@ -69,24 +57,16 @@ void resolve_abandon(struct http_client *c)
 
 static void resolve_start(struct http_client *c)
 {
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV };
     struct resolve *r = mem_alloc(sizeof *r);
-    if (r) {
-        r->client = c;
-        r->host = mem_dup(c->host, strlen(c->host));
-        r->port = mem_dup(c->port, strlen(c->port));
-    }
-    if (!r || !r->host || !r->port) {
-        if (r) {
-            mem_free(r->host);
-            mem_free(r->port);
-        }
-        mem_free(r);
+    if (!r) {
         snprintf(c->why, sizeof c->why, "out of memory");
         client_fail_waiting(c);
         return;
     }
+    r->client = c;
     c->resolving = r;
-    loop_work(c->owner.loop, resolve_run, resolve_done, r);
+    loop_lookup(c->owner.loop, c->host, c->port, &hints, resolve_done, r);
 }
 
 bool client_resolved(struct http_client *c)
@@ -98,7 +78,7 @@ bool client_resolved(struct http_client *c)
         return true;
     if (c->resolving)
         return false;
-    if (lookup(c->host, c->port, AI_NUMERICHOST, &found) == 0) {
+    if (numbers(c->host, c->port, &found) == 0) {
         take_addresses(c, found);
         freeaddrinfo(found);
         return true;

@@ -2,6 +2,7 @@
  * same: by time, then by start. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <netdb.h>
 #include <uv.h>
 
 #include "base/env.h"
@@ -448,6 +449,47 @@ void loop_work_join(struct loop *l, void *ctx)
         finish_work(k);
         return;
     }
+}
+
+/* --- names: libuv keeps them to half of its threads --- */
+
+struct names {
+    uv_getaddrinfo_t req;
+    struct loop *loop;
+    loop_names_fn done;
+    void *ctx;
+    struct addrinfo *found;             /* sim */
+    int rc;
+};
+
+static void names_done(void *ctx)
+{
+    struct names *n = ctx;
+    n->done(n->ctx, n->found, n->rc == 0 ? NULL : n->loop->uv ? uv_strerror(n->rc) : gai_strerror(n->rc));
+    mem_free(n);
+}
+
+static void on_names(uv_getaddrinfo_t *req, int status, struct addrinfo *found)
+{
+    struct names *n = req->data;
+    update_now(n->loop);
+    n->rc = status;
+    n->found = found;
+    names_done(n);
+}
+
+void loop_lookup(struct loop *l, const char *host, const char *port, const struct addrinfo *hints, loop_names_fn done, void *ctx)
+{
+    struct names *n = mem_alloc(sizeof *n);
+    if (!n)
+        abort();                        /* the same as a lost post */
+    *n = (struct names){ .loop = l, .done = done, .ctx = ctx };
+    n->req.data = n;
+    if (l->uv && (n->rc = uv_getaddrinfo(&l->uv->loop, &n->req, on_names, host, port, hints)) == 0)
+        return;
+    if (!l->uv)
+        n->rc = getaddrinfo(host, port, hints, &n->found);
+    loop_post(l, names_done, n);
 }
 
 static void on_signal(uv_signal_t *h, int signum)

@@ -58,6 +58,12 @@ void loop_work(struct loop *l, loop_fn run, loop_fn done, void *ctx);
 /* Waits for the work that was given with that ctx and runs its done here and now; nothing else runs. For the end of a process. */
 void loop_work_join(struct loop *l, void *ctx);
 
+/* Looks a name up (hints: as for getaddrinfo; of them ai_flags and ai_socktype count) on a worker; done comes later, on the loop. why NULL: found, for
+ * freeaddrinfo. Names that nobody answers for take no more than half of the workers: what others do there is not delayed. */
+struct addrinfo;
+typedef void (*loop_names_fn)(void *ctx, struct addrinfo *found, const char *why);
+void loop_lookup(struct loop *l, const char *host, const char *port, const struct addrinfo *hints, loop_names_fn done, void *ctx);
+
 /* Hook that runs once per turn, before the loop waits: flush what was gathered (output, commits). Unlinks with list_remove. */
 struct loop_hook {
     struct list link;
