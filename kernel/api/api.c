@@ -84,8 +84,10 @@ static int check_verb(struct api_rq *rq)
     }
     if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
         return not_allowed(rq);
-    if (!(k->flags & K_STORED))
-        return strcmp(t->verb, "create") == 0 || (collection && strcmp(k->kind, "ComponentStatus") == 0) ? 0 : not_allowed(rq);
+    if (!(k->flags & K_STORED)) {
+        bool read_only = strcmp(k->kind, "ComponentStatus") == 0;
+        return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : not_allowed(rq);
+    }
     if (strcmp(t->verb, "deletecollection") == 0 && k->flags & K_NO_DELETECOLLECTION)
         return not_allowed(rq);
     if (k->flags & K_NAMESPACED && !t->ns[0] && !collection && strcmp(t->verb, "watch") != 0)

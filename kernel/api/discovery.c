@@ -9,7 +9,7 @@ static const char verbs_no_collection[] = "create,delete,get,list,patch,update,w
 static const char *verbs_of(const struct schema_kind *k)
 {
     if (!(k->flags & K_STORED))
-        return "create";
+        return strcmp(k->kind, "ComponentStatus") == 0 ? "get,list" : "create";
     return k->flags & K_NO_DELETECOLLECTION ? verbs_no_collection : verbs_all;
 }
 

@@ -142,24 +142,79 @@ static bool add_marks(struct arena *a, struct val *now, const struct val *wanted
     return changed;
 }
 
-/* Does what is there say what the item says? A rule may be said by several others together. */
-static bool there(struct arena *a, const struct val *list, const struct val *item, bool is_rule)
+/* Do the rules that are there, together, say what this one says? */
+static bool covered(struct arena *a, const struct val *rules, const struct val *rule)
 {
     unsigned n, one;
-    struct val alone = *item, single = { .type = VAL_ARR, .n = 1, .first = &alone, .last = &alone };
+    struct val alone = *rule, single = { .type = VAL_ARR, .n = 1, .first = &alone, .last = &alone };
     alone.next = NULL;                  /* its list goes on behind it */
-    if (!is_rule)
-        return policy_contains(list, item);
-    struct rule *have = rules_read(a, list, &n), *want = rules_read(a, &single, &one);
+    struct rule *have = rules_read(a, rules, &n), *want = rules_read(a, &single, &one);
     return have && want && rules_cover(have, n, want);
+}
+
+static void put_one(struct arena *a, struct val *rule, const char *key, const struct val *item)
+{
+    if (item)
+        val_push(json_arr(a, rule, str_of(key)), val_of_str(a, val_str(item)));
+}
+
+/* One verb on one thing, unless the role has that already. */
+static bool add_atom(struct arena *a, struct val *now, const struct val *before, const struct val *verb, const struct val *group, const struct val *resource,
+                     const struct val *name, const struct val *url)
+{
+    struct val *atom = val_new(a, VAL_OBJ);
+    put_one(a, atom, "verbs", verb);
+    put_one(a, atom, "apiGroups", group);
+    put_one(a, atom, "resources", resource);
+    put_one(a, atom, "resourceNames", name);
+    put_one(a, atom, "nonResourceURLs", url);
+    if (!atom || covered(a, before, atom))
+        return false;
+    val_push(json_arr(a, now, STR("rules")), atom);
+    return true;
+}
+
+static const struct val *first_of(const struct val *rule, const char *list)
+{
+    const struct val *v = json_get(rule, str_of(list));
+    return val_is(v, VAL_ARR) ? v->first : NULL;
+}
+
+/* Of a rule that is not there, or not wholly: what is missing, piece by piece as upstream has it. */
+static bool add_missing(struct arena *a, struct val *now, const struct val *before, const struct val *rule)
+{
+    const struct val *verbs = first_of(rule, "verbs"), *names = first_of(rule, "resourceNames");
+    bool changed = false;
+    for (const struct val *g = first_of(rule, "apiGroups"); g; g = g->next)
+        for (const struct val *r = first_of(rule, "resources"); r; r = r->next)
+            for (const struct val *v = verbs; v; v = v->next) {
+                const struct val *n = names;
+                do
+                    changed |= add_atom(a, now, before, v, g, r, n, NULL);
+                while (n && (n = n->next));
+            }
+    for (const struct val *u = first_of(rule, "nonResourceURLs"); u; u = u->next)
+        for (const struct val *v = verbs; v; v = v->next)
+            changed |= add_atom(a, now, before, v, NULL, NULL, NULL, u);
+    return changed;
+}
+
+static bool add_rules(struct arena *a, struct val *now, const struct val *wanted)
+{
+    const struct val *before = val_copy(a, json_get(now, STR("rules")));
+    bool changed = false;
+    for (const struct val *r = first_of(wanted, "rules"); r; r = r->next)
+        if (!covered(a, before, r))
+            changed |= add_missing(a, now, before, r);
+    return changed;
 }
 
 static bool add_items(struct arena *a, struct val *now, struct val *wanted, const char *list)
 {
     const struct val *items = json_get(wanted, str_of(list));
-    bool changed = false, is_rule = strcmp(list, "rules") == 0;
+    bool changed = false;
     for (struct val *v = val_is(items, VAL_ARR) ? items->first : NULL; v; v = v->next) {
-        if (there(a, json_get(now, str_of(list)), v, is_rule))
+        if (policy_contains(json_get(now, str_of(list)), v))
             continue;
         val_push(json_arr(a, now, str_of(list)), val_copy(a, v));
         changed = true;
@@ -171,9 +226,10 @@ static bool repair(struct arena *a, struct val *now, struct val *wanted)
 {
     bool changed = add_marks(a, now, wanted, "metadata.labels");
     changed |= add_marks(a, now, wanted, "metadata.annotations");
-    changed |= add_items(a, now, wanted, "rules");
     changed |= add_items(a, now, wanted, "subjects");
     struct val *sum = json_get(wanted, STR("aggregationRule"));
+    if (!sum && !json_get(now, STR("aggregationRule")))
+        changed |= add_rules(a, now, wanted);
     if (sum)
         changed |= add_items(a, json_obj(a, now, STR("aggregationRule")), sum, "clusterRoleSelectors");
     else

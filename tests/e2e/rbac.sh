@@ -155,6 +155,7 @@ want "at least one of user or group must be specified" admin create -f "$dir/rev
 
 # the next start repairs what was taken from default roles, and leaves alone what wants to be left
 want "patched" admin patch clusterrole system:discovery --type=json -p '[{"op":"remove","path":"/rules"}]'
+want "patched" admin patch clusterrole system:heapster --type=json -p '[{"op":"replace","path":"/rules/0/verbs","value":["get","list"]},{"op":"add","path":"/rules/-","value":{"apiGroups":[""],"resources":["x"],"verbs":["get"]}}]'
 want "patched" admin patch clusterrole system:node-proxier --type=json -p '[{"op":"remove","path":"/rules/0"},{"op":"remove","path":"/metadata/labels"}]'
 want "patched" admin patch clusterrole system:kube-dns --type=json -p '[{"op":"add","path":"/rules/-","value":{"apiGroups":[""],"resources":["x"],"verbs":["get"]}}]'
 want "annotated" admin annotate --overwrite clusterrole system:kube-dns rbac.authorization.kubernetes.io/autoupdate=false
@@ -170,8 +171,11 @@ for _ in $(seq 50); do
     as admin get clusterrolebinding system:basic-user >/dev/null && break
     sleep 0.1
 done
-want '"nonResourceURLs":["/api","/api/*"' admin get clusterrole system:discovery -o jsonpath='{.rules}'
-want '"endpoints","services"' admin get clusterrole system:node-proxier -o jsonpath='{.rules}'
+want '[{"nonResourceURLs":["/api"],"verbs":["get"]},{"nonResourceURLs":["/api/*"],"verbs":["get"]}' admin get clusterrole system:discovery -o jsonpath='{.rules}'
+want '{"apiGroups":[""],"resources":["endpoints"],"verbs":["list"]}' admin get clusterrole system:node-proxier -o jsonpath='{.rules}'
+# what is missing comes back piece by piece, what somebody added stays
+want '[{"apiGroups":[""],"resources":["events","namespaces","nodes","pods"],"verbs":["get","list"]},{"apiGroups":["extensions"],"resources":["deployments"],"verbs":["get","list","watch"]},{"apiGroups":[""],"resources":["x"],"verbs":["get"]},{"apiGroups":[""],"resources":["events"],"verbs":["watch"]},{"apiGroups":[""],"resources":["namespaces"],"verbs":["watch"]},{"apiGroups":[""],"resources":["nodes"],"verbs":["watch"]},{"apiGroups":[""],"resources":["pods"],"verbs":["watch"]}]' \
+    admin get clusterrole system:heapster -o jsonpath='{.rules}'
 want 'rbac-defaults' admin get clusterrole system:node-proxier -o jsonpath='{.metadata.labels}'
 want '[{"apiGroups":[""],"resources":["x"],"verbs":["get"]}]' admin get clusterrole system:kube-dns -o jsonpath='{.rules}'
 want 'system:authenticated' admin get clusterrolebinding system:basic-user -o jsonpath='{.subjects}'

@@ -105,4 +105,8 @@ is 201 '"name":"c2"' POST "$ns/configmaps" '{"metadata":{"name":"c2","labels":{"
 is 200 '"kind":"ConfigMapList"' DELETE "$ns/configmaps?labelSelector=x%3Dy"
 is 404 'not found' GET "$ns/configmaps/c2"
 is 200 '"name":"c1"' GET "$ns/configmaps/c1"
+# what can only be read says so
+c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*' | grep -q '"verbs":\["get","list"\]' || fail "componentstatuses in discovery" "$(c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*')"
+code=$(c -o /dev/null -w '%{http_code}' -H 'content-type: application/json' -d '{}' "$url/api/v1/componentstatuses")
+[ "$code" = 405 ] || fail "componentstatuses are not made" "$code"
 exit $bad
