@@ -258,6 +258,8 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
 void api_op_strict(struct api_rq *rq, struct api_op *op);
 
 /* parts of op used by several files */
+/* YAML to a tree, keys that come again as the operation's field validation has it: *ret_twice is what strict decoding says, NULL: nothing. */
+struct val *api_read_yaml(struct api_op *op, struct str text, const char **ret_twice, struct kl_err *err);
 const char *api_strict_text(struct arena *a, const struct object_strict *s);    /* findings, joined */
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 /* The name as messages have it: of a new object that has none yet, the beginning. */

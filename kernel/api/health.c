@@ -1,5 +1,6 @@
 /* health.c - documents that are no resources: /version, /healthz, /livez, /readyz, /metrics, /debug, /. */
 #include "api-internal.h"
+#include "base/log.h"
 
 static void send_version(struct api_rq *rq)
 {
@@ -15,13 +16,40 @@ static void send_version(struct api_rq *rq)
     api_send_tree(rq, 200, NULL, v);
 }
 
-static bool excluded(struct api_rq *rq, const char *name)
+/* --- health --- */
+
+#define CHECKS_MOST 20
+
+struct check {
+    const char *name, *why;             /* why NULL: it is well */
+};
+
+/* All checks that count at that path. Whoever is killed for a full disk cannot free it: what is in trouble lives all the same. */
+static unsigned checks_of(struct api_rq *rq, bool living, bool readiness, struct check at[CHECKS_MOST])
+{
+    unsigned n = 0;
+    at[n++] = (struct check){ "ping", NULL };
+    for (unsigned i = 0; i < rq->api->n_checks && n < CHECKS_MOST - 1; i++) {
+        const struct api_check *c = &rq->api->checks[i];
+        at[n++] = (struct check){ c->name, living ? NULL : c->reason(c->ctx) };
+    }
+    if (readiness)
+        at[n++] = (struct check){ "start", rq->api->ready ? NULL : "not finished" };
+    return n;
+}
+
+/* ?exclude=NAME, any number of them. Those that name nothing are told. */
+static void read_excluded(struct api_rq *rq, const struct check *at, unsigned n, bool skip[CHECKS_MOST], struct buf *unknown)
 {
     struct str query = http_query(rq->http), key, value;
-    while (http_query_next(rq->arena, &query, &key, &value))
-        if (str_is(key, "exclude") && str_is(value, name))
-            return true;
-    return false;
+    while (http_query_next(rq->arena, &query, &key, &value)) {
+        bool known = false;
+        for (unsigned i = 0; i < n && str_is(key, "exclude"); i++)
+            if (str_is(value, at[i].name))
+                known = skip[i] = true;
+        if (str_is(key, "exclude") && value.len && !known)
+            buf_printf(unknown, "%s\"" STR_FMT "\"", unknown->len ? "," : "", STR_ARG(value));
+    }
 }
 
 static bool has_param(struct api_rq *rq, const char *name)
@@ -33,32 +61,70 @@ static bool has_param(struct api_rq *rq, const char *name)
     return false;
 }
 
-static void send_health(struct api_rq *rq, const char *path, bool readiness)
+/* Why a check fails is the log's: whoever may look at /readyz need not know it. */
+static void tell_failures(const char *name, const struct check *at, unsigned n, const bool skip[CHECKS_MOST])
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(16 << 10);
-    /* Whoever is killed for a full disk cannot free it: what is in trouble lives all the same. */
-    bool well = true, living = str_is(str_of(path), "/livez");
-    buf_lit(&b, "[+]ping ok\n");
-    for (unsigned i = 0; i < rq->api->n_checks; i++) {
-        const struct api_check *c = &rq->api->checks[i];
-        const char *why = c->reason(c->ctx);
-        if (excluded(rq, c->name))
-            buf_printf(&b, "[+]%s excluded: ok\n", c->name);
-        else if (why)
-            buf_printf(&b, "[-]%s failed: %s%s\n", c->name, why, living ? " (does not count here)" : "");
+    for (unsigned i = 0; i < n; i++)
+        if (at[i].why && !skip[i])
+            log_info("api", "%s: check '%s' failed: %s", name, at[i].name, at[i].why);
+}
+
+static void send_health(struct api_rq *rq, const char *name, const struct check *at, unsigned n)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(16 << 10), unknown = BUF_INIT(16 << 10);
+    bool well = true, skip[CHECKS_MOST] = { false };
+    read_excluded(rq, at, n, skip, &unknown);
+    for (unsigned i = 0; i < n; i++) {
+        if (skip[i])
+            buf_printf(&b, "[+]%s excluded: ok\n", at[i].name);
+        else if (at[i].why)
+            buf_printf(&b, "[-]%s failed: reason withheld\n", at[i].name);
         else
-            buf_printf(&b, "[+]%s ok\n", c->name);
-        well &= !why || living || excluded(rq, c->name);
+            buf_printf(&b, "[+]%s ok\n", at[i].name);
+        well &= skip[i] || !at[i].why;
     }
-    if (readiness && !rq->api->ready) {
-        buf_lit(&b, "[-]start failed: not finished\n");
-        well = false;
-    }
-    buf_printf(&b, "%s check %s\n", path + 1, well ? "passed" : "failed");
+    if (unknown.len)
+        buf_printf(&b, "warn: some health checks cannot be excluded: no matches for " STR_FMT "\n", STR_ARG(buf_str(&unknown)));
+    buf_printf(&b, "%s check %s\n", name, well ? "passed" : "failed");
+    tell_failures(name, at, n, skip);
     if (well && !has_param(rq, "verbose"))
         api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
     else
         api_send_text(rq, well ? 200 : 500, "text/plain; charset=utf-8", buf_str(&b));
+}
+
+/* One check alone. */
+static void send_check(struct api_rq *rq, const struct check *c)
+{
+    if (!c->why) {
+        api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
+        return;
+    }
+    const char *text = arena_printf(rq->arena, "internal server error: %s\n", c->why);
+    api_send_text(rq, 500, "text/plain; charset=utf-8", str_of(text ? text : ""));
+}
+
+/* "/readyz", "/livez/ping": true when it is one of them. */
+static bool health(struct api_rq *rq, struct str path)
+{
+    static const char *const names[] = { "healthz", "livez", "readyz" };
+    struct check at[CHECKS_MOST];
+    struct str rest = str_skip(path, 1), name = str_cut(&rest, '/');
+    for (int i = 0; i < 3; i++) {
+        if (!str_is(name, names[i]))
+            continue;
+        unsigned n = checks_of(rq, i == 1, i == 2, at);
+        if (!rest.at || !rest.len) {
+            send_health(rq, names[i], at, n);
+            return true;
+        }
+        for (unsigned k = 0; k < n; k++)
+            if (str_is(rest, at[k].name)) {
+                send_check(rq, &at[k]);
+                return true;
+            }
+    }
+    return false;
 }
 
 static void send_metrics(struct api_rq *rq)
@@ -99,10 +165,8 @@ bool api_documents(struct api_rq *rq)
     struct str path = str_of(rq->info.tuple.path);
     if (str_is(path, "/version") || str_is(path, "/version/"))
         send_version(rq);
-    else if (str_is(path, "/healthz") || str_is(path, "/livez") || str_is(path, "/readyz"))
-        send_health(rq, rq->info.tuple.path, path.at[1] == 'r');
-    else if (str_is(path, "/livez/ping") || str_is(path, "/healthz/ping") || str_is(path, "/readyz/ping"))
-        api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
+    else if (health(rq, path))
+        return true;
     else if (str_is(path, "/metrics"))
         send_metrics(rq);
     else if (str_is(path, "/"))

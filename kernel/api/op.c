@@ -3,6 +3,7 @@
 
 #include "base/env.h"
 #include "base/json_scan.h"
+#include "base/yaml.h"
 
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e)
 {
@@ -116,15 +117,34 @@ static int bad_body(struct api_op *op, const struct schema_type *t, struct str b
                     "json parse error: %s (%s)", t->go, err->msg, summary(op->arena, body));
 }
 
+static void came_again(void *ctx, const char *text)
+{
+    buf_printf(ctx, "\n  %s", text);
+}
+
+struct val *api_read_yaml(struct api_op *op, struct str text, const char **ret_twice, struct kl_err *err)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    struct val *v = yaml_read_twice(op->arena, text, came_again, &b, err);
+    *ret_twice = !v || !b.len ? NULL : arena_printf(op->arena, "yaml: unmarshal errors:" STR_FMT, STR_ARG(buf_str(&b)));
+    for (struct str rest = v && b.len && op->field_validation == VALIDATE_WARN && op->warn ? buf_str(&b) : STR_NONE; rest.at;) {
+        struct str line = str_trim(str_cut(&rest, '\n'));
+        if (line.len)
+            op->warn(op->warn_ctx, arena_dup(op->arena, line));
+    }
+    return v;
+}
+
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
     struct val *v = NULL, *raw = NULL;
+    const char *twice = NULL;
     if (media == MEDIA_PROTOBUF)
         v = object_decode_protobuf(op->arena, t, body, NULL, &err);
-    else if ((raw = media == MEDIA_YAML ? object_parse_yaml(op->arena, body, &err) : json_parse(op->arena, body, &err))) {
+    else if ((raw = media == MEDIA_YAML ? api_read_yaml(op, body, &twice, &err) : json_parse(op->arena, body, &err))) {
         struct str kind = json_str(raw, "kind");
         if (t->has_typemeta && kind.len && check_type(op, t, raw, false) < 0)
             return -op->err.code;
@@ -132,9 +152,9 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     }
     if (!v)
         return bad_body(op, t, body, raw, &err);
-    if (strict.n && op->field_validation == VALIDATE_STRICT)
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s",
-                        t->go, op->kind->version, t->go, api_strict_text(op->arena, &strict));
+    if ((strict.n || twice) && op->field_validation == VALIDATE_STRICT)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s%s%s",
+                        t->go, op->kind->version, t->go, twice ? twice : "", twice && strict.n ? ", " : "", strict.n ? api_strict_text(op->arena, &strict) : "");
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
     if (check_type(op, t, v, true) < 0)

@@ -263,9 +263,12 @@ static int apply(struct api_rq *rq, struct api_op *op)
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct val *config = object_parse_yaml(op->arena, http_body(rq->http), &err);
+    const char *twice;
+    struct val *config = api_read_yaml(op, http_body(rq->http), &twice, &err);
     if (!config)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding YAML: %s", err.msg);
+    if (twice && op->field_validation == VALIDATE_STRICT)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error strict decoding YAML: error converting YAML to JSON: %s", twice);
     return may_create(rq, op) < 0 ? -1 : api_op_patch(op, API_PATCH_APPLY, config);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/yaml.h"
 
@@ -12,6 +13,7 @@ struct reader {
     struct kl_err *err;
     unsigned depth, nodes;
     void (*mark)(void *ctx, const struct val *v, unsigned line);
+    void (*twice)(void *ctx, const char *text);
     void *ctx;
 };
 
@@ -131,48 +133,84 @@ static struct val *scalar(struct reader *r, const yaml_event_t *e)
 
 static struct val *value(struct reader *r, yaml_event_t *e);
 
-static int add_member(struct reader *r, struct val *map, yaml_event_t *key)
+#define FEW 64                          /* members that are looked through one by one */
+
+/* The member of that name; seen knows those of large maps. */
+static struct val *member_of(struct val *map, struct map *seen, struct str name)
+{
+    if (map->n < FEW)
+        return json_get(map, name);
+    if (!seen->n)
+        val_each(m, map)
+            if (!map_put(seen, val_key(m), m))
+                return NULL;
+    return map_get(seen, name);
+}
+
+/* A key that comes again: the last counts. */
+static void replace(struct reader *r, struct val *there, const struct val *v, size_t line)
+{
+    struct val *next = there->next;
+    const char *key = there->key;
+    uint32_t len = there->key_len;
+    char *text = arena_printf(r->arena, "line %zu: key \"" STR_FMT "\" already set in map", line, (int)len, key);
+    *there = *v;
+    there->next = next;
+    there->key = key;
+    there->key_len = len;
+    if (text)
+        r->twice(r->ctx, text);
+}
+
+static int add_member(struct reader *r, struct val *map, struct map *seen, yaml_event_t *key)
 {
     yaml_event_t e;
     if (key->type != YAML_SCALAR_EVENT)
         return fail(r, key, "a key is not text");
     struct str name = arena_str(r->arena, str_n((const char *)key->data.scalar.value, key->data.scalar.length));
-    if (map->n < 64 && json_get(map, name))
+    struct val *there = name.at ? member_of(map, seen, name) : NULL;
+    if (there && !r->twice)
         return fail(r, key, arena_printf(r->arena, "key \"" STR_FMT "\" already set in map", STR_ARG(name)));
     if (next(r, &e) < 0)
         return -1;
     struct val *v = value(r, &e);
+    size_t line = e.start_mark.line + 1;
     yaml_event_delete(&e);
     if (!v || !name.at)
         return -1;
+    if (there) {
+        replace(r, there, v, line);
+        return 0;
+    }
     v->key = name.at;
     v->key_len = (uint32_t)name.len;
     val_push(map, v);
-    return 0;
+    return map->n > FEW && seen->n && !map_put(seen, name, v) ? -1 : 0;
 }
 
 static struct val *collection(struct reader *r, enum val_type t, yaml_event_type_t end)
 {
-    struct val *v = val_new(r->arena, t);
-    while (v) {
+    struct val *v = val_new(r->arena, t), *ret = NULL;
+    struct map seen = { 0 };
+    while (v && !ret) {
         yaml_event_t e;
         if (next(r, &e) < 0)
-            return NULL;
+            break;
         bool done = e.type == end;
         int rc = 0;
         if (!done && t == VAL_ARR) {
             struct val *item = value(r, &e);
             rc = item && val_push(v, item) ? 0 : -1;
         } else if (!done) {
-            rc = add_member(r, v, &e);
+            rc = add_member(r, v, &seen, &e);
         }
         yaml_event_delete(&e);
         if (rc < 0)
-            return NULL;
-        if (done)
-            return v;
+            break;
+        ret = done ? v : NULL;
     }
-    return NULL;
+    map_free(&seen);
+    return ret;
 }
 
 static struct val *value(struct reader *r, yaml_event_t *e)
@@ -216,25 +254,33 @@ static struct val *document(struct reader *r)
     return v;
 }
 
-struct val *yaml_read(struct arena *a, struct str text, struct kl_err *err)
+static struct val *read_all(struct reader *r, struct str text)
 {
-    return yaml_read_marked(a, text, NULL, NULL, err);
-}
-
-struct val *yaml_read_marked(struct arena *a, struct str text, void (*mark)(void *ctx, const struct val *v, unsigned line), void *ctx,
-                                     struct kl_err *err)
-{
-    struct reader r = { .arena = a, .err = err, .mark = mark, .ctx = ctx };
-    if (!yaml_parser_initialize(&r.parser)) {
-        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (!yaml_parser_initialize(&r->parser)) {
+        kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
         return NULL;
     }
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(text.at ? text.at : ""), text.len);
-    struct val *v = document(&r);
-    yaml_parser_delete(&r.parser);
-    if (!v && !err->code)
-        kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)(text.at ? text.at : ""), text.len);
+    struct val *v = document(r);
+    yaml_parser_delete(&r->parser);
+    if (!v && !r->err->code)
+        kl_err_set(r->err, KL_NO_MEMORY, "out of memory");
     return v;
+}
+
+struct val *yaml_read(struct arena *a, struct str text, struct kl_err *err)
+{
+    return read_all(&(struct reader){ .arena = a, .err = err }, text);
+}
+
+struct val *yaml_read_marked(struct arena *a, struct str text, void (*mark)(void *ctx, const struct val *v, unsigned line), void *ctx, struct kl_err *err)
+{
+    return read_all(&(struct reader){ .arena = a, .err = err, .mark = mark, .ctx = ctx }, text);
+}
+
+struct val *yaml_read_twice(struct arena *a, struct str text, void (*twice)(void *ctx, const char *text), void *ctx, struct kl_err *err)
+{
+    return read_all(&(struct reader){ .arena = a, .err = err, .twice = twice, .ctx = ctx }, text);
 }
 
 /* --- writing --- */

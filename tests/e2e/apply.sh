@@ -10,6 +10,32 @@ command -v kubectl >/dev/null || {
 }
 . "$here/lib/server.sh"
 start_server
+# --- YAML with a key that comes again: the last counts; field validation says so, in upstream's words ---
+twice='apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: twice
+  name: thrice
+nothing: 1
+data:
+  a: "1"
+  a: "2"
+'
+post_yaml() { printf '%s' "$twice" | c -D "$dir/headers" -H 'content-type: application/yaml' --data-binary @- "$url/api/v1/namespaces/default/configmaps?$1"; }
+case "$(post_yaml fieldValidation=Strict)" in
+*'"message":"ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 5: key \"name\" already set in map\n  line 9: key \"a\" already set in map, unknown field \"nothing\""'*'"code":400'*) ;;
+*) fail "a key that comes again, strictly" "$(post_yaml fieldValidation=Strict)" ;;
+esac
+out=$(post_yaml 'dryRun=All&fieldValidation=Warn')
+case "$out" in *'"name":"thrice"'*'"a":"2"'*) ;; *) fail "the last counts" "$out" ;; esac
+grep -qi '^warning: 299 - "line 5: key \\"name\\" already set in map"' "$dir/headers" && grep -qi 'line 9: key' "$dir/headers" && grep -qi 'unknown field' "$dir/headers" ||
+    fail "a key that comes again is warned about" "$(grep -i warning "$dir/headers")"
+post_yaml 'dryRun=All&fieldValidation=Ignore' >/dev/null
+grep -qi '^warning' "$dir/headers" && fail "and not when nobody asks" "$(grep -i warning "$dir/headers")"
+out=$(printf '%s' "$twice" | sed /nothing/d | c -X PATCH -H 'content-type: application/apply-patch+yaml' --data-binary @- \
+    "$url/api/v1/namespaces/default/configmaps/thrice?fieldManager=m&fieldValidation=Strict")
+case "$out" in *'error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 5: key \"name\" already set in map'*) ;; *) fail "an apply, strictly" "$out" ;; esac
+
 api=$url/api/v1/namespaces/default apps=$url/apis/apps/v1/namespaces/default
 # apply MANAGER URL [QUERY]: the configuration of stdin, the answer on stdout.
 apply() { c -X PATCH -H 'content-type: application/apply-patch+yaml' --data-binary @- "$2?fieldManager=$1${3:+&$3}"; }

@@ -12,6 +12,22 @@ for tool in kubectl python3; do
 done
 . "$here/lib/server.sh"
 start_server
+# The checks themselves: all, one, without some, in words.
+is() { [ "$2" = "$3" ] || fail "$1" "wanted: $2" "got: $3"; }
+is "all" ok "$(c "$url/readyz")"
+is "one" "ok 200" "$(c -w ' %{http_code}' "$url/readyz/store")"
+is "one of all three" "ok ok ok" "$(c "$url/livez/ping") $(c "$url/healthz/store") $(c "$url/readyz/start")"
+is "one that is none" 404 "$(c -o /dev/null -w '%{http_code}' "$url/readyz/nothing")"
+is "in words" "[+]ping ok
+[+]store ok
+[+]start ok
+readyz check passed" "$(c "$url/readyz?verbose")"
+is "without some" '[+]ping ok
+[+]store excluded: ok
+warn: some health checks cannot be excluded: no matches for "etcd"
+livez check passed' "$(c "$url/livez?verbose&exclude=store&exclude=etcd")"
+is "by kubectl" ok "$(k get --raw '/livez/ping')"
+
 # reads NAME [--open] SERIES...
 reads() {
     name=$1

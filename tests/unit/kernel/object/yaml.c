@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 
+#include "base/yaml.h"
+
 Test(yaml, reads)
 {
     static const char *const rows[][2] = {
@@ -43,6 +45,37 @@ Test(yaml, refuses)
         cr_expect(err.code == KL_BAD_REQUEST && strstr(err.msg, rows[i][1]), "%s: %s", rows[i][0], err.msg);
         arena_free(a);
     }
+}
+
+static void note(void *ctx, const char *text)
+{
+    buf_printf(ctx, "%s;", text);
+}
+
+Test(yaml, keys_that_come_again)
+{
+    struct arena *a = arena_new(0);
+    struct buf said = BUF_INIT(0), text = BUF_INIT(0), out = BUF_INIT(0);
+    struct kl_err err;
+    kl_err_init(&err);
+    json_write(&out, yaml_read_twice(a, STR("a: 1\nb: {c: 1, c: 2}\na:\n  d: 3\n"), note, &said, &err));
+    cr_expect_str_eq(out.at, "{\"a\":{\"d\":3},\"b\":{\"c\":2}}");
+    cr_expect_str_eq(said.at, "line 2: key \"c\" already set in map;line 4: key \"a\" already set in map;");
+    for (int i = 0; i < 300; i++)       /* more than are looked through one by one */
+        buf_printf(&text, "k%d: %d\n", i % 200, i);
+    buf_clear(&said);
+    struct val *v = yaml_read_twice(a, buf_str(&text), note, &said, &err);
+    cr_expect_eq(v ? v->n : 0, 200);
+    cr_expect_eq(json_int(v, "k0", 0), 200);
+    cr_expect_eq(json_int(v, "k199", 0), 199);
+    cr_expect(strstr(said.at, "line 201: key \"k0\" already set in map;") && strstr(said.at, "line 300: key \"k99\""));
+    kl_err_init(&err);
+    cr_expect_null(yaml_read(a, buf_str(&text), &err));
+    cr_expect_str_eq(err.msg, "error converting YAML to JSON: yaml: line 201: key \"k0\" already set in map");
+    buf_free(&said);
+    buf_free(&text);
+    buf_free(&out);
+    arena_free(a);
 }
 
 Test(yaml, nests_no_deeper_than_json)
