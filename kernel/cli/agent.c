@@ -84,6 +84,8 @@ static int prepare(struct agent *a, struct kl_err *err)
         rc = daemon_make_dir(a->o->run, 0711, err);
     if (rc == 0)
         rc = daemon_make_dir(a->o->logs, 0755, err);
+    if (rc == 0)
+        preload_images(a->o);
     return rc == 0 ? write_ca(a, err) : rc;
 }
 

@@ -1,6 +1,5 @@
 /* cmd_distro.c - `keelson distro build | verify | diff | run | init`. */
 #include <errno.h>
-#include <glob.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -189,26 +188,8 @@ static int run_child(const char *const *argv)
 }
 
 struct unpacked {
-    char dir[PATH_MAX - 256], program[PATH_MAX], config[PATH_MAX], plugins[PATH_MAX], trust[PATH_MAX], images[PATH_MAX], state[PATH_MAX], run[PATH_MAX], log[PATH_MAX];
+    char dir[PATH_MAX - 256], program[PATH_MAX], config[PATH_MAX], plugins[PATH_MAX], trust[PATH_MAX], state[PATH_MAX], run[PATH_MAX], log[PATH_MAX];
 };
-
-/* Its images into the store that its runtime reads: the same folder as in the shipped configuration. */
-static int import_images(const struct unpacked *u)
-{
-    char pattern[PATH_MAX + 8], store[PATH_MAX + 8];
-    const char *argv[256] = { u->program, "image", "--dir", store, "import" };
-    glob_t g;
-    int n = 5, rc = 0;
-    snprintf(pattern, sizeof pattern, "%s/*.tar.zst", u->images);
-    snprintf(store, sizeof store, "%s/images", u->state);
-    if (glob(pattern, 0, NULL, &g) != 0)
-        return 0;
-    for (size_t i = 0; i < g.gl_pathc && n < 255; i++)
-        argv[n++] = g.gl_pathv[i];
-    rc = run_child(argv);
-    globfree(&g);
-    return rc;
-}
 
 static int start(const struct unpacked *u, const struct words *w)
 {
@@ -227,7 +208,7 @@ static void paths(struct unpacked *u, const char *dir)
         char *to;
         const char *below;
     } all[] = { { u->program, "files/bin/keelson" }, { u->config, "files/etc/keelson/keelson.cfg" }, { u->plugins, "files/lib/keelson/plugins" },
-                { u->trust, "files/etc/keelson/trust" }, { u->images, "files/share/keelson/images" }, { u->state, "state" }, { u->run, "run" }, { u->log, "log" } };
+                { u->trust, "files/etc/keelson/trust" }, { u->state, "state" }, { u->run, "run" }, { u->log, "log" } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         snprintf(all[i].to, PATH_MAX, "%s/%s", u->dir, all[i].below);
 }
@@ -240,8 +221,7 @@ static int run_unpacked(const struct unpacked *u, const struct words *w, bool ke
     const char *const remove[] = { "/bin/rm", "-rf", u->dir, NULL };
     signal(SIGINT, pass_on);
     signal(SIGTERM, pass_on);
-    int rc = import_images(u);
-    rc = rc ? cli_fail(1, "distro run: its images cannot be imported") : start(u, w);
+    int rc = start(u, w);
     if (!keep) {
         run_child(reset);
         run_child(remove);

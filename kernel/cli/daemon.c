@@ -89,6 +89,8 @@ static int prepare(struct daemon *d, struct kl_err *err)
         rc = daemon_make_dir(d->o->run, 0711, err);
     if (rc == 0 && d->roles & ROLE_NODE)
         rc = daemon_make_dir(d->o->logs, 0755, err);
+    if (rc == 0 && d->roles & ROLE_NODE)
+        preload_images(d->o);
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
     return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, options_service_ip(d->o, 1, ip), err);
 }
