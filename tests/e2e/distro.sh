@@ -137,12 +137,17 @@ says 1 "plugin 'scheduler-spread' is not what was locked" distro build sources/c
 [ -f out/mini/SHA256SUMS ] || fail "a build that failed took the earlier one away"
 
 # --- a vendor's folder, linked in and as a file, with its rules and its signature ---
+cat >50-acme.cfg <<'END'
+chains: { admission = [ "stamp" ]; };
+instances = ( { plugin = "acme-favourite"; settings = { prefix = "east-"; }; } );
+END
 cat >vendor.cfg <<END
 distro: { name = "vendor"; version = "2.1"; };
 plugins = (
   { plugin = "store-memory"; link = "static"; }, { plugin = "authn-x509"; link = "static"; }, { plugin = "authz-groups"; link = "static"; },
   { plugin = "acme-favourite"; source = "$top/tests/e2e/out-of-tree"; link = "static"; },
   { plugin = "acme-stamp"; source = "$top/tests/e2e/out-of-tree"; link = "shared"; version = ">=1 <2"; } );
+conf_d = [ "50-acme.cfg" ];
 trust: { verify = "enforce"; };
 END
 says 0 "out/vendor" distro build vendor.cfg --output out/vendor --tree sources --work work --key "$dir/builder.sec"
@@ -150,7 +155,7 @@ says 0 "signed by 'builder'" distro verify out/vendor --signed --trusted-keys "$
 mkdir -p "$dir/files/vendor" && tar --zstd -xf out/vendor/keelson-vendor-2.1.tar.zst -C "$dir/files/vendor"
 v=$dir/files/vendor/keelson-vendor-2.1
 list=$("$v/bin/keelson" plugin list --config "$v/etc/keelson/keelson.cfg" --plugins "$v/lib/keelson/plugins" --trusted-keys "$v/etc/keelson/trust" 2>&1)
-case "$list" in *com.acme.favourite*com.acme.stamp*) ;; *) fail "the vendor's plugins" "$list" ;; esac
+case "$list" in *com.acme.stamp*com.acme.favourite*) ;; *) fail "the vendor's plugins" "$list" ;; esac
 echo x >>"$v/lib/keelson/plugins/acme-stamp.so"
 list=$("$v/bin/keelson" plugin list --config "$v/etc/keelson/keelson.cfg" --plugins "$v/lib/keelson/plugins" --trusted-keys "$v/etc/keelson/trust" 2>&1)
 case "$list" in *REFUSED*"is not what key"*) ;; *) fail "a changed plugin under enforce" "$list" ;; esac
