@@ -7,6 +7,7 @@
 #include "loop/loop.h"
 
 #define RETIRED_NS (24 * 3600 * NS_PER_S)       /* longer than any watch */
+#define QUIET_NS   (1 * NS_PER_S)
 #define SWEEP_NS   (100 * NS_PER_MS)            /* between two looks at a definition that ends */
 
 struct crds {
@@ -14,7 +15,7 @@ struct crds {
     struct store_watch *watch;
     struct crd_kinds *live, *retired;
     struct list names;                  /* struct crd_names */
-    struct loop_timer timer;
+    struct loop_timer timer, quiet;
     bool ending;                        /* some definition waits for its objects to go */
 };
 
@@ -145,38 +146,43 @@ static void end_definition(struct crds *x, struct val *crd, struct arena *a)
 
 /* --- names --- */
 
-static void names_free(struct crd_names *n)
-{
-    list_remove(&n->link);
-    arena_free(n->arena);
-    mem_free(n);
-}
-
 static void names_forget(struct crds *x, struct str definition)
 {
-    list_each(l, &x->names)
-        if (str_eq(list_item(l, struct crd_names, link)->definition, definition))
-            names_free(list_item(l, struct crd_names, link));
+    list_each(l, &x->names) {
+        struct crd_names *n = list_item(l, struct crd_names, link);
+        if (!str_eq(n->definition, definition))
+            continue;
+        list_remove(&n->link);
+        mem_free(n);
+    }
+}
+
+static struct str keep_text(char **at, struct str s)
+{
+    struct str kept = { *at, s.len };
+    if (s.len)
+        memcpy(*at, s.at, s.len);
+    *at += s.len;
+    return kept;
 }
 
 /* What that definition holds now. */
 static void names_keep(struct crds *x, const struct val *crd, const struct val *status)
 {
+    struct str definition = json_str(crd, "metadata.name"), group = json_str(crd, "spec.group");
     const struct val *accepted = json_get(status, STR("acceptedNames"));
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    names_forget(x, json_str(crd, "metadata.name"));
-    struct crd_names *n = accepted ? mem_alloc(sizeof *n) : NULL;
+    names_forget(x, definition);
+    if (accepted)
+        json_write(&b, accepted);
+    struct crd_names *n = accepted && !b.failed ? mem_alloc(sizeof *n + definition.len + group.len + b.len) : NULL;
     if (!n)
         return;
+    char *at = n->text;
+    n->definition = keep_text(&at, definition);
+    n->group = keep_text(&at, group);
+    n->accepted = keep_text(&at, buf_str(&b));
     list_push(&x->names, &n->link);
-    json_write(&b, accepted);
-    n->arena = arena_new(0);
-    struct str text = n->arena && !b.failed ? arena_str(n->arena, buf_str(&b)) : STR_NONE;
-    n->accepted = text.at ? json_parse(n->arena, text, NULL) : NULL;
-    n->definition = n->accepted ? arena_str(n->arena, json_str(crd, "metadata.name")) : STR_NONE;
-    n->group = n->accepted ? arena_str(n->arena, json_str(crd, "spec.group")) : STR_NONE;
-    if (!n->definition.at || !n->group.at || arena_exhausted(n->arena))
-        names_free(n);
 }
 
 static bool names_read(void *ctx, struct store_object *o)
@@ -233,9 +239,17 @@ static void on_timer(void *ctx)
         loop_timer_start(x->api->loop, &x->timer, SWEEP_NS, on_timer, x);
 }
 
+/* Definitions come in crowds, and each is parsed some times: what that took goes back. */
+static void on_quiet(void *ctx)
+{
+    (void)ctx;
+    mem_trim();
+}
+
 static void on_wake(void *ctx)
 {
     struct crds *x = ctx;
+    loop_timer_start(x->api->loop, &x->quiet, QUIET_NS, on_quiet, x);
     bool gone = wake_up(x);
     if (gone)
         look_at_all(x);
@@ -310,6 +324,7 @@ void api_crds_stop(struct crds *x)
     if (!x)
         return;
     loop_timer_stop(&x->timer);
+    loop_timer_stop(&x->quiet);
     if (x->watch)
         store_watch_free(x->watch);
     x->watch = NULL;
@@ -321,7 +336,7 @@ void api_crds_free(struct crds *x)
         return;
     api_crds_stop(x);
     list_each(l, &x->names)
-        names_free(list_item(l, struct crd_names, link));
+        mem_free(list_item(l, struct crd_names, link));
     free_list(x->live, true);
     free_list(x->retired, false);
     mem_free(x);

@@ -35,9 +35,8 @@ void crd_kinds_move(struct crd_kinds *d, struct store_object *source);
 /* Names that definitions hold (status.acceptedNames), in memory: each new one is compared with all of its group. */
 struct crd_names {
     struct list link;
-    struct arena *arena;
-    struct str definition, group;
-    struct val *accepted;
+    struct str definition, group, accepted;     /* accepted: JSON */
+    char text[];
 };
 
 /* crd_status.c: the status that a definition should have, given what else is defined. */

@@ -36,10 +36,10 @@ static bool takes(const struct val *names, struct str name)
 
 static void look(struct rivals *r, const struct crd_names *other)
 {
-    const struct val *taken = other->accepted;
     static const char *const words[] = { "plural", "singular" };
-    if (str_eq(other->definition, json_str(r->crd, "metadata.name")) || !str_eq(other->group, json_str(r->crd, "spec.group")))
+    if (!str_eq(other->group, json_str(r->crd, "spec.group")) || str_eq(other->definition, json_str(r->crd, "metadata.name")))
         return;
+    const struct val *taken = json_parse(r->arena, other->accepted, NULL);
     for (int i = 0; i < 2; i++)
         if (takes(taken, json_str(r->names, words[i])))
             clash(r, i ? "SingularConflict" : "PluralConflict", json_str(r->names, words[i]));

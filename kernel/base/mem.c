@@ -1,6 +1,7 @@
 /* mem.c - see mem.h. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,4 +53,9 @@ bool mem_may(void)
 void mem_set_allocator(const struct mem_allocator *a)
 {
     allocator = a;
+}
+
+void mem_trim(void)
+{
+    malloc_trim(64 << 10);
 }

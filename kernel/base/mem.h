@@ -16,6 +16,9 @@ void *mem_resize(void *at, size_t n);
 void mem_free(void *at);
 char *mem_dup(const void *at, size_t n);        /* zero-terminated copy */
 
+/* [any] What is free goes back to the system, but for a little: behind a burst of work. Takes a millisecond or so. */
+void mem_trim(void);
+
 /* [any] Whether the replaced allocator would give something now: memory from elsewhere (slab.h) fails when it does. */
 bool mem_may(void);
 

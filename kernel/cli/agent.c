@@ -140,7 +140,7 @@ static int start(struct agent *a, struct kl_err *err)
 static void trim(void *ctx)
 {
     struct agent *a = ctx;
-    malloc_trim(64 << 10);
+    mem_trim();
     loop_timer_start(a->loop, &a->trim, TRIM_NS, trim, a);
 }
 

@@ -11,9 +11,9 @@ struct source {
     struct source_conf conf;
     struct store *store;
     struct store_watch *watch;
-    struct arena *arena;                /* the selector */
+    struct arena *arena;                /* the selector; NULL: none. A cluster of a thousand kinds has some thousands of sources */
     struct selector *fields;
-    const char *resource;
+    char *resource;
     struct str owner_kind;              /* at NULL: not by owner */
     bool by_map;
 };
@@ -151,17 +151,13 @@ int source_expand(const char *text, const char *(*variable)(void *ctx, struct st
     return 0;
 }
 
-static int compile(struct source *x, struct kl_err *err)
+static int compile(struct source *x, const struct schema_kind *k, struct kl_err *err)
 {
-    const struct schema_kind *k = schema_resource_by_name(str_of(x->resource));
     _cleanup_buf_ struct buf b = BUF_INIT(4096);
-    if (!k)
-        return kl_err_set(err, KL_NOT_FOUND, "controller '%s' watches '%s', which is not a resource", x->conf.name, x->resource);
-    x->resource = arena_dup(x->arena, str_of(k->resource));       /* a custom resource's kind may go */
-    if (!x->resource)
-        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (!x->conf.watch->field_selector)
         return 0;
+    if (!(x->arena = arena_new(1 << 20)))
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     int rc = source_expand(x->conf.watch->field_selector, x->conf.variable, x->conf.variable_ctx, &b, err);
     if (rc < 0)
         return kl_err_wrap(err, "controller '%s' watches %s", x->conf.name, x->resource);
@@ -171,18 +167,20 @@ static int compile(struct source *x, struct kl_err *err)
 
 int source_start(struct store *s, const struct source_conf *c, struct source **ret, struct kl_err *err)
 {
+    const struct schema_kind *k = schema_resource_by_name(str_of(c->watch->resource));
+    if (!k)
+        return kl_err_set(err, KL_NOT_FOUND, "controller '%s' watches '%s', which is not a resource", c->name, c->watch->resource);
     struct source *x = mem_alloc(sizeof *x);
-    if (!x || !(x->arena = arena_new(1 << 20))) {
+    if (!x || !(x->resource = mem_dup(k->resource, strlen(k->resource)))) {     /* a custom resource's kind may go */
         mem_free(x);
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     }
     x->conf = *c;
     x->store = s;
-    x->resource = c->watch->resource;
     x->by_map = c->watch->key && strcmp(c->watch->key, "map") == 0;
     if (c->watch->key && strncmp(c->watch->key, "owner:", 6) == 0)
         x->owner_kind = str_of(c->watch->key + 6);
-    int rc = x->by_map && !c->table->map ? kl_err_set(err, KL_INVALID, "controller '%s' has no map function", c->name) : compile(x, err);
+    int rc = x->by_map && !c->table->map ? kl_err_set(err, KL_INVALID, "controller '%s' has no map function", c->name) : compile(x, k, err);
     if (rc == 0)
         rc = begin(x, err);
     if (rc < 0) {
@@ -205,5 +203,6 @@ void source_free(struct source *x)
     if (x->watch)
         store_watch_free(x->watch);
     arena_free(x->arena);
+    mem_free(x->resource);
     mem_free(x);
 }

@@ -1,6 +1,9 @@
 /* history.c - what happened, per resource, within a budget over all; watches are cursors into it, so a slow one costs nothing. */
 #include "store-internal.h"
 
+#define LARGE        (16u << 10)
+#define LARGE_COUNTS 16u
+
 struct event *history_at(const struct resource *r, uint64_t seq)
 {
     return seq >= r->base && seq < r->base + r->n ? &r->ring[seq & (r->cap - 1)] : NULL;
@@ -30,9 +33,12 @@ void store_frame_release(void *owner)
     frame_unref(owner);
 }
 
+/* What it takes of the budget. Large objects (definitions, packed releases) count more: their former states, which nobody but a watcher that lags
+ * wants, would else be as much again as all that is stored. */
 static size_t event_bytes(const struct event *e)
 {
-    return sizeof *e + e->object->json_len;
+    size_t len = e->object->json_len;
+    return sizeof *e + (len < LARGE ? len : len * LARGE_COUNTS);
 }
 
 static void forget_oldest(struct store *s)
