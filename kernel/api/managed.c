@@ -92,6 +92,7 @@ void api_managed_write(struct api_op *op, struct managed_write *w)
     *w = (struct managed_write){ .arena = op->arena, .type = merge_type_of(op->kind->type), .api_version = str_of(api_group_version(op->arena, op->kind)),
                                  .manager = op->manager.len ? op->manager : STR("kube-apiserver"), .convert = convert, .ctx = op,
                                  .subresource = scale ? STR("scale") : str_of(op->subresource ? op->subresource : "") };
+    w->reconciles = op->kind->flags & K_REVISED;
     if (!scale)                         /* upstream keeps no times for scale */
         w->now = arena_str(op->arena, str_of(now));
     set_ignored(op, w);

@@ -357,10 +357,14 @@ bool managed_change(const struct managed_write *w, const struct val *list, const
     struct managed_seen s;
     struct managed m;
     see(w, &s, old, now);
-    if (!fields_minus(w->arena, s.changed, strip) && !fields_minus(w->arena, s.removed, strip))
+    bool same = !fields_minus(w->arena, s.changed, strip) && !fields_minus(w->arena, s.removed, strip);
+    if (same && !w->reconciles)
         return false;
     if (managed_decode(w->arena, list, &m, NULL) < 0)
         m.first = NULL;
+    bool mended = w->reconciles && managed_reconcile(w, &m, s.old);
+    if (same && !mended)
+        return false;
     if (m.first)
         update(w, &m, &s);
     *ret = managed_encode(w->arena, &m);

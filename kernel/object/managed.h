@@ -23,6 +23,7 @@ struct managed_write {
     struct str manager, api_version, subresource, now;
     const struct fields *ignored;       /* what this endpoint does not write */
     bool only;                          /* ignored is what it does write: all else is ignored */
+    bool reconciles;                    /* the schema may have changed since the fields were written: managed_reconcile comes first */
     /* The object in another version; false: there is no such version, and nobody owns fields of it. */
     bool (*convert)(void *ctx, struct str api_version, const struct val *v, const struct val **ret, struct merge_type *ret_type);
     void *ctx;
@@ -42,6 +43,9 @@ const struct fields *managed_stripped(struct arena *a, const struct fields *igno
 
 /* A write that is not an apply: old to now (old NULL: an empty object). */
 void managed_update(const struct managed_write *w, struct managed *m, const struct val *old, const struct val *now);
+
+/* Brings the entries in line with what is atomic and granular now. live: the object before the write. True: some changed. */
+bool managed_reconcile(const struct managed_write *w, struct managed *m, const struct val *live);
 
 /* The same straight from and to metadata.managedFields; a list that cannot be understood is none. False: nothing changes, nothing was done. */
 bool managed_change(const struct managed_write *w, const struct val *list, const struct val *old, const struct val *now, struct val **ret);

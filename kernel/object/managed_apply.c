@@ -108,6 +108,8 @@ int managed_apply(const struct managed_write *w, struct managed *m, const struct
 {
     struct arena *a = w->arena;
     struct merge_type bare = w->type;
+    if (w->reconciles)
+        managed_reconcile(w, m, live);
     struct managed_entry *mine = own(w, m);
     ret_conflicts->n = 0;
     bare.bare = true;
