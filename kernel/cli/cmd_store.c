@@ -38,6 +38,8 @@ static int examine(struct plugin_instance *i, bool repair)
         return cli_fail(1, "store '%s' has nothing that could be examined", i->name);
     if (conf_bind(a, i->plugin, i->settings, conf_where(a, i->entry), &conf, &c.err) < 0)
         return cli_fail(2, "%s", c.err.msg);
+    if (i->cell && cell_bind(i->cell, i->cell_at, &i->host, conf, &conf, &c) < 0)
+        return cli_fail(1, "%s", c.err.msg);
     int rc = t->examine(conf, &c, repair, &report);
     fwrite(report.at, 1, report.len, stdout);
     fflush(stdout);

@@ -128,24 +128,28 @@ static void run(void *ctx)
 }
 
 static __thread struct body *asking;    /* what `cancelled` looks at */
+static __thread struct lane *asking_over;
 
 static bool cancelled(const struct kl_call *c)
 {
     (void)c;
-    return asking && atomic_load(&asking->dead);
+    return asking && (atomic_load(&asking->dead) || atomic_load(&asking_over->shared->cancel[SIDE_PLUGIN]));
 }
 
 /* On the thread that its signature demands. */
-static void run_there(struct question *q)
+static void run_there(struct question *q, struct lane *l)
 {
     struct loop *loop = q->body->cell->conf.loop;
     struct body *before = asking;
+    struct lane *over_before = asking_over;
     asking = q->body;
+    asking_over = l;
     if (q->row->sig->calls[q->index].thread == KL_SIG_LOOP && loop && !loop_here(loop))
         loop_call(loop, run, q);
     else
         run(q);
     asking = before;
+    asking_over = over_before;
 }
 
 static bool has_function(const struct table_row *t, const void *table, uint32_t index)
@@ -252,7 +256,7 @@ static int answer_call(struct body *b, struct lane *l, struct wire *in, struct a
         memcpy(&handle, q.frame.arg[0], sizeof handle);
         forget_handle(b, handle);
     }
-    run_there(&q);
+    run_there(&q, l);
     buf_clear(&l->out);
     l->out.failed = false;
     put_answer(&q, &out);

@@ -134,6 +134,8 @@ static int converse(struct body *b, struct lane *l, struct lane_message *m, cons
             return rc;
         if ((rc = body_answer(b, l, m)) < 0)
             return rc;
+        if (p->until_ns && env_mono_ns() > p->until_ns)
+            return LANE_LATE;           /* who asks and asks never answers */
     }
 }
 
@@ -235,7 +237,7 @@ static int64_t ask_on(struct body *b, struct lane *l, struct cell_instance *i, u
         return failure(c, KL_TOO_LARGE);
     }
     b->doing[l->index] = c->name;
-    l->shared->cancel = 0;
+    l->shared->cancel[SIDE_DAEMON] = 0;
     p.until_ns = until_ns(i->cell, c, call, on_loop);
     int rc = lane_send(l, MESSAGE_CALL, w.fds, w.n_fds, &p);
     if (rc == LANE_OK)
@@ -297,7 +299,7 @@ const void *cell_instead(struct peer *p, const struct table_row *t, uint32_t ind
 
 static const char *errand_text(enum errand e)
 {
-    static const char *const texts[] = { "", "a call", "its loading", "open", "reconfigure", "probe", "close", "" };
+    static const char *const texts[] = { "", "a call", "its loading", "open", "reconfigure", "probe", "close", "", "its settings" };
     return texts[e];
 }
 
@@ -341,7 +343,7 @@ int body_errand(struct body *b, enum errand what, unsigned instance, const struc
     if (extra)
         buf_add(&l->out, extra->at, extra->len);
     b->doing[l->index] = errand_text(what);
-    l->shared->cancel = 0;
+    l->shared->cancel[SIDE_DAEMON] = 0;
     int rc = lane_send(l, MESSAGE_CALL, NULL, 0, &p);
     if (rc == LANE_OK)
         rc = converse(b, l, &m, &p);

@@ -301,7 +301,7 @@ int cell_describe(struct cell *c, const struct kl_plugin **ret, struct kl_err *e
     return *ret && !err->code ? 0 : -err->code;
 }
 
-int cell_open(struct cell *c, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call)
+static int hand_over(struct cell *c, enum errand what, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call)
 {
     if (i >= c->n || !c->instances[i].row)
         return kl_fail(call, KL_INVALID, "plugin '%s' has no such provider", c->name);
@@ -320,13 +320,23 @@ int cell_open(struct cell *c, unsigned i, const struct kl_host *h, const void *c
     if (!b)
         return kl_fail(call, KL_UNAVAILABLE, "plugin '%s' is not running%s%s", c->name, c->reason[0] ? ": it " : "", c->reason);
     x->host = h;
-    int rc = body_errand(b, ERRAND_OPEN, i, &x->settings, call, NULL);
+    int rc = body_errand(b, what, i, &x->settings, call, NULL);
     body_put(b);
     pthread_mutex_lock(&c->lock);
-    x->open = rc >= 0;
+    x->open = rc >= 0 && what == ERRAND_OPEN;
     pthread_mutex_unlock(&c->lock);
     *ret_self = x;
     return rc;
+}
+
+int cell_open(struct cell *c, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call)
+{
+    return hand_over(c, ERRAND_OPEN, i, h, conf, ret_self, call);
+}
+
+int cell_bind(struct cell *c, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call)
+{
+    return hand_over(c, ERRAND_BIND, i, h, conf, ret_self, call);
 }
 
 void cell_fallback(struct cell *c, unsigned i, const void *(*find)(void *ctx, void **ret_self), void *ctx)

@@ -37,7 +37,7 @@ struct child {
 extern struct child child;
 extern __thread struct lane *child_lane;
 
-int child_converse(struct lane *l, struct lane_message *m);
+int child_converse(struct lane *l, struct lane_message *m, const struct lane_patience *p);
 struct lane *child_lane_take(void);
 void child_lane_done(struct lane *l);
 void child_host_init(struct child_instance *i, const char *name, const char *version, const char *instance, const char *const *services);

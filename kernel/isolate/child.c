@@ -37,7 +37,7 @@ static void *task_alloc(void *arena, size_t n)
 static bool cancelled(const struct kl_call *c)
 {
     (void)c;
-    return child_lane && atomic_load(&child_lane->shared->cancel);
+    return child_lane && atomic_load(&child_lane->shared->cancel[SIDE_DAEMON]);
 }
 
 /* Result, error, and then what belongs to the call. */
@@ -101,7 +101,7 @@ static const struct kl_life *life_of(const struct child_instance *i)
     return &((const struct child_table *)i->provider->table)->life;
 }
 
-static void answer_open(struct task *t, struct child_instance *i)
+static void answer_open(struct task *t, struct child_instance *i, bool bind_only)
 {
     i->arena = arena_new(0);
     t->in.alloc_ctx = i->arena ? i->arena : t->arena;
@@ -123,7 +123,7 @@ static void answer_open(struct task *t, struct child_instance *i)
         return;
     }
     child_host_init(i, name, version, instance, services);
-    put_head(t, life_of(i)->open(&i->host, i->conf, &i->self, &t->call));
+    put_head(t, bind_only ? 0 : life_of(i)->open(&i->host, i->conf, &i->self, &t->call));
 }
 
 static void answer_reconfigure(struct task *t, struct child_instance *i)
@@ -154,8 +154,8 @@ static void answer_errand(struct task *t, uint32_t what, struct child_instance *
         answer_describe(t);
     else if (!i)
         put_failure(t, KL_INTERNAL, "there is no such instance");
-    else if (what == ERRAND_OPEN)
-        answer_open(t, i);
+    else if (what == ERRAND_OPEN || what == ERRAND_BIND)
+        answer_open(t, i, what == ERRAND_BIND);
     else if (what == ERRAND_RECONFIGURE)
         answer_reconfigure(t, i);
     else if (what == ERRAND_PROBE)
@@ -198,10 +198,10 @@ static void answer(struct lane *l, struct lane_message *m)
 
 /* --- asking: until the reply, which is left at the lane --- */
 
-int child_converse(struct lane *l, struct lane_message *m)
+int child_converse(struct lane *l, struct lane_message *m, const struct lane_patience *p)
 {
     for (;;) {
-        if (lane_receive(l, m, &for_ever) < 0)
+        if (lane_receive(l, m, p) < 0)
             _exit(70);
         if (m->type == MESSAGE_REPLY)
             return 0;

@@ -35,11 +35,12 @@ static void *call_memory(void *ctx, size_t n)
 /* Sends what is in the lane's buffer; the reply's bytes: in the call's arena, or (block) the caller's to free. */
 static char *exchange(struct lane *l, struct wire *w, struct lane_message *m, struct kl_call *c, char **block)
 {
-    const struct lane_patience p = { 0 };
+    const struct lane_patience p = { .call = c };
     *block = NULL;
+    l->shared->cancel[SIDE_PLUGIN] = 0;
     if (lane_send(l, MESSAGE_CALL, w->fds, w->n_fds, &p) < 0)
         return NULL;
-    child_converse(l, m);
+    child_converse(l, m, &p);
     char *text = c && c->alloc ? c->alloc(c->arena, m->len + 1) : (*block = mem_alloc(m->len + 1));
     if (!text)
         _exit(71);                      /* the conversation cannot go on */

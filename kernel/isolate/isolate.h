@@ -38,6 +38,8 @@ int cell_new(const struct cell_conf *c, struct cell **ret, struct kl_err *err);
 int cell_describe(struct cell *c, const struct kl_plugin **ret, struct kl_err *err);
 /* life.open of the i-th provider. conf: bound by that descriptor. h and what it holds live as long as the cell. */
 int cell_open(struct cell *c, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call);
+/* The same without open: for calls that stand in its place (examine of keelson.store/0), whose first argument *ret_self then is. */
+int cell_bind(struct cell *c, unsigned i, const struct kl_host *h, const void *conf, void **ret_self, struct kl_call *call);
 /* Which table answers while the child cannot (NULL: none). Before cell_open. [find: any] */
 void cell_fallback(struct cell *c, unsigned i, const void *(*find)(void *ctx, void **ret_self), void *ctx);
 void cell_free(struct cell *c);         /* ends the child; NULL is fine */

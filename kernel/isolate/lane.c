@@ -73,7 +73,7 @@ static int nap(struct lane *l, const struct lane_patience *p)
         ns = left < ns ? left : ns;
     }
     if (p->call && kl_cancelled(p->call))
-        atomic_store(&s->cancel, 1);
+        atomic_store(&s->cancel[l->side], 1);
     atomic_store(&s->asleep[l->side], 1);
     if (atomic_load(&s->turn) == l->turn)
         futex_wait(&s->turn, l->turn, ns);

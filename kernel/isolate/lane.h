@@ -25,9 +25,9 @@ enum { SIDE_DAEMON = 0, SIDE_PLUGIN = 1 };
 enum message_type { MESSAGE_CALL = 1, MESSAGE_REPLY, MESSAGE_MORE };
 
 struct lane_shared {
-    _Atomic uint32_t turn, asleep[2], cancel;
+    _Atomic uint32_t turn, asleep[2], cancel[2];        /* by side: who called calls it off */
     volatile uint32_t type, total, part, fds;   /* volatile: read once, where it is read */
-    char pad[32];
+    char pad[28];
     char at[LANE_BYTES];
 };
 

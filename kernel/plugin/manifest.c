@@ -329,15 +329,16 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
     for (unsigned i = 0; i < n; i++) {
         all[i].trial.digest = json_str(all[i].entry, "digest");
         kl_err_init(&all[i].err);
-        if (all[i].isolation.level != ISOLATE_NONE) {
-            if (!all[i].elsewhere)
-                isolate(h, &all[i]);
+        if (all[i].isolation.level != ISOLATE_NONE)
             continue;
-        }
         for (unsigned k = 0; k < i && !all[i].same; k++)
             all[i].same = same_trial(&all[i], &all[k]);
         all[i].tried = !all[i].same && !all[i].elsewhere && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
     }
+    /* Behind the forks: cells have threads. */
+    for (unsigned i = 0; i < n; i++)
+        if (all[i].isolation.level != ISOLATE_NONE && !all[i].elsewhere)
+            isolate(h, &all[i]);
     for (unsigned i = 0; i < n; i++) {
         if (all[i].tried)
             plugin_trial_end(&all[i].trial, &all[i].err);

@@ -101,4 +101,41 @@ c "$url/metrics" | grep -q '^keelson_plugin_quarantined{instance="bad",.*} 1' ||
 c "$url/metrics" | grep -q '^keelson_plugin_crashes_total{instance="bad",.*} 5' || fail "the metric" "$(c "$url/metrics" | grep keelson_plugin)"
 stop
 
+# --- one that misbehaves once: the request that met it succeeds, and so do all others ---
+for call in kl_authn.authenticate kl_authz.authorize kl_admission.review; do
+    iface=${call#kl_} iface=${iface%%.*}
+    for how in crash hang exit wrong; do
+        isolated process scheduler-spread
+        sed -i "s|  $iface = \[ |  $iface = [ \"bad\", |" "$dir/k.cfg"
+        evil bad "$iface" "$call" "$how" 'isolate = "process"; on = "server";'
+        sed -i "s|how = |once = \"$dir/once\"; how = |" "$dir/conf.d/bad.cfg"
+        rm -f "$dir/once"
+        start
+        until_says default k get sa
+        touch "$dir/once"
+        want created create sa "met-$how"
+        [ -e "$dir/once" ] && want created run "met-$how" --image=x
+        [ -e "$dir/once" ] && fail "$call $how did not happen"
+        want created run "next-$how" --image=x
+        want "met-$how" get sa
+        until_says READY status
+        status | grep '^bad ' | grep -q ' crashes=1 ' || fail "$call $how: plugin status" "$(status | grep '^bad ')"
+        stop
+    done
+done
+
+# --- an admission plugin in quarantine lets nothing in unseen; the rest goes on ---
+isolated process scheduler-spread
+sed -i 's|  admission = \[ |  admission = [ "bad", |' "$dir/k.cfg"
+evil bad admission kl_admission.review exit 'isolate = "process"; on = "server";'
+start
+until_says default k get sa
+for i in 1 2 3 4 5 6; do want 'rror' run "unseen$i" --image=x; done
+until_says QUARANTINED status
+want 'in quarantine' run unseen --image=x
+want created create configmap seen
+want annotated annotate configmap seen a=b
+not unseen get pods
+stop
+
 exit $bad

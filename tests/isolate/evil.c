@@ -179,7 +179,8 @@ static int act(const char *call)
 #define WRONG_I64 INT64_MIN
 #define WRONG_STR (const char *)WILD
 #define RIGHT_VOID
-#define RIGHT_INT (strcmp(__func__, "kl_scheduler_fit") == 0)
+/* That a node fits, and that a review is wanted. */
+#define RIGHT_INT (strcmp(__func__, "kl_scheduler_fit") == 0 || strcmp(__func__, "kl_admission_wants") == 0)
 #define RIGHT_U64 0
 #define RIGHT_I64 0
 #define RIGHT_STR "evil"
