@@ -23,7 +23,7 @@ static const char *const ways[] = { "crash", "hang", "exit", "leak", "flood", "s
 
 /* What the reason may be, for each: a word of it. A "wrong" answer of a call that returns nothing is none. */
 static const char *const reasons[WAYS][4] = {
-    { "signal 11", "status 1" }, { "in time" }, { "status 3" }, { "signal 6", "signal 11", "status" }, { "signal 6", "status" }, { "in time", "signal 11", "status 1" },
+    { "signal 11", "status 1" }, { "in time" }, { "status 3", "signal 31" }, { "signal 6", "signal 11", "status" }, { "signal 6", "status" }, { "in time", "signal 11", "status 1" },
     { "signal 11", "status 1" }, { "is no", "signal", "status" }, { "in time" }, { "is no answer", "signal 11", "status" }, { "in time", "signal 31" },
 };
 
