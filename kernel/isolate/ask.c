@@ -5,7 +5,7 @@
  */
 #include "isolate-internal.h"
 
-#define LOOP_NS     NS_PER_S
+#define LOOP_NS     (2 * NS_PER_S)      /* a healthy plugin on a busy machine has it; one that hangs holds up the loop for no longer */
 #define WORKER_NS   (600 * NS_PER_S)
 #define GRACE_NS    (2 * NS_PER_S)      /* behind the caller's own deadline: it is the plugin's to keep */
 #define TAG_SHIFT   48

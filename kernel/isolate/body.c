@@ -91,13 +91,16 @@ static int above(int *fd)
 static int start(struct body *b, struct ends *e)
 {
     struct cell *c = b->cell;
-    char *argv[] = { "keelson", "plugin-cell", c->name, (char *)(uintptr_t)isolate_level_text(c->conf.level), c->file, e->copy >= 0 ? "copy" : NULL, NULL };
+    char *argv[ALLOW_MOST + 8] = { "keelson", "plugin-cell", c->name, (char *)(uintptr_t)isolate_level_text(c->conf.level), c->file, "file" };
     static char *const env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t none, all;
     if (c->conf.copy >= 0 && (e->copy = fcntl(c->conf.copy, F_DUPFD_CLOEXEC, 16)) < 0)
         return errno;
+    argv[5] = e->copy >= 0 ? "copy" : "file";
+    for (unsigned i = 0; c->conf.allow && c->conf.allow[i] && i < ALLOW_MOST; i++)
+        argv[6 + i] = (char *)(uintptr_t)c->conf.allow[i];
     if (above(&e->socket) < 0 || above(&e->memory) < 0 || above(&e->up) < 0 || above(&e->down) < 0 || above(&e->output) < 0)
         return errno;
     posix_spawn_file_actions_init(&files);

@@ -308,7 +308,7 @@ int isolate_child(int argc, char **argv, const struct kl_sig_table *(*signature)
 {
     pthread_t t;
     char copy[32];
-    if (argc < 4)
+    if (argc < 5)
         return 2;
     snprintf(copy, sizeof copy, "/proc/self/fd/%d", CHILD_COPY);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -324,8 +324,8 @@ int isolate_child(int argc, char **argv, const struct kl_sig_table *(*signature)
     lane_post_init(&child.post, CHILD_SOCKET);
     for (unsigned i = 0; i < LANES; i++)
         lane_init(&child.lanes[i], child.shared, i, SIDE_PLUGIN, &child.post, NULL);
-    if (sandbox_enter(level_of(argv[2]), argv[1], argv[3], child.why, sizeof child.why) == 0)
-        load(argv[3], argc > 4 ? copy : argv[3], builtin ? builtin(argv[3]) : NULL);
+    if (sandbox_enter(level_of(argv[2]), argv[1], argv[3], argv + 5, child.why, sizeof child.why) == 0)
+        load(argv[3], strcmp(argv[4], "copy") == 0 ? copy : argv[3], builtin ? builtin(argv[3]) : NULL);
     if (isolate_thread(&t, spawner, NULL, 256 << 10) != 0)
         return 70;
     serve(&child.lanes[0]);

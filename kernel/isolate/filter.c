@@ -41,6 +41,10 @@ static const int allowed[] = {
 #endif
 };
 
+/* With `network`. */
+static const int network_calls[] = { SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_setsockopt,
+                                     SYS_sendmmsg, SYS_recvmmsg };
+
 /* Whoever makes these means harm, or is a plugin that must not be sandboxed: its end says so at once. */
 static const int deadly[] = {
     SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_bpf,
@@ -52,7 +56,7 @@ static const int deadly[] = {
 };
 
 struct program {
-    struct sock_filter at[2 * (sizeof allowed + sizeof deadly) / sizeof(int) + 32];
+    struct sock_filter at[2 * (sizeof allowed + sizeof network_calls + sizeof deadly) / sizeof(int) + 32];
     unsigned short n;
 };
 
@@ -78,7 +82,7 @@ static void when(struct program *p, int nr, uint32_t verdict)
     ret(p, verdict);
 }
 
-static void make(struct program *p)
+static void make(struct program *p, bool network)
 {
     load(p, offsetof(struct seccomp_data, arch));
     add(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ARCH);
@@ -90,6 +94,8 @@ static void make(struct program *p)
 #endif
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
         when(p, allowed[i], SECCOMP_RET_ALLOW);
+    for (size_t i = 0; network && i < sizeof network_calls / sizeof *network_calls; i++)
+        when(p, network_calls[i], SECCOMP_RET_ALLOW);
     for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
         when(p, deadly[i], SECCOMP_RET_KILL_PROCESS);
     when(p, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);            /* its flags cannot be seen: libc falls back to clone */
@@ -101,10 +107,10 @@ static void make(struct program *p)
     ret(p, SECCOMP_RET_KILL_PROCESS);
 }
 
-int sandbox_filter(char *why, size_t room)
+int sandbox_filter(bool network, char *why, size_t room)
 {
     static struct program p;
-    make(&p);
+    make(&p, network);
     struct sock_fprog prog = { p.n, p.at };
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0)
         return 0;

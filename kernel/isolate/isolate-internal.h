@@ -20,6 +20,7 @@ enum errand { ERRAND_CALL = 1, ERRAND_DESCRIBE, ERRAND_OPEN, ERRAND_RECONFIGURE,
 enum { CHILD_SOCKET = 3, CHILD_MEMORY, CHILD_UP, CHILD_DOWN, CHILD_COPY };
 
 #define PROVIDERS_MOST 64u
+#define ALLOW_MOST     64u              /* allowances of one sandbox */
 #define TRIED          16u              /* requests that are remembered to have seen a crash */
 #define WAITING_MOST   4096u
 
@@ -115,7 +116,7 @@ void settings_put(struct wire *w, const struct kl_plugin *p, const void *conf);
 void *settings_get(struct wire *w, const struct kl_plugin *p);
 
 /* sandbox.c: in the child, before the plugin's file is loaded. */
-int sandbox_enter(enum isolate_level level, const char *name, const char *file, char *why, size_t room);
+int sandbox_enter(enum isolate_level level, const char *name, const char *file, char **allow, char *why, size_t room);
 
 /* Threads of ours take no signals. */
 int isolate_thread(pthread_t *t, void *(*run)(void *), void *ctx, size_t stack);

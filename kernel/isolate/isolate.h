@@ -22,7 +22,10 @@ struct cell_conf {
     const char *file, *name;            /* copied */
     int copy;                           /* of the file, to load instead; lives as long as the cell. -1: none */
     enum isolate_level level;
-    int64_t deadline_ns;                /* longest call where the caller names no time; 0: 1 s on the loop, 10 minutes elsewhere */
+    /* Of a sandbox, what it may all the same: "read=PATH", "write=PATH", "capability=net_admin", "network"; NULL-terminated, or NULL. Lives as long as
+     * the cell. */
+    const char *const *allow;
+    int64_t deadline_ns;                /* longest call where the caller names no time; 0: 2 s on the loop, 10 minutes elsewhere */
     struct loop *loop;                  /* NULL: nothing runs on one */
     const struct kl_sig_table *(*signature)(const char *id);
     /* [any] It ended without being told to (RESTARTING), is back (RUNNING), or is not started again (QUARANTINED). */

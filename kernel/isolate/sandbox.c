@@ -61,22 +61,40 @@ unsigned sandbox_user(const char *name)
     return FIRST_USER + (h & 0xffffff);
 }
 
-static int drop_user(const char *name, char *why, size_t room)
+/* "capability=net_admin" and the like; what it may read and write is its own by landlock, not by the files' owners. */
+static int add_capabilities(cap_t set, char **allow, char *why, size_t room)
+{
+    for (char **a = allow; *a; a++) {
+        char name[64];
+        cap_value_t c = CAP_DAC_OVERRIDE;
+        if (strncmp(*a, "capability=", 11) == 0) {
+            snprintf(name, sizeof name, "cap_%.50s", *a + 11);
+            if (cap_from_name(name, &c) < 0)
+                return fail(why, room, "sandbox: there is no capability '%.50s'", *a + 11);
+        } else if (strncmp(*a, "read=", 5) != 0 && strncmp(*a, "write=", 6) != 0) {
+            continue;
+        }
+        if (cap_set_flag(set, CAP_PERMITTED, 1, &c, CAP_SET) < 0 || cap_set_flag(set, CAP_EFFECTIVE, 1, &c, CAP_SET) < 0)
+            return fail(why, room, "sandbox: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static int drop_user(const char *name, char **allow, char *why, size_t room)
 {
     uid_t id = sandbox_user(name);
-    if (geteuid() != 0)
-        return fail(why, room, "isolate = \"sandbox\" needs a daemon that runs as root");
-    for (cap_value_t c = 0; c <= CAP_LAST_CAP; c++)
+    cap_t kept = cap_init();
+    int rc = kept ? add_capabilities(kept, allow, why, room) : fail(why, room, "out of memory");
+    for (cap_value_t c = 0; rc == 0 && c <= CAP_LAST_CAP; c++)
         if (cap_get_bound(c) > 0 && cap_drop_bound(c) < 0)
-            return fail(why, room, "capability %d cannot be given up: %s", (int)c, strerror(errno));
-    if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-        return fail(why, room, "user %u cannot be taken: %s", (unsigned)id, strerror(errno));
-    cap_t none = cap_init();
-    int rc = none ? cap_set_proc(none) : -1;
-    cap_free(none);
-    if (rc < 0 || geteuid() == 0)
-        return fail(why, room, "the capabilities cannot be given up");
-    return 0;
+            rc = fail(why, room, "capability %d cannot be given up: %s", (int)c, strerror(errno));
+    prctl(PR_SET_KEEPCAPS, 1);          /* until they are set anew, two lines below */
+    if (rc == 0 && (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0))
+        rc = fail(why, room, "user %u cannot be taken: %s", (unsigned)id, strerror(errno));
+    if (rc == 0 && (cap_set_proc(kept) < 0 || geteuid() == 0))
+        rc = fail(why, room, "the capabilities cannot be given up: %s", strerror(errno));
+    cap_free(kept);
+    return rc;
 }
 
 /* --- files --- */
@@ -87,43 +105,57 @@ static const char *const readable[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib6
 #define READS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define ALL   ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1)  /* the first revision's: what they do not name is forbidden by the user and the filter */
 
-static void allow(int rules, const char *path)
+static int let(int rules, const char *path, uint64_t access)
 {
-    struct landlock_path_beneath_attr a = { .allowed_access = READS, .parent_fd = open(path, O_PATH | O_CLOEXEC) };
+    struct landlock_path_beneath_attr a = { .allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC) };
     struct stat st;
     if (a.parent_fd < 0)
-        return;                         /* not there: nothing to read */
+        return -1;
     if (fstat(a.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
-        a.allowed_access &= ~(uint64_t)LANDLOCK_ACCESS_FS_READ_DIR;
-    syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
+        a.allowed_access &= LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+    int rc = (int)syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
     close(a.parent_fd);
+    return rc;
 }
 
-static int fence(const char *file, char *why, size_t room)
+static int fence(const char *file, char **allow, char *why, size_t room)
 {
     struct landlock_ruleset_attr attr = { .handled_access_fs = ALL };
     _cleanup_close_ int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
     if (rules < 0)
         return fail(why, room, "this system has no landlock (%s), which isolate = \"sandbox\" needs", strerror(errno));
     for (unsigned i = 0; readable[i]; i++)
-        allow(rules, readable[i]);
-    allow(rules, file);
-    if (syscall(SYS_landlock_restrict_self, rules, 0) < 0)
-        return fail(why, room, "landlock: %s", strerror(errno));
-    return 0;
+        let(rules, readable[i], READS); /* what is not there need not be read */
+    let(rules, file, READS);
+    for (char **a = allow; *a; a++) {
+        bool writes = strncmp(*a, "write=", 6) == 0;
+        if (!writes && strncmp(*a, "read=", 5) != 0)
+            continue;
+        const char *path = *a + (writes ? 6 : 5);
+        if (writes)
+            mkdir(path, 0700);          /* or it is there */
+        if (let(rules, path, writes ? ALL : READS) < 0)
+            return fail(why, room, "sandbox: '%s' cannot be opened: %s", path, strerror(errno));
+    }
+    return syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? fail(why, room, "landlock: %s", strerror(errno)) : 0;
 }
 
-int sandbox_enter(enum isolate_level level, const char *name, const char *file, char *why, size_t room)
+int sandbox_enter(enum isolate_level level, const char *name, const char *file, char **allow, char *why, size_t room)
 {
+    bool network = false;
     set_limits();
     cgroup_enter(level, name);
-    if (level == ISOLATE_SANDBOX && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return fail(why, room, "no_new_privs: %s", strerror(errno));
     if (level != ISOLATE_SANDBOX)
         return 0;
-    if (chdir("/") < 0 || drop_user(name, why, room) < 0)
-        return why[0] ? -1 : fail(why, room, "/: %s", strerror(errno));
+    if (geteuid() != 0)
+        return fail(why, room, "isolate = \"sandbox\" needs a daemon that runs as root");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0)
+        return fail(why, room, "no_new_privs: %s", strerror(errno));
+    for (char **a = allow; *a; a++)
+        network |= strcmp(*a, "network") == 0;
+    if (fence(file, allow, why, room) < 0 || drop_user(name, allow, why, room) < 0)
+        return -1;
     prctl(PR_SET_PDEATHSIG, 9);         /* a change of user forgets it */
     prctl(PR_SET_DUMPABLE, 0);
-    return fence(file, why, room) < 0 ? -1 : sandbox_filter(why, room);
+    return sandbox_filter(network, why, room);
 }

@@ -5,7 +5,7 @@
 #include "isolate-internal.h"
 
 /* filter.c: from here on, system calls that a plugin has no business with fail or end the process. */
-int sandbox_filter(char *why, size_t room);
+int sandbox_filter(bool network, char *why, size_t room);
 unsigned sandbox_user(const char *name);
 
 /* cgroup.c. In the child: makes a cgroup of its own where the system lets it, and goes there. Here, when the child has ended: ends what is left in it

@@ -122,7 +122,8 @@ static int64_t absent(const char *name)
     X(kl_host_http, KL_HOST_HTTP_0, KL_HOST_HTTP_CALLS) \
     X(kl_host_plugins, KL_HOST_PLUGINS_0, KL_HOST_PLUGINS_CALLS) \
     X(kl_host_authz, KL_HOST_AUTHZ_0, KL_HOST_AUTHZ_CALLS) \
-    X(kl_host_cel, KL_HOST_CEL_0, KL_HOST_CEL_CALLS)
+    X(kl_host_cel, KL_HOST_CEL_0, KL_HOST_CEL_CALLS) \
+    X(kl_host_versions, KL_HOST_VERSIONS_0, KL_HOST_VERSIONS_CALLS)
 
 #define NUMBER(T, ID, CALLS) T##_row,
 enum { INTERFACES(NUMBER) SERVICES(NUMBER) ROWS };

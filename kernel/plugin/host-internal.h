@@ -19,6 +19,7 @@ struct chain {
 struct isolation {
     enum isolate_level level;
     int64_t deadline_ns;
+    const char **allow;                 /* of a sandbox; NULL-terminated */
 };
 
 struct host_cell {                      /* one process of isolated instances */

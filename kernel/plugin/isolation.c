@@ -8,6 +8,46 @@
 #include "host-internal.h"
 #include "plugin/signature.h"
 
+#define ALLOW_MOST 64
+
+/* "read=/etc/x" of { read = [ "/etc/x" ]; }. */
+static int allow_list(struct plugin_host *h, const struct val *group, const char *key, const char *word, const char **ret, unsigned *n, struct kl_err *err)
+{
+    const struct val *list = json_get(group, str_of(key));
+    if (val_is(list, VAL_ARR))
+        val_each(v, list) {
+            if (!val_is(v, VAL_STR) || *n == ALLOW_MOST)
+                return kl_err_set(err, KL_INVALID, "%s: sandbox: '%s' must be a list of at most %d texts", conf_where(h->arena, v), key, ALLOW_MOST);
+            ret[(*n)++] = arena_printf(h->arena, "%s=" STR_FMT, word, STR_ARG(val_str(v)));
+        }
+    return 0;
+}
+
+static int read_allow(struct plugin_host *h, const struct val *entry, struct isolation *ret, struct kl_err *err)
+{
+    static const struct conf_row rows[] = { { "read", VAL_ARR, 0, 0, NULL }, { "write", VAL_ARR, 0, 0, NULL }, { "capabilities", VAL_ARR, 0, 0, NULL },
+                                            { "network", VAL_BOOL, 0, 0, NULL } };
+    const struct val *group = json_get(entry, STR("sandbox"));
+    unsigned n = 0;
+    if (!group)
+        return 0;
+    if (ret->level != ISOLATE_SANDBOX)
+        return kl_err_set(err, KL_INVALID, "%s: 'sandbox' is for instances with isolate = \"sandbox\"", conf_where(h->arena, group));
+    int rc = conf_check(h->arena, group, rows, sizeof rows / sizeof *rows, err);
+    ret->allow = arena_alloc(h->arena, (ALLOW_MOST + 2) * sizeof *ret->allow);
+    if (rc == 0 && !ret->allow)
+        rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0)
+        rc = allow_list(h, group, "read", "read", ret->allow, &n, err);
+    if (rc == 0)
+        rc = allow_list(h, group, "write", "write", ret->allow, &n, err);
+    if (rc == 0)
+        rc = allow_list(h, group, "capabilities", "capability", ret->allow, &n, err);
+    if (rc == 0 && json_bool(group, "network", false))
+        ret->allow[n] = "network";
+    return rc;
+}
+
 int host_isolation_of(struct plugin_host *h, const struct val *entry, struct isolation *ret, struct kl_err *err)
 {
     struct str level = json_str(entry, "isolate"), deadline = json_str(entry, "deadline");
@@ -18,7 +58,7 @@ int host_isolation_of(struct plugin_host *h, const struct val *entry, struct iso
     if (ret->level == ISOLATE_NONE && (deadline.len || json_str(entry, "fallback").len))
         return kl_err_set(err, KL_INVALID, "%s: '%s' is for instances with isolate = \"process\" or \"sandbox\"", conf_where(h->arena, entry),
                           deadline.len ? "deadline" : "fallback");
-    return 0;
+    return read_allow(h, entry, ret, err);
 }
 
 /* --- news --- */
@@ -97,7 +137,7 @@ int host_cell_new(struct plugin_host *h, const struct val *entry, const char *fi
     snprintf(name, sizeof name, STR_FMT, STR_ARG(plugin));
     struct host_cell *x = h->n_cells < HOST_INSTANCES_MAX ? arena_alloc(h->arena, sizeof *x) : NULL;
     char *real = realpath(file, NULL);
-    struct cell_conf c = { .file = real ? real : file, .copy = copy, .name = name, .level = how->level, .deadline_ns = how->deadline_ns, .loop = h->conf.loop,
+    struct cell_conf c = { .file = real ? real : file, .copy = copy, .name = name, .level = how->level, .allow = how->allow, .deadline_ns = how->deadline_ns, .loop = h->conf.loop,
                            .signature = signature_find, .news = on_news, .wake = on_wake, .ctx = x };
     int rc = x ? cell_new(&c, ret, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     free(real);

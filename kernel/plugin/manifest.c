@@ -17,6 +17,7 @@ static const struct conf_row rows[] = {
     { "digest", VAL_STR, 0, 0, NULL },          /* "sha256:<hex>" that the file must have, whatever trust.verify says */
     { "settings", VAL_OBJ, 0, 0, NULL },
     { "isolate", VAL_STR, 0, 0, "none|process|sandbox" },       /* in a process of its own */
+    { "sandbox", VAL_OBJ, 0, 0, NULL },         /* what a sandboxed one may all the same: read, write, network, capabilities */
     { "deadline", VAL_STR, 0, 0, NULL },        /* of an isolated one: longest call where nobody names a time */
     { "fallback", VAL_STR, 0, 0, NULL },        /* of an isolated one: the instance that answers while it cannot */
     { "layers", VAL_ARR, 0, 0, NULL },          /* instances of keelson.layer/0 that see its calls, the outermost first */
@@ -281,7 +282,8 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
     c->file = file_of(h, json_str(entry, "plugin"));
     if (c->file && json_bool(entry, "enabled", true) && (rc = host_check_entry(h, entry, c->file, err)) < 0)
         return rc;
-    if ((rc = host_isolation_of(h, entry, &c->isolation, err)) < 0)
+    struct val *sandbox = json_get(entry, STR("sandbox"));
+    if ((sandbox && (rc = expand(h, sandbox, err)) < 0) || (rc = host_isolation_of(h, entry, &c->isolation, err)) < 0)
         return rc;
     struct val *settings = json_get(entry, STR("settings"));
     rc = settings ? expand(h, settings, err) : 0;

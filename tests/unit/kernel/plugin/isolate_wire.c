@@ -129,6 +129,13 @@ static void goes_and_comes(const struct table_row *row, const struct kl_sig_call
     cr_expect(str_eq(buf_str(&once), buf_str(&again)), "%s.%s", row->id, c->name);
 }
 
+Test(isolate_wire, every_interface_and_service_can_be_in_another_process)
+{
+    tables_init(signature_find);
+    for (size_t i = 0; i < signature_count(); i++)
+        cr_expect(table_find(signature_at(i)->id), "%s (kernel/isolate/tables.c)", signature_at(i)->id);
+}
+
 Test(isolate_wire, what_is_written_comes_out_the_same)
 {
     each_call(goes_and_comes);
