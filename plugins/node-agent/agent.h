@@ -287,6 +287,7 @@ int image_ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct 
 /* volumes.c, sources.c, writer.c, fs.c, subpath.c, podfiles.c */
 int volumes_set_up(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns);
 void volumes_tear_down(struct agent *a, struct str uid);
+const struct val *volumes_named(const struct pod_view *v, struct str name);
 char *volumes_path(const struct agent *a, const struct pod_view *v, struct str volume, struct kl_err *err);
 void volumes_uses(const struct val *pod, struct arena *a, struct val *ret_names);
 

@@ -53,16 +53,6 @@ static const char *propagation_of(const struct val *m)
     return str_is(s, "HostToContainer") ? "PROPAGATION_HOST_TO_CONTAINER" : "PROPAGATION_PRIVATE";
 }
 
-static const struct val *volume_named(const struct pod_view *v, struct str name)
-{
-    const struct val *all = json_get(v->spec, STR("volumes"));
-    if (val_is(all, VAL_ARR))
-        val_each(o, all)
-            if (str_eq(json_str(o, "name"), name))
-                return o;
-    return NULL;
-}
-
 static bool always_readonly(const struct val *volume)
 {
     return json_get(volume, STR("configMap")) || json_get(volume, STR("secret")) || json_get(volume, STR("projected")) ||
@@ -99,6 +89,16 @@ static char *sub_path(const struct making *m, const struct val *o, const char *b
     return target;
 }
 
+static struct val *image_mount(struct arena *ar, const struct val *m, const struct val *image)
+{
+    struct val *o = val_new(ar, VAL_OBJ);
+    set_s(ar, o, "containerPath", json_str(m, "mountPath"));
+    set_s(ar, json_obj(ar, o, STR("image")), "image", json_str(image, "reference"));
+    set_s(ar, o, "imageSubPath", json_str(m, "subPath"));
+    set_b(ar, o, "readonly", true);
+    return o;
+}
+
 static bool add_volume_mounts(const struct making *m, struct val *out)
 {
     const struct val *all = json_get(m->ctr->spec, STR("volumeMounts"));
@@ -108,7 +108,11 @@ static bool add_volume_mounts(const struct making *m, struct val *out)
         return true;
     val_each(o, all)
     {
-        const struct val *volume = volume_named(m->view, json_str(o, "name"));
+        const struct val *volume = volumes_named(m->view, json_str(o, "name"));
+        if (json_get(volume, STR("image"))) {
+            val_push(out, image_mount(ar, o, json_get(volume, STR("image"))));
+            continue;
+        }
         char *base = volumes_path(m->agent, m->view, json_str(o, "name"), &m->call->err);
         char *path = base ? sub_path(m, o, base, index++) : NULL;
         if (!path)

@@ -47,9 +47,8 @@ static int pull(struct agent *a, struct kl_call *c, struct pod_view *v, struct c
     return 0;
 }
 
-int image_ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k, const struct val **ret)
+static int ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k, struct str image, struct str policy, const struct val **ret)
 {
-    struct str image = json_str(k->spec, "image"), policy = json_str(k->spec, "imagePullPolicy");
     char *ref = arena_dup(v->arena, image);
     struct kl_bytes got = { NULL, 0 };
     if (!ref)
@@ -79,4 +78,23 @@ int image_ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct 
     }
     *ret = agent_parse(v->arena, c, got);
     return *ret ? 0 : held(a, c, k, "ErrImagePull");
+}
+
+/* Images that the container mounts, beside the one that it runs. */
+static int ensure_mounted(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k)
+{
+    const struct val *mounts = json_get(k->spec, STR("volumeMounts")), *ignored;
+    int rc = 0;
+    for (const struct val *m = val_is(mounts, VAL_ARR) ? mounts->first : NULL; rc == 0 && m; m = m->next) {
+        const struct val *image = json_get(volumes_named(v, json_str(m, "name")), STR("image"));
+        if (image)
+            rc = ensure(a, c, v, k, json_str(image, "reference"), json_str(image, "pullPolicy"), &ignored);
+    }
+    return rc;
+}
+
+int image_ensure(struct agent *a, struct kl_call *c, struct pod_view *v, struct ctr *k, const struct val **ret)
+{
+    int rc = ensure(a, c, v, k, json_str(k->spec, "image"), json_str(k->spec, "imagePullPolicy"), ret);
+    return rc == 0 ? ensure_mounted(a, c, v, k) : rc;
 }

@@ -8,7 +8,7 @@
 
 #include "base/quantity.h"
 
-static const struct val *volume_named(const struct pod_view *v, struct str name)
+const struct val *volumes_named(const struct pod_view *v, struct str name)
 {
     const struct val *all = json_get(v->spec, STR("volumes"));
     if (val_is(all, VAL_ARR))
@@ -20,7 +20,7 @@ static const struct val *volume_named(const struct pod_view *v, struct str name)
 
 char *volumes_path(const struct agent *a, const struct pod_view *v, struct str volume, struct kl_err *err)
 {
-    const struct val *o = volume_named(v, volume), *host = json_get(o, STR("hostPath"));
+    const struct val *o = volumes_named(v, volume), *host = json_get(o, STR("hostPath"));
     char *path = NULL;
     if (!o) {
         kl_err_set(err, KL_INVALID, "volume '" STR_FMT "' is not among the pod's volumes", STR_ARG(volume));
@@ -175,6 +175,8 @@ static int make_volume(struct agent *a, struct kl_call *c, struct pod_view *v, c
     const struct val *src;
     if (!path)
         return -c->err.code;
+    if (json_get(o, STR("image")))
+        return 0;                           /* the runtime's, for each container */
     if ((src = json_get(o, STR("hostPath"))))
         return check_host_path(src, &c->err);
     if (json_get(o, STR("emptyDir")))

@@ -115,6 +115,8 @@ static int build(struct making *m)
     if (rc == 0)
         rc = rootfs_check(m->rootfs, m->err);
     if (rc == 0)
+        rc = volume_make(m->rt, c, m->config, m->err);
+    if (rc == 0)
         rc = write_bundle(m, image);
     if (rc == 0)
         rc = conmon_start(m->rt, c, m->bundle, m->err);

@@ -11,7 +11,7 @@
 
 /* overlayfs takes one page of options, so the lower folders are named relative to the layers folder; only a child may
  * change its working folder. */
-static int mount_overlay(const char *layers, const char *target, const char *options)
+int rootfs_overlay(const char *layers, const char *target, const char *options)
 {
     int status = 0;
     pid_t pid = fork();
@@ -44,7 +44,7 @@ static int make_overlay(struct runtime *rt, const struct container *c, const cha
     buf_printf(&o, "%s,upperdir=%s,workdir=%s,userxattr", n ? "" : empty, upper, work);
     if (o.failed)
         return kl_err_set(err, KL_TOO_LARGE, "the image has too many layers for overlayfs");
-    int rc = mount_overlay(layers, root, o.at);
+    int rc = rootfs_overlay(layers, root, o.at);
     return rc == 0 ? 0 : kl_err_set(err, rc == -ENODEV ? KL_UNSUPPORTED : KL_INTERNAL, "cannot mount the root of container '%s': %s",
                                     c->id, strerror(-rc));
 }
@@ -73,6 +73,7 @@ int rootfs_make(struct runtime *rt, const struct container *c, const struct imag
 void rootfs_drop(struct runtime *rt, const char *id)
 {
     char path[PATH_MAX];
+    volume_drop(rt, id);
     run_path(rt, path, "b", id, "rootfs");
     umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
     run_path(rt, path, "b", id, NULL);

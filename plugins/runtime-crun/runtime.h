@@ -133,7 +133,13 @@ bool cgroup_path_valid(struct str s);
 int namespaces_make(struct runtime *rt, struct sandbox *s, const struct val *config, struct kl_err *err);
 void namespaces_drop(struct runtime *rt, const struct sandbox *s);
 
+/* volume.c: images that a container mounts, read-only. n-th: among its config's mounts that name one. */
+int volume_make(struct runtime *rt, const struct container *c, const struct val *config, struct kl_err *err);
+void volume_drop(struct runtime *rt, const char *id);
+void volume_path(const struct runtime *rt, const char *id, unsigned n, char ret[PATH_MAX]);
+
 /* rootfs.c */
+int rootfs_overlay(const char *layers, const char *target, const char *options);        /* -errno */
 int rootfs_make(struct runtime *rt, const struct container *c, const struct image *i, struct arena *a, struct kl_err *err);
 void rootfs_drop(struct runtime *rt, const char *id);
 /* Refuses a root whose mount points or managed files are not what they seem. */

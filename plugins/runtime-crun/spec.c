@@ -89,16 +89,22 @@ static bool target_valid(struct str to)
     return true;
 }
 
-static int user_mount(const struct spec_input *in, struct val *mounts, const struct val *m, struct kl_err *err)
+static int user_mount(const struct spec_input *in, struct val *mounts, const struct val *m, unsigned nth_image, struct kl_err *err)
 {
+    char image[PATH_MAX];
     static const struct {
         const char *name, *option;
     } propagations[] = { { "PROPAGATION_PRIVATE", "rprivate" }, { "PROPAGATION_HOST_TO_CONTAINER", "rslave" },
                          { "PROPAGATION_BIDIRECTIONAL", "rshared" } };
     struct str to = json_str(m, "containerPath"), wanted = json_str(m, "propagation");
-    const char *from, *option = "rprivate";
+    const char *from = NULL, *option = "rprivate";
     if (!target_valid(to))
         return kl_err_set(err, KL_INVALID, "mount: field 'containerPath' is not an absolute path without '..'");
+    if (json_get(m, STR("image"))) {
+        volume_path(in->rt, in->c->id, nth_image, image);
+        push_words(in->a, add_mount(in->a, mounts, arena_dup(in->a, to), "bind", arena_dup(in->a, str_of(image))), "rbind rprivate ro nosuid nodev noexec");
+        return 0;
+    }
     int rc = check_host_path(in, json_str(m, "hostPath"), &from, err);
     if (rc < 0)
         return rc;
@@ -134,10 +140,15 @@ int spec_mounts(const struct spec_input *in, struct val *mounts, struct kl_err *
     val_each(m, wanted)
         deepest = depth_of(m) > deepest ? depth_of(m) : deepest;
     int rc = 0;
-    for (unsigned depth = 0; depth <= deepest; depth++)
-        for (const struct val *m = wanted->first; rc == 0 && m; m = m->next)
+    for (unsigned depth = 0; depth <= deepest; depth++) {
+        unsigned image = 0;
+        for (const struct val *m = wanted->first; rc == 0 && m; m = m->next) {
+            unsigned n = image;
+            image += json_get(m, STR("image")) != NULL;
             if (depth_of(m) == depth)
-                rc = user_mount(in, mounts, m, err);
+                rc = user_mount(in, mounts, m, n, err);
+        }
+    }
     return rc;
 }
 

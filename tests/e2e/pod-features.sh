@@ -55,6 +55,9 @@ one users true '' 'hostUsers: false'
 one escape 'ls /o' 'volumeMounts: [{name: d, mountPath: /o, subPath: out}]' \
     "volumes: [{name: d, emptyDir: {}}], initContainers: [{name: i, image: $image, command: [ln, -s, ../../../../../../../../etc, /d/out], volumeMounts: [{name: d, mountPath: /d}]}]"
 one expr 'echo x >/s/f; ls /d/expr-dir' 'env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], volumeMounts: [{name: d, mountPath: /d}, {name: d, mountPath: /s, subPathExpr: $(POD)-dir}]' 'volumes: [{name: d, emptyDir: {}}]'
+one imgvol 'cat /img/bin/../etc/passwd | head -1; ls /sub | grep -c sh; cat /file | head -1; touch /img/x; echo touch-$?; /img/bin/busybox true; echo run-$?' \
+    'volumeMounts: [{name: i, mountPath: /img}, {name: i, mountPath: /sub, subPath: bin}, {name: i, mountPath: /file, subPath: etc/passwd}]' "volumes: [{name: i, image: {reference: $image, pullPolicy: IfNotPresent}}]"
+one imgnone true 'volumeMounts: [{name: i, mountPath: /img}]' 'volumes: [{name: i, image: {reference: "localhost/none:1", pullPolicy: Never}}]'
 one token 'cut -d. -f2 /t/tok; cat /t/cpu; stat -Lc " %a" /t/tok' 'volumeMounts: [{name: t, mountPath: /t}], resources: {limits: {cpu: 100m}}' \
     'volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: tok, audience: vault, expirationSeconds: 600}}, {downwardAPI: {items: [{path: cpu, resourceFieldRef: {containerName: c, resource: limits.cpu, divisor: 1m}}]}}]}}]'
 one hostns 'readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net; readlink /proc/self/ns/uts' '' 'hostPID: true, hostIPC: true, hostNetwork: true'
@@ -95,6 +98,13 @@ becomes "expr: ends" Succeeded 20 expr '{.status.phase}'
 is "expr: subPathExpr" f "$(logs expr c)"
 becomes "escape: a link out of the volume leads nowhere" "failed to prepare subPath" 20 escape '{.status.containerStatuses[0].state.waiting.message}'
 has "hostdir: says what it is not" "hostPath type check failed: $dir/absent is not a directory" "$(k get events --field-selector involvedObject.name=hostdir)"
+becomes "imgvol: ends" Succeeded 20 imgvol '{.status.phase}'
+out=$(k logs imgvol)
+has "imgvol: the whole image, a folder of it, a file of it" "root:x:0:0" "$out"
+is "imgvol: the file is there as well" 2 "$(echo "$out" | grep -c root:x:0:0)"
+has "imgvol: read-only" "touch-1" "$out"
+has "imgvol: nothing in it runs" "run-126" "$out"
+becomes "imgnone: an image that is not there" ErrImageNeverPull 20 imgnone '{.status.containerStatuses[0].state.waiting.reason}'
 becomes "token: ends" Succeeded 20 token '{.status.phase}'
 has "token: numbers, mode" "100 644" "$(k logs token | tail -1)"
 has "token: for whom" '"aud":["vault"]' "$(logs token c | head -1 | tr '_-' '/+' | sed 's/$/==/' | base64 -d 2>/dev/null)"

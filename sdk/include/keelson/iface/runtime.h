@@ -35,7 +35,8 @@ struct kl_runtime {
     int (*sandbox_remove)(void *self, struct kl_call *c, const char *id);
 
     /* config: {"metadata":{"name","attempt"},"image":{"image"},"command":[],"args":[],"workingDir","envs":[{"key","value"}],
-     * "stopSignal","mounts":[{"containerPath","hostPath","readonly","recursiveReadOnly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
+     * "stopSignal","mounts":[{"containerPath","hostPath","readonly","recursiveReadOnly","propagation"}
+     * or {"containerPath","image":{"image"},"imageSubPath"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
      * "linux":{"resources":{"cpuShares","cpuQuota","cpuPeriod","memoryLimitInBytes","oomScoreAdj","pidsLimit"},"securityContext":{
      * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"supplementalGroupsPolicy":"Merge|Strict",
      * "seccomp":{"profileType":"RuntimeDefault|Unconfined|Localhost","localhostRef"},"readonlyRootfs","noNewPrivs",
