@@ -109,7 +109,7 @@ static void output_to(const char *log)
     close(fd);
 }
 
-void child_run(const char *file, unsigned provider, int scenario, const struct val *settings, const char *log, struct report *r)
+void conform_child(const char *file, unsigned provider, int scenario, const struct val *settings, const char *log, struct report *r)
 {
     struct kl_err err;
     const struct kl_plugin *p;

@@ -6,6 +6,6 @@
 #include "report.h"
 
 /* Never returns. scenario -1: looks at the descriptor. log: where the plugin's output goes. */
-_Noreturn void child_run(const char *file, unsigned provider, int scenario, const struct val *settings, const char *log, struct report *r);
+_Noreturn void conform_child(const char *file, unsigned provider, int scenario, const struct val *settings, const char *log, struct report *r);
 
 #endif

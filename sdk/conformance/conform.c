@@ -112,7 +112,7 @@ static void run_child(struct session *s, unsigned provider, int scenario)
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
-        child_run(s->o->file, provider, scenario, box_settings(&s->box, a, dir), log, r);
+        conform_child(s->o->file, provider, scenario, box_settings(&s->box, a, dir), log, r);
     if (pid < 0)
         report_fail(r, P_SURVIVE, "fork", "%s", strerror(errno));
     else

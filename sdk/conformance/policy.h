@@ -5,7 +5,7 @@
 /* name, number, of which interface (NULL: all), the sentence, what to do when it fails */
 #define POLICIES(X) \
     X(LOAD, "KLP-GEN-01", NULL, "The file loads: note, descriptor and tables agree, and no function that an interface demands is missing.", \
-      "See `keelson plugin inspect FILE`; KL_PLUGIN_DEFINE's lists must name what the tables hold (sdk/guide/first-plugin.md).") \
+      "See `keelson plugin inspect FILE`; KL_PLUGIN_DEFINE's lists must name what the tables hold (sdk/guide/scheduler.md).") \
     X(SETTINGS, "KLP-GEN-02", NULL, "Each setting has a name of its own, a place within conf_size, a fallback within its range, and a line that explains it.", \
       "Correct the row of the setting in the table given as .conf; conf_size is sizeof the struct that the rows point into.") \
     X(OPEN, "KLP-GEN-03", NULL, "open succeeds with valid settings; two instances at once share nothing, and each closes alone.", \

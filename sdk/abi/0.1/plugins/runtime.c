@@ -168,6 +168,27 @@ static int container_remove(void *self, struct kl_call *c, const char *id)
     return change(self, c, id, FREE, 0);
 }
 
+/* Other limits for what runs: nothing here uses any. */
+static int update(struct runtime *r, struct kl_call *c, const char *id, int sandbox)
+{
+    pthread_mutex_lock(&r->lock);
+    const struct record *found = find(r, id, sandbox);
+    pthread_mutex_unlock(&r->lock);
+    return found ? 0 : unknown(c, sandbox ? "sandbox" : "container", id);
+}
+
+static int container_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+{
+    (void)config;
+    return update(self, c, id, 0);
+}
+
+static int sandbox_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+{
+    (void)config;
+    return update(self, c, id, 1);
+}
+
 static int list(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret)
 {
     (void)self;
@@ -263,6 +284,8 @@ static const struct kl_runtime table = {
     .image_list = image_list,
     .image_remove = image_remove,
     .stats = stats,
+    .container_update = container_update,
+    .sandbox_update = sandbox_update,
 };
 static const struct kl_provider provides[] = { { KL_RUNTIME_0, "old-runtime", 0, &table } };
 static const struct kl_need needs[] = { { KL_HOST_ENV_0, 0 } };

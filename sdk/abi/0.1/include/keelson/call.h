@@ -8,6 +8,13 @@
 
 #include "error.h"
 
+/* Where the values of an object's members begin in its text: the host knows it for each stored object, and so nobody has to find it anew. 0: not there. */
+struct kl_places {
+    KL_STRUCT_HEAD;
+    uint32_t labels, owners;            /* metadata.labels, metadata.ownerReferences */
+    uint32_t spec, status;
+};
+
 struct kl_call {
     KL_STRUCT_HEAD;
     uint32_t flags;                     /* KL_CALL_*; unknown bits are ignored */
@@ -18,11 +25,14 @@ struct kl_call {
     void *(*alloc)(void *arena, size_t n);           /* zeroed; NULL when out of memory; freed by the host after the call */
     bool (*cancelled)(const struct kl_call *c);      /* poll in every long loop; may be NULL: never cancelled */
     uint64_t request;                   /* what is decided, the same each time it is asked anew (host.h: wait); 0: it cannot wait */
+    const struct kl_places *places;     /* controller's map: of obj; NULL: look for yourself */
 };
 
 #define KL_CALL_DRY_RUN 1u              /* no side effects */
 #define KL_CALL_REINVOKED 4u            /* admission: the second walk through the mutating plugins */
 #define KL_CALL_VALIDATING 8u           /* admission: the object is final, a patch counts no more */
+#define KL_CALL_AUDITED 16u             /* admission: the verdict's annotations are kept */
+#define KL_CALL_AUDITED_OBJECTS 32u     /* they may tell what is in the object */
 #define KL_CALL_DELETED 2u              /* controller's map: the object is gone, what is given is its last state */
 
 #define kl_fail(c, code, ...) kl_err_set(&(c)->err, (code), __VA_ARGS__)

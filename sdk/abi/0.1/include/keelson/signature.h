@@ -53,6 +53,7 @@ enum kl_sig_thread { KL_SIG_LOOP = 1, KL_SIG_WORKER, KL_SIG_EITHER, KL_SIG_ANY }
 #define KL_SIG_OPTIONAL  1u             /* the function may be NULL */
 #define KL_SIG_MANY      2u             /* several calls of one instance at once */
 #define KL_SIG_STREAMING 4u             /* lasts as long as what it carries */
+#define KL_SIG_OUT_ALWAYS 8u            /* what OUT arguments point to is told also when it fails */
 
 struct kl_sig_struct;
 

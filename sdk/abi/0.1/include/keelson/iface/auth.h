@@ -83,6 +83,7 @@ struct kl_admission_verdict {
     const char *refusal;
     const char *const *causes;
     struct kl_bytes status;             /* of a refusal: the whole Status that the client gets (JSON), instead of all that; empty: none */
+    const char *const *annotations;     /* for the audit trail, of a refusal too: key, value, ..., NULL. Only with KL_CALL_AUDITED; may be NULL */
 };
 
 #define KL_VERDICT_AGAIN    1u          /* mutating: once the patch is on the object and its defaults are filled in, review is called again */
@@ -164,7 +165,8 @@ struct kl_host_authz {
     M(S, U32, flags, _) \
     M(S, STR, refusal, _) \
     M(S, STRS, causes, _) \
-    M(S, BYTES, status, _)
+    M(S, BYTES, status, _) \
+    M(S, STRS, annotations, _)
 #define KL_AUTHN_CALLS(F, S) \
     F(S, authenticate, INT, LOOP, 0, (CALL, c, _), (STRUCT, cred, kl_credentials), (OUT_STRUCT, ret, kl_user)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _))
@@ -182,7 +184,7 @@ struct kl_host_authz {
     M(S, STRS, reads, _) \
     M(S, STRS, when, _)
 #define KL_ADMISSION_CALLS(F, S) \
-    F(S, review, INT, LOOP, 0, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
+    F(S, review, INT, LOOP, KL_SIG_OUT_ALWAYS, (CALL, c, _), (STRUCT, r, kl_admission_review), (OUT_STRUCT, ret, kl_admission_verdict)) \
     F(S, over, VOID, LOOP, KL_SIG_OPTIONAL, (U64, request, _)) \
     F(S, wants, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, r, kl_request), (STRUCT, user, kl_user))
 

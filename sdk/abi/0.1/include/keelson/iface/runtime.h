@@ -35,10 +35,12 @@ struct kl_runtime {
     int (*sandbox_remove)(void *self, struct kl_call *c, const char *id);
 
     /* config: {"metadata":{"name","attempt"},"image":{"image"},"command":[],"args":[],"workingDir","envs":[{"key","value"}],
-     * "mounts":[{"containerPath","hostPath","readonly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
+     * "stopSignal","mounts":[{"containerPath","hostPath","readonly","recursiveReadOnly","propagation"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
      * "linux":{"resources":{"cpuShares","cpuQuota","cpuPeriod","memoryLimitInBytes","oomScoreAdj","pidsLimit"},"securityContext":{
-     * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"readonlyRootfs","noNewPrivs",
-     * "capabilities":{"addCapabilities","dropCapabilities"},"maskedPaths","readonlyPaths"}}}. logPath is relative to the sandbox's logDirectory. */
+     * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"supplementalGroupsPolicy":"Merge|Strict",
+     * "seccomp":{"profileType":"RuntimeDefault|Unconfined|Localhost","localhostRef"},"readonlyRootfs","noNewPrivs",
+     * "capabilities":{"addCapabilities","dropCapabilities"},"maskedPaths","readonlyPaths","namespaceOptions":{"pid":"TARGET","targetId"}}}}. logPath is
+     * relative to the sandbox's logDirectory; namespaceOptions only where it is not the sandbox's: TARGET joins a running container of the same pod. */
     int (*container_create)(void *self, struct kl_call *c, const char *sandbox_id, struct kl_bytes config, const char **ret_id);
     int (*container_start)(void *self, struct kl_call *c, const char *id);
     /* SIGTERM (or the image's STOPSIGNAL), after grace_ns SIGKILL. Returns when it has ended. */
@@ -73,6 +75,11 @@ struct kl_runtime {
      * FIGURES: "cpuUsageNs", "memoryBytes" (the working set), "pids"; where the runtime knows them also "memoryUsageBytes", "memoryRssBytes",
      * "memoryCacheBytes", "memoryLimitBytes" (0: none), "pageFaults", "majorPageFaults", "cpuPeriods", "cpuThrottledPeriods", "cpuThrottledNs". */
     int (*stats)(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
+
+    /* Other limits for what runs. config: {"linux":{"resources":{...as above}},"annotations":{}}; annotations are those of `list` from then on. KL_CONFLICT:
+     * it uses more memory than it is to have; nothing has changed then. */
+    int (*container_update)(void *self, struct kl_call *c, const char *id, struct kl_bytes config);
+    int (*sandbox_update)(void *self, struct kl_call *c, const char *id, struct kl_bytes config);        /* of the whole pod */
 };
 
 /* --- signatures: see signature.h --- */
@@ -100,6 +107,8 @@ struct kl_runtime {
     F(S, image_pull, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _), (BYTES, auth, _), (OUT_BYTES, ret, _)) \
     F(S, image_list, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (OUT_BYTES, ret, _)) \
     F(S, image_remove, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, ref, _)) \
-    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _))
+    F(S, stats, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, pod_uid, _), (OUT_BYTES, ret, _)) \
+    F(S, container_update, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _), (BYTES, config, _)) \
+    F(S, sandbox_update, INT, WORKER, KL_SIG_MANY, (CALL, c, _), (STR, id, _), (BYTES, config, _))
 
 #endif
