@@ -24,6 +24,12 @@ unset SOURCE_DATE_EPOCH
 keelson plugin keys generate --dir "$dir" builder >/dev/null || exit 1
 keelson plugin keys trust --trusted-keys "$dir/trust" "$dir/builder.pub" || exit 1
 
+# --- full names every plugin of the tree ---
+for list in "$top"/plugins/*/CMakeLists.txt; do
+    name=$(basename "$(dirname "$list")")
+    grep -q "keelson_plugin($name " "$list" && ! grep -q "\"$name\"" "$top/conf/distros/full.cfg" && fail "full.cfg lacks $name"
+done
+
 # --- twice, in folders of different names and depths, a day apart ---
 for place in one another/place; do
     mkdir -p "$dir/$place/sources"
