@@ -27,9 +27,9 @@ static int add_kernel(struct distro *d, struct kl_err *err)
     static const struct {
         const char *path;
         bool folder;
-    } parts[] = { { "CMakeLists.txt", false }, { "kernel", true }, { "sdk/CMakeLists.txt", false }, { "sdk/cmake", true }, { "sdk/include", true },
-                  { "plugins/CMakeLists.txt", false }, { "plugins/builtins.cmake", false }, { "plugins/admission-common", true },
-                  { "plugins/controller-common", true }, { "plugins/runtime-crun/image", true } };
+    } parts[] = { { "CMakeLists.txt", false }, { "kernel", true }, { "sdk", true }, { "plugins/CMakeLists.txt", false },
+                  { "plugins/builtins.cmake", false }, { "plugins/admission-common", true }, { "plugins/controller-common", true },
+                  { "plugins/runtime-crun/image", true } };
     char path[PATH_MOST + 64], digest[65];
     void *hash = tree_hash_new();
     int rc = hash ? 0 : kl_err_set(err, KL_INTERNAL, "no digest can be made");
