@@ -11,7 +11,9 @@ TEST_PACKAGES="$NODE_PACKAGES
   nghttp2-server
   openssl
   procps
-  python3"
+  python3
+  signify-openbsd
+  zstd"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
