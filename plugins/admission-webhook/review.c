@@ -5,32 +5,6 @@
 #include "base/hash.h"
 #include "base/http_words.h"
 
-struct webhooks {
-    const struct kl_host *host;
-    const struct kl_host_objects *objects;
-    const struct kl_host_http *http;
-    const struct kl_host_env *env;
-    const struct kl_host_cel *cel;
-    const struct kl_host_versions *versions;
-    int kind;
-    const struct configs *configs;      /* NULL: not looked for yet */
-    struct memory memory;
-    uint64_t key[4];                    /* of digests */
-};
-
-/* One review at work. */
-struct inquiry {
-    struct webhooks *x;
-    struct kl_call *call;
-    struct arena *arena;
-    struct asked *asked;
-    struct subject subject;
-    struct kl_admission_verdict *ret;
-    unsigned n_warnings, n_notes, cap_notes;
-    unsigned index;                     /* of the hook that is asked, among all */
-    struct str request;                 /* as match conditions see it; at NULL: not written yet */
-};
-
 static int no_memory(struct kl_call *c)
 {
     return kl_fail(c, KL_NO_MEMORY, "out of memory");
@@ -81,17 +55,6 @@ static const char *namespace_of(const struct kl_request *r, const struct val *ob
         return r->ns;
     struct str name = json_str(object, "metadata.name");
     return r->name[0] || !name.len ? r->name : name.at;
-}
-
-/* Other names of what is asked about are of interest only where a rule would fit but for group and version. */
-static const char *const *others_of(struct webhooks *x, struct kl_call *c, const struct kl_request *r)
-{
-    static const char *const none[] = { NULL };
-    const char *const *list;
-    if (x->versions->others(x->host, c, r->group, r->version, r->resource, &list) == 0)
-        return list;
-    kl_err_init(&c->err);
-    return none;
 }
 
 static bool may_concern(const struct hook *h, const char *operation, const struct kl_request *r, const char *ns)
@@ -160,75 +123,6 @@ static int meets_conditions(struct inquiry *q, const struct hook *h)
     return kl_fail(q->call, KL_FORBIDDEN, "%.200s", why);
 }
 
-/* --- matchPolicy Equivalent: the object under the name that the hook's rule has --- */
-
-static int in_version(struct inquiry *q, const char *version, struct kl_bytes object, struct kl_bytes *ret)
-{
-    *ret = object;
-    if (!object.len)
-        return 0;
-    int rc = q->x->versions->convert(q->x->host, q->call, object, version, ret);
-    if (rc == 0 || rc == -KL_PENDING)
-        return rc;
-    char *why = arena_dup(q->arena, str_of(q->call->err.msg));
-    kl_err_init(&q->call->err);
-    return kl_fail(q->call, KL_INTERNAL, "Internal error occurred: %s", why ? why : "out of memory");
-}
-
-/* What is sent to a subresource (a Scale) is of its own kind, under whichever name. */
-static bool is_part(const struct kl_admission_review *r)
-{
-    return KL_HAS(r, kind_group) && (strcmp(r->kind_group, r->request->group) != 0 || strcmp(r->kind_version, r->request->version) != 0);
-}
-
-static const char *version_of(struct inquiry *q, const char *const *name)
-{
-    return name[0][0] ? arena_printf(q->arena, "%s/%s", name[0], name[1]) : name[1];
-}
-
-static int see_as(struct inquiry *q, const char *const *name)
-{
-    struct subject *s = &q->subject;
-    if (s->as == name)
-        return 0;
-    s->as = name;
-    q->request = STR_NONE;
-    if (!name)
-        return 0;
-    s->object_as = s->review->object;
-    s->old_as = s->review->old_object;
-    if (is_part(s->review))
-        return 0;
-    const char *version = version_of(q, name);
-    int rc = version ? in_version(q, version, s->review->object, &s->object_as) : no_memory(q->call);
-    rc = rc == 0 ? in_version(q, version, s->review->old_object, &s->old_as) : rc;
-    if (rc < 0)
-        s->as = NULL;
-    return rc;
-}
-
-/* The patch that a hook made for what it saw, as one for what the client sent. */
-static int patch_of(struct inquiry *q, struct str patch, struct kl_bytes *ret)
-{
-    const struct subject *s = &q->subject;
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    struct kl_bytes whole;
-    if (!s->as || is_part(s->review)) {
-        char *copy = kl_dup(q->call, patch.at, patch.len);
-        *ret = (struct kl_bytes){ copy, patch.len };
-        return copy ? 0 : no_memory(q->call);
-    }
-    int rc = q->x->versions->patch(q->x->host, q->call, s->review->object, version_of(q, s->as), (struct kl_bytes){ patch.at, patch.len }, &whole);
-    if (rc < 0)
-        return rc;
-    buf_lit(&b, "[{\"op\":\"replace\",\"path\":\"\",\"value\":");
-    buf_add(&b, whole.at, whole.len);
-    buf_lit(&b, "}]");
-    char *copy = b.failed ? NULL : kl_dup(q->call, b.at, b.len);
-    *ret = (struct kl_bytes){ copy, b.len };
-    return copy ? 0 : no_memory(q->call);
-}
-
 /* 1: it is to be asked; 0: it is not; < 0: that could not be told. */
 static int concerns(struct inquiry *q, const struct hook *h)
 {
@@ -239,7 +133,7 @@ static int concerns(struct inquiry *q, const struct hook *h)
         if (h->exact || !match_any_name(rules, s->operation, s->r, s->ns))
             return 0;
         if (!s->others)
-            s->others = others_of(q->x, q->call, s->r);
+            s->others = view_others(q);
         if (!(name = match_others(rules, s->operation, s->r, s->ns, s->others)))
             return 0;
     }
@@ -247,7 +141,7 @@ static int concerns(struct inquiry *q, const struct hook *h)
         return 0;
     if (!match_object(json_get(h->v, STR("objectSelector")), s->object, s->old))
         return 0;
-    int rc = see_as(q, name);
+    int rc = view_as(q, name);
     return rc < 0 ? rc : h->conditions ? meets_conditions(q, h) : 1;
 }
 
@@ -541,7 +435,7 @@ static int mutate(struct inquiry *q)
             k->invoked[i] = h->reinvoke;
             continue;
         }
-        if ((rc = patch_of(q, answer.patch, &q->ret->patch)) < 0)
+        if ((rc = view_patch(q, answer.patch, &q->ret->patch)) < 0)
             return rc;
         q->ret->flags |= KL_VERDICT_AGAIN;
         note_hook(q, h, i, false, answer.patch);

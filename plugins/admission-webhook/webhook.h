@@ -137,6 +137,40 @@ struct question *memory_ask(struct asked *k, const uint64_t digest[2]);
 void memory_drop(struct asked *k, const struct kl_host *h, const struct kl_host_http *http);
 void memory_free(struct memory *m, const struct kl_host *h, const struct kl_host_http *http);
 
+/* --- one review at work --- */
+struct webhooks {
+    const struct kl_host *host;
+    const struct kl_host_objects *objects;
+    const struct kl_host_http *http;
+    const struct kl_host_env *env;
+    const struct kl_host_cel *cel;
+    const struct kl_host_versions *versions;
+    int kind;
+    const struct configs *configs;      /* NULL: not looked for yet */
+    struct memory memory;
+    uint64_t key[4];                    /* of digests */
+};
+
+struct inquiry {
+    struct webhooks *x;
+    struct kl_call *call;
+    struct arena *arena;
+    struct asked *asked;
+    struct subject subject;
+    struct kl_admission_verdict *ret;
+    unsigned n_warnings, n_notes, cap_notes;
+    unsigned index;                     /* of the hook that is asked, among all */
+    struct str request;                 /* as match conditions see it; at NULL: not written yet */
+};
+
+/* --- view.c --- */
+/* Names of the resource beside the request's own; they are of interest only where a rule would fit but for group and version. */
+const char *const *view_others(struct inquiry *q);
+/* From here on the subject is seen under that name; NULL: as it was sent. < 0: q->call->err, or pending. */
+int view_as(struct inquiry *q, const char *const *name);
+/* The patch that a hook made for what it saw, as one for what the client sent. */
+int view_patch(struct inquiry *q, struct str patch, struct kl_bytes *ret);
+
 /* --- review.c --- */
 extern const struct kl_admission mutating_webhook, validating_webhook;
 
