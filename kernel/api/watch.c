@@ -2,8 +2,9 @@
  * without selectors share one frame per event. */
 #include "watch.h"
 
-static void watcher_free(struct watcher *w)
+void watch_free(struct watcher *w)
 {
+    struct arena *life = w->life;
     loop_timer_stop(&w->timeout);
     loop_timer_stop(&w->bookmark);
     watch_ahead_free(w->ahead);
@@ -12,18 +13,37 @@ static void watcher_free(struct watcher *w)
     w->ahead = NULL;
     w->watch = NULL;
     w->scratch = NULL;
+    arena_free(life);
 }
 
 static void on_close(void *ctx)
 {
-    watcher_free(ctx);
+    watch_free(ctx);
 }
 
 static void finish(void *ctx)
 {
     struct watcher *w = ctx;
-    watcher_free(w);
-    http_stream_end(w->http);
+    struct http_req *http = w->http;
+    struct remote *remote = w->remote;
+    watch_free(w);
+    if (remote)
+        remote_close(remote);
+    else
+        http_stream_end(http);
+}
+
+size_t watch_queued(const struct watcher *w)
+{
+    return w->remote ? remote_queued(w->remote) : http_stream_queued(w->http);
+}
+
+static void put(struct watcher *w, struct http_slice s)
+{
+    if (w->remote)
+        watch_socket_write(w, s);
+    else
+        http_stream_write(w->http, s);
 }
 
 static void count(struct watcher *w, size_t bytes)
@@ -40,7 +60,7 @@ static void send(struct watcher *w, struct buf *b)
     char *at = buf_take(b, &len);
     if (at) {
         count(w, len);
-        http_stream_write(w->http, (struct http_slice){ str_n(at, len), mem_free, at });
+        put(w, (struct http_slice){ str_n(at, len), mem_free, at });
     }
 }
 
@@ -95,7 +115,7 @@ static void send_as(struct watcher *w, const char *type, struct val *v)
         struct val *table = api_table(a, w->kind, !w->columns_sent, rq->accept.as_version);
         w->columns_sent = true;
         json_set_str(a, json_obj(a, table, STR("metadata")), STR("resourceVersion"), json_str(v, "metadata.resourceVersion"));
-        struct str include = STR_NONE, key, value, query = http_query(w->http);
+        struct str include = STR_NONE, key, value, query = w->query;
         while (http_query_next(a, &query, &key, &value))
             if (str_is(key, "includeObject"))
                 include = value;
@@ -214,7 +234,7 @@ static void pump(void *ctx)
         watch_ahead_pump(w);
         return;
     }
-    while (http_stream_queued(w->http) < WATCH_QUEUE_MOST) {
+    while (watch_queued(w) < WATCH_QUEUE_MOST) {
         if (!store_watch_next(w->watch, &e, &expired)) {
             if (expired)
                 watch_send_expired(w);
@@ -233,11 +253,15 @@ static void on_wake(void *ctx)
         pump(w);
 }
 
-static void on_drain(void *ctx)
+void watch_drained(struct watcher *w)
 {
-    struct watcher *w = ctx;
     if (w->waiting)
         pump(w);
+}
+
+static void on_drain(void *ctx)
+{
+    watch_drained(ctx);
 }
 
 void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
@@ -315,66 +339,109 @@ static const char *stream_type(const struct api_rq *rq)
     return rq->accept.media == MEDIA_PROTOBUF ? "application/vnd.kubernetes.protobuf;stream=watch" : "application/json";
 }
 
-void api_watch(struct api_rq *rq)
+/* The answer's beginning: from here on there are events only. */
+static int begin(struct watcher *w, struct api_rq *rq)
 {
     struct kl_err err;
     kl_err_init(&err);
-    if (rq->info.q.send_initial == 1 && api_await_version(rq, api_watch))
-        return;
-    struct watcher *w = arena_alloc(rq->arena, sizeof *w);
-    uint64_t revision = 0;
-    bool initial = false;
-    if (!w || !(w->scratch = arena_new(API_ARENA_MAX))) {
-        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-        api_send_error(rq);
-        return;
+    if (w->life) {
+        audit_started(rq);
+        flow_begun(rq);
+        return watch_socket_open(w, rq->http, &err) < 0 ? api_fail_err(&rq->err, rq->arena, &err) : 0;
     }
-    w->rq = rq;
-    w->api = rq->api;
-    w->http = rq->http;
-    w->kind = rq->info.kind;
-    struct str resource = str_of(w->kind->storage->resource), ns = STR_NONE;
-    if (w->kind->flags & K_NAMESPACED && rq->info.tuple.ns[0])
-        ns = str_of(rq->info.tuple.ns);
-    if (check_query(rq, &revision, &initial) < 0 || api_compile_selectors(rq, &w->labels, &w->fields) < 0) {
-        arena_free(w->scratch);
-        api_send_error(rq);
-        return;
-    }
-    if (store_watch_new(rq->api->store, resource, ns, revision, on_wake, w, &w->watch, &err) < 0) {
-        arena_free(w->scratch);
-        api_fail_err(&rq->err, rq->arena, &err);
-        api_send_error(rq);
-        return;
-    }
-    if (api_converts_by_webhook(w->kind) && !watch_ahead_new(w)) {
-        watcher_free(w);
-        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-        api_send_error(rq);
-        return;
-    }
-    w->said = revision;
-    w->plain = rq->accept.media == MEDIA_JSON && !rq->accept.as && !w->labels && !w->fields && !api_converts(w->kind);
     struct http_header h[API_HEADERS];
     unsigned n = api_headers(rq, h, stream_type(rq));
     http_on_close(rq->http, on_close, w);
     http_stream_begin(rq->http, 200, h, n);
     audit_started(rq);
     http_stream_on_drain(rq->http, on_drain, w);
+    return 0;
+}
+
+static void give_up(struct watcher *w, struct api_rq *rq)
+{
+    if (w)
+        watch_free(w);
+    api_send_error(rq);
+}
+
+static struct watcher *watcher_new(struct api_rq *rq)
+{
+    struct watcher *w = remote_wanted(rq->http) ? watch_socket_new(rq) : arena_alloc(rq->arena, sizeof *w);
+    if (!w || !(w->scratch = arena_new(API_ARENA_MAX))) {
+        if (w)
+            arena_free(w->life);
+        return NULL;
+    }
+    if (!w->life) {
+        w->rq = rq;
+        w->query = http_query(rq->http);
+    }
+    w->api = rq->api;
+    w->http = rq->http;
+    w->kind = rq->info.kind;
+    return w;
+}
+
+void api_watch(struct api_rq *rq)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    if (rq->info.q.send_initial == 1 && api_await_version(rq, api_watch))
+        return;
+    struct watcher *w = watcher_new(rq);
+    uint64_t revision = 0;
+    bool initial = false;
+    if (!w) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        api_send_error(rq);
+        return;
+    }
+    struct str resource = str_of(w->kind->storage->resource), ns = STR_NONE;
+    if (w->kind->flags & K_NAMESPACED && rq->info.tuple.ns[0])
+        ns = w->life ? arena_str(w->life, str_of(rq->info.tuple.ns)) : str_of(rq->info.tuple.ns);
+    if (check_query(rq, &revision, &initial) < 0 || api_compile_selectors(rq, &w->labels, &w->fields) < 0) {
+        give_up(w, rq);
+        return;
+    }
+    if (w->life && api_compile_selectors(w->rq, &w->labels, &w->fields) < 0) {  /* the same, in what lives on */
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        give_up(w, rq);
+        return;
+    }
+    if (store_watch_new(rq->api->store, resource, ns, revision, on_wake, w, &w->watch, &err) < 0) {
+        api_fail_err(&rq->err, rq->arena, &err);
+        give_up(w, rq);
+        return;
+    }
+    if (api_converts_by_webhook(w->kind) && !watch_ahead_new(w)) {
+        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+        give_up(w, rq);
+        return;
+    }
+    w->said = revision;
+    w->plain = !w->life && rq->accept.media == MEDIA_JSON && !rq->accept.as && !w->labels && !w->fields && !api_converts(w->kind);
+    const struct api_query q = rq->info.q;
+    struct api *api = rq->api;
+    if (begin(w, rq) < 0) {
+        give_up(w, rq);
+        return;
+    }
     if (initial) {
         struct store_range range = { .resource = resource, .ns = ns };
-        store_list(rq->api->store, &range, each_now, w);
+        store_list(api->store, &range, each_now, w);
         if (w->ahead)
-            watch_ahead_begun(w, revision, rq->info.q.send_initial == 1);
-        else if (rq->info.q.send_initial == 1)
+            watch_ahead_begun(w, revision, q.send_initial == 1);
+        else if (q.send_initial == 1)
             watch_send_bookmark(w, revision, true);
     }
     uint32_t r;
     env_random(&r, sizeof r);
-    int64_t seconds = rq->info.q.timeout_s > 0 ? rq->info.q.timeout_s : 1800 + r % 1800;
-    loop_timer_start(rq->api->loop, &w->timeout, seconds * NS_PER_S, on_timeout, w);
-    if (rq->info.q.bookmarks)
-        loop_timer_start(rq->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
-    flow_begun(rq);
+    int64_t seconds = q.timeout_s > 0 ? q.timeout_s : 1800 + r % 1800;
+    loop_timer_start(api->loop, &w->timeout, seconds * NS_PER_S, on_timeout, w);
+    if (q.bookmarks)
+        loop_timer_start(api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+    if (!w->life)
+        flow_begun(rq);
     pump(w);
 }

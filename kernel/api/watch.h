@@ -5,6 +5,7 @@
 #include "api-internal.h"
 
 #include "base/env.h"
+#include "http/remote.h"
 
 #define WATCH_QUEUE_MOST (256u << 10)
 
@@ -13,7 +14,10 @@ struct watch_ahead;
 struct watcher {
     struct api_rq *rq;
     struct api *api;
-    struct http_req *http;
+    struct http_req *http;              /* NULL: a WebSocket took over */
+    struct remote *remote;
+    struct arena *life;                 /* of a WebSocket's watcher, with its copy of the request; NULL: it is the request's */
+    struct str query;
     const struct schema_kind *kind;
     struct selector *labels, *fields;
     struct store_watch *watch;
@@ -27,10 +31,18 @@ struct watcher {
 };
 
 /* --- watch.c --- */
+void watch_free(struct watcher *w);
+void watch_drained(struct watcher *w);
+size_t watch_queued(const struct watcher *w);
 void watch_send_event(struct watcher *w, const struct store_event *e);
 void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end);
 void watch_send_error(struct watcher *w, const struct api_error *e);            /* and ends it: w is gone */
 void watch_send_expired(struct watcher *w);                                     /* the same */
+
+/* --- watch_socket.c --- */
+struct watcher *watch_socket_new(const struct api_rq *rq);              /* NULL: out of memory */
+int watch_socket_open(struct watcher *w, struct http_req *http, struct kl_err *err);   /* the request is gone, unless it fails */
+void watch_socket_write(struct watcher *w, struct http_slice s);
 
 /* --- watch_convert.c --- */
 bool watch_ahead_new(struct watcher *w);

@@ -185,7 +185,7 @@ void watch_ahead_pump(struct watcher *w)
 {
     struct watch_ahead *a = w->ahead;
     struct api_error e;
-    while (!a->converting && http_stream_queued(w->http) < WATCH_QUEUE_MOST) {
+    while (!a->converting && watch_queued(w) < WATCH_QUEUE_MOST) {
         if (a->next == a->n && !a->begun && !refill(a))
             return;                     /* it has ended */
         if (a->next == a->n && !a->begun)

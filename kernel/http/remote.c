@@ -51,7 +51,7 @@ static void send_base64(struct remote *r, struct str head, struct str bytes)
 static void send_message(struct remote *r, unsigned channel, struct str bytes)
 {
     char first = (char)(r->base64 ? '0' + channel : channel);
-    struct str head = r->conf.kind == REMOTE_STREAM ? STR("") : str_n(&first, 1);
+    struct str head = r->conf.kind >= REMOTE_STREAM ? STR("") : str_n(&first, 1);
     if (r->base64)
         send_base64(r, head, bytes);
     else
@@ -235,7 +235,7 @@ static void on_late(void *ctx)
 
 static void give(struct remote *r, unsigned channel, struct str bytes)
 {
-    if (!r->over && r->ready && bytes.len && r->ev.data && r->conf.kind != REMOTE_STREAM)
+    if (!r->over && r->ready && bytes.len && r->ev.data && r->conf.kind < REMOTE_STREAM)
         r->ev.data(r->ctx, channel, bytes);
 }
 

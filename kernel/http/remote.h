@@ -25,14 +25,14 @@ struct remote_events {
     void (*closed)(void *ctx);                                          /* the connection is gone; last call of all */
 };                                                                      /* unset: not wanted */
 
-enum remote_kind { REMOTE_EXEC = 1, REMOTE_PORTFORWARD, REMOTE_STREAM };        /* STREAM: one way, logs and watch */
+enum remote_kind { REMOTE_EXEC = 1, REMOTE_PORTFORWARD, REMOTE_STREAM, REMOTE_WATCH };       /* one way: STREAM bytes (logs), WATCH messages */
 
 /* Does the request ask for an upgrade (any kind)? */
 bool remote_wanted(const struct http_req *r);
 /* Bearer token among the WebSocket's protocols, still in base64url; empty: none. */
 struct str remote_bearer(const struct http_req *r);
 /* Negotiates and answers 101. channels: bits (1 << enum remote_channel) in use, for EXEC. ports: for WebSocket's channels to ports; alive as long
- * as the remote. * text: a STREAM's messages are text unless base64 was asked for. NULL: err says why; the caller replies. */
+ * as the remote. * text: a STREAM's or WATCH's messages are text unless base64 was asked for. NULL: err says why; the caller replies. */
 struct remote_conf {
     enum remote_kind kind;
     unsigned channels;
@@ -42,7 +42,7 @@ struct remote_conf {
 };
 struct remote *remote_accept(struct http_req *r, const struct remote_conf *c, const struct remote_events *ev, void *ctx,
                              struct kl_err *err);
-/* One message (STREAM: to the client, the channel does not count). Copies. Stop past 256 KiB queued. */
+/* One message (STREAM and WATCH: to the client, the channel does not count). Copies. Stop past 256 KiB queued. */
 void remote_write(struct remote *r, unsigned channel, struct str bytes);
 size_t remote_queued(const struct remote *r);
 bool remote_fixed(const struct remote *r);                              /* PORTFORWARD: no ports but those of the start */

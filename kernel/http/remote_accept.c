@@ -79,7 +79,10 @@ static int websocket_terms(struct http_req *req, struct remote *r, struct buf *h
     if (!websocket_accept(http_header(req, STR("sec-websocket-key")), accept))
         return kl_err_set(err, KL_BAD_REQUEST, "missing or bad WebSocket key");
     const struct row *row = choose(offered, websocket_rows, sizeof websocket_rows / sizeof *websocket_rows, r->conf.kind, &none);
-    if (!row && !none)
+    bool watch = r->conf.kind == REMOTE_WATCH;
+    if (watch && str_find(offered, ',') >= 0)
+        return kl_err_set(err, KL_BAD_REQUEST, "a watch is offered one protocol at most");
+    if (!row && !none && !watch)
         return kl_err_set(err, KL_FORBIDDEN, "unable to upgrade: unable to negotiate protocol: client supports [" STR_FMT "]", STR_ARG(offered));
     if (r->conf.kind == REMOTE_PORTFORWARD && !(row && row->tunnel) && !r->conf.n_ports)
         return kl_err_set(err, KL_BAD_REQUEST, "query parameter \"ports\" is required");
@@ -88,6 +91,8 @@ static int websocket_terms(struct http_req *req, struct remote *r, struct buf *h
     buf_printf(head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n", accept);
     if (row)
         buf_printf(head, "Sec-WebSocket-Protocol: %s\r\n", row->name);
+    else if (watch && offered.len)      /* whatever it is called: upstream does not look, and sends the same */
+        buf_printf(head, "Sec-WebSocket-Protocol: " STR_FMT "\r\n", STR_ARG(offered));
     return row && row->tunnel;
 }
 
@@ -95,7 +100,7 @@ static int spdy_terms(struct http_req *req, struct remote *r, struct buf *head, 
 {
     bool none;
     struct str offered = http_header(req, STR("x-stream-protocol-version"));
-    if (r->conf.kind == REMOTE_STREAM)
+    if (r->conf.kind >= REMOTE_STREAM)
         return kl_err_set(err, KL_BAD_REQUEST, "only a WebSocket carries this");
     const struct row *row = choose(offered, spdy_rows, sizeof spdy_rows / sizeof *spdy_rows, r->conf.kind, &none);
     if (!row && !none)
