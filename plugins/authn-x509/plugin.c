@@ -1,5 +1,9 @@
-/* plugin.c - authn-x509: who a verified client certificate names. The common name is the user, organizations are the groups. */
+/* plugin.c - authn-x509: who a verified client certificate names. The common name is the user, organizations are the groups; subject.c: the uid. */
 #include <keelson/iface/auth.h>
+
+#include <string.h>
+
+#include "subject.h"
 
 static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
 {
@@ -23,7 +27,14 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
     for (uint32_t i = 0; i < n; i++)
         groups[i] = cred->cert_orgs[i];
     groups[n] = "system:authenticated";
-    *ret = (struct kl_user){ .size = sizeof *ret, .name = cred->cert_cn, .uid = "", .groups = groups };
+    char uid[SUBJECT_UID_MOST];
+    const char *why, *kept = "";
+    int rc = subject_uid(cred->cert_der.at, cred->cert_der.len, uid, &why);
+    if (rc < 0)
+        return kl_fail(c, KL_UNAUTHORIZED, "client certificate: %s", why);
+    if (rc > 0 && !(kept = kl_dup(c, uid, strlen(uid))))
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    *ret = (struct kl_user){ .size = sizeof *ret, .name = cred->cert_cn, .uid = kept, .groups = groups };
     return 1;
 }
 

@@ -66,6 +66,15 @@ me() {
 cert "$dir/state/pki/ca" cleo "/O=builders/O=testers/CN=cleo"
 holds "a certificate's name" "$(me cleo)" '"username":"cleo"'
 holds "its organizations" "$(me cleo)" '"groups":["builders","testers","system:authenticated"]'
+# the attribute of a user's uid, which openssl has no name for
+printf 'oid_section=oids\n[oids]\nuserUID=1.3.6.1.4.1.57683.2\n[req]\ndistinguished_name=dn\n[dn]\n' >"$dir/uid.cnf"
+cert_uid() {
+    OPENSSL_CONF="$dir/uid.cnf" cert "$dir/state/pki/ca" "$1" "$2"
+}
+cert_uid cora "/O=builders/CN=cora/userUID=1234-abc"
+holds "a certificate's uid" "$(me cora)" '"uid":"1234-abc"'
+cert_uid cleft "/O=system:masters/CN=cleft/userUID=a/userUID=b"
+holds "two uids are nobody's" "$(me cleft)" '"code":401'
 cert "$dir/other-ca" stranger "/O=system:masters/CN=admin"
 holds "a certificate of another CA" "$(with stranger "$url/api/v1/namespaces")" '"code":401'
 holds "which is no anonymous one either" "$(with stranger "$url/version")" '"code":401'
