@@ -94,8 +94,13 @@ static int begin(struct body *b, struct kl_call *c)
     for (unsigned i = 0; i < x->n && rc >= 0; i++) {
         if (!x->instances[i].open)
             continue;
+        struct buf settings = BUF_INIT(1 << 20);        /* a copy: they may be set anew meanwhile */
+        pthread_mutex_lock(&x->lock);
+        buf_add_str(&settings, buf_str(&x->instances[i].settings));
+        pthread_mutex_unlock(&x->lock);
         c->deadline_ns = env_mono_ns() + 30 * NS_PER_S;
-        rc = body_errand(b, ERRAND_OPEN, i, &x->instances[i].settings, c, NULL);
+        rc = body_errand(b, ERRAND_OPEN, i, &settings, c, NULL);
+        buf_free(&settings);
     }
     return rc;
 }
@@ -306,16 +311,8 @@ static int hand_over(struct cell *c, enum errand what, unsigned i, const struct 
     if (i >= c->n || !c->instances[i].row)
         return kl_fail(call, KL_INVALID, "plugin '%s' has no such provider", c->name);
     struct cell_instance *x = &c->instances[i];
-    struct wire w = { .out = &x->settings };
-    wire_put_str(&w, h->name);
-    wire_put_str(&w, h->version);
-    wire_put_str(&w, h->instance);
-    const char *services[32] = { NULL };
-    for (uint32_t k = 0, n = 0; k < c->plugin->needs.n && n < 31; k++)
-        if (h->service(h, KL_AT(struct kl_need, c->plugin->needs, k)->id))
-            services[n++] = KL_AT(struct kl_need, c->plugin->needs, k)->id;
-    wire_put_strs(&w, services);
-    settings_put(&w, c->plugin, conf);
+    buf_clear(&x->settings);
+    open_put(x, h, conf, &x->settings);
     struct body *b = x->settings.failed ? NULL : body_get(c);
     if (!b)
         return kl_fail(call, KL_UNAVAILABLE, "plugin '%s' is not running%s%s", c->name, c->reason[0] ? ": it " : "", c->reason);

@@ -74,34 +74,54 @@ static int life_open(const struct kl_host *h, const void *conf, void **self, str
     return kl_fail(c, KL_INTERNAL, "an isolated instance is opened by its cell");
 }
 
-static int errand(void *self, enum errand what, struct kl_call *c)
+static int errand(void *self, enum errand what, const struct buf *extra, struct kl_call *c)
 {
     struct cell_instance *i = self;
     struct body *b = body_get(i->cell);
     if (!b)
         return kl_fail(c, KL_UNAVAILABLE, "plugin '%s' is not running", i->cell->name);
-    int rc = body_errand(b, what, i->index, what == ERRAND_RECONFIGURE ? &i->settings : NULL, c, NULL);
+    int rc = body_errand(b, what, i->index, extra, c, NULL);
     body_put(b);
     return rc;
 }
 
 static int life_probe(void *self, struct kl_call *c)
 {
-    return errand(self, ERRAND_PROBE, c);
+    return errand(self, ERRAND_PROBE, NULL, c);
 }
 
-/* The old settings come back when the new ones are refused. */
+int open_put(struct cell_instance *i, const struct kl_host *h, const void *conf, struct buf *ret)
+{
+    const struct kl_plugin *p = i->cell->plugin;
+    const char *services[32] = { NULL };
+    struct wire w = { .out = ret };
+    for (uint32_t k = 0, n = 0; k < p->needs.n && n < 31; k++)
+        if (h->service(h, KL_AT(struct kl_need, p->needs, k)->id))
+            services[n++] = KL_AT(struct kl_need, p->needs, k)->id;
+    wire_put_str(&w, h->name);
+    wire_put_str(&w, h->version);
+    wire_put_str(&w, h->instance);
+    wire_put_strs(&w, services);
+    settings_put(&w, p, conf);
+    return ret->failed ? -1 : 0;
+}
+
+/* New settings count from the next start on only when the plugin has taken them. */
 static int life_reconfigure(void *self, const void *conf, struct kl_call *c)
 {
     struct cell_instance *i = self;
-    struct buf old = i->settings;
-    i->settings = (struct buf)BUF_INIT(1 << 20);
-    struct wire w = { .out = &i->settings };
+    struct buf settings = BUF_INIT(1 << 20), open = BUF_INIT(1 << 20);
+    struct wire w = { .out = &settings };
     settings_put(&w, i->cell->plugin, conf);
-    int rc = i->settings.failed ? kl_fail(c, KL_NO_MEMORY, "out of memory") : errand(self, ERRAND_RECONFIGURE, c);
-    buf_free(rc < 0 ? &i->settings : &old);
-    if (rc < 0)
-        i->settings = old;
+    bool whole = i->host && open_put(i, i->host, conf, &open) == 0 && !settings.failed;
+    int rc = whole ? errand(self, ERRAND_RECONFIGURE, &settings, c) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+    pthread_mutex_lock(&i->cell->lock);
+    struct buf other = i->settings;
+    if (rc >= 0)
+        i->settings = open;
+    pthread_mutex_unlock(&i->cell->lock);
+    buf_free(rc >= 0 ? &other : &open);
+    buf_free(&settings);
     return rc;
 }
 
@@ -113,7 +133,7 @@ static void life_close(void *self)
     kl_err_init(&c.err);
     i->open = false;
     if (a)
-        errand(self, ERRAND_CLOSE, &c);
+        errand(self, ERRAND_CLOSE, NULL, &c);
     arena_free(a);
 }
 

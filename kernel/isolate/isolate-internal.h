@@ -112,6 +112,8 @@ void body_handles_end(struct body *b);
 /* describe.c */
 void describe_put(struct wire *w, const struct kl_plugin *p);
 int describe_get(struct cell *c, struct kl_bytes text, struct kl_err *err);
+/* What open is told: who its host is, which services it has, its settings. */
+int open_put(struct cell_instance *i, const struct kl_host *h, const void *conf, struct buf *ret);
 void settings_put(struct wire *w, const struct kl_plugin *p, const void *conf);
 void *settings_get(struct wire *w, const struct kl_plugin *p);
 

@@ -127,8 +127,7 @@ static int open_one(struct plugin_host *h, struct plugin_instance *i)
     if (rc == 0) {
         const struct plugin_table *t = i->provider->table;
         i->conf = conf;
-        if (!i->cell)
-            host_reload_new(i);
+        host_reload_new(i);
         rc = i->cell ? cell_open(i->cell, i->cell_at, &i->host, conf, &i->self, &c) : t->life.open(&i->host, conf, &i->self, &c);
         if (rc < 0)
             err = c.err;

@@ -1,4 +1,5 @@
 /* manifest.c - the configuration's `instances`: which plugin files, which of their providers, with which settings. */
+#include <keelson/iface/layer.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -294,7 +295,8 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
 static int describe(struct candidate *c, const struct kl_plugin **ret)
 {
     char why[400];
-    int rc = cell_describe(c->cell, ret, &c->err);
+    int rc = strstr(c->trial.note.provides, KL_LAYER_0) ? kl_err_set(&c->err, KL_INVALID, "'%.150s' has layers, which cannot be in a process of their own", c->file)
+                                                        : cell_describe(c->cell, ret, &c->err);
     if (rc == 0 && plugin_check(*ret, &c->trial.note, why, sizeof why) < 0)
         rc = kl_err_set(&c->err, KL_INVALID, "'%.100s' cannot be loaded: %.140s", c->file, why);
     return rc;
