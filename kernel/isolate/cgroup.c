@@ -3,6 +3,7 @@
  */
 #include "sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -56,6 +57,23 @@ static bool usable(unsigned i)
     return n > 0 && strstr(text, "pids");
 }
 
+/* Of children whose daemon was killed: nobody else removes them. */
+static void sweep(const char *group)
+{
+    char folder[600];
+    DIR *d = opendir(group);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        const char *dot = strrchr(e->d_name, '.');
+        long pid = dot && dot != e->d_name ? strtol(dot + 1, NULL, 10) : 0;
+        if (pid <= 1 || kill((pid_t)pid, 0) == 0 || errno != ESRCH)
+            continue;
+        snprintf(folder, sizeof folder, "%s/%s", group, e->d_name);
+        rmdir(folder);
+    }
+    if (d)
+        closedir(d);
+}
+
 void cgroup_enter(enum isolate_level level, const char *name)
 {
     char group[256], folder[256];
@@ -66,6 +84,7 @@ void cgroup_enter(enum isolate_level level, const char *name)
         snprintf(group, sizeof group, "%s/%s", trees[i].root, GROUP);
         folder_of(folder, trees[i].root, name, getpid());
         mkdir(group, 0755);
+        sweep(group);
         if (i == 2) {
             put(trees[i].root, "cgroup.subtree_control", "+pids +memory");
             put(group, "cgroup.subtree_control", "+pids +memory");
