@@ -172,8 +172,22 @@ struct kl_host_http {
     /* [loop] -KL_PENDING: under way. 0 or why there is no answer: KL_UNAVAILABLE (no connection, or it broke), KL_TIMEOUT, KL_TOO_LARGE,
      * KL_NOT_FOUND (no such ticket). It can be asked for again until dropped; *ret lives until then. */
     int (*result)(const struct kl_host *h, struct kl_call *c, uint64_t ticket, struct kl_http_answer *ret);
-    /* [loop] Cancels the call, or forgets its answer: each ticket is dropped once. Of one that is not there: nothing. */
+    /* [loop] Cancels the call, or forgets its answer: each ticket is dropped once. Of one that is not there: nothing. Who waits for it is woken. */
     void (*drop)(const struct kl_host *h, uint64_t ticket);
+};
+
+/* Resources that have several names, and their objects under another of them: built-in ones with several versions, custom resources, events. */
+#define KL_HOST_VERSIONS_0 "keelson.host.versions/0"
+struct kl_host_versions {
+    KL_STRUCT_HEAD;
+    /* [loop] The other names of a resource, as group, version, resource, group, version, resource, ..., NULL, in the call's arena. */
+    int (*others)(const struct kl_host *h, struct kl_call *c, const char *group, const char *version, const char *resource, const char *const **ret);
+    /* [loop] An object (JSON, which says what it is) in that apiVersion ("autoscaling/v1"). -KL_PENDING: a webhook has to convert it; c->request is
+     * woken, and asks again. */
+    int (*convert)(const struct kl_host *h, struct kl_call *c, struct kl_bytes object, const char *api_version, struct kl_bytes *ret);
+    /* [loop] What a JSON patch makes of the object that was made for its form in that apiVersion: the object in its own version again, with its
+     * defaults. KL_INVALID: the patch does not apply. -KL_PENDING as above. */
+    int (*patch)(const struct kl_host *h, struct kl_call *c, struct kl_bytes object, const char *api_version, struct kl_bytes patch, struct kl_bytes *ret);
 };
 
 /* Other plugins' instances, for plugins that drive others (a node agent drives a runtime and a network). */
@@ -243,6 +257,10 @@ struct kl_host_plugins {
     F(S, wait, VOID, LOOP, 0, (U64, ticket, _), (U64, request, _)) \
     F(S, result, INT, LOOP, 0, (CALL, c, _), (U64, ticket, _), (OUT_STRUCT, ret, kl_http_answer)) \
     F(S, drop, VOID, LOOP, 0, (U64, ticket, _))
+#define KL_HOST_VERSIONS_CALLS(F, S) \
+    F(S, others, INT, LOOP, 0, (CALL, c, _), (STR, group, _), (STR, version, _), (STR, resource, _), (OUT_STRS, ret, _)) \
+    F(S, convert, INT, LOOP, 0, (CALL, c, _), (BYTES, object, _), (STR, api_version, _), (OUT_BYTES, ret, _)) \
+    F(S, patch, INT, LOOP, 0, (CALL, c, _), (BYTES, object, _), (STR, api_version, _), (BYTES, patch, _), (OUT_BYTES, ret, _))
 #define KL_HOST_ENV_CALLS(F, S) \
     F(S, mono_ns, I64, ANY, 0, (NONE, _, _)) \
     F(S, wall_ns, I64, ANY, 0, (NONE, _, _)) \

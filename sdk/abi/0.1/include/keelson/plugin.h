@@ -46,6 +46,7 @@ enum kl_conf_type {
 
 #define KL_CONF_REQUIRED 1u
 #define KL_CONF_LIVE     2u             /* reconfigure can change it */
+#define KL_CONF_FILE     4u             /* STR: names a file that the instance reads; once it has changed, reconfigure is called (with the same conf) */
 
 /* One setting. The host binds it into the struct at offset, refuses unknown keys and values out of range. */
 struct kl_conf_field {
@@ -63,7 +64,8 @@ struct kl_conf_field {
 struct kl_life {
     /* [worker] conf: the bound struct, valid until close or the next successful reconfigure. *self goes to every call. */
     int (*open)(const struct kl_host *h, const void *conf, void **self, struct kl_call *c);
-    /* [worker] NULL: any change is close and open. The old conf stays valid when this fails. */
+    /* [worker] NULL: any change is close and open. The old conf stays valid when this fails. Methods may be called meanwhile: what they use changes at once
+     * or in a call of theirs. */
     int (*reconfigure)(void *self, const void *conf, struct kl_call *c);
     /* [worker] NULL: always well. 0 = working, else a failure with its reason. */
     int (*probe)(void *self, struct kl_call *c);
