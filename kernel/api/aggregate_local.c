@@ -102,7 +102,8 @@ int aggregate_register(struct api *api, bool start)
     for (size_t i = 0; i < schema_n_kinds() && rc == 0; i++) {
         const struct schema_kind *k = schema_kind_at(i);
         bool again = strcmp(k->group, group) == 0 && strcmp(k->version, version) == 0;
-        if (again || (!start && !(k->flags & K_CUSTOM)) || strcmp(k->group, "apiregistration.k8s.io") == 0)
+        /* Whoever brings a server of metrics brings its APIService too: the name must be free. */
+        if (again || k->flags & K_MEASURED || (!start && !(k->flags & K_CUSTOM)) || strcmp(k->group, "apiregistration.k8s.io") == 0)
             continue;
         group = k->group;
         version = k->version;

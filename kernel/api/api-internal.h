@@ -345,6 +345,8 @@ int api_connect(struct api_rq *rq, struct val **ret);
 struct api_nodes;
 struct api_nodes *api_nodes_new(void);
 void api_nodes_free(struct api_nodes *n);
+/* To that node's own port; NULL: err says why not. a: for what is needed meanwhile. */
+struct http_client *api_node_client(struct api *api, struct arena *a, struct str name, struct kl_err *err);
 void api_node_send(struct api_rq *rq, struct str node, const char *path);
 void api_node_proxy(struct api_rq *rq);
 struct proxies;
@@ -441,6 +443,7 @@ struct api {
     struct api_alloc *alloc;
     struct streams *streams;
     struct api_nodes *nodes;
+    struct api_usage *usage;
     struct proxies *proxies;            /* NULL: none yet */
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */

@@ -2,6 +2,7 @@
 #include "api-internal.h"
 #include "base/env.h"
 #include "base/log.h"
+#include "usage.h"
 
 int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
             struct kl_err *err)
@@ -19,7 +20,8 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->nodes = api_nodes_new();
     a->waits = api_waits_new(a);
     a->conversions = conversions_new(a);
-    int rc = a->streams && a->nodes && a->waits && a->conversions ? api_alloc_new(a, c->node_port_first, c->node_port_last, &a->alloc, err) :
+    a->usage = api_usage_new(a);
+    int rc = a->streams && a->nodes && a->waits && a->conversions && a->usage ? api_alloc_new(a, c->node_port_first, c->node_port_last, &a->alloc, err) :
                           kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0 && c->signer_file)
         rc = api_signer_new(c->signer_file, c->cluster_dns_domain, &a->signer, err);
@@ -84,7 +86,9 @@ static int check_verb(struct api_rq *rq)
     }
     if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
         return not_allowed(rq);
-    if (!(k->flags & K_STORED)) {
+    if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)
+        return not_allowed(rq);
+    if (!(k->flags & (K_STORED | K_MEASURED))) {
         bool read_only = strcmp(k->kind, "ComponentStatus") == 0;
         return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : not_allowed(rq);
     }
@@ -125,6 +129,8 @@ static void dispatch(struct api_rq *rq)
     warn_deprecated(rq);
     if (t->subresource[0] && api_is_stream(t->subresource))
         api_streams(rq);
+    else if (rq->info.kind->flags & K_MEASURED)
+        api_usage(rq);
     else if (api_is_review(rq->info.kind))
         api_review(rq);
     else if (strcmp(t->verb, "get") == 0 && strcmp(t->subresource, "scale") == 0)

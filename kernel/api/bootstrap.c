@@ -2,6 +2,7 @@
 #include "api-internal.h"
 #include "base/json_scan.h"
 #include "base/log.h"
+#include "usage.h"
 
 static int make(struct api *api, const char *group, const char *version, const char *kind, const char *ns, const char *text, struct kl_err *err)
 {
@@ -118,6 +119,7 @@ void api_free(struct api *a)
 {
     if (a) {
         streams_free(a->streams);
+        api_usage_free(a->usage);
         api_nodes_free(a->nodes);
         api_proxies_free(a->proxies);
         api_alloc_free(a->alloc);

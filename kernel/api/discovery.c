@@ -1,13 +1,15 @@
 /* discovery.c - what is served: /api, /apis and below, in the older form and aggregated (v2) with ETags. */
 #include <gnutls/crypto.h>
 
-#include "api-internal.h"
+#include "aggregate.h"
 
 static const char verbs_all[] = "create,delete,deletecollection,get,list,patch,update,watch";
 static const char verbs_no_collection[] = "create,delete,get,list,patch,update,watch";
 
 static const char *verbs_of(const struct schema_kind *k)
 {
+    if (k->flags & K_MEASURED)
+        return "get,list";
     if (!(k->flags & K_STORED))
         return strcmp(k->kind, "ComponentStatus") == 0 ? "get,list" : "create";
     return k->flags & K_NO_DELETECOLLECTION ? verbs_no_collection : verbs_all;
@@ -169,7 +171,7 @@ static struct val *aggregated(struct api *api, struct arena *a, bool core)
     items = json_arr(a, v, STR("items"));
     for (size_t i = 0; i < schema_n_kinds(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
-        if (core != !k->group[0])
+        if (core != !k->group[0] || (k->flags & K_MEASURED && aggregate_find(api, str_of(k->group), str_of(k->version))))
             continue;
         if (!last_group || strcmp(last_group, k->group) != 0) {
             group = val_push(items, val_new(a, VAL_OBJ));

@@ -70,21 +70,22 @@ static struct str address_of(const struct val *node)
     return STR_NONE;
 }
 
-static const char *url_of(struct api_rq *rq, struct str name)
+static const char *url_of(struct api *api, struct arena *a, struct str name)
 {
-    struct store_object *o = store_get(rq->api->store, STR("/nodes"), STR(""), name);
-    struct val *v = o ? api_tree(rq->arena, o, &rq->err) : NULL;
+    struct api_error ignored = { 0 };
+    struct store_object *o = store_get(api->store, STR("/nodes"), STR(""), name);
+    struct val *v = o ? api_tree(a, o, &ignored) : NULL;
     struct str address = address_of(v);
     int64_t port = json_int(v, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
     if (!v || !address.len || port < 1 || port > 65535)
         return NULL;
     bool v6 = str_find(address, ':') >= 0;
-    return arena_printf(rq->arena, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(address), v6 ? "]" : "", (int)port);
+    return arena_printf(a, "https://%s" STR_FMT "%s:%d", v6 ? "[" : "", STR_ARG(address), v6 ? "]" : "", (int)port);
 }
 
-static struct node_client *client_new(struct api_rq *rq, struct str name, const char *url, struct kl_err *err)
+static struct node_client *client_new(struct api *api, struct str name, const char *url, struct kl_err *err)
 {
-    const struct api_conf *conf = &rq->api->conf;
+    const struct api_conf *conf = &api->conf;
     struct node_client *c = mem_alloc(sizeof *c);
     if (c) {
         c->name = mem_dup(name.at, name.len);
@@ -92,20 +93,20 @@ static struct node_client *client_new(struct api_rq *rq, struct str name, const 
     }
     struct http_client_conf hc = { .url = url, .server_name = c ? c->name : NULL, .ca_file = conf->node_ca_file, .cert_file = conf->node_cert_file,
                                    .key_file = conf->node_key_file };
-    int rc = c && c->name && c->url ? http_client_new(rq->api->loop, &hc, &c->http, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    if (rc == 0 && !map_put(&rq->api->nodes->clients, str_of(c->name), c))
+    int rc = c && c->name && c->url ? http_client_new(api->loop, &hc, &c->http, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && !map_put(&api->nodes->clients, str_of(c->name), c))
         rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0 && c)
         client_free(c);
     return rc < 0 ? NULL : c;
 }
 
-static struct http_client *client_of(struct api_rq *rq, struct str name, struct kl_err *err)
+struct http_client *api_node_client(struct api *api, struct arena *a, struct str name, struct kl_err *err)
 {
-    struct api_nodes *n = rq->api->nodes;
-    const char *url = url_of(rq, name);
+    struct api_nodes *n = api->nodes;
+    const char *url = url_of(api, a, name);
     sweep(n);
-    if (!url || !rq->api->conf.node_ca_file) {
+    if (!url || !api->conf.node_ca_file) {
         kl_err_set(err, KL_UNAVAILABLE, "node '" STR_FMT "' cannot be reached from this server: its Node object shows no address and port",
                    STR_ARG(name));
         return NULL;
@@ -118,7 +119,7 @@ static struct http_client *client_of(struct api_rq *rq, struct str name, struct 
         c->retired = n->retired;
         n->retired = c;
     }
-    c = client_new(rq, name, url, err);
+    c = client_new(api, name, url, err);
     return c ? c->http : NULL;
 }
 
@@ -126,7 +127,7 @@ void api_node_send(struct api_rq *rq, struct str name, const char *path)
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct http_client *c = client_of(rq, name, &err);
+    struct http_client *c = api_node_client(rq->api, rq->arena, name, &err);
     if (c) {
         http_proxy(rq->http, c, path);
         return;

@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "reconcile/event.h"
 #include "reconcile/call.h"
+#include "usage.h"
 
 struct api_objects {
     struct objects pub;                 /* first */
@@ -352,6 +353,30 @@ static bool read_remote(struct request *q)
     return rc != 0;
 }
 
+/* What nodes and pods use; it may have to be asked for first. */
+static int read_usage(struct request *q)
+{
+    _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct api_error e = { 0 };
+    if (!a)
+        return kl_fail(q->call, KL_NO_MEMORY, "out of memory");
+    if (!q->id)
+        q->id = api_request_new(q->o->api);
+    int rc = api_usage_text(q->o->api, a, q->key, q->id, &b, &e);
+    if (rc < 0)
+        return kl_fail(q->call, e.code, "%s", e.message ? e.message : "failed");
+    char *copy = kl_dup(q->call, b.at, b.len);
+    *q->ret = (struct kl_bytes){ copy, b.len };
+    return copy ? 0 : kl_fail(q->call, KL_NO_MEMORY, "out of memory");
+}
+
+static bool is_usage(const struct request *q)
+{
+    const struct schema_kind *k = q->wait && strncmp(q->key->resource, "metrics.k8s.io/", 15) == 0 ? schema_resource_by_name(str_of(q->key->resource)) : NULL;
+    return k && k->flags & K_MEASURED;
+}
+
 static int read_scale(struct request *q)
 {
     _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
@@ -377,7 +402,10 @@ static void serve(void *ctx)
         ;
     else if (q->what == DO_GET && q->key->subresource && strcmp(q->key->subresource, "scale") == 0)
         q->rc = read_scale(q);
-    else if (q->what == DO_GET)
+    else if (q->what == DO_GET && is_usage(q)) {
+        if ((q->rc = read_usage(q)) == -KL_PENDING)
+            put_aside(q);
+    } else if (q->what == DO_GET)
         q->rc = objects_read(q->o->api->store, q->call, q->key, q->ret);
     else if (q->what == DO_LIST)
         q->rc = objects_list(q->o->api->store, q->call, q->list, q->ret_list);

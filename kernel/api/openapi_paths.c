@@ -160,6 +160,8 @@ static bool has_verb(const struct target *t, const struct operation *o)
     }
     if (o->place == EVERYWHERE && !(flags & K_NAMESPACED))
         return false;
+    if (flags & K_MEASURED)
+        return strcmp(o->verb, "get") == 0 || strcmp(o->verb, "list") == 0;
     if (!(flags & K_STORED))
         return strcmp(o->verb, "create") == 0;
     return strcmp(o->verb, "deletecollection") != 0 || !(flags & K_NO_DELETECOLLECTION);
@@ -224,7 +226,7 @@ void openapi_add_kind(struct openapi *d, const struct schema_kind *k)
     const char *all = arena_printf(a, "%s/%s%s", base, k->flags & K_NAMESPACED ? "namespaces/{namespace}/" : "", k->plural);
     openapi_add_type(d, k->type);
     add_path(d, &t, COLLECTION, all);
-    if (k->flags & K_STORED) {
+    if (k->flags & (K_STORED | K_MEASURED)) {
         add_path(d, &t, ITEM, arena_printf(a, "%s/{name}", all));
         add_path(d, &t, EVERYWHERE, arena_printf(a, "%s/%s", base, k->plural));
     }

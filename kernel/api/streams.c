@@ -4,6 +4,7 @@
 #include "api/stream.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "usage.h"
 
 bool api_is_stream(const char *sub)
 {
@@ -456,6 +457,7 @@ void api_streams(struct api_rq *rq)
 void api_stop(struct api *a, loop_fn done, void *ctx)
 {
     api_waits_stop(a->waits);
+    api_usage_stop(a->usage);
     api_aggregates_stop(a->aggregates);
     flow_stop(a->flow);
     api_crds_stop(a->crds);             /* the store ends before the API does */

@@ -107,6 +107,7 @@ TABLE(priority_levels, NAME, P("Type", "spec.type"), C("NominalConcurrencyShares
 TABLE(runtime_classes, NAME, P("Handler", "handler"), AGE);
 TABLE(requests, NAME, AGE, S("SignerName", "spec.signerName"), P("Requestor", "spec.username"), C("RequestedDuration", cell_seconds, "spec.expirationSeconds"),
       C("Condition", cell_csr_condition, NULL));
+TABLE(usages, NAME, C("cpu", cell_usage, "cpu"), C("memory", cell_usage, "memory"), P("Window", "window"));
 
 static const struct {
     const char *resource;
@@ -128,6 +129,7 @@ static const struct {
     { "storage.k8s.io/csinodes", csi_nodes }, { "storage.k8s.io/csidrivers", csi_drivers }, { "scheduling.k8s.io/priorityclasses", priorities },
     { "flowcontrol.apiserver.k8s.io/flowschemas", flow_schemas }, { "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations", priority_levels },
     { "node.k8s.io/runtimeclasses", runtime_classes }, { "certificates.k8s.io/certificatesigningrequests", requests },
+    { "metrics.k8s.io/nodes", usages }, { "metrics.k8s.io/pods", usages },
 };
 
 static const struct column *columns_of(const struct schema_kind *k)

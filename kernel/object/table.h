@@ -83,6 +83,7 @@ struct val *cell_api_service(const struct cell_in *in, const char *arg);
 struct val *cell_api_available(const struct cell_in *in, const char *arg);
 struct val *cell_maybe(const struct cell_in *in, const char *path);     /* a number; "<none>" when absent */
 struct val *cell_condition(const struct cell_in *in, const char *type); /* its status, "?" when absent */
+struct val *cell_usage(const struct cell_in *in, const char *resource); /* of a node, or of all containers of a pod */
 struct val *cell_csr_condition(const struct cell_in *in, const char *arg);
 
 #endif

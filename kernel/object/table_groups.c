@@ -1,5 +1,6 @@
 /* table_groups.c - cells of the kinds outside core: jobs, budgets, ingresses, slices, autoscalers, bindings, revisions. */
 #include "base/clock.h"
+#include "base/quantity.h"
 #include "object/table.h"
 
 static bool has_condition(const struct val *v, const char *type)
@@ -324,4 +325,20 @@ struct val *cell_api_available(const struct cell_in *in, const char *arg)
             return cell_text(in, arena_printf(in->arena, STR_FMT " (" STR_FMT ")", STR_ARG(status), STR_ARG(json_str(c, "reason"))));
         }
     return cell_text(in, "Unknown");
+}
+
+/* --- metrics --- */
+
+struct val *cell_usage(const struct cell_in *in, const char *resource)
+{
+    struct val *own = json_get(json_get(in->v, STR("usage")), str_of(resource)), *containers = json_get(in->v, STR("containers"));
+    struct quantity sum, one;
+    char text[QUANTITY_TEXT];
+    if (!quantity_parse(own ? val_str(own) : STR("0"), &sum))
+        return cell_text(in, "");
+    if (val_is(containers, VAL_ARR))
+        val_each(c, containers)
+            if (quantity_parse(val_str(json_get(json_get(c, STR("usage")), str_of(resource))), &one))
+                sum = quantity_add(sum, one);
+    return cell_str(in, str_n(text, quantity_format(sum, text)));
 }

@@ -41,7 +41,7 @@ static const struct {
 static const struct {
     const char *word, *bits;
 } kind_flags[] = {
-    { "ns", "K_NAMESPACED" }, { "status", "K_STATUS" }, { "scale", "K_SCALE" }, { "uncond", "K_UNCONDITIONAL_UPDATE" },
+    { "measured", "K_MEASURED" }, { "ns", "K_NAMESPACED" }, { "status", "K_STATUS" }, { "scale", "K_SCALE" }, { "uncond", "K_UNCONDITIONAL_UPDATE" },
     { "put", "K_CREATE_ON_UPDATE" }, { "gen", "K_GENERATION" }, { "graceful", "K_GRACEFUL" }, { "orphan", "K_ORPHAN_DEFAULT" },
     { "nodc", "K_NO_DELETECOLLECTION" }, { "ret", "K_RETURNS_OBJECT_ON_DELETE" },
 };
@@ -71,7 +71,7 @@ struct kind {
 struct kind_row {
     char *kind, *plural, *short_names, *categories, *fields, *sub, *as;
     char flags[512];
-    bool review, status, scale;
+    bool review, measured, status, scale;
 };
 
 struct package {

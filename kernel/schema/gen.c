@@ -448,6 +448,7 @@ static void parse_kind(char *line, struct kind_row *r)
         char *eq = strchr(w, '=');
         bool found = strcmp(w, "review") == 0;
         r->review |= found;
+        r->measured |= strcmp(w, "measured") == 0;
         r->status |= strcmp(w, "status") == 0;
         r->scale |= strcmp(w, "scale") == 0;
         for (unsigned i = 0; !eq && i < sizeof kind_flags / sizeof *kind_flags; i++)
@@ -465,7 +466,7 @@ static void parse_kind(char *line, struct kind_row *r)
             die("unknown word '%s' for kind '%s'", w, r->kind);
     }
     if (!r->review)
-        strcat(r->flags, " | K_STORED | K_LIST");
+        strcat(r->flags, r->measured ? " | K_LIST" : " | K_STORED | K_LIST");
 }
 
 static void put_sub(const char *name, const char *group, const char *version, const char *kind, const char *verbs)

@@ -86,6 +86,7 @@ struct schema_type {
 #define K_RETURNS_OBJECT_ON_DELETE 0x800u
 #define K_CUSTOM     0x1000u            /* of a CustomResourceDefinition: JSON and YAML only */
 #define K_TERMINATING 0x2000u           /* its definition is being deleted: nothing new is made */
+#define K_MEASURED   0x8000u            /* made when asked for: get and list, nothing else */
 #define K_REVISED    0x4000u            /* its definition was changed: what is stored may be of an earlier schema */
 
 struct schema_subresource {

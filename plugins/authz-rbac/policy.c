@@ -6,6 +6,7 @@
 #include "rbac.h"
 
 #define TO(x)      RBAC_GROUP "/aggregate-to-" x
+#define METRICS_READER "system:metrics-reader"         /* not the name that metrics-server brings along */
 #define AGGREGATE  "system:aggregate-to-"       /* roles of such names have the label TO(...) */
 #define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
 
@@ -278,6 +279,8 @@ static int ensure_rows(struct rbac *x, struct kl_call *c, struct arena *a, const
             name = arena_printf(a, "%s%s", prefix, name);
         if (strncmp(name, AGGREGATE, strlen(AGGREGATE)) == 0)
             label = arena_printf(a, TO("%s"), name + strlen(AGGREGATE));
+        else if (strcmp(name, METRICS_READER) == 0)
+            label = TO("view");
         struct val *role = object_new(a, "Role", name, label);
         for (next = i; next < rows->n && (next == i || !rows->at[next].role); next++)
             add_rule(a, role, &rows->at[next]);

@@ -40,6 +40,7 @@ static const struct policy_row rows[] = {
     R(NULL, READ, "policy", "poddisruptionbudgets,poddisruptionbudgets/status"),
     R(NULL, READ, "networking.k8s.io", "ingresses,ingresses/status,networkpolicies"),
     R(NULL, READ, "resource.k8s.io", "resourceclaims,resourceclaims/status,resourceclaimtemplates"),
+    R("system:metrics-reader", READ, "metrics.k8s.io", "nodes,pods"),
     R("system:auth-delegator", "create", "authentication.k8s.io", "tokenreviews"),
     R(NULL, "create", "authorization.k8s.io", "subjectaccessreviews"),
     R("system:basic-user", "create", "authorization.k8s.io", "selfsubjectaccessreviews,selfsubjectrulesreviews"),

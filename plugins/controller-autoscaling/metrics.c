@@ -39,16 +39,16 @@ static int64_t milli(struct str s)
     return quantity_parse(s, &q) ? quantity_milli(q) : 0;
 }
 
+/* "10.062s", "1m0s"; a minute when it is neither. */
 static int64_t window_of(struct str s)
 {
-    int64_t n;
-    if (str_ends(s, STR("s")) && str_int(str_n(s.at, s.len - 1), &n))
-        return n * NS_S;
-    struct str seconds = s, minutes = str_cut(&seconds, 'm');
-    int64_t m;
-    if (seconds.at && str_int(minutes, &m) && str_ends(seconds, STR("s")) && str_int(str_n(seconds.at, seconds.len - 1), &n))
-        return (m * 60 + n) * NS_S;
-    return 60 * NS_S;
+    struct quantity seconds;
+    int64_t m = 0;
+    if (str_find(s, 'm') >= 0 && !str_int(str_cut(&s, 'm'), &m))
+        return 60 * NS_S;
+    if (!str_ends(s, STR("s")) || !quantity_parse(str_n(s.at, s.len - 1), &seconds))
+        return 60 * NS_S;
+    return m * 60 * NS_S + quantity_milli(seconds) * (NS_S / 1000);
 }
 
 static bool fail(struct hpa_look *l, struct hpa_metric *ret, const char *reason, const char *what, const char *why)

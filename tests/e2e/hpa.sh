@@ -43,7 +43,7 @@ autoscale early                         # one of its own: Events of an object th
 wait_for FailedGetResourceMetric get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
 want SucceededGetScale get hpa early -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
 wait_for FailedComputeMetricsReplicas get events -o jsonpath='{.items[*].reason}'
-want 'the server could not find the requested resource (get pods.metrics.k8s.io)' get events -o jsonpath='{.items[*].message}'
+want 'no metrics returned from resource metrics API' get events -o jsonpath='{.items[*].message}'
 k delete hpa early >/dev/null
 
 # Someone who answers for metrics.k8s.io and its kin.

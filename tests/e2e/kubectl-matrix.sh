@@ -237,7 +237,7 @@ newer() {
     want "configmap/cfg pruned (server dry run)" apply --prune -l t=a -f "$dir/web.yaml" --dry-run=server
     want "KIND:       Deployment" explain deployment.spec.strategy
     want "DESCRIPTION:" explain deployment.spec.strategy --output=plaintext-openapiv2
-    want "Metrics API not available" top pods
+    want "metrics not available yet" top pods
     want "deleted" delete pod typo
     want "Warning: unknown field \"spec.containers[0].imge\"" create -f "$dir/typo.yaml" --validate=warn
 }
