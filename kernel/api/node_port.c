@@ -63,6 +63,12 @@ int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_po
     return 0;
 }
 
+int node_port_renew(struct node_port *p, struct str cert, struct str key, struct kl_err *err)
+{
+    struct http_conf hc = { .cert = cert, .key = key, .client_ca = p->conf.client_ca };
+    return http_server_renew(p->http, &hc, err);
+}
+
 uint16_t node_port_number(const struct node_port *p)
 {
     return http_server_port(p->http);

@@ -27,6 +27,8 @@ struct node_port_conf {
 };
 
 int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_port **ret, struct kl_err *err);
+/* New connections are served with that certificate (PEM, used at once). */
+int node_port_renew(struct node_port *p, struct str cert, struct str key, struct kl_err *err);
 uint16_t node_port_number(const struct node_port *p);
 /* No new requests; streams are cancelled; done(ctx) when all have ended. */
 void node_port_stop(struct node_port *p, int64_t grace_ns, loop_fn done, void *ctx);

@@ -1,6 +1,6 @@
 /* agent.c - `keelson agent`: a node in its own process. The same plugins as in `keelson up`, over a mirror of the API.
  *
- * Life: credentials -> plugin files -> what controllers watch is held -> everything held has been read once (until then no plugin runs, so that
+ * Life: credentials (asked for, with a bootstrap token) -> plugin files -> what controllers watch is held -> everything held has been read once (until then no plugin runs, so that
  * none takes an unread cluster for an empty one) -> plugins open, on a thread, because they may ask the server -> controllers run, the node's
  * port listens. Containers are children of nobody here: they outlive all of it. */
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "cli/kubeconfig.h"
+#include "cli/node_keys.h"
 #include "mirror/mirror.h"
 #include "reconcile/source.h"
 
@@ -27,6 +28,7 @@
 struct agent {
     struct options *o;
     struct kubeconfig kubeconfig;
+    struct node_keys *keys;
     struct loop *loop;
     struct http_client *http;
     struct mirror *mirror;
@@ -58,26 +60,12 @@ static int write_ca(struct agent *a, struct kl_err *err)
     return 0;
 }
 
-/* Who we are is in the certificate; --node-name may only agree. */
-static int identity(struct agent *a, struct kl_err *err)
-{
-    int rc = kubeconfig_read(a->o->arena, a->o->kubeconfig_path, &a->kubeconfig, err);
-    if (rc == 0)
-        rc = pki_node_name(a->kubeconfig.cert, a->name, sizeof a->name, err);
-    if (rc < 0)
-        return rc;
-    if (a->o->node != a->o->hostname && strcmp(a->o->node, a->name) != 0)
-        return kl_err_set(err, KL_INVALID, "--node-name is '%s', and the kubeconfig is that of '%s'", a->o->node, a->name);
-    a->o->node = a->name;
-    if (a->o->server)
-        a->kubeconfig.server = a->o->server;
-    return 0;
-}
-
 static int prepare(struct agent *a, struct kl_err *err)
 {
     daemon_seed();
-    int rc = identity(a, err);
+    int rc = kubeconfig_read_with_token(a->o->arena, a->o->kubeconfig_path, &a->kubeconfig, err);
+    if (rc == 0 && a->o->server)
+        a->kubeconfig.server = a->o->server;
     if (rc == 0)
         rc = daemon_make_dir(a->o->state, 0700, err);
     if (rc == 0)
@@ -87,6 +75,26 @@ static int prepare(struct agent *a, struct kl_err *err)
     if (rc == 0)
         preload_images(a->o);
     return rc == 0 ? write_ca(a, err) : rc;
+}
+
+static void client_changed(void *ctx);
+static void server_changed(void *ctx);
+
+static int identity(struct agent *a, struct kl_err *err)
+{
+    struct node_keys_conf kc = { .loop = a->loop, .state = a->o->state, .kubeconfig = &a->kubeconfig, .kubeconfig_path = a->o->kubeconfig_path,
+                                 .name = a->o->node, .name_given = a->o->node != a->o->hostname, .address = a->o->node_address,
+                                 .client_changed = client_changed, .server_changed = server_changed, .ctx = a };
+    int rc = node_keys_open(&kc, &a->keys, a->name, err);
+    a->o->node = a->name;
+    return rc;
+}
+
+static struct http_client_conf client_conf(const struct agent *a)
+{
+    const struct kubeconfig *k = &a->kubeconfig;
+    return (struct http_client_conf){ .url = k->server, .server_name = k->server_name, .ca = k->ca, .cert = node_keys_cert(a->keys, false),
+                                      .key = node_keys_key(a->keys, false) };
 }
 
 static int hold_one(struct agent *a, const struct kl_watch *w, struct kl_err *err)
@@ -122,8 +130,10 @@ static int start(struct agent *a, struct kl_err *err)
     a->loop = hc.loop = loop_new();
     if (!a->loop)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    const struct kubeconfig *k = &a->kubeconfig;
-    struct http_client_conf cc = { .url = k->server, .server_name = k->server_name, .ca = k->ca, .cert = k->cert, .key = k->key };
+    rc = identity(a, err);
+    if (rc < 0)
+        return rc;
+    struct http_client_conf cc = client_conf(a);
     rc = http_client_new(a->loop, &cc, &a->http, err);
     struct mirror_conf mc = { .loop = a->loop, .http = a->http, .agent = "keelson-agent/" KEELSON_VERSION };
     if (rc == 0)
@@ -195,12 +205,40 @@ static struct val *debug(void *ctx, struct arena *ar, struct str what)
 
 static int open_port(struct agent *a, struct kl_err *err)
 {
-    const struct kubeconfig *k = &a->kubeconfig;
+    struct str cert = node_keys_cert(a->keys, true), key = node_keys_key(a->keys, true);
     int64_t port = 0;
+    if (!cert.at)
+        return 0;                       /* it is asked for: server_changed */
     str_int(str_of(a->o->node_port), &port);
-    struct node_port_conf pc = { .address = "0.0.0.0", .port = (uint16_t)port, .cert = k->cert, .key = k->key, .client_ca = k->ca,
+    struct node_port_conf pc = { .address = "0.0.0.0", .port = (uint16_t)port, .cert = cert, .key = key, .client_ca = a->kubeconfig.ca,
                                  .client_name = PKI_TOWARDS_NODES, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug };
     return node_port_new(a->loop, &pc, &a->port, err);
+}
+
+/* --- new certificates: connections that stand keep the old one, whoever connects from now on sees the new one --- */
+
+static void client_changed(void *ctx)
+{
+    struct agent *a = ctx;
+    struct kl_err err;
+    struct http_client_conf cc = client_conf(a);
+    kl_err_init(&err);
+    if (http_client_renew(a->http, &cc, &err) < 0)
+        log_error("agent", "the new certificate cannot be used: %s", err.msg);
+}
+
+static void server_changed(void *ctx)
+{
+    struct agent *a = ctx;
+    struct kl_err err;
+    kl_err_init(&err);
+    int rc = 0;
+    if (a->port)
+        rc = node_port_renew(a->port, node_keys_cert(a->keys, true), node_keys_key(a->keys, true), &err);
+    else if (a->running && !a->stopping)
+        rc = open_port(a, &err);
+    if (rc < 0)
+        log_error("agent", "the node's own port: %s", err.msg);
 }
 
 static void run(void *ctx)
@@ -217,6 +255,7 @@ static void run(void *ctx)
         fail(a, err.msg);
         return;
     }
+    node_keys_run(a->keys, a->http);
     loop_timer_start(a->loop, &a->trim, TRIM_NS / 10, trim, a);
     log_info("agent", "node '%s' ready after %lld ms, server %s", a->name, (long long)((env_mono_ns() - a->began_ns) / NS_PER_MS),
              a->kubeconfig.server);
@@ -284,6 +323,7 @@ static void stop(struct agent *a)
     a->stopping = true;
     a->ending = a->port ? 3 : 2;
     loop_timer_start(a->loop, &a->patience, STOP_NS, out_of_patience, a);
+    node_keys_stop(a->keys);
     plugin_host_stop(a->host, one_ended, a);
     mirror_stop(a->mirror, one_ended, a);
     if (a->port)
@@ -315,6 +355,7 @@ static void end(struct agent *a)
     plugin_host_close(a->host, NULL);
     node_port_free(a->port);
     mirror_free(a->mirror);
+    node_keys_free(a->keys);
     http_client_free(a->http);
     plugin_host_free(a->host);
     loop_free(a->loop);

@@ -61,7 +61,7 @@ static int read_pem(struct arena *a, const char *path, const struct val *v, cons
     return read_file(a, file, ret, err);
 }
 
-int kubeconfig_read(struct arena *a, const char *path, struct kubeconfig *ret, struct kl_err *err)
+static int read_all(struct arena *a, const char *path, bool token_will_do, struct kubeconfig *ret, struct kl_err *err)
 {
     struct str text;
     int rc = read_file(a, path, &text, err);
@@ -78,9 +78,24 @@ int kubeconfig_read(struct arena *a, const char *path, struct kubeconfig *ret, s
         return kl_err_set(err, KL_INVALID, "kubeconfig '%s' names no https:// server in its current context", path);
     *ret = (struct kubeconfig){ .server = arena_dup(a, server), .server_name = name.len ? arena_dup(a, name) : NULL };
     rc = read_pem(a, path, cluster, "certificate-authority", &ret->ca, err);
+    struct str token = token_will_do ? val_str(json_get(user, STR("token"))) : STR_NONE;
+    if (rc == 0 && token.len) {
+        ret->token = arena_dup(a, token);
+        return ret->token ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    }
     if (rc == 0)
         rc = read_pem(a, path, user, "client-certificate", &ret->cert, err);
     if (rc == 0)
         rc = read_pem(a, path, user, "client-key", &ret->key, err);
     return rc == 0 && arena_exhausted(a) ? kl_err_set(err, KL_NO_MEMORY, "out of memory") : rc;
+}
+
+int kubeconfig_read(struct arena *a, const char *path, struct kubeconfig *ret, struct kl_err *err)
+{
+    return read_all(a, path, false, ret, err);
+}
+
+int kubeconfig_read_with_token(struct arena *a, const char *path, struct kubeconfig *ret, struct kl_err *err)
+{
+    return read_all(a, path, true, ret, err);
 }

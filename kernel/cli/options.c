@@ -20,7 +20,7 @@ static const struct {
     { "--config", NULL, NULL, AT(config), NULL, "configuration; /etc/keelson/keelson.cfg, or beside the program" },
     { "--plugins", NULL, NULL, AT(plugins), NULL, "folder of plugin files; beside the program, or its prefix's lib/keelson/plugins" },
     { "--store", NULL, NULL, AT(store), NULL, "wal or memory: takes that store's instance of the configuration" },
-    { "--kubeconfig", NULL, NULL, AT(kubeconfig), NULL, "the administrator's, written at start; STATE/admin.kubeconfig; agent: the node's, STATE/node.kubeconfig" },
+    { "--kubeconfig", NULL, NULL, AT(kubeconfig), NULL, "the administrator's, written at start; STATE/admin.kubeconfig; agent: the node's, or one with a bootstrap token, STATE/node.kubeconfig" },
     { "--server", NULL, NULL, AT(server), NULL, "agent: URL of the API server; the kubeconfig's" },
     { "--log", NULL, NULL, AT(log), NULL, "log file; standard error" },
     { "--state-dir", "paths", "state", AT(state), "/var/lib/keelson", "keys, store, images and volumes" },

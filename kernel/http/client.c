@@ -366,6 +366,25 @@ int http_client_new(struct loop *l, const struct http_client_conf *conf, struct 
     return 0;
 }
 
+int http_client_renew(struct http_client *c, const struct http_client_conf *conf, struct kl_err *err)
+{
+    struct tls_client *fresh = NULL;
+    int rc = c->tls ? tls_client_new(conf, c->host, &fresh, err) : kl_err_set(err, KL_INVALID, "%s: there is no TLS to renew", c->authority);
+    if (rc < 0)
+        return rc;
+    tls_client_free(c->tls);
+    c->tls = fresh;
+    list_each(node, &c->owner.conns)
+    {
+        struct link *l = (struct link *)(void *)list_item(node, struct conn, link);
+        l->leaving = true;
+        if (l->ready && !l->n_calls && l->conn.state == CONN_OPEN)
+            conn_kill(&l->conn);
+    }
+    client_stir(c);
+    return 0;
+}
+
 void http_client_free(struct http_client *c)
 {
     if (!c)

@@ -31,6 +31,8 @@ struct http_result_events {
 };
 
 int http_client_new(struct loop *l, const struct http_client_conf *c, struct http_client **ret, struct kl_err *err);
+/* New connections show and trust what conf says (its url does not count). What is under way goes on where it is; new calls do not join it. */
+int http_client_renew(struct http_client *c, const struct http_client_conf *conf, struct kl_err *err);
 /* Cancels what is under way. Not from within a callback of one of its calls (post it). */
 void http_client_free(struct http_client *c);
 /* Headers and body are copied. timeout_ns: until the end; 0: none. Callbacks come later, never from within. NULL: out of memory. */

@@ -73,6 +73,7 @@ void conn_free(struct conn *c)
     loop_fd_free(c->watch);
     if (c->tls)
         gnutls_deinit(c->tls);
+    tls_shared_unref(c->tls_of);
     close(c->fd);
     buf_free(&c->in);
     buf_free(&c->out);

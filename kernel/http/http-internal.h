@@ -27,6 +27,17 @@
 #define LINGER_NS          (2 * NS_PER_S)          /* after the last byte of an upgraded connection, for the client to take it */
 
 struct tls_server;
+
+/* First member of what sessions are made from: it lives as long as the last connection that uses it. */
+struct tls_shared {
+    unsigned refs;
+    void (*free)(struct tls_shared *t);
+};
+static inline void tls_shared_unref(struct tls_shared *t)
+{
+    if (t && --t->refs == 0)
+        t->free(t);
+}
 struct conn;
 
 /* What a side (the server, the client) does with its connections. */
@@ -81,6 +92,7 @@ struct conn {
     struct loop_fd *watch;
     enum conn_state state;
     gnutls_session_t tls;
+    struct tls_shared *tls_of;          /* what it was made from; counted */
     nghttp2_session *h2;                /* NULL: HTTP/1.1 */
     struct http_peer peer;
     char address[64];

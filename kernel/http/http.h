@@ -45,6 +45,8 @@ struct http_conf {
 
 int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, void *ctx, struct http_server **ret,
                     struct kl_err *err);
+/* New connections are made with c's certificate, key and client CA; those that stand keep theirs. */
+int http_server_renew(struct http_server *s, const struct http_conf *c, struct kl_err *err);
 uint16_t http_server_port(const struct http_server *s);
 /* No new connections; GOAWAY; free when the last request is over or after grace_ns. done may be NULL. */
 void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx);

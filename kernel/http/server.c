@@ -233,6 +233,17 @@ static void server_free(struct http_server *s)
     mem_free(s);
 }
 
+int http_server_renew(struct http_server *s, const struct http_conf *c, struct kl_err *err)
+{
+    struct tls_server *fresh = NULL;
+    int rc = tls_server_new(c, &fresh, err);
+    if (rc < 0)
+        return rc;
+    tls_server_free(s->tls);
+    s->tls = fresh;
+    return 0;
+}
+
 int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, void *ctx, struct http_server **ret, struct kl_err *err)
 {
     struct http_server *s = mem_alloc(sizeof *s);

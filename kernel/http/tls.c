@@ -7,6 +7,7 @@
 #include "http-internal.h"
 
 struct tls_server {
+    struct tls_shared shared;           /* first */
     gnutls_certificate_credentials_t cred;
     gnutls_priority_t priority;
     bool ask;
@@ -44,6 +45,14 @@ static int set_client_ca(struct tls_server *t, const struct http_conf *c, struct
     return 0;
 }
 
+static void server_free(struct tls_shared *s)
+{
+    struct tls_server *t = (struct tls_server *)s;
+    gnutls_certificate_free_credentials(t->cred);
+    gnutls_priority_deinit(t->priority);
+    mem_free(t);
+}
+
 int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl_err *err)
 {
     struct tls_server *t = mem_alloc(sizeof *t);
@@ -54,6 +63,7 @@ int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl
         mem_free(t);
         return tls_fail(err, "TLS", "", rc);
     }
+    t->shared = (struct tls_shared){ 1, server_free };
     rc = set_identity(t, c, err);
     if (rc == 0)
         rc = set_client_ca(t, c, err);
@@ -67,11 +77,8 @@ int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl
 
 void tls_server_free(struct tls_server *t)
 {
-    if (!t)
-        return;
-    gnutls_certificate_free_credentials(t->cred);
-    gnutls_priority_deinit(t->priority);
-    mem_free(t);
+    if (t)
+        tls_shared_unref(&t->shared);
 }
 
 static ssize_t push(gnutls_transport_ptr_t p, const void *at, size_t n)
@@ -122,6 +129,8 @@ int tls_accept(struct conn *c)
     struct tls_server *t = c->server->tls;
     if (gnutls_init(&c->tls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
         return -1;
+    c->tls_of = &t->shared;
+    t->shared.refs++;
     gnutls_priority_set(c->tls, t->priority);
     gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, t->cred);
     gnutls_alpn_set_protocols(c->tls, protocols, 2, GNUTLS_ALPN_SERVER_PRECEDENCE);

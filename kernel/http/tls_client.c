@@ -4,6 +4,7 @@
 #include "client-internal.h"
 
 struct tls_client {
+    struct tls_shared shared;           /* first */
     gnutls_certificate_credentials_t cred;
     gnutls_priority_t priority;
     char *name;                         /* expected of the other side; NULL: not verified */
@@ -45,12 +46,24 @@ static int identity(const struct http_client_conf *c, struct tls_client *t, stru
     return rc < 0 ? bad(err, "client certificate", c->cert.at ? NULL : c->cert_file, rc) : 0;
 }
 
+static void client_free(struct tls_shared *s)
+{
+    struct tls_client *t = (struct tls_client *)s;
+    if (t->cred)
+        gnutls_certificate_free_credentials(t->cred);
+    if (t->priority)
+        gnutls_priority_deinit(t->priority);
+    mem_free(t->name);
+    mem_free(t);
+}
+
 int tls_client_new(const struct http_client_conf *c, const char *host, struct tls_client **ret, struct kl_err *err)
 {
     const char *name = c->server_name ? c->server_name : host;
     struct tls_client *t = mem_alloc(sizeof *t);
     if (!t)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    t->shared = (struct tls_shared){ 1, client_free };
     int rc = gnutls_certificate_allocate_credentials(&t->cred);
     if (rc >= 0)
         rc = gnutls_priority_init(&t->priority, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2", NULL);
@@ -69,14 +82,8 @@ int tls_client_new(const struct http_client_conf *c, const char *host, struct tl
 
 void tls_client_free(struct tls_client *t)
 {
-    if (!t)
-        return;
-    if (t->cred)
-        gnutls_certificate_free_credentials(t->cred);
-    if (t->priority)
-        gnutls_priority_deinit(t->priority);
-    mem_free(t->name);
-    mem_free(t);
+    if (t)
+        tls_shared_unref(&t->shared);
 }
 
 static bool is_address(const char *name)
@@ -90,6 +97,8 @@ int tls_connect(struct conn *c, struct tls_client *t, bool offer_h2)
     static const gnutls_datum_t protocols[] = { { (unsigned char *)"h2", 2 }, { (unsigned char *)"http/1.1", 8 } };
     if (gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
         return -1;
+    c->tls_of = &t->shared;
+    t->shared.refs++;
     if (gnutls_priority_set(c->tls, t->priority) < 0 || gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, t->cred) < 0)
         return -1;
     gnutls_alpn_set_protocols(c->tls, offer_h2 ? protocols : protocols + 1, offer_h2 ? 2 : 1, 0);

@@ -257,11 +257,17 @@ static void set_stopped(void *ctx)
     ((struct loop *)ctx)->stopped = true;
 }
 
+static void wake_only(void *ctx)
+{
+    (void)ctx;
+}
+
 void loop_stop(struct loop *l)
 {
-    if (loop_here(l))
+    bool here = loop_here(l);
+    if (here)
         l->stopped = true;
-    loop_post(l, set_stopped, l);
+    loop_post(l, here ? wake_only : set_stopped, l);    /* it may be about to sleep; the next run is not to be stopped too */
 }
 
 bool loop_here(const struct loop *l)

@@ -6,6 +6,7 @@
 #include "rbac.h"
 
 #define TO(x)      RBAC_GROUP "/aggregate-to-" x
+#define BOOTSTRAPPERS  "Gsystem:bootstrappers:keelson:default-node-token"
 #define METRICS_READER "system:metrics-reader"         /* not the name that metrics-server brings along */
 #define AGGREGATE  "system:aggregate-to-"       /* roles of such names have the label TO(...) */
 #define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
@@ -19,6 +20,10 @@ static const struct {
 #define SCHEDULER "Usystem:kube-scheduler"
 static const struct policy_binding bindings[] = {
     { "cluster-admin", NULL, "Gsystem:masters" },
+    /* As kubeadm has them: who holds a bootstrap token of that group makes a node, and nodes renew their own certificates. */
+    { "keelson:node-bootstrap", "system:node-bootstrapper", BOOTSTRAPPERS },
+    { "keelson:node-autoapprove-bootstrap", "system:certificates.k8s.io:certificatesigningrequests:nodeclient", BOOTSTRAPPERS },
+    { "keelson:node-autoapprove-rotation", "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", "Gsystem:nodes" },
     { "system:basic-user", NULL, "Gsystem:authenticated" },
     { "system:discovery", NULL, "Gsystem:authenticated" },
     { "system:kube-controller-manager", NULL, MANAGER },

@@ -15,6 +15,7 @@
 struct cert_conf {
     const char *ca_cert, *ca_key;       /* files, PEM */
     int64_t duration;                   /* ns; of what is signed, at most */
+    int32_t approve_serving;            /* of kubelet-serving: those that name their own node only */
 };
 
 /* request.c: what a request (base64 of PEM, spec.request) asks for; texts in the arena. */
@@ -22,6 +23,7 @@ struct cert_request {
     struct str cn;
     const struct val *orgs;             /* texts */
     unsigned dns, ip, email, uri;       /* subjectAltNames of each kind */
+    const struct val *names;            /* those of kind dns and ip, as texts */
 };
 /* False: it cannot be read, or its signature is not its key's; *ret_why (may be NULL) says so. */
 bool request_read(struct arena *a, struct str request, struct cert_request *ret, const char **ret_why);

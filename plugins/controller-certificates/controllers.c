@@ -4,6 +4,7 @@
 #include "certificates.h"
 
 #define HOUR_NS (3600 * NS_S)
+#define SERVING_PATIENCE_NS (300 * NS_S)
 
 static bool cond_true(const struct val *csr, const char *type)
 {
@@ -66,6 +67,47 @@ static int may(struct ctl_run *r, const struct val *csr, const char *subresource
     return rc == -KL_PENDING ? kl_fail(r->call, KL_UNAVAILABLE, "an authorizer has to ask elsewhere") : rc == 1;
 }
 
+static bool among(const struct val *list, const char *member, struct str text)
+{
+    for (const struct val *v = val_is(list, VAL_ARR) ? list->first : NULL; v; v = v->next)
+        if (str_eq(json_str(v, member), text))
+            return true;
+    return false;
+}
+
+/* A node asks for itself, by its name and by addresses that its Node object shows: 1. */
+static int own_names(struct ctl_run *r, const struct val *csr, const struct cert_request *q)
+{
+    struct str user = json_str(csr, "spec.username"), node = str_skip(user, strlen("system:node:"));
+    struct val *object;
+    if (!str_starts(user, STR("system:node:")) || !str_eq(q->cn, user) || q->dns + q->ip != q->names->n)
+        return 0;
+    int rc = ctl_get(r, "/nodes", STR(""), node, &object);
+    if (rc < 0)
+        return rc;
+    for (const struct val *n = q->names->first; n; n = n->next)
+        if (!str_eq(val_str(n), node) && !among(json_path(object, "status.addresses"), "address", val_str(n)))
+            return 0;
+    return object != NULL;
+}
+
+static int approve(struct ctl_run *r, const struct val *csr, const char *message)
+{
+    kl_err_init(&r->call->err);
+    struct val *now = val_copy(r->arena, csr);
+    add_condition(r, now, "Approved", "AutoApproved", message);
+    return ctl_update(r, CSRS, "approval", csr, now, NULL);
+}
+
+/* Its Node object may come a moment later. */
+static int approve_serving(struct ctl_run *r, const struct val *csr, const struct cert_request *q)
+{
+    int rc = own_names(r, csr, q);
+    if (rc == 0 && r->now_ns - meta_time(csr, "metadata.creationTimestamp") < SERVING_PATIENCE_NS)
+        ctl_again(r, NS_S);
+    return rc == 1 ? approve(r, csr, "Auto approving kubelet serving certificate for the names of its own node.") : rc;
+}
+
 static int approve_run(struct ctl_run *r, struct str ns, struct str name)
 {
     static const struct {
@@ -77,6 +119,11 @@ static int approve_run(struct ctl_run *r, struct str ns, struct str name)
     int rc = ctl_get(r, CSRS, ns, name, &csr);
     if (rc < 0 || !csr || json_str(csr, "status.certificate").len || cond_true(csr, "Approved") || cond_true(csr, "Denied"))
         return rc;
+    const struct cert_conf *conf = r->ctl->conf;
+    bool serving = conf->approve_serving && str_is(json_str(csr, "spec.signerName"), SIGNER_SERVING);
+    if (serving)
+        return request_read(r->arena, json_str(csr, "spec.request"), &q, NULL) &&
+               !request_unfit(r->arena, &q, json_path(csr, "spec.usages"), STR(SIGNER_SERVING)) ? approve_serving(r, csr, &q) : 0;
     if (!str_is(json_str(csr, "spec.signerName"), SIGNER_KUBELET) || !request_read(r->arena, json_str(csr, "spec.request"), &q, NULL) ||
         request_unfit(r->arena, &q, json_path(csr, "spec.usages"), STR(SIGNER_KUBELET)))
         return 0;
@@ -88,10 +135,7 @@ static int approve_run(struct ctl_run *r, struct str ns, struct str name)
             return rc;
         if (!rc)
             continue;
-        kl_err_init(&r->call->err);
-        struct val *now = val_copy(r->arena, csr);
-        add_condition(r, now, "Approved", "AutoApproved", ways[i].message);
-        return ctl_update(r, CSRS, "approval", csr, now, NULL);
+        return approve(r, csr, ways[i].message);
     }
     return 0;
 }

@@ -11,7 +11,8 @@ static const struct kl_need needs[] = { { KL_HOST_ENV_0, 0 }, { KL_HOST_OBJECTS_
 static const struct kl_conf_field conf[] = {
     FIELD(ca_cert, KL_CONF_STR, .flags = KL_CONF_REQUIRED, .doc = "file with the CA's certificate that requests are signed with"),
     FIELD(ca_key, KL_CONF_STR, .flags = KL_CONF_REQUIRED, .doc = "file with its key"),
-    FIELD(duration, KL_CONF_DURATION, .fallback = "8760h", .min = 600 * NS_S, .max = INT64_MAX, .doc = "how long a certificate lasts at most"),
+    FIELD(duration, KL_CONF_DURATION, .fallback = "8760h", .min = 10 * NS_S, .max = INT64_MAX, .doc = "how long a certificate lasts at most"),
+    FIELD(approve_serving, KL_CONF_BOOL, .fallback = "false", .doc = "approve what a node asks for its own name and addresses (kubelet-serving)"),
 };
 
 /* The note's list, from the same tables; each but the first with a space in front. */

@@ -1,4 +1,5 @@
 /* request.c - certificate requests: what stands in them, and which signer takes what. base64 around PEM, as the API has it. */
+#include <arpa/inet.h>
 #include <gnutls/abstract.h>
 #include <gnutls/x509.h>
 
@@ -37,8 +38,19 @@ static struct str subject_part(struct arena *a, gnutls_x509_crq_t crq, const cha
     return gnutls_x509_crq_get_dn_by_oid(crq, oid, n, 0, text, &size) < 0 ? STR_NONE : arena_str(a, str_n(text, size));
 }
 
-static void count_names(gnutls_x509_crq_t crq, struct cert_request *q)
+static void add_name(struct arena *a, struct val *names, unsigned type, const char *at, size_t size)
 {
+    char text[INET6_ADDRSTRLEN];
+    if (type == GNUTLS_SAN_DNSNAME)
+        val_push(names, val_of_str(a, arena_str(a, str_n(at, size))));
+    else if (type == GNUTLS_SAN_IPADDRESS && (size == 4 || size == 16) && inet_ntop(size == 4 ? AF_INET : AF_INET6, at, text, sizeof text))
+        val_push(names, val_of_str(a, arena_str(a, str_of(text))));
+}
+
+static void count_names(struct arena *a, gnutls_x509_crq_t crq, struct cert_request *q)
+{
+    struct val *names = val_new(a, VAL_ARR);
+    q->names = names;
     char text[1024];
     for (unsigned i = 0;; i++) {
         size_t size = sizeof text;
@@ -47,6 +59,8 @@ static void count_names(gnutls_x509_crq_t crq, struct cert_request *q)
         if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc < 0 && rc != GNUTLS_E_SHORT_MEMORY_BUFFER))
             return;
         type = rc >= 0 ? (unsigned)rc : type;
+        if (rc >= 0)
+            add_name(a, names, type, text, size);
         q->dns += type == GNUTLS_SAN_DNSNAME;
         q->ip += type == GNUTLS_SAN_IPADDRESS;
         q->email += type == GNUTLS_SAN_RFC822NAME;
@@ -73,7 +87,7 @@ bool request_read(struct arena *a, struct str request, struct cert_request *ret,
         struct str org;
         for (unsigned i = 0; (org = subject_part(a, crq, GNUTLS_OID_X520_ORGANIZATION_NAME, i)).at; i++)
             val_push(orgs, val_of_str(a, org));
-        count_names(crq, ret);
+        count_names(a, crq, ret);
     }
     if (crq)
         gnutls_x509_crq_deinit(crq);

@@ -56,7 +56,7 @@ static void begin(void)
     cr_assert(mkdtemp(dir));
     snprintf(crt_file, sizeof crt_file, "%s/ca.crt", dir);
     snprintf(key_file, sizeof key_file, "%s/ca.key", dir);
-    conf = (struct cert_conf){ crt_file, key_file, 365 * 86400 * NS_S };
+    conf = (struct cert_conf){ .ca_cert = crt_file, .ca_key = key_file, .duration = 365 * 86400 * NS_S };
     f->ctl.conf = &conf;
     make_ca();
 }
@@ -314,4 +314,23 @@ Test(certificates, masters_are_not_made_by_request)
     cr_assert_str_eq(verdict.refusal, "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed");
     csr = arena_printf(f->arena, "{\"spec\":{\"signerName\":\"" SIGNER_CLIENT "\",\"request\":\"%s\"}}", request("ann", "people", NULL));
     cr_assert_eq(ask(&subject_admission, &(struct fake_ask){ .resource = CSRS, .object = csr }), 0);
+}
+
+/* Only when it is wanted, only for the node that asks, and only by names that are its own. */
+Test(certificates, serving_certificates_are_approved_for_own_names)
+{
+    const char *own = request("system:node:a", "system:nodes", "a"), *other = request("system:node:a", "system:nodes", "b");
+    fake_put(f, "/nodes", "{\"metadata\":{\"name\":\"a\"},\"status\":{\"addresses\":[{\"type\":\"InternalIP\",\"address\":\"192.0.2.1\"}]}}");
+    put("own", SIGNER_SERVING, own, SERVING, "");
+    cr_assert_eq(fake_reconcile(f, &csrapproving_controller, "own", NULL), 0);
+    cr_assert_str_eq(condition("own", "Approved", "status"), "", "it is not upstream's way");
+    conf.approve_serving = 1;
+    cr_assert_eq(fake_reconcile(f, &csrapproving_controller, "own", NULL), 0);
+    cr_assert_str_eq(condition("own", "Approved", "status"), "True");
+    put("other", SIGNER_SERVING, other, SERVING, "");
+    cr_assert_eq(fake_reconcile(f, &csrapproving_controller, "other", NULL), 0);
+    cr_assert_str_eq(condition("other", "Approved", "status"), "");
+    put("foreign", SIGNER_SERVING, request("system:node:b", "system:nodes", "b"), SERVING, "");
+    cr_assert_eq(fake_reconcile(f, &csrapproving_controller, "foreign", NULL), 0);
+    cr_assert_str_eq(condition("foreign", "Approved", "status"), "");
 }
