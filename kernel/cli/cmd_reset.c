@@ -13,6 +13,7 @@
 #include "base/env.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
+#include "cli/door.h"
 #include "image/fs.h"
 #include "reconcile/call.h"
 
@@ -180,6 +181,7 @@ static void remove_all(struct reset *r, bool all)
     static const char *const of_state[] = { "pki", "store", "images", "admin.kubeconfig", NULL };
     static const char *const of_logs[] = { "pods", "containers", "keelson.log", NULL };
     unmount(r);
+    door_close(r->o->run);
     remove_files(r, r->o->run, of_run);
     remove_files(r, r->o->state, of_node);
     if (!all)

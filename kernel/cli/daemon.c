@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "cli/cli.h"
+#include "cli/door.h"
 
 #define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
 
@@ -30,10 +31,10 @@ struct daemon {
     struct api *api;
     struct objects *objects;
     struct schedule *schedule;
-    struct http_server *http;
+    struct http_server *http, *door;    /* door: for pods, when http is on the loopback; NULL: none */
     struct loop_timer patience;
     unsigned ending;                    /* parts still to end */
-    bool stopping, hasty;
+    bool stopping, hasty, has_door;
     int port;
     char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], front_proxy[3][PATH_MAX], pid_file[PATH_MAX];
 };
@@ -66,6 +67,8 @@ void daemon_seed(void)
 /* Where pods reach the API: where it listens; when that is everywhere, the node's address, or the one that this machine speaks with. */
 static const char *pods_address(const struct daemon *d, char ret[INET_ADDRSTRLEN])
 {
+    if (strncmp(d->o->address, "127.", 4) == 0)
+        return d->roles & ROLE_NODE && door_address(d->o->cluster_cidr, ret) ? ret : d->o->address;
     struct sockaddr_in far = { .sin_family = AF_INET, .sin_port = htons(9) }, own = { 0 };
     socklen_t n = sizeof own;
     if (strcmp(d->o->address, "0.0.0.0") != 0)
@@ -83,7 +86,6 @@ static int prepare(struct daemon *d, struct kl_err *err)
 {
     char ip[INET_ADDRSTRLEN];
     daemon_seed();
-    snprintf(d->o->pods_address, sizeof d->o->pods_address, "%s", pods_address(d, ip));
     int rc = daemon_make_dir(d->o->state, 0700, err);
     if (rc == 0 && d->roles & ROLE_NODE)
         rc = daemon_make_dir(d->o->run, 0711, err);
@@ -91,6 +93,9 @@ static int prepare(struct daemon *d, struct kl_err *err)
         rc = daemon_make_dir(d->o->logs, 0755, err);
     if (rc == 0 && d->roles & ROLE_NODE)
         preload_images(d->o);
+    snprintf(d->o->pods_address, sizeof d->o->pods_address, "%s", pods_address(d, ip));
+    if (d->roles & ROLE_NODE)
+        d->o->node_port = "0";          /* whoever asks this node is in this process: it has no port of its own */
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
     return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, options_service_ip(d->o, 1, ip), err);
 }
@@ -176,7 +181,22 @@ static void handle(void *ctx, struct http_req *r)
     api_handle(((struct daemon *)ctx)->api, r);
 }
 
-/* Before the API, which tells the port to others; nothing is answered until the loop runs. */
+/* An API on the loopback has a door for the pods of its own machine. Without the right to make one it does without. */
+static int open_door(struct daemon *d, struct http_conf *hc, struct kl_err *err)
+{
+    struct kl_err why;
+    kl_err_init(&why);
+    if (door_open(d->o->run, d->o->pods_address, &why) < 0) {
+        log_warn("server", "pods will not reach the API: %s", why.msg);
+        return 0;
+    }
+    d->has_door = true;
+    hc->address = d->o->pods_address;
+    hc->port = (uint16_t)d->port;
+    return http_server_new(d->loop, hc, handle, d, &d->door, err);
+}
+
+/* Before the API, which tells the port to others; nothing is answered until the loop runs. Behind the store, which only one process opens: the door is ours. */
 static int open_port(struct daemon *d, struct kl_err *err)
 {
     int64_t port = 0;
@@ -188,7 +208,7 @@ static int open_port(struct daemon *d, struct kl_err *err)
         return rc;
     d->port = http_server_port(d->http);
     snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
-    return 0;
+    return strncmp(d->o->address, "127.", 4) == 0 && strncmp(d->o->pods_address, "127.", 4) != 0 ? open_door(d, &hc, err) : 0;
 }
 
 static int start(struct daemon *d, struct kl_err *err)
@@ -245,12 +265,14 @@ static void on_signal(void *ctx)
     if (d->stopping)
         return;
     d->stopping = true;
-    d->ending = 3;
+    d->ending = d->door ? 4 : 3;
     api_objects_stop(d->objects);
     api_stop(d->api, one_ended, d);
     loop_timer_start(d->loop, &d->patience, STOP_NS, out_of_patience, d);
     plugin_host_stop(d->host, one_ended, d);
     http_server_close(d->http, NS_PER_S, one_ended, d);
+    if (d->door)
+        http_server_close(d->door, NS_PER_S, one_ended, d);
 }
 
 static void on_hup(void *ctx)
@@ -269,6 +291,8 @@ static void end(struct daemon *d)
 {
     if (d->pid_file[0])
         unlink(d->pid_file);
+    if (d->has_door)
+        door_close(d->o->run);
     schedule_free(d->schedule);
     if (d->hasty) {
         store_close(d->store);
@@ -319,6 +343,8 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     raise_limits();
     if (start(&d, &err) < 0) {
         cli_fail(1, "%s: %s", command, err.msg);
+        if (d.has_door)
+            door_close(o->run);
         fflush(NULL);
         _exit(err.code == KL_INVALID ? 2 : 1);  /* parts that have started need the loop to end well; nothing was promised yet */
     }

@@ -68,7 +68,7 @@ static const struct kl_conf_field fields[] = {
     FIELD(max_pods, INT, "110", 1, 10000, "most pods of this node"),
     FIELD(log_max_bytes, QUANTITY, "10Mi", 1024, INT64_MAX, "size at which a container log is rotated"),
     FIELD(log_files, INT, "5", 2, 100, "files kept of a container log"),
-    FIELD(port, INT, "10250", 1, 65535, "port of the node's own API, as the Node object shows it"),
+    FIELD(port, INT, "10250", 0, 65535, "port of the node's own API, as the Node object shows it; 0: it has none"),
 };
 
 KL_PLUGIN_DEFINE("dev.keelson.node-agent", "0.1.0", "keelson.controller/0:node-agent keelson.node/0:node-agent",
