@@ -1,5 +1,5 @@
 /* admit.c - may this pod run here at all? Asked once, before anything of it is made; the scheduler has seen to the rest. */
-#include "agent.h"
+#include "evict.h"
 
 /* Sysctls that are the pod's own and can hurt nobody else. */
 static const char *const safe_sysctls[] = {
@@ -63,8 +63,30 @@ static bool check_selector(struct agent *a, struct kl_call *c, struct pod_view *
     return true;
 }
 
+/* As upstream: under disk or PID pressure nobody comes but who is critical, under memory pressure also who asked for memory, or bears it. */
+static bool check_pressure(struct agent *a, struct pod_view *v)
+{
+    static const char *const names[PRESSURES] = { "MemoryPressure", "DiskPressure", "PIDPressure" };
+    unsigned bits = atomic_load(&a->pressure);
+    const struct val *bears = json_get(v->spec, STR("tolerations"));
+    _cleanup_buf_ struct buf b = BUF_INIT(256);
+    if (!bits || rank_critical(v->pod))
+        return true;
+    if (bits == 1u << PRESSURE_MEMORY) {
+        if (strcmp(resources_qos(v->pod), "BestEffort") != 0)
+            return true;
+        for (const struct val *t = val_is(bears, VAL_ARR) ? bears->first : NULL; t; t = t->next)
+            if (str_is(json_str(t, "key"), "node.kubernetes.io/memory-pressure") || (!json_str(t, "key").len && str_is(json_str(t, "operator"), "Exists")))
+                return true;
+    }
+    for (int p = 0; p < PRESSURES; p++)
+        if (bits >> p & 1)
+            buf_printf(&b, "%s%s", b.len ? " " : "", names[p]);
+    return reject(a, v, "Evicted", "The node had condition: [%s]. ", b.failed ? "" : buf_str(&b).at);
+}
+
 bool admit(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
     bool begun = v->sandbox || json_str(v->pod, "status.startTime").len || json_str(v->meta, "deletionTimestamp").len;
-    return begun || (check_sysctls(a, v) && check_selector(a, c, v));
+    return begun || (check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v));
 }

@@ -1,5 +1,6 @@
 /* agent.c - an instance's life, its keys, the thread that waits for containers, and small helpers of all parts. */
 #include "probes.h"
+#include "evict.h"
 #include "sample.h"
 
 #include <signal.h>
@@ -122,6 +123,7 @@ void agent_close(void *self)
     jobs_wait(a);
     mem_free_all(a);
     rates_free(a);
+    evict_close(a);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->up_lock);
     pthread_cond_destroy(&a->idle);
@@ -294,6 +296,8 @@ int agent_controller_open(const struct kl_host *h, const void *conf, void **self
         agent_close(*self);
         return kl_fail(c, KL_UNAVAILABLE, "the host lacks a work queue for '%s'", h->instance);
     }
+    if (rc == 0 && (rc = evict_open(*self, &c->err)) < 0)
+        agent_close(*self);
     return rc;
 }
 

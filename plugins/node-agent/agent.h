@@ -33,6 +33,10 @@ struct agent_conf {
     const char *const *cluster_dns;
     const char *runtime, *network;          /* names of instances, NULL: the default ones */
     int64_t max_pods, log_max_bytes, log_files, port;
+    const char *image_dir;
+    const char *eviction_hard, *eviction_soft, *eviction_soft_grace, *eviction_minimum_reclaim;
+    int64_t eviction_max_pod_grace, eviction_pressure_transition;      /* s; ns */
+    int64_t image_gc_high, image_gc_low, image_min_age, image_max_age;  /* percent; ns */
 };
 
 #define RATE_POINTS 8
@@ -47,6 +51,9 @@ struct rates {                              /* rates.c; under the agent's lock *
     } at[RATE_POINTS];
     size_t n;                               /* ever noted */
 };
+
+struct evict;
+struct observed;
 
 struct agent {
     const struct kl_host *host;
@@ -73,6 +80,9 @@ struct agent {
 
     struct rates rates;
     int64_t opened_wall_ns;
+    struct evict *evict;                    /* only the node key's worker touches it; NULL: nothing is evicted */
+    atomic_uint pressure;                   /* bits of enum pressure, as the node shows it */
+    void (*observe)(struct agent *a, struct observed *ret);        /* tests: instead of the machine; NULL: the machine */
     int64_t resync_ns;                      /* mono: when all pods are looked at again; the sweep's */
     int64_t lease_ns, status_ns;            /* mono: last written; only the node key's worker touches them */
 };
@@ -156,7 +166,10 @@ struct pod_mem {
     char netns[256];
     bool attached, torn_down, volumes_ok, admitted, start_told;
     int64_t seen_ns;                        /* mono: when this agent first saw it */
-    char fail_reason[40], fail_message[200];        /* the pod as a whole has failed */
+    char fail_reason[40], fail_message[800];        /* the pod as a whole has failed */
+    bool disk_limited;                      /* it has limits that local.c looks after */
+    bool killed_early;                      /* it was evicted: kill_grace_s counts, not its own */
+    int64_t kill_grace_s;
     int64_t volume_event_ns;
     int64_t resize_gen;                     /* of the spec whose resources it was given while it ran; 0: none */
     char resize_reason[16], resize_message[256];    /* "Deferred", "Infeasible": why it was not given them; "Error": why it has not got them yet */

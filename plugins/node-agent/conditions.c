@@ -146,9 +146,12 @@ struct val *conditions_make(const struct pod_view *v, const struct status_in *in
     add(&m, "PodScheduled", true, NULL, NULL);
     if (!in->terminating)
         add_resize(&m);
+    bool evicted = strcmp(v->mem->fail_reason, "Evicted") == 0 && v->mem->killed_early;
+    if (evicted)
+        add(&m, "DisruptionTarget", true, "TerminationByKubelet", v->mem->fail_message);
     if (val_is(m.old, VAL_ARR))
         val_each(c, m.old)
-            if (!condition_is_ours(json_str(c, "type")))
+            if (!condition_is_ours(json_str(c, "type")) && !(evicted && str_is(json_str(c, "type"), "DisruptionTarget")))
                 val_push(m.list, val_copy(v->arena, c));
     return m.list;
 }

@@ -1,5 +1,5 @@
 /* finish.c - the end of pods: stopping, giving back what they held, and leftovers that no object wants any more. */
-#include "agent.h"
+#include "evict.h"
 
 #include <dirent.h>
 
@@ -252,5 +252,6 @@ void sweep(struct agent *a, struct kl_call *c)
     }
     if (list)
         rotate_logs(a, c, list);
+    local_check(a, c);
     resync(a);
 }

@@ -51,7 +51,7 @@ void machine_read(const char *dir, struct machine *m)
     struct str info = fs_get(ar, "/proc/meminfo", 16384);
     int64_t total = meminfo(info, "MemTotal:");
     m->memory = total ? total : m->memory;
-    m->memory_free = meminfo(info, "MemAvailable:");
+    m->memory_free = meminfo(info, "MemFree:") + meminfo(info, "Inactive(file):");    /* all but the working set */
     m->swap = meminfo(info, "SwapTotal:");
     read_pids(ar, m);
     if (statvfs(dir, &fs) != 0)

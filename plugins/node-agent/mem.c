@@ -1,5 +1,5 @@
 /* mem.c - what the agent remembers of a pod between synchronisations. All of it may be lost. */
-#include "agent.h"
+#include "evict.h"
 
 static void mem_free_pod(struct pod_mem *m)
 {
@@ -76,6 +76,7 @@ static struct pod_mem *mem_build(const struct val *pod)
         return NULL;
     }
     snprintf(m->key, ns.len + name.len + 2, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    m->disk_limited = local_limited(pod);
     return m;
 }
 

@@ -1,4 +1,5 @@
 /* node.c - registers the Node object, keeps its status true and renews its Lease. One key, so never two at a time. */
+#include "evict.h"
 #include "node.h"
 #include "status.h"
 
@@ -158,7 +159,9 @@ int node_sync(struct agent *a, struct kl_call *c, int64_t *again_ns)
     char trouble[sizeof c->err.msg + 128];
     if (!ar)
         return kl_fail(c, KL_NO_MEMORY, "no memory");
+    int64_t soon = 0;
     agent_trouble(a, c, trouble, sizeof trouble);
+    evict_sync(a, c, &soon);
     int rc = agent_get(a, c, ar, &k, &node);
     if (rc == -KL_NOT_FOUND)
         rc = create(a, c, ar, &node);
@@ -170,5 +173,7 @@ int node_sync(struct agent *a, struct kl_call *c, int64_t *again_ns)
         rc = renew_lease(a, c, ar, node);
     int64_t left = a->lease_ns + LEASE_NS - agent_mono(a);
     *again_ns = left > 0 ? left : NS_PER_S;
+    if (soon)
+        plan_sooner(again_ns, soon);
     return rc;
 }

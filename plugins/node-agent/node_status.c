@@ -1,11 +1,11 @@
 /* node_status.c - the status of the Node object. */
 #include <stdlib.h>
 
+#include "evict.h"
 #include "node.h"
 #include "status.h"
 
 #define IMAGES_MOST  50
-#define MEMORY_LEAST (100LL << 20)
 
 struct making {
     struct agent *agent;
@@ -29,7 +29,7 @@ static void pressure(struct making *m, const char *type, bool is, const char *co
     condition(m, type, is, words[is ? 0 : 1], words[is ? 2 : 3]);
 }
 
-static void conditions(struct making *m, const struct machine *at, const char *trouble)
+static void conditions(struct making *m, const char *trouble)
 {
     static const char *const memory[] = { "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory",
                                           "kubelet has insufficient memory available", "kubelet has sufficient memory available" };
@@ -37,10 +37,10 @@ static void conditions(struct making *m, const struct machine *at, const char *t
                                         "kubelet has no disk pressure" };
     static const char *const pids[] = { "KubeletHasInsufficientPID", "KubeletHasSufficientPID", "kubelet has insufficient PID available",
                                         "kubelet has sufficient PID available" };
-    bool no_disk = at->disk && at->disk_free < at->disk / 10, no_inodes = at->inodes && at->inodes_free < at->inodes / 20;
-    pressure(m, "MemoryPressure", at->memory_free && at->memory_free < MEMORY_LEAST, memory);
-    pressure(m, "DiskPressure", no_disk || no_inodes, disk);
-    pressure(m, "PIDPressure", at->pids_most && at->pids_most - at->pids < at->pids_most / 20, pids);
+    unsigned bits = atomic_load(&m->agent->pressure);
+    pressure(m, "MemoryPressure", bits >> PRESSURE_MEMORY & 1, memory);
+    pressure(m, "DiskPressure", bits >> PRESSURE_DISK & 1, disk);
+    pressure(m, "PIDPressure", bits >> PRESSURE_PID & 1, pids);
     condition(m, "Ready", !*trouble, *trouble ? "KubeletNotReady" : "KubeletReady", *trouble ? trouble : "kubelet is posting ready status");
 }
 
@@ -98,7 +98,7 @@ struct val *node_status(struct agent *a, struct kl_call *c, struct arena *ar, co
     struct making m = { a, ar, json_path(node, "status.conditions"), json_arr(ar, o, STR("conditions")), time_text(ar, wall), wall };
     machine_read(a->conf->state_dir, &at);
     machine_capacity(ar, &at, a->conf->max_pods, json_obj(ar, o, STR("capacity")), json_obj(ar, o, STR("allocatable")));
-    conditions(&m, &at, trouble);
+    conditions(&m, trouble);
     addresses(a, ar, json_arr(ar, o, STR("addresses")));
     set_i(ar, json_obj(ar, json_obj(ar, o, STR("daemonEndpoints")), STR("kubeletEndpoint")), "Port", a->conf->port);
     set_v(ar, o, "nodeInfo", machine_info(a, ar, &at));

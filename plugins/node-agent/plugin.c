@@ -68,6 +68,18 @@ static const struct kl_conf_field fields[] = {
     FIELD(max_pods, INT, "110", 1, 10000, "most pods of this node"),
     FIELD(log_max_bytes, QUANTITY, "10Mi", 1024, INT64_MAX, "size at which a container log is rotated"),
     FIELD(log_files, INT, "5", 2, 100, "files kept of a container log"),
+    FIELD(image_dir, STR, NULL, 0, 0, "where images are kept, whose file system imagefs.* is about; unset: state_dir"),
+    FIELD(eviction_hard, STR, "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%", 0, 0,
+          "what must be left: below it pods are evicted at once; also pid.available; empty: never"),
+    FIELD(eviction_soft, STR, "", 0, 0, "the same, with a grace period"),
+    FIELD(eviction_soft_grace, STR, "", 0, 0, "for how long a soft threshold must be met, \"memory.available=1m30s\""),
+    FIELD(eviction_minimum_reclaim, STR, "", 0, 0, "how much more must be left for a threshold to be over, \"nodefs.available=500Mi\""),
+    FIELD(eviction_max_pod_grace, INT, "0", 0, 86400, "most seconds that a pod evicted for a soft threshold gets"),
+    FIELD(eviction_pressure_transition, DURATION, "5m", 0, INT64_MAX, "how long a condition of pressure stays after its cause"),
+    FIELD(image_gc_high, INT, "85", 0, 100, "percent of the images' file system above which unused images are removed; 100: never"),
+    FIELD(image_gc_low, INT, "80", 0, 100, "percent down to which they are removed"),
+    FIELD(image_min_age, DURATION, "2m", 0, INT64_MAX, "an image younger than this stays"),
+    FIELD(image_max_age, DURATION, "0s", 0, INT64_MAX, "an image that was not used for so long is removed; 0: never for that"),
     FIELD(port, INT, "10250", 0, 65535, "port of the node's own API, as the Node object shows it; 0: it has none"),
 };
 

@@ -199,7 +199,8 @@ static struct val *patch_of(const struct pod_view *v, const struct val *old, con
     for (struct val *c = conditions ? conditions->first : NULL, *next; c; c = next) {
         next = c->next;
         const struct val *was = condition_find(json_get(old, STR("conditions")), json_str(c, "type"));
-        if (!condition_is_ours(json_str(c, "type"))) {
+        bool told = str_is(json_str(c, "type"), "DisruptionTarget") && str_is(json_str(c, "reason"), "TerminationByKubelet");
+        if (!condition_is_ours(json_str(c, "type")) && !told) {
             val_unlink(conditions, c);
             continue;
         }

@@ -30,7 +30,8 @@ static bool past_deadline(struct agent *a, struct pod_view *v, int64_t *again_ns
 static int sync_finished(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns)
 {
     bool done = false;
-    int rc = finish_stop_all(a, c, v, json_int(v->spec, "terminationGracePeriodSeconds", 30), &done);
+    int64_t own = json_int(v->spec, "terminationGracePeriodSeconds", 30);
+    int rc = finish_stop_all(a, c, v, v->mem->killed_early ? v->mem->kill_grace_s : own, &done);
     if (rc == 0)
         rc = sync_status(a, c, v);
     if (rc < 0)

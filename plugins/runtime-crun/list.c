@@ -1,6 +1,7 @@
 /* list.c - what is there: sandboxes, containers, their figures; images; the runtime itself. */
 #include "runtime.h"
 
+#include "base/disk.h"
 #include "base/env.h"
 
 #define ANSWER_MOST (64u << 20)
@@ -92,6 +93,17 @@ int rt_list(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes 
     return rc;
 }
 
+/* What containers wrote into their root. It may take a while: the lock is not held. */
+static void add_layers(struct runtime *rt, struct arena *a, struct val *containers)
+{
+    char id[160], upper[PATH_MAX];
+    val_each(one, containers) {
+        snprintf(id, sizeof id, STR_FMT, STR_ARG(json_str(one, "id")));
+        state_path(rt, upper, "containers", id, "upper");
+        json_set_int(a, one, STR("rootfsBytes"), disk_use(upper, NULL));
+    }
+}
+
 int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret)
 {
     struct runtime *rt = self;
@@ -105,7 +117,7 @@ int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes
         if (!s->ready || (pod_uid && strcmp(s->uid, pod_uid) != 0))
             continue;
         struct val *one = val_push(pods, val_new(a, VAL_OBJ));
-        json_set_str(a, one, STR("uid"), str_of(s->uid));
+        json_set_str(a, one, STR("uid"), arena_str(a, str_of(s->uid)));
         cgroup_stats(rt, s->cgroup, a, one);
     }
     list_each(node, &rt->containers) {
@@ -115,14 +127,15 @@ int rt_stats(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes
         if (k->state != STATE_RUNNING || !s || (pod_uid && strcmp(k->uid, pod_uid) != 0))
             continue;
         struct val *one = val_push(list, val_new(a, VAL_OBJ));
-        json_set_str(a, one, STR("id"), str_of(k->id));
-        json_set_str(a, one, STR("podUid"), str_of(k->uid));
+        json_set_str(a, one, STR("id"), arena_str(a, str_of(k->id)));
+        json_set_str(a, one, STR("podUid"), arena_str(a, str_of(k->uid)));
         snprintf(path, sizeof path, "%.500s/%s", s->cgroup, k->id);
         cgroup_stats(rt, path, a, one);
     }
-    int rc = give_json(c, a, v, ret);
     pthread_mutex_unlock(&rt->lock);
-    return rc;
+    if (pod_uid)
+        add_layers(rt, a, list);
+    return give_json(c, a, v, ret);
 }
 
 int rt_image_status(void *self, struct kl_call *c, const char *ref, struct kl_bytes *ret)

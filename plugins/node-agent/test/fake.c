@@ -358,9 +358,22 @@ static int r_image_pull(void *self, struct kl_call *c, const char *ref, struct k
 static int r_image_list(void *self, struct kl_call *c, struct kl_bytes *ret)
 {
     static const char answer[] = "{\"images\":[{\"repoTags\":[\"small\"],\"size\":1},{\"repoTags\":[\"large\"],\"size\":2}]}";
-    (void)self, (void)c;
-    *ret = (struct kl_bytes){ answer, sizeof answer - 1 };
+    (void)self;
+    *ret = the->images ? give(c, the->images) : (struct kl_bytes){ answer, sizeof answer - 1 };
     return 0;
+}
+
+static int r_image_remove(void *self, struct kl_call *c, const char *ref)
+{
+    (void)self, (void)c;
+    note("rmi", str_of(ref));
+    return 0;
+}
+
+void observe_fake(struct agent *a, struct observed *ret)
+{
+    (void)a;
+    memcpy(ret, the->seen, sizeof the->seen);
 }
 
 static int r_stats(void *self, struct kl_call *c, const char *uid, struct kl_bytes *ret)
@@ -401,7 +414,8 @@ static const struct kl_runtime runtime = { .size = sizeof runtime, .sandbox_run 
                                            .sandbox_remove = r_sandbox_remove, .container_create = r_create, .container_start = r_start,
                                            .container_stop = r_stop, .container_remove = r_remove, .list = r_list, .exec = r_exec,
                                            .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list,
-                                           .container_update = r_update, .sandbox_update = r_sandbox_update, .stats = r_stats };
+                                           .image_remove = r_image_remove, .container_update = r_update, .sandbox_update = r_sandbox_update,
+                                           .stats = r_stats };
 
 /* --- network --- */
 
@@ -472,6 +486,7 @@ void world_free(struct world *w)
     own_call_done(&w->own);
     mem_free_all(&w->agent);
     rates_free(&w->agent);
+    evict_close(&w->agent);
     cr_assert_eq(fs_remove_tree(w->dir), 0);
     buf_free(&w->trace);
     arena_free(w->arena);

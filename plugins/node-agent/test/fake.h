@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "evict.h"
 #include "probes.h"
 #include "sample.h"
 #include "status.h"
@@ -16,6 +17,8 @@ struct world {
     struct own_call own;
     struct val *objects;                    /* "resource ns/name": object */
     struct val *sandboxes, *containers;     /* the runtime's records */
+    struct val *images;                     /* what image_list says; NULL: two that have no id */
+    struct observed seen[SIGNALS];          /* by the agent, instead of the machine, once observe_fake is set */
     struct val *figures;                    /* what the runtime's stats says */
     struct val *keys;                       /* queue: {key: delay} */
     struct val *events;                     /* "REASON message" */
@@ -28,6 +31,7 @@ struct world {
     char dir[64];                           /* state and logs */
 };
 
+void observe_fake(struct agent *a, struct observed *ret);
 struct world *world_new(void);
 void world_free(struct world *w);
 /* Puts the pod (YAML would be nicer: JSON with ' for ") and synchronises it. */

@@ -74,7 +74,8 @@ struct kl_runtime {
     int (*image_remove)(void *self, struct kl_call *c, const char *ref);
     /* {"containers":[{"id","podUid",FIGURES}],"pods":[{"uid",FIGURES}]} of one pod, or all (NULL); of pods: their groups, with all that is in them.
      * FIGURES: "cpuUsageNs", "memoryBytes" (the working set), "pids"; where the runtime knows them also "memoryUsageBytes", "memoryRssBytes",
-     * "memoryCacheBytes", "memoryLimitBytes" (0: none), "pageFaults", "majorPageFaults", "cpuPeriods", "cpuThrottledPeriods", "cpuThrottledNs". */
+     * "memoryCacheBytes", "memoryLimitBytes" (0: none), "pageFaults", "majorPageFaults", "cpuPeriods", "cpuThrottledPeriods", "cpuThrottledNs".
+     * Of one pod also, by container, "rootfsBytes": what it wrote into its root. */
     int (*stats)(void *self, struct kl_call *c, const char *pod_uid, struct kl_bytes *ret);
 
     /* Other limits for what runs. config: {"linux":{"resources":{...as above}},"annotations":{}}; annotations are those of `list` from then on. KL_CONFLICT:
