@@ -62,6 +62,7 @@ one token 'cut -d. -f2 /t/tok; cat /t/cpu; stat -Lc " %a" /t/tok' 'volumeMounts:
     'volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: tok, audience: vault, expirationSeconds: 600}}, {downwardAPI: {items: [{path: cpu, resourceFieldRef: {containerName: c, resource: limits.cpu, divisor: 1m}}]}}]}}]'
 one hostns 'readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net; readlink /proc/self/ns/uts' '' 'hostPID: true, hostIPC: true, hostNetwork: true'
 pod hooks "$host, containers: [{name: c, image: $image, lifecycle: {preStop: {sleep: {seconds: 1}}, postStart: {exec: {command: [sh, -c, 'echo post >/h/hooks']}}}, command: [sh, -c, 'trap \"exit 0\" TERM; $wait_term'], $at_h}]"
+pod gates "readinessGates: [{conditionType: example.com/lb}], containers: [{name: c, image: $image, command: [sh, -c, '$wait_term']}]"
 pod badhook "containers: [{name: c, image: $image, lifecycle: {postStart: {exec: {command: [sh, -c, 'exit 9']}}}, command: [sh, -c, '$wait_term']}]"
 pod httphook "$host, containers: [{name: c, image: $image, ports: [{name: web, containerPort: 8099}], lifecycle: {preStop: {httpGet: {port: web, path: /cgi-bin/bye}}}, command: [sh, -c, 'mkdir -p /w/cgi-bin; printf \"#!/bin/sh\\necho bye >/h/bye; echo; echo\\n\" >/w/cgi-bin/bye; chmod +x /w/cgi-bin/bye; httpd -f -p 8099 -h /w'], $at_h}]"
 out=$(k apply -f "$dir/pods.yaml") || fail "apply" "$out"
@@ -69,6 +70,14 @@ out=$(k apply -f "$dir/pods.yaml") || fail "apply" "$out"
 # --- restarts ---
 becomes "rules: exit code 42 restarts, 3 does not" "Failed 1 3" 20 rules '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
 becomes "own: a container's own policy wins" "Running 0 3" 20 own '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
+
+# --- readiness gates ---
+becomes "gates: not ready without its condition" 'ReadinessGatesNotReady corresponding condition of pod readiness gate "example.com/lb" does not exist.' 20 gates \
+    '{.status.conditions[?(@.type=="Ready")].reason} {.status.conditions[?(@.type=="Ready")].message}'
+k patch pod gates --subresource status -p '{"status":{"conditions":[{"type":"example.com/lb","status":"True"}]}}' >/dev/null
+becomes "gates: ready with it" True 20 gates '{.status.conditions[?(@.type=="Ready")].status}'
+k patch pod gates --subresource status -p '{"status":{"conditions":[{"type":"example.com/lb","status":"False"}]}}' >/dev/null
+becomes "gates: and not when it is false" False 20 gates '{.status.conditions[?(@.type=="Ready")].status}'
 
 # --- who it is ---
 becomes "fqdn: ends" Succeeded 20 fqdn '{.status.phase}'
