@@ -515,7 +515,7 @@ static void wait_for_commit(struct api_rq *rq, struct work *w, struct pending *p
     struct api_op *op = &w->op;
     p->object = op->object ? store_object_ref(op->object) : NULL;
     http_on_close(rq->http, on_gone, p);
-    if (op->object && op->result_kind == rq->info.kind->storage)        /* the answer is the object's text */
+    if (op->object && op->result_kind == rq->info.kind->storage && !op->shown.at)       /* the answer is the object's text */
         end_work(w);
 }
 
