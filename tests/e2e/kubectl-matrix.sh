@@ -129,7 +129,7 @@ applying() {
     want "deployment.apps/web unchanged" apply -f "$dir/all.yaml"
     want "service/web unchanged" apply -f "$dir/all.yaml"
     want '+        image: nginx:2' diff -f "$dir/all2.yaml"
-    not "resourceVersion" diff -f "$dir/all2.yaml"
+    k diff -f "$dir/all2.yaml" | grep -q '^[-+] *resourceVersion' && fail "kubectl diff" "a dry run has another resourceVersion"
     want "configmap/cfg configured" apply -f "$dir/all2.yaml"
     want '{"a":"1"}' get cm cfg -o 'jsonpath={.data}'
     want "already exists" create -f "$dir/all.yaml"
@@ -222,6 +222,56 @@ deleting() {
     want "patched" patch cm held --type=merge -p '{"metadata":{"finalizers":null}}'
 }
 
+# Server-side apply, nodes that are emptied, certificates that are asked for. NAME: a suffix of what has no namespace.
+administering() {
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ssa}\ndata: {a: "1"}\n' >"$dir/ssa.yaml"
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ssa}\ndata: {a: "2"}\n' >"$dir/ssa2.yaml"
+    want "configmap/ssa serverside-applied" apply --server-side -f "$dir/ssa.yaml"
+    want 'conflict with "kubectl": .data.a' apply --server-side --field-manager other -f "$dir/ssa2.yaml"
+    want "configmap/ssa serverside-applied" apply --server-side --field-manager other --force-conflicts -f "$dir/ssa2.yaml"
+    want "2" get cm ssa -o 'jsonpath={.data.a}'
+    want "deleted" delete cm ssa
+
+    cat >"$dir/node.yaml" <<EOF
+apiVersion: v1
+kind: Node
+metadata: {name: node-$1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: bare}
+spec: {nodeName: node-$1, tolerations: [{operator: Exists}], containers: [{name: c, image: i}]}
+EOF
+    want "node/node-$1 created" create -f "$dir/node.yaml"
+    want "node/node-$1 tainted" taint node "node-$1" a=b:NoSchedule
+    want "already has a taint" taint node "node-$1" a=c:NoSchedule
+    want "node/node-$1 untainted" taint node "node-$1" a-
+    want "node/node-$1 cordoned" cordon "node-$1"
+    want "SchedulingDisabled" get node "node-$1"
+    want "bare" drain "node-$1" --timeout=20s
+    want "pod/bare evicted" drain "node-$1" --force --ignore-daemonsets --grace-period=0 --timeout=60s
+    not "bare" get pods
+    want "node/node-$1 uncordoned" uncordon "node-$1"
+    want "deleted" delete node "node-$1"
+
+    openssl req -new -newkey rsa:2048 -nodes -keyout "$dir/csr.key" -subj /O=builders/CN=ann -out "$dir/csr.pem" 2>/dev/null
+    cat >"$dir/csr.yaml" <<EOF
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: csr-$1}
+spec: {signerName: kubernetes.io/kube-apiserver-client, usages: [client auth], request: $(base64 -w0 "$dir/csr.pem")}
+EOF
+    want "certificatesigningrequest.certificates.k8s.io/csr-$1 created" create -f "$dir/csr.yaml"
+    want "Pending" get csr "csr-$1"
+    want "certificatesigningrequest.certificates.k8s.io/csr-$1 approved" certificate approve "csr-$1"
+    want "Approved" get csr "csr-$1"
+    want "deleted" delete csr "csr-$1"
+    want "created" create -f "$dir/csr.yaml"
+    want "certificatesigningrequest.certificates.k8s.io/csr-$1 denied" certificate deny "csr-$1"
+    want "Denied" get csr "csr-$1"
+    want "deleted" delete csr "csr-$1"
+}
+
 # What only the newer one knows.
 newer() {
     want "cronjob.batch/cj created" create cronjob cj --image=busybox --schedule='*/5 * * * *' -- true
@@ -252,6 +302,7 @@ all() {
     changing
     watching
     asking
+    administering "$2"
     [ "$2" = new ] && newer
     deleting "$2"
 }
