@@ -26,10 +26,14 @@ if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ];
 fi
 k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
 node_finish() {
+    [ -n "$pid" ] && k delete deployments,replicasets,statefulsets,daemonsets,jobs --all --grace-period=0 --cascade=orphan >/dev/null 2>&1 # or pods come anew
     [ -n "$pid" ] && k delete pods --all --grace-period=0 --force >/dev/null 2>&1
     [ -n "$pid" ] && for _ in $(seq 100); do [ -z "$(ls "$dir/run/runtime/sandboxes" 2>/dev/null)" ] && break; sleep 0.1; done
     [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
+    for p in $(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$dir"/state/runtime/containers/*/*.json 2>/dev/null); do
+        grep -q kubepods "/proc/$p/cgroup" 2>/dev/null && kill -9 "$p" 2>/dev/null # and what they watched over
+    done
     sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
     rm -rf "$dir"
 }
