@@ -40,7 +40,9 @@ static int set_name(gnutls_x509_crq_t q, const char *oid, const char *text)
 static int set_names(gnutls_x509_crq_t q, const struct csr_wish *w)
 {
     struct in_addr in;
-    int rc = set_name(q, GNUTLS_OID_X520_ORGANIZATION_NAME, w->org);
+    int rc = gnutls_x509_crq_set_version(q, 1);         /* the server takes no request without one */
+    if (rc >= 0)
+        rc = set_name(q, GNUTLS_OID_X520_ORGANIZATION_NAME, w->org);
     if (rc >= 0)
         rc = set_name(q, GNUTLS_OID_X520_COMMON_NAME, w->cn);
     if (rc >= 0 && w->dns)
@@ -54,7 +56,7 @@ int csr_make(struct arena *a, const struct csr_wish *w, struct str *ret_key, str
 {
     gnutls_x509_privkey_t key = NULL;
     gnutls_x509_crq_t q = NULL;
-    gnutls_datum_t key_text = { NULL, 0 }, text = { NULL, 0 };
+    gnutls_datum_t key_text = { NULL, 0 }, text = { NULL, 0 }, der = { NULL, 0 };
     int rc = gnutls_x509_privkey_init(&key);
     if (rc >= 0)
         rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
@@ -67,7 +69,10 @@ int csr_make(struct arena *a, const struct csr_wish *w, struct str *ret_key, str
     if (rc >= 0)
         rc = gnutls_x509_crq_sign2(q, key, GNUTLS_DIG_SHA256, 0);
     if (rc >= 0)
-        rc = gnutls_x509_crq_export2(q, GNUTLS_X509_FMT_PEM, &text);
+        rc = gnutls_x509_crq_export2(q, GNUTLS_X509_FMT_DER, &der);
+    if (rc >= 0)
+        rc = gnutls_pem_base64_encode2("CERTIFICATE REQUEST", &der, &text);     /* GnuTLS itself says NEW, which the API refuses */
+    gnutls_free(der.data);
     if (rc >= 0)
         rc = gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &key_text);
     *ret_key = take(a, &key_text);
