@@ -257,6 +257,9 @@ static void close_one(struct plugin_instance *i)
     host_calls_drop(i->owner, i);
     mem_free(i->reviews);
     i->reviews = NULL;
+    if (i->bare)                        /* what stands for the layers lies in the arena */
+        i->provider = i->bare;
+    i->bare = NULL;
     i->arena = arena_free(i->arena);
 }
 
