@@ -209,6 +209,12 @@ static int conform(struct api_op *op, const struct val *config, struct val *v)
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_TOO_LARGE, "the request needs more memory than one request may use") : 0;
 }
 
+/* What is stored in another version is converted on the way: what is wrong is said of the version that was sent. */
+static int check_version(struct api_op *op, const struct val *config)
+{
+    return api_converts(op->kind) ? conform(op, config, val_copy(op->arena, config)) : 0;
+}
+
 int api_apply_merge(struct api_op *op, const struct val *config, const struct val *old_tree, struct val **ret)
 {
     struct apply x = { .op = op, .config = config, .exists = old_tree != NULL };
@@ -217,7 +223,7 @@ int api_apply_merge(struct api_op *op, const struct val *config, const struct va
     api_managed_write(op, &x.write);
     x.bare = x.write.type;
     x.bare.bare = true;
-    if (check_config(&x) < 0 || load_live(&x, old_tree) < 0 || merge(&x, ret) < 0)
+    if (check_config(&x) < 0 || check_version(op, config) < 0 || load_live(&x, old_tree) < 0 || merge(&x, ret) < 0)
         return -op->err.code;
     op->applies = true;
     return conform(op, config, *ret);

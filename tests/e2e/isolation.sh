@@ -33,7 +33,8 @@ stop() {
     kill "$pid"
     wait "$pid"
     [ $? -eq 0 ] || fail "the server's end" "$(tail -5 "$dir/log")"
-    grep -nE 'ERROR: AddressSanitizer|runtime error:|LeakSanitizer' "$dir/log" && fail "a sanitizer has found something"
+    # what a child says of itself, as the bad plugin's must, begins with its name
+    grep -E 'ERROR: AddressSanitizer|runtime error:|LeakSanitizer' "$dir/log" | grep -v 'Z I bad: ' && fail "a sanitizer has found something"
     rm -rf "$dir/state" "$dir/conf.d"
 }
 status() { "$build/keelson" plugin status --config "$dir/k.cfg" --state-dir "$dir/state"; }
