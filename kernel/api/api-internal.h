@@ -181,6 +181,7 @@ int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str j
 struct val *api_partial(struct arena *a, const struct val *object, bool list_item, struct str version);
 /* A Table with these rows; columns only when wanted. */
 struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns, struct str version);
+struct str api_include_object(struct api_rq *rq);                /* ?includeObject= of tables; STR_NONE: not said */
 int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include);
 void api_put_varint(struct buf *b, uint64_t v);
 void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);

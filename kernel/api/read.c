@@ -186,7 +186,7 @@ static int add_tree(struct lister *l, struct store_object *o)
     return val_push(json_arr(a, l->table, STR("items")), v) ? 0 : -KL_NO_MEMORY;
 }
 
-static struct str include_object(struct api_rq *rq)
+struct str api_include_object(struct api_rq *rq)
 {
     struct str include = STR_NONE, key, value, query = http_query(rq->http);
     while (http_query_next(rq->arena, &query, &key, &value))
@@ -300,7 +300,7 @@ static void prepare(struct lister *l)
     }
     l->add = add_tree;
     if (rq->accept.as == AS_TABLE) {
-        l->include = include_object(rq);
+        l->include = api_include_object(rq);
         l->table = api_table(a, l->k, true, rq->accept.as_version);
         return;
     }

@@ -159,15 +159,6 @@ static struct val *list_around(struct arena *a, const struct schema_kind *k, str
     return v;
 }
 
-static struct str include_object(struct api_rq *rq)
-{
-    struct str include = STR_NONE, key, value, query = http_query(rq->http);
-    while (http_query_next(rq->arena, &query, &key, &value))
-        if (str_is(key, "includeObject"))
-            include = value;
-    return include;
-}
-
 static void set_type(struct arena *a, struct val *v, const struct schema_kind *k)
 {
     json_set_str(a, v, STR("kind"), str_of(k->kind));
@@ -186,7 +177,7 @@ static void send_list(struct api_rq *rq, struct val *items)
         for (struct val *i = items->first, *next; i; i = next) {
             next = i->next;
             set_type(a, i, k);
-            api_table_row(a, v, k, i, include_object(rq));
+            api_table_row(a, v, k, i, api_include_object(rq));
         }
     } else if (rq->accept.as) {
         struct val *partial = val_new(a, VAL_ARR);

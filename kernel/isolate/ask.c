@@ -43,15 +43,6 @@ static bool foreign(const struct body *b, const struct kl_sig_call *c, const voi
     return false;
 }
 
-static struct kl_call *call_of(const struct kl_sig_call *c, const void *const *at)
-{
-    struct kl_call *ret = NULL;
-    for (uint32_t i = 0; i < c->n && !ret; i++)
-        if (c->arguments[i].kind == KL_SIG_CALL)
-            memcpy(&ret, at[i], sizeof ret);
-    return ret;
-}
-
 /* --- what fails --- */
 
 static int64_t failure(const struct kl_sig_call *c, int code)
@@ -256,7 +247,7 @@ int64_t cell_ask(struct peer *p, const struct table_row *t, uint32_t index, cons
 {
     struct cell_instance *i = (struct cell_instance *)p;
     const struct kl_sig_call *c = &t->sig->calls[index];
-    struct kl_call *call = call_of(c, at);
+    struct kl_call *call = wire_call(c, at);
     const char *text = c->result == KL_SIG_R_STR ? atomic_load(&i->text) : NULL;
     if (text)
         return (int64_t)(uintptr_t)text;

@@ -2,6 +2,7 @@
 #include "child-internal.h"
 
 #include "base/cleanup.h"
+#include "reconcile/call.h"
 
 /* --- one question --- */
 
@@ -15,15 +16,6 @@ struct found {                          /* another instance */
 static int64_t failure(const struct kl_sig_call *c, int code)
 {
     return c->result == KL_SIG_R_INT ? -code : 0;
-}
-
-static struct kl_call *call_of(const struct kl_sig_call *c, const void *const *at)
-{
-    struct kl_call *ret = NULL;
-    for (uint32_t i = 0; i < c->n && !ret; i++)
-        if (c->arguments[i].kind == KL_SIG_CALL)
-            memcpy(&ret, at[i], sizeof ret);
-    return ret;
 }
 
 static void *call_memory(void *ctx, size_t n)
@@ -81,7 +73,7 @@ static void read_results(struct wire *w, const struct kl_sig_call *c, const void
 static int64_t ask(struct child_instance *i, uint64_t found, const struct table_row *t, uint32_t index, const void *const *at, read_fn read_them)
 {
     const struct kl_sig_call *c = &t->sig->calls[index];
-    struct kl_call *call = call_of(c, at);
+    struct kl_call *call = wire_call(c, at);
     struct lane *l = child_lane_take();
     struct wire out = { .out = &l->out };
     struct lane_message m = { .n_fds = 0 };
@@ -158,28 +150,6 @@ static int64_t ask_service(struct peer *p, const struct table_row *t, uint32_t i
     return ask((struct child_instance *)p, 0, t, index, at, find ? read_found : read_results);
 }
 
-/* --- keelson.host.env/0: the clocks are the same on both sides --- */
-
-static int64_t mono(const struct kl_host *h)
-{
-    (void)h;
-    return env_mono_ns();
-}
-
-static int64_t wall(const struct kl_host *h)
-{
-    (void)h;
-    return env_wall_ns();
-}
-
-static void random_bytes(const struct kl_host *h, void *at, size_t n)
-{
-    (void)h;
-    env_random(at, n);
-}
-
-static const struct kl_host_env env_table = { sizeof env_table, mono, wall, random_bytes };
-
 /* --- the host --- */
 
 static void log_one(const struct kl_host *h, int32_t level, const char *line)
@@ -206,7 +176,7 @@ static const void *service(const struct kl_host *h, const char *id)
     for (const char *const *s = i->services; s && *s; s++)
         if (strcmp(*s, id) == 0) {
             const struct table_row *t = table_find(id);
-            return strcmp(id, KL_HOST_ENV_0) == 0 ? &env_table : t ? t->proxy : NULL;
+            return strcmp(id, KL_HOST_ENV_0) == 0 ? &host_env : t ? t->proxy : NULL;
         }
     return NULL;
 }

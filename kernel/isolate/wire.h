@@ -55,6 +55,7 @@ void wire_put_data(struct wire *w, const struct kl_sig_table *t, const void *tab
 void wire_get_data(struct wire *w, const struct kl_sig_table *t, void *table);
 
 /* The caller: at[i] points to argument i. */
+struct kl_call *wire_call(const struct kl_sig_call *c, const void *const *at);  /* NULL: the call has none */
 void wire_put_arguments(struct wire *w, const struct kl_sig_call *c, const void *const *at);
 void wire_get_results(struct wire *w, const struct kl_sig_call *c, const void *const *at, int64_t result);
 /* The callee. */

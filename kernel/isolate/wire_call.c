@@ -71,6 +71,21 @@ static void copy_struct(const struct kl_sig_struct *of, void *to, const void *fr
     memcpy(to, &size, sizeof size);
 }
 
+/* A result that is one value crosses as an argument of that kind does. */
+static uint32_t told_as(uint32_t kind)
+{
+    switch (kind) {
+    case KL_SIG_OUT_HANDLE: return KL_SIG_HANDLE;
+    case KL_SIG_OUT_I32: return KL_SIG_I32;
+    case KL_SIG_OUT_U32: return KL_SIG_U32;
+    case KL_SIG_OUT_I64: return KL_SIG_I64;
+    case KL_SIG_OUT_FD: return KL_SIG_FD;
+    case KL_SIG_OUT_STR: return KL_SIG_STR;
+    case KL_SIG_OUT_STRS: return KL_SIG_STRS;
+    default: return KL_SIG_BYTES;
+    }
+}
+
 static void get_result(struct wire *w, const struct kl_sig_item *m, void *to, uint32_t n)
 {
     struct kl_sig_item in = *m;
@@ -95,14 +110,7 @@ static void get_result(struct wire *w, const struct kl_sig_item *m, void *to, ui
         if (!w->bad)
             memcpy(to, &s, sizeof s);
         return;
-    case KL_SIG_OUT_HANDLE: in.kind = KL_SIG_HANDLE; break;
-    case KL_SIG_OUT_I32: in.kind = KL_SIG_I32; break;
-    case KL_SIG_OUT_U32: in.kind = KL_SIG_U32; break;
-    case KL_SIG_OUT_I64: in.kind = KL_SIG_I64; break;
-    case KL_SIG_OUT_FD: in.kind = KL_SIG_FD; break;
-    case KL_SIG_OUT_STR: in.kind = KL_SIG_STR; break;
-    case KL_SIG_OUT_STRS: in.kind = KL_SIG_STRS; break;
-    default: in.kind = KL_SIG_BYTES; break;
+    default: in.kind = told_as(m->kind); break;
     }
     uint64_t value[2] = { 0, 0 };       /* nothing is told by halves */
     wire_get_value(w, &in, value, WIRE_ANY);
@@ -121,6 +129,15 @@ static void check_count(struct wire *w, const struct kl_sig_call *c, const void 
             memcpy(&said, n, sizeof said);
         w->bad |= n && said != counts[i];
     }
+}
+
+struct kl_call *wire_call(const struct kl_sig_call *c, const void *const *at)
+{
+    struct kl_call *ret = NULL;
+    for (uint32_t i = 0; i < c->n && !ret; i++)
+        if (c->arguments[i].kind == KL_SIG_CALL)
+            memcpy(&ret, at[i], sizeof ret);
+    return ret;
 }
 
 void wire_get_results(struct wire *w, const struct kl_sig_call *c, const void *const *at, int64_t result)
@@ -200,14 +217,7 @@ static void put_result(struct wire *w, const struct kl_sig_item *m, const void *
     case KL_SIG_OUT_MEMORY: wire_put_bytes(w, from, n); return;
     case KL_SIG_OUT_STRUCT: wire_put_struct_or_null(w, m->of, from); return;
     case KL_SIG_OUT_STRUCTS: wire_put_structs(w, m->of, pointer_at(from), n, m->of->bytes); return;
-    case KL_SIG_OUT_HANDLE: in.kind = KL_SIG_HANDLE; break;
-    case KL_SIG_OUT_I32: in.kind = KL_SIG_I32; break;
-    case KL_SIG_OUT_U32: in.kind = KL_SIG_U32; break;
-    case KL_SIG_OUT_I64: in.kind = KL_SIG_I64; break;
-    case KL_SIG_OUT_FD: in.kind = KL_SIG_FD; break;
-    case KL_SIG_OUT_STR: in.kind = KL_SIG_STR; break;
-    case KL_SIG_OUT_STRS: in.kind = KL_SIG_STRS; break;
-    default: in.kind = KL_SIG_BYTES; break;
+    default: in.kind = told_as(m->kind); break;
     }
     wire_put_value(w, &in, from, n);
 }

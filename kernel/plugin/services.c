@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "host-internal.h"
+#include "reconcile/call.h"
 
 static struct plugin_instance *me(const struct kl_host *h)
 {
@@ -17,28 +18,6 @@ void host_log(const struct kl_host *h, int32_t level, const char *line)
     if (log_on((enum kl_level)level))
         log_line((enum kl_level)level, h->instance, "%s", line);
 }
-
-/* --- keelson.host.env/0 --- */
-
-static int64_t mono(const struct kl_host *h)
-{
-    (void)h;
-    return env_mono_ns();
-}
-
-static int64_t wall(const struct kl_host *h)
-{
-    (void)h;
-    return env_wall_ns();
-}
-
-static void random_bytes(const struct kl_host *h, void *at, size_t n)
-{
-    (void)h;
-    env_random(at, n);
-}
-
-static const struct kl_host_env env_table = { sizeof env_table, mono, wall, random_bytes };
 
 /* --- keelson.host.objects/0 --- */
 
@@ -169,7 +148,7 @@ static const struct {
     const void *table;
     enum { EVERYWHERE, OBJECTS, SERVER } where;         /* what it stands on */
 } services[] = {
-    { KL_HOST_ENV_0, &env_table, EVERYWHERE },
+    { KL_HOST_ENV_0, &host_env, EVERYWHERE },
     { KL_HOST_OBJECTS_0, &objects_table, OBJECTS },
     { KL_HOST_QUEUE_0, &queue_table, EVERYWHERE },
     { KL_HOST_PLUGINS_0, &plugins_table, EVERYWHERE },

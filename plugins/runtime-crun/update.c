@@ -29,6 +29,16 @@ static struct val *parse(struct arena *a, struct kl_bytes config, struct kl_call
     return v;
 }
 
+static int change_config(char **config, const struct val *change, struct kl_err *err)
+{
+    char *text = changed(*config, change, err);
+    if (!text)
+        return -err->code;
+    mem_free(*config);
+    *config = text;
+    return 0;
+}
+
 int rt_container_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
 {
     struct runtime *rt = self;
@@ -50,16 +60,10 @@ int rt_container_update(void *self, struct kl_call *c, const char *id, struct kl
         return rc;
     pthread_mutex_lock(&rt->lock);
     k = container_find(rt, id);
-    char *text = k ? changed(k->config, change, &c->err) : NULL, *old = NULL;
-    if (text) {
-        old = k->config;
-        k->config = text;
+    rc = k ? change_config(&k->config, change, &c->err) : 0;
+    if (k && rc == 0)
         rc = container_save(rt, k, &c->err);
-    } else {
-        rc = k ? -c->err.code : 0;
-    }
     pthread_mutex_unlock(&rt->lock);
-    mem_free(old);
     return rc;
 }
 
@@ -83,15 +87,9 @@ int rt_sandbox_update(void *self, struct kl_call *c, const char *id, struct kl_b
         return rc;
     pthread_mutex_lock(&rt->lock);
     s = sandbox_find(rt, id);
-    char *text = s ? changed(s->config, change, &c->err) : NULL, *old = NULL;
-    if (text) {
-        old = s->config;
-        s->config = text;
+    rc = s ? change_config(&s->config, change, &c->err) : 0;
+    if (s && rc == 0)
         rc = sandbox_save(rt, s, &c->err);
-    } else {
-        rc = s ? -c->err.code : 0;
-    }
     pthread_mutex_unlock(&rt->lock);
-    mem_free(old);
     return rc;
 }
