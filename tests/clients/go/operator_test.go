@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/retry"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -140,12 +141,15 @@ func TestOperator(t *testing.T) {
 	wait(2)
 	Must(t, Kube(t).AppsV1().Deployments(ns).Delete(ctx, "north", metav1.DeleteOptions{}))
 	wait(2)
-	base := &Fleet{}
-	Must(t, direct.Get(ctx, client.ObjectKeyFromObject(f), base))
-	Holds(t, controllerutil.ContainsFinalizer(base, fleetFinalizer), "no finalizer: %+v", base.ObjectMeta)
-	next := base.DeepCopyObject().(*Fleet)
-	next.Spec.Boats = 5
-	Must(t, direct.Patch(ctx, next, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})))
+	// The operator may still be writing the status of before: who holds the lock reads again, as clients do.
+	Must(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		base := &Fleet{}
+		Must(t, direct.Get(ctx, client.ObjectKeyFromObject(f), base))
+		Holds(t, controllerutil.ContainsFinalizer(base, fleetFinalizer), "no finalizer: %+v", base.ObjectMeta)
+		next := base.DeepCopyObject().(*Fleet)
+		next.Spec.Boats = 5
+		return direct.Patch(ctx, next, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	}))
 	wait(5)
 	Must(t, direct.Delete(ctx, f))
 	Equal(t, "the finalizer ran for", <-r.gone, "north")
