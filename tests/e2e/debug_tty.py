@@ -16,8 +16,8 @@ def prompt(t):
 
 t = Terminal(33, 99, *kubectl, "web", "-c", "look", "--target=web", "--", "sh")
 prompt(t)
-t.type("stty size; echo pid-$$; ps | grep -c '[h]ttpd'; cat /proc/1/root/mark\n")
-t.until("33 99")
+t.shows("stty size", "33 99")
+t.type("echo pid-$$; ps | grep -c '[h]ttpd'; cat /proc/1/root/mark\n")
 t.until("pid-")
 t.until("1\r\n")
 t.until("of-web")
