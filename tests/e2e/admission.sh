@@ -3,13 +3,8 @@
 # nodes; and owner references, which only a configuration brings in. usage: admission.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-for tool in kubectl openssl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl openssl
 start_server
 until_is() {
     text=$1

@@ -4,27 +4,12 @@
 # usage: agent.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
 build=$(cd "$1" && pwd)
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare nsenter curl openssl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${2:-}" = inside ] || exec unshare -n -m --propagation private sh "$self" "$build" inside
-
-dir=$(mktemp -d /tmp/keelson-agent.XXXXXX)
-export HOME="$dir"
-bad=0
+. "$(dirname "$0")/lib/pods.sh"
+needs openssl
 server=
 agent=
 agent2=
 # The server has this namespace, each node one behind a link.
-ip link set lo up
 mkdir -p /run/netns 2>/dev/null
 mount -t tmpfs tmpfs /run/netns
 add_net() { # NAME SUBNET
@@ -39,42 +24,14 @@ add_net() { # NAME SUBNET
 }
 add_net n1 192.168.77
 add_net n2 192.168.78
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
+export KUBECONFIG="$dir/kc"
 finish() {
     for p in $agent $agent2 $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done
-    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
-    sleep 0.3
     ip netns del n1 2>/dev/null
     ip netns del n2 2>/dev/null
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
+    end_containers
 }
 trap finish EXIT
-ok() { echo "ok: $1"; }
-fail() {
-    echo "FAILED: $1"
-    [ $# -gt 1 ] && echo "  $2"
-    bad=1
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
-# until WHAT SECONDS COMMAND...: it succeeds in time.
-until_true() {
-    what=$1 tries=$(($2 * 5))
-    shift 2
-    for _ in $(seq $tries); do
-        "$@" >/dev/null 2>&1 && {
-            ok "$what"
-            return 0
-        }
-        sleep 0.2
-    done
-    fail "$what" "$(tail -3 "$dir/agent.log")"
-    return 1
-}
 start_server() {
     "$build/keelson" server --state-dir "$dir/state" --address 192.168.77.1 --port 6443 --kubeconfig "$dir/kc" >>"$dir/server.log" 2>&1 &
     server=$!
@@ -109,7 +66,7 @@ is "only its owner reads it" 600 "$(stat -c %a "$dir/n1.kc")"
 is "an administrator is no node" 2 $?
 has "and the reason is said" "certificate is no node's" "$(cat "$dir/err")"
 start_agent
-until_true "the node becomes ready" 20 ready
+eventually "the node becomes ready" 20 ready
 n() { timeout 20 kubectl --kubeconfig "$dir/n1.kc" "$@" 2>&1; }
 
 # --- pods, through the node's own port ---
@@ -142,17 +99,17 @@ spec:
 END
 : >"$dir/count"
 k apply -f "$dir/all.yaml" >/dev/null
-until_true "a pod runs" 30 pod_is web '{.status.conditions[?(@.type=="Ready")].status}' True
+eventually "a pod runs" 30 pod_is web '{.status.conditions[?(@.type=="Ready")].status}' True
 has "logs" swordfish "$(k logs web)"
 has "exec" "hello from a node" "$(k exec web -- cat /www/index.html)"
 has "exec takes input" "and out" "$(echo and out | k exec -i web -- cat)"
 k exec web -- sh -c 'exit 7' >/dev/null
 is "exec tells the exit status" 7 $?
 k patch configmap page -p '{"data":{"index.html":"a new page"}}' >/dev/null
-until_true "a changed config map reaches the pod" 30 sh -c "kubectl --kubeconfig $dir/kc exec web -- cat /www/index.html | grep -q 'a new page'"
+eventually "a changed config map reaches the pod" 30 sh -c "kubectl --kubeconfig $dir/kc exec web -- cat /www/index.html | grep -q 'a new page'"
 k port-forward pod/web 18080:8080 >"$dir/pf" 2>&1 &
 pf=$!
-until_true "port-forward" 10 sh -c "curl -s http://127.0.0.1:18080/index.html | grep -q 'a new page'"
+eventually "port-forward" 10 sh -c "curl -s http://127.0.0.1:18080/index.html | grep -q 'a new page'"
 kill $pf
 wait $pf 2>/dev/null
 has "the node's port through the API" '"name":"web"' "$(k get --raw /api/v1/nodes/n1/proxy/pods)"
@@ -172,11 +129,11 @@ has "the node's certificate is that of its name" "DNS:n1" "$(echo | openssl s_cl
 nsenter --net=/run/netns/n2 "$build/keelson" agent --state-dir "$dir/node2" --run-dir "$dir/run2" --log-dir "$dir/log2" --kubeconfig "$dir/n2.kc" \
     --node-address 192.168.78.2 >>"$dir/agent2.log" 2>&1 &
 agent2=$!
-until_true "a second node becomes ready" 20 sh -c "kubectl --kubeconfig $dir/kc wait --for=condition=Ready node/n2 --timeout=1s"
+eventually "a second node becomes ready" 20 sh -c "kubectl --kubeconfig $dir/kc wait --for=condition=Ready node/n2 --timeout=1s"
 cidrs=$(k get nodes -o 'jsonpath={.items[*].spec.podCIDR}')
 is "each has pod addresses of its own" 2 "$(echo "$cidrs" | tr ' ' '\n' | sort -u | grep -c /)"
 k run there --image=localhost/busybox:e2e --restart=Never --overrides='{"spec":{"nodeName":"n2"}}' --command -- sh -c 'echo from n2; sleep 1000' >/dev/null
-until_true "a pod runs there" 30 pod_is there '{.status.phase}' Running
+eventually "a pod runs there" 30 pod_is there '{.status.phase}' Running
 has "and is reached through its node" "from n2" "$(k logs there)"
 timeout 20 kubectl --kubeconfig "$dir/n2.kc" get secret used -o name >"$dir/err" 2>&1
 has "a node does not read what another node's pods use" forbidden "$(cat "$dir/err")"
@@ -203,9 +160,9 @@ c1=$(lines)
 sleep 3
 [ "$(lines)" -gt "$c1" ] && ok "the pod works on without a server" || fail "the pod works on without a server"
 start_server
-until_true "the agent finds the server again" 40 sh -c "kubectl --kubeconfig $dir/kc get --raw /api/v1/nodes/n1/proxy/debug/mirror | grep -q '\"state\":\"watching\"'"
+eventually "the agent finds the server again" 40 sh -c "kubectl --kubeconfig $dir/kc get --raw /api/v1/nodes/n1/proxy/debug/mirror | grep -q '\"state\":\"watching\"'"
 k run second --image=localhost/busybox:e2e --restart=Never --command -- sh -c 'echo again; sleep 1000' >/dev/null
-until_true "and runs what is new" 30 pod_is second '{.status.phase}' Running
+eventually "and runs what is new" 30 pod_is second '{.status.phase}' Running
 is "the pod was not touched" "$before" "$(started_at web)"
 
 # --- kill -9 of the agent ---
@@ -216,8 +173,8 @@ sleep 1
 [ "$(lines)" -gt "$c1" ] && ok "the pod works on without an agent" || fail "the pod works on without an agent"
 k delete pod second --grace-period=1 --wait=false >/dev/null
 start_agent
-until_true "a pod deleted meanwhile goes" 40 sh -c "! kubectl --kubeconfig $dir/kc get pod second"
-until_true "logs after the restart" 20 sh -c "kubectl --kubeconfig $dir/kc logs web | grep -q swordfish"
+eventually "a pod deleted meanwhile goes" 40 sh -c "! kubectl --kubeconfig $dir/kc get pod second"
+eventually "logs after the restart" 20 sh -c "kubectl --kubeconfig $dir/kc logs web | grep -q swordfish"
 is "the pod was adopted" "$before" "$(started_at web)"
 
 # --- a server that is away, and an agent that starts meanwhile ---
@@ -231,12 +188,12 @@ sleep 4
 [ "$(lines)" -gt "$c1" ] && ok "an agent without a server leaves pods alone" || fail "an agent without a server leaves pods alone"
 kill -0 $agent 2>/dev/null && ok "and waits for it" || fail "and waits for it" "$(tail -3 "$dir/agent.log")"
 start_server
-until_true "then it works" 60 sh -c "kubectl --kubeconfig $dir/kc exec web -- true"
+eventually "then it works" 60 sh -c "kubectl --kubeconfig $dir/kc exec web -- true"
 is "the pod is the same" "$before" "$(started_at web)"
-until_true "the node is ready" 30 ready
+eventually "the node is ready" 30 ready
 
 k delete pod web --wait=false >/dev/null
-until_true "a deleted pod goes" 30 sh -c "! kubectl --kubeconfig $dir/kc get pod web"
+eventually "a deleted pod goes" 30 sh -c "! kubectl --kubeconfig $dir/kc get pod web"
 kill $agent
 wait $agent
 is "the agent ends well" 0 $?

@@ -3,11 +3,8 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$here/lib/server.sh"
+needs kubectl
 cp "$here/../../conf/keelson.cfg" "$dir/keelson.cfg"
 mkdir "$dir/conf.d" "$dir/log"
 echo "instances = ( { plugin = \"audit-log\"; settings = { path = \"$dir/log/audit.log\"; max_size = \"20k\"; }; } );" >"$dir/conf.d/audit.cfg"

@@ -3,14 +3,9 @@
 # usage: authn.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-for tool in kubectl openssl curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
+needs kubectl openssl curl
 # holds NAME OUTPUT TEXT; lacks NAME OUTPUT TEXT
 holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
 lacks() { case "$2" in *"$3"*) fail "$1" "not wanted: $3" "got: $2" ;; esac; }

@@ -4,14 +4,9 @@
 set -u
 build=$(cd "$1" && pwd)
 seed=${2:-1}
-for tool in kubectl python3 curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
+needs kubectl python3 curl
 start_server
 pki=$dir/state/pki
 k create namespace m1 >/dev/null

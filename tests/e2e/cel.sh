@@ -3,11 +3,8 @@
 # its message, reason and field; transitions; values that did not change are let through with a warning. usage: cel.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl
 start_server
 
 # crd NAME RULE...: a definition whose spec has these rules.

@@ -3,13 +3,8 @@
 # the certificate works. Bootstrap tokens that end, and that sign cluster-info. usage: certificates.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-for tool in kubectl openssl base64; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl openssl base64
 start_server
 until_has() { # TEXT COMMAND...: kubectl's output comes to hold the text, in a minute at most
     text=$1

@@ -44,10 +44,6 @@ play() {
 play &
 player=$!
 h() { timeout 120 "$helm" "$@" 2>&1; }
-# is WHAT WANTED GOT
-is() { if [ "$2" = "$3" ]; then echo "ok: $1"; else fail "$1" "wanted: $2" "got: $3"; fi; }
-# has WHAT TEXT OUTPUT
-has() { case "$3" in *"$2"*) echo "ok: $1" ;; *) fail "$1" "wanted: $2" "got: $3" ;; esac; }
 get() { k get "$@"; }
 
 # life MODE: a release's life, the objects written by client-side patches or by server-side apply.

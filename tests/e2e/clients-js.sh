@@ -5,12 +5,6 @@ build=$(cd "$1" && pwd)
 tests=$(cd "$(dirname "$0")/.." && pwd)
 js=$build/clients/js
 mkdir -p "$js"
-for tool in node npm; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 [ -d "$js/node_modules/@kubernetes/client-node" ] ||
     { echo '{}' >"$js/package.json" && (cd "$js" && npm install --no-audit --no-fund --loglevel=error @kubernetes/client-node@1); } >"$js/npm.log" 2>&1 || {
     rm -rf "$js/node_modules"
@@ -18,6 +12,7 @@ done
     exit 0
 }
 . "$(dirname "$0")/lib/server.sh"
+needs node npm
 start_server
 CLIENTS_JS=$js node --test "$tests/clients/js/clients.test.mjs" 2>&1 || bad=1
 kill -0 "$pid" || fail "the server ended"

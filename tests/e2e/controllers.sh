@@ -8,52 +8,10 @@ kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
     echo "skipped: no kubectl with patch --subresource"
     exit 0
 }
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid= node=
+. "$(dirname "$0")/lib/server.sh"
+node=
 trap 'kill $pid $node 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
-"$build/keelson" server --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
-pid=$!
-k() { timeout 60 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1; }
-say() { echo "$*"; }
-fail() {
-    say "FAILED: $*"
-    bad=1
-}
-# want WHAT TEXT COMMAND...: the output holds the text, within 30 s.
-want() {
-    what=$1 text=$2
-    shift 2
-    for _ in $(seq 150); do
-        out=$("$@")
-        case "$out" in
-        *"$text"*)
-            say "ok: $what"
-            return
-            ;;
-        esac
-        sleep 0.2
-    done
-    fail "$what"
-    say "  wanted: $text"
-    say "  got:    $out"
-}
-# none WHAT COMMAND...: no output, within 30 s.
-none() {
-    what=$1
-    shift
-    for _ in $(seq 150); do
-        out=$("$@")
-        [ -z "$out" ] && {
-            say "ok: $what"
-            return
-        }
-        sleep 0.2
-    done
-    fail "$what: still $out"
-}
-want "the server is ready" ok k get --raw /readyz
+start_server
 
 # --- the node: every pod without the label "sick" is soon ready ---
 not_ready='{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}'
@@ -72,22 +30,22 @@ play_node 2>/dev/null &
 node=$!
 
 # --- every namespace has an account and the CA ---
-want "the default account" "serviceaccount/default" k get serviceaccount default -o name
+soon "the default account" "serviceaccount/default" k get serviceaccount default -o name
 k create namespace demo >/dev/null
-want "an account in a new namespace" "serviceaccount/default" k -n demo get serviceaccount default -o name
-want "the CA in a new namespace" "BEGIN CERTIFICATE" k -n demo get configmap kube-root-ca.crt -o yaml
+soon "an account in a new namespace" "serviceaccount/default" k -n demo get serviceaccount default -o name
+soon "the CA in a new namespace" "BEGIN CERTIFICATE" k -n demo get configmap kube-root-ca.crt -o yaml
 k -n demo patch configmap kube-root-ca.crt --type=merge -p '{"data":{"ca.crt":"x"}}' >/dev/null
-want "the CA is put right" "BEGIN CERTIFICATE" k -n demo get configmap kube-root-ca.crt -o yaml
+soon "the CA is put right" "BEGIN CERTIFICATE" k -n demo get configmap kube-root-ca.crt -o yaml
 k -n demo delete serviceaccount default >/dev/null
-want "the account comes back" "serviceaccount/default" k -n demo get serviceaccount default -o name
+soon "the account comes back" "serviceaccount/default" k -n demo get serviceaccount default -o name
 
 # --- a deployment ---
-want "create deployment" "deployment.apps/web created" k create deployment web --image=app:1 --replicas=4
-want "rollout status" "successfully rolled out" k rollout status deployment web --timeout=30s
-want "progress is told" "NewReplicaSetAvailable" k get deployment web -o yaml
-want "the event of scaling" "Scaled up replica set web-" k get events
-want "scale" "deployment.apps/web scaled" k scale deployment web --replicas=6
-want "scaled" "6 6 6" k get deployment web -o 'jsonpath={.status.replicas} {.status.readyReplicas} {.status.availableReplicas}'
+soon "create deployment" "deployment.apps/web created" k create deployment web --image=app:1 --replicas=4
+soon "rollout status" "successfully rolled out" k rollout status deployment web --timeout=30s
+soon "progress is told" "NewReplicaSetAvailable" k get deployment web -o yaml
+soon "the event of scaling" "Scaled up replica set web-" k get events
+soon "scale" "deployment.apps/web scaled" k scale deployment web --replicas=6
+soon "scaled" "6 6 6" k get deployment web -o 'jsonpath={.status.replicas} {.status.readyReplicas} {.status.availableReplicas}'
 
 # limits FILE LABEL REPLICAS SURGE UNAVAILABLE: no more pods than allowed at any time, and never fewer that serve.
 watch_pods() {
@@ -95,7 +53,7 @@ watch_pods() {
     timeout 90 kubectl --kubeconfig "$dir/state/admin.kubeconfig" get pods -l "app=$1" --watch --output-watch-events \
         -o 'jsonpath={.type} {.object.metadata.name} {.object.status.conditions[?(@.type=="Ready")].status} {.object.metadata.deletionTimestamp}{"\n"}' >"$2" &
     watcher=$!
-    want "the watch of pods" "ADDED" cat "$2"
+    soon "the watch of pods" "ADDED" cat "$2"
     sleep 0.5
 }
 limits() {
@@ -111,7 +69,7 @@ limits() {
           if (steady && (lowest == "" || up < lowest)) lowest = up
           if (all > most || (steady && up < least)) { print "line " NR ": " all " pods, " up " ready"; wrong = 1 } }
         END { print NR " changes, at most " highest " pods, at least " lowest " ready"; exit wrong }' "$1" >"$1.verdict" &&
-        say "ok: limits: $(cat "$1.verdict")" || fail "limits: $(cat "$1.verdict")"
+        ok "limits: $(cat "$1.verdict")" || fail "limits: $(cat "$1.verdict")"
 }
 for pair in "25% 25% 2 1" "0 1 0 1" "1 0 1 0" "100% 50% 6 3"; do
     # shellcheck disable=SC2086
@@ -120,38 +78,38 @@ for pair in "25% 25% 2 1" "0 1 0 1" "1 0 1 0" "100% 50% 6 3"; do
     k patch deployment web --type=merge -p "{\"spec\":{\"strategy\":{\"rollingUpdate\":{\"maxSurge\":$(number "$1"),\"maxUnavailable\":$(number "$2")}}}}" >/dev/null
     watch_pods web "$dir/pods"
     k set image deployment web "app=app:$1-$2" >/dev/null
-    want "update with maxSurge $1, maxUnavailable $2" "successfully rolled out" k rollout status deployment web --timeout=60s
+    soon "update with maxSurge $1, maxUnavailable $2" "successfully rolled out" k rollout status deployment web --timeout=60s
     limits "$dir/pods" 6 "$3" "$4"
 done
 
 # --- history ---
-want "history" "5" k rollout history deployment web
-want "undo" "rolled back" k rollout undo deployment web --to-revision=1
-want "undone" "successfully rolled out" k rollout status deployment web --timeout=60s
-want "the first image again" "app:1" k get deployment web -o 'jsonpath={.spec.template.spec.containers[0].image}'
-want "its set has a new revision" "6" k get replicasets -l app=web -o 'jsonpath={range .items[?(@.spec.replicas==6)]}{.metadata.annotations.deployment\.kubernetes\.io/revision}{end}'
-want "restart" "restarted" k rollout restart deployment web
-want "restarted" "successfully rolled out" k rollout status deployment web --timeout=60s
+soon "history" "5" k rollout history deployment web
+soon "undo" "rolled back" k rollout undo deployment web --to-revision=1
+soon "undone" "successfully rolled out" k rollout status deployment web --timeout=60s
+soon "the first image again" "app:1" k get deployment web -o 'jsonpath={.spec.template.spec.containers[0].image}'
+soon "its set has a new revision" "6" k get replicasets -l app=web -o 'jsonpath={range .items[?(@.spec.replicas==6)]}{.metadata.annotations.deployment\.kubernetes\.io/revision}{end}'
+soon "restart" "restarted" k rollout restart deployment web
+soon "restarted" "successfully rolled out" k rollout status deployment web --timeout=60s
 k patch deployment web --type=merge -p '{"spec":{"revisionHistoryLimit":1}}' >/dev/null
-want "old sets are forgotten" "2" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get rs -l app=web -o name | wc -l"
+soon "old sets are forgotten" "2" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get rs -l app=web -o name | wc -l"
 
 # --- pause ---
 k rollout pause deployment web >/dev/null
-want "the pause is told" "DeploymentPaused" k get deployment web -o yaml
+soon "the pause is told" "DeploymentPaused" k get deployment web -o yaml
 k set image deployment web app=app:paused >/dev/null
 sleep 1
 none "nothing is rolled out while paused" k get pods -o 'jsonpath={.items[?(@.spec.containers[0].image=="app:paused")].metadata.name}'
 k rollout resume deployment web >/dev/null
-want "resumed" "successfully rolled out" k rollout status deployment web --timeout=60s
-want "what was asked for meanwhile" "app:paused" k get pods -l app=web -o 'jsonpath={.items[0].spec.containers[0].image}'
+soon "resumed" "successfully rolled out" k rollout status deployment web --timeout=60s
+soon "what was asked for meanwhile" "app:paused" k get pods -l app=web -o 'jsonpath={.items[0].spec.containers[0].image}'
 
 # --- a rollout that cannot succeed stops within its limits ---
 k patch deployment web --type=strategic -p '{"spec":{"progressDeadlineSeconds":2,"strategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":1}},
     "template":{"metadata":{"labels":{"sick":"yes"}}}}}' >/dev/null
-want "the deadline is told" "ProgressDeadlineExceeded" k get deployment web -o yaml
-want "the others serve on" "5" k get deployment web -o 'jsonpath={.status.availableReplicas}'
+soon "the deadline is told" "ProgressDeadlineExceeded" k get deployment web -o yaml
+soon "the others serve on" "5" k get deployment web -o 'jsonpath={.status.availableReplicas}'
 k rollout undo deployment web >/dev/null
-want "back" "successfully rolled out" k rollout status deployment web --timeout=60s
+soon "back" "successfully rolled out" k rollout status deployment web --timeout=60s
 
 # --- Recreate ---
 k create deployment re --image=app:1 --replicas=3 >/dev/null
@@ -159,7 +117,7 @@ k patch deployment re --type=merge -p '{"spec":{"strategy":{"type":"Recreate","r
 k rollout status deployment re --timeout=30s >/dev/null
 watch_pods re "$dir/pods"
 k set image deployment re app=app:2 >/dev/null
-want "recreate" "successfully rolled out" k rollout status deployment re --timeout=60s
+soon "recreate" "successfully rolled out" k rollout status deployment re --timeout=60s
 limits "$dir/pods" 3 0 3
 k delete deployment re >/dev/null
 
@@ -168,27 +126,27 @@ set=$(k get replicasets -l app=web -o 'jsonpath={range .items[?(@.spec.replicas=
 pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
 k label pod "$pod" app=other --overwrite >/dev/null
 none "a pod with other labels is let go" k get pod "$pod" -o 'jsonpath={.metadata.ownerReferences}'
-want "and replaced" "6" k get replicaset "$set" -o 'jsonpath={.status.replicas}'
+soon "and replaced" "6" k get replicaset "$set" -o 'jsonpath={.status.replicas}'
 k label pod "$pod" app=web --overwrite >/dev/null
-want "one too many goes" "6" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get pods -l app=web -o name | wc -l"
+soon "one too many goes" "6" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get pods -l app=web -o name | wc -l"
 k delete replicaset "$set" --cascade=orphan >/dev/null
-want "orphaned pods are adopted by the next set" "6" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get pods -l app=web \
+soon "orphaned pods are adopted by the next set" "6" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get pods -l app=web \
     -o 'jsonpath={range .items[*]}{.metadata.ownerReferences[0].kind}{\"\\n\"}{end}' | grep -c ReplicaSet"
 
 # --- endpoints ---
 k expose deployment web --port=80 --target-port=8080 >/dev/null
-want "an endpoint per ready pod" "true true true true true true" k get endpointslices -l kubernetes.io/service-name=web \
+soon "an endpoint per ready pod" "true true true true true true" k get endpointslices -l kubernetes.io/service-name=web \
     -o 'jsonpath={.items[*].endpoints[*].conditions.ready}'
-want "and in Endpoints" "8080" k get endpoints web -o 'jsonpath={.subsets[0].ports[0].port}'
+soon "and in Endpoints" "8080" k get endpoints web -o 'jsonpath={.subsets[0].ports[0].port}'
 pod=$(k get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
 k patch pod "$pod" --subresource=status --type=strategic -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}' >/dev/null
-want "a pod that is not ready gets no traffic" "false" k get endpointslices -l kubernetes.io/service-name=web \
+soon "a pod that is not ready gets no traffic" "false" k get endpointslices -l kubernetes.io/service-name=web \
     -o "jsonpath={.items[*].endpoints[?(@.targetRef.name==\"$pod\")].conditions.ready}"
 k create service clusterip manual --tcp=80 >/dev/null
 k patch service manual --type=json -p '[{"op":"remove","path":"/spec/selector"}]' >/dev/null
 k delete endpoints manual >/dev/null
 printf 'apiVersion: v1\nkind: Endpoints\nmetadata: {name: manual}\nsubsets: [{addresses: [{ip: 10.1.1.1}], ports: [{port: 80}]}]\n' | k apply -f - >/dev/null
-want "Endpoints made by hand are mirrored" "10.1.1.1" k get endpointslices \
+soon "Endpoints made by hand are mirrored" "10.1.1.1" k get endpointslices \
     -l kubernetes.io/service-name=manual,endpointslice.kubernetes.io/managed-by=endpointslicemirroring-controller.k8s.io -o 'jsonpath={.items[*].endpoints[*].addresses}'
 k delete service web manual >/dev/null
 none "slices go with their Service" k get endpointslices -l kubernetes.io/service-name=web -o name
@@ -199,21 +157,21 @@ none "and Endpoints" left
 k delete deployment web >/dev/null
 none "pods go with their deployment (background)" k get replicasets,pods -l app=web -o name
 k -n demo create deployment gc --image=app:1 --replicas=3 >/dev/null
-want "three pods" "successfully" k -n demo rollout status deployment gc --timeout=30s
+soon "three pods" "successfully" k -n demo rollout status deployment gc --timeout=30s
 k -n demo delete deployment gc --cascade=foreground >/dev/null
 out=$(k -n demo get replicasets,pods -l app=gc -o name)
-[ -z "$out" ] && say "ok: nothing is left when a foreground deletion returns" || fail "foreground: $out is left"
+[ -z "$out" ] && ok "nothing is left when a foreground deletion returns" || fail "foreground: $out is left"
 k -n demo create deployment gc --image=app:1 --replicas=3 >/dev/null
-want "three pods" "successfully" k -n demo rollout status deployment gc --timeout=30s
+soon "three pods" "successfully" k -n demo rollout status deployment gc --timeout=30s
 k -n demo delete deployment gc --cascade=orphan >/dev/null
-want "the orphaned set has no owner" "[]" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' -n demo get rs -l app=gc -o 'jsonpath=[{.items[*].metadata.ownerReferences}]'"
-want "and keeps its pods" "3" k -n demo get replicasets -l app=gc -o 'jsonpath={.items[0].status.readyReplicas}'
+soon "the orphaned set has no owner" "[]" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' -n demo get rs -l app=gc -o 'jsonpath=[{.items[*].metadata.ownerReferences}]'"
+soon "and keeps its pods" "3" k -n demo get replicasets -l app=gc -o 'jsonpath={.items[0].status.readyReplicas}'
 
 # --- a namespace goes with all that is in it ---
 k -n demo create configmap held >/dev/null
 k -n demo patch configmap held --type=merge -p '{"metadata":{"finalizers":["example.org/held"]}}' >/dev/null
 k delete namespace demo --wait=false >/dev/null
-want "what is left is told" "example.org/held in 1 resource instances" k get namespace demo -o 'jsonpath={.status.conditions[*].message}'
+soon "what is left is told" "example.org/held in 1 resource instances" k get namespace demo -o 'jsonpath={.status.conditions[*].message}'
 none "pods go first" k -n demo get pods -o name
 k -n demo patch configmap held --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]' >/dev/null
 none "the namespace has gone" k get namespace demo --ignore-not-found -o name
@@ -223,6 +181,6 @@ sleep 1
 before=$(k get pods -o 'jsonpath={.metadata.resourceVersion}')
 sleep 3
 after=$(k get pods -o 'jsonpath={.metadata.resourceVersion}')
-[ "$before" = "$after" ] && say "ok: nothing is written at rest" || fail "at rest the revision went from $before to $after"
+[ "$before" = "$after" ] && ok "nothing is written at rest" || fail "at rest the revision went from $before to $after"
 grep -E ' [WE] ' "$dir/log" | grep -v -e 'comes back' && bad=1
 exit $bad

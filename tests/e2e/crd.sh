@@ -3,11 +3,8 @@
 # columns, watched by the garbage collector, gone again with their objects, and still there after kill -9. usage: crd.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl
 start_server
 cat >"$dir/crd.yaml" <<'YAML'
 apiVersion: apiextensions.k8s.io/v1

@@ -41,7 +41,7 @@ has "not with a new pod" 'spec.ephemeralContainers: Forbidden: cannot be set on 
 
 # --- in terminals ---
 timeout 120 python3 "$here/debug_tty.py" "$dir/kc" $image $node && ok "kubectl debug -it: a pod, its copy, the node" || fail "kubectl debug -it"
-becomes "its end" '5 Error' 20 web '{.status.ephemeralContainerStatuses[0].state.terminated.exitCode} {.status.ephemeralContainerStatuses[0].state.terminated.reason}'
+becomes "its end" '5 Error' 20 get web '{.status.ephemeralContainerStatuses[0].state.terminated.exitCode} {.status.ephemeralContainerStatuses[0].state.terminated.reason}'
 is "it is not started again, and the pod is as it was" "look 0 false Running True" \
     "$(get web '{.status.ephemeralContainerStatuses[0].name} {.status.ephemeralContainerStatuses[0].restartCount} {.status.ephemeralContainerStatuses[0].ready} {.status.phase} {.status.conditions[?(@.type=="Ready")].status}')"
 has "its logs" "sum-23" "$(k logs web -c look)"
@@ -49,7 +49,7 @@ is "the node's pod" "true true true" "$(k get pods -o 'jsonpath={.items[?(@.spec
 
 # --- another one, seen from outside ---
 has "added" patched "$(part "$base,\"command\":[\"sh\",\"-c\",\"echo here; exec sleep 3600\"],\"targetContainerName\":\"web\"}")"
-becomes "it runs" T 20 web '{.status.ephemeralContainerStatuses[?(@.name=="e")].state.running.startedAt}'
+becomes "it runs" T 20 get web '{.status.ephemeralContainerStatuses[?(@.name=="e")].state.running.startedAt}'
 has "exec in it" "of-web" "$(k exec web -c e -- cat /proc/1/root/mark)"
 eventually "kubectl logs" 20 sh -c "kubectl --kubeconfig '$dir/kc' logs web -c e | grep -q here"
 has "read back" '"name":"e"' "$(k get --raw /api/v1/namespaces/default/pods/web/ephemeralcontainers)"
@@ -62,7 +62,7 @@ is "nothing else is written" " " "$(get web '{.metadata.labels.a} {.spec.hostnam
 
 # --- a pod that does not get on ---
 k patch pod stuck --subresource=ephemeralcontainers -p "{\"spec\":{\"ephemeralContainers\":[$base,\"command\":[\"sleep\",\"3600\"]}]}}" >/dev/null
-becomes "beside an init container" T 20 stuck '{.status.ephemeralContainerStatuses[0].state.running.startedAt}'
+becomes "beside an init container" T 20 get stuck '{.status.ephemeralContainerStatuses[0].state.running.startedAt}'
 is "the pod still waits" Pending "$(get stuck '{.status.phase}')"
 
 # --- kill -9 ---
@@ -70,11 +70,11 @@ was=$(get web '{.status.ephemeralContainerStatuses}')
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 start
-becomes "the daemon is back" True 20 web '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "the daemon is back" True 20 get web '{.status.conditions[?(@.type=="Ready")].status}'
 has "kill -9: exec still works" "of-web" "$(k exec web -c e -- cat /proc/1/root/mark)"
 is "kill -9: nothing is started again" "$was" "$(get web '{.status.ephemeralContainerStatuses}')"
 kill -9 "$(pid_of "$(id_of web 'ephemeralContainerStatuses[?(@.name=="e")]')")"
-becomes "killed: its end" 137 20 web '{.status.ephemeralContainerStatuses[?(@.name=="e")].state.terminated.exitCode}'
+becomes "killed: its end" 137 20 get web '{.status.ephemeralContainerStatuses[?(@.name=="e")].state.terminated.exitCode}'
 k delete pods --all --wait=true --grace-period=1 >/dev/null
 is "all pods are gone" "No resources found in default namespace." "$(k get pods)"
 exit $bad

@@ -31,19 +31,12 @@ start_kms() {
     for _ in $(seq 200); do grep -q ready "$dir/kms.log" && return; sleep 0.1; done
     fail "the plugin did not start" "$(cat "$dir/kms.log")"
 }
+server_flags="--encryption-provider-config $config"
 run() {
-    "$build/keelson" server --state-dir "$dir/state" --port 0 --encryption-provider-config "$config" >"$dir/log" 2>&1 &
-    pid=$!
-    export KUBECONFIG="$dir/state/admin.kubeconfig"
-    for _ in $(seq 300); do
-        url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
-        [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
-        kill -0 "$pid" 2>/dev/null || return 1
-        sleep 0.1
-    done
-    return 1
+    : >"$dir/log"
+    try_server
 }
-start() { run || { echo "the server did not start:"; cat "$dir/log"; exit 1; }; }
+start() { run || no_server; }
 stop() {
     kill "$pid"
     wait "$pid" 2>/dev/null

@@ -12,19 +12,13 @@ configure() {
     mv "$config.new" "$config"
 }
 key() { printf '  - %s: {keys: [{name: %s, secret: %s}]}' "$1" "$2" "$3"; }
+# run: with $config, and a log of its own.
 run() {
-    "$build/keelson" server --state-dir "$dir/state" --port 0 ${config:+--encryption-provider-config "$config"} >"$dir/log" 2>&1 &
-    pid=$!
-    export KUBECONFIG="$dir/state/admin.kubeconfig"
-    for _ in $(seq 200); do
-        url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
-        [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
-        kill -0 "$pid" 2>/dev/null || return 1
-        sleep 0.1
-    done
-    return 1
+    : >"$dir/log"
+    server_flags=${config:+--encryption-provider-config $config}
+    try_server
 }
-start() { run || { echo "the server did not start:"; cat "$dir/log"; exit 1; }; }
+start() { run || no_server; }
 stop() {
     kill "$pid"
     wait "$pid" 2>/dev/null

@@ -5,13 +5,12 @@ set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$self")/lib/node.sh"
-. "$(dirname "$self")/lib/cluster.sh"
 root=$(cd "$(dirname "$self")/../.." && pwd)
 mkdir -p "$dir/state/node" && mount -t tmpfs -o size=64m,nr_inodes=4k tmpfs "$dir/state/node" || exit 1
 sed 's|{ plugin = "node-agent"; on = "node"; settings = {|{ plugin = "node-agent"; on = "node"; settings = {\n      eviction_hard = "nodefs.available<25%"; eviction_pressure_transition = "3s"; image_dir = "$(state)/node";|; s|image_dir = "$(state)/images"; log_dir|log_dir|' \
     "$root/conf/keelson.cfg" >"$dir/keelson.cfg"
 grep -q 'nodefs.available<25%' "$dir/keelson.cfg" || fail "the configuration has no node agent"
-start_node
+start
 condition() { k get node $node -o "jsonpath={.status.conditions[?(@.type=='$1')].$2}"; }
 is "no pressure at first" "False KubeletHasNoDiskPressure" "$(condition DiskPressure status) $(condition DiskPressure reason)"
 pod() { # NAME MIB
@@ -36,11 +35,11 @@ has "with the reason" "The node was low on resource: ephemeral-storage. Threshol
 has "and a condition" TerminationByKubelet "$(k get pod large -o 'jsonpath={.status.conditions[?(@.type=="DisruptionTarget")].reason}')"
 has "and an event" "The node was low on resource" "$(k get events --field-selector reason=Evicted -o 'jsonpath={.items[*].message}')"
 unused_gone() { ! "$build/keelson" image --dir "$dir/state/images" list | grep -q unused; }
-until_true "the image that nobody uses went first" 30 unused_gone
+eventually "the image that nobody uses went first" 30 unused_gone
 is "the small one runs on" Running "$(k get pod small -o 'jsonpath={.status.phase}')"
 becomes "it recovers" False 60 condition DiskPressure status
 pod again 4
-until_true "and takes pods again" 60 k wait --for=condition=Ready pod/again --timeout=1s
+eventually "and takes pods again" 60 k wait --for=condition=Ready pod/again --timeout=1s
 has "the kubelet's counter" 'kubelet_evictions{eviction_signal="nodefs.available"} 1' "$(k get --raw "/api/v1/nodes/$node/proxy/metrics")"
 
 # --- limits of single pods ---
@@ -66,5 +65,5 @@ k apply -f "$dir/limits.yaml" >/dev/null
 becomes "an emptyDir over its limit" 'Evicted Usage of EmptyDir volume "d" exceeds the limit "2Mi".' 90 k get pod volume -o 'jsonpath={.status.reason} {.status.message}'
 becomes "a container that wrote too much" 'Evicted Container c exceeded its local ephemeral storage limit "2Mi".' 90 k get pod layer -o 'jsonpath={.status.reason} {.status.message}'
 k delete pod --all --wait=false >/dev/null
-until_true "all pods go" 30 sh -c '[ -z "$(kubectl get pods -o name)" ]'
+eventually "all pods go" 30 sh -c '[ -z "$(kubectl get pods -o name)" ]'
 exit $bad

@@ -4,22 +4,19 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$here/lib/server.sh"
+needs kubectl
 start_server
-# eventually TEXT COMMAND...: kubectl's output holds the text before long.
-eventually() {
+# shortly TEXT COMMAND...: kubectl's output holds the text before long.
+shortly() {
     for _ in $(seq 150); do
         case "$(shift; k "$@")" in *"$1"*) return 0 ;; esac
         sleep 0.2
     done
     want "$@"
 }
-eventually "catch-all" get flowschemas
-eventually "Found" get flowschema global-default -o yaml
+shortly "catch-all" get flowschemas
+shortly "Found" get flowschema global-default -o yaml
 want "service-accounts               workload-low      9000                 ByUser" get flowschemas
 want "workload-low      Limited   100                        128      6          50" get prioritylevelconfigurations
 [ "$(k get flowschemas -o name | wc -l)" = 13 ] || fail "13 flow schemas" "$(k get flowschemas)"
@@ -36,25 +33,25 @@ for path in /api/v1/namespaces /api/v1/namespaces/nothing /apis/none/v1/x; do
 done
 # What is mandatory is put right, what is suggested unless somebody says otherwise.
 k delete flowschema catch-all probes >/dev/null
-eventually "10000" get flowschema catch-all -o yaml
-eventually "/livez" get flowschema probes -o yaml
+shortly "10000" get flowschema catch-all -o yaml
+shortly "/livez" get flowschema probes -o yaml
 k patch prioritylevelconfiguration catch-all --type merge -p '{"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
-eventually "5" get prioritylevelconfiguration catch-all -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
+shortly "5" get prioritylevelconfiguration catch-all -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 k patch prioritylevelconfiguration system --type merge -p '{"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
-eventually "30" get prioritylevelconfiguration system -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
+shortly "30" get prioritylevelconfiguration system -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 k patch prioritylevelconfiguration node-high --type merge -p '{"metadata":{"annotations":{"apf.kubernetes.io/autoupdate-spec":"false"}},"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
 k delete flowschema system-nodes >/dev/null
-eventually "500" get flowschema system-nodes -o yaml
+shortly "500" get flowschema system-nodes -o yaml
 want "77" get prioritylevelconfiguration node-high -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 # A schema says whether its level is there.
 printf '{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"FlowSchema","metadata":{"name":"lost"},"spec":{"priorityLevelConfiguration":{"name":"later"}}}' |
     k create -f - >/dev/null
-eventually "True NotFound" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
+shortly "True NotFound" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
 want 'named "later" but there is no such object' get flowschema lost -o 'jsonpath={.status.conditions[0].message}'
 want "1000" get flowschema lost -o 'jsonpath={.spec.matchingPrecedence}'
 printf '{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"PriorityLevelConfiguration","metadata":{"name":"later"},"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}' |
     k create -f - >/dev/null
-eventually "False Found" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
+shortly "False Found" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
 # What upstream refuses.
 refused() { want "$1" patch flowschema lost --type merge -p "$2"; }
 refused "must not be greater than 10000" '{"spec":{"matchingPrecedence":10001}}'

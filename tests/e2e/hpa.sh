@@ -20,14 +20,8 @@ wait_for() {
 sed 's|{ plugin = "controller-autoscaling"; }|{ plugin = "controller-autoscaling"; settings = { period = "1s"; downscale_window = "2s"; cpu_start = "0s"; }; }|' \
     "$here/../../conf/keelson.cfg" >"$dir/keelson.cfg"
 grep -q 'period = "1s"' "$dir/keelson.cfg" || fail "the configuration has no autoscaler"
-"$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
-pid=$!
-export KUBECONFIG="$dir/state/admin.kubeconfig"
-for _ in $(seq 200); do
-    url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
-    [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && break
-    sleep 0.1
-done
+server_flags="--config $dir/keelson.cfg --plugins $build/plugins"
+start_server
 k create -f - >/dev/null <<'END'
 {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"web","image":"example/web","resources":{"requests":{"cpu":"1","memory":"100Mi"}}}]}}}}

@@ -5,8 +5,7 @@ set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$self")/lib/node.sh"
-. "$(dirname "$self")/lib/cluster.sh"
-start_node
+start
 becomes "the Service leads to the API" 10.244.255.254 30 k get endpoints kubernetes -o 'jsonpath={.subsets[0].addresses[0].ip}'
 is "the node has no port of its own" 0 "$(k get node $node -o 'jsonpath={.status.daemonEndpoints.kubeletEndpoint.Port}')"
 k create rolebinding v --clusterrole=view --serviceaccount=default:default >/dev/null
@@ -34,10 +33,10 @@ has "with its own rights" '"reason":"Forbidden"' "$(from_pod "https://$host/api/
 is "and not without" 401 "$(nsenter --net="/proc/$inner/ns/net" curl -s --max-time 10 -o /dev/null -w '%{http_code}' --cacert "$dir/pod-ca.crt" -H 'authorization: Bearer x' "https://$host/api/v1/nodes")"
 kill -9 $pid
 wait $pid 2>/dev/null
-start_node
+start
 becomes "after a kill -9 as well" '"kind":"PodList"' 30 from_pod "https://$host/api/v1/namespaces/default/pods"
 k delete pod client --wait=false >/dev/null
-until_true "the pod goes" 30 sh -c "! kubectl get pod client"
+eventually "the pod goes" 30 sh -c "! kubectl get pod client"
 kill $pid
 wait $pid 2>/dev/null
 pid=

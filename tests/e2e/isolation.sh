@@ -4,8 +4,8 @@
 # in quarantine and its fallback answers. usage: isolation.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
+. "$(dirname "$0")/lib/server.sh"
 cd "$(dirname "$0")/../.." || exit 1
-. tests/e2e/lib/server.sh
 isolated() { # isolated LEVEL PLUGIN...: the configuration with those in processes of their own
     level=$1
     shift

@@ -4,11 +4,8 @@
 set -u
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$here/lib/server.sh"
+needs kubectl
 old=${KUBECTL_OLD:-/usr/lib/kubectl-1.20/kubectl}
 start_server
 

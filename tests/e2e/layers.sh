@@ -4,11 +4,8 @@
 set -u
 build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "$0")/../.." && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$root/tests/e2e/lib/server.sh"
+needs kubectl
 mkdir -p "$dir/conf/conf.d"
 sed 's|{ plugin = "scheduler-binpack"; }|{ plugin = "scheduler-binpack"; layers = [ "trace", "record" ]; }|
      s|{ plugin = "authz-rbac"; |&layers = [ "trace" ]; |; s|{ plugin = "admission-quota"; |&layers = [ "trace", "fault" ]; |

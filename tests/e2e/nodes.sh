@@ -8,42 +8,12 @@ kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
     echo "skipped: no kubectl with patch --subresource"
     exit 0
 }
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid=
-trap 'kill $pid 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+. "$root/tests/e2e/lib/server.sh"
 # Everything that takes minutes by default takes seconds here.
 sed 's|settings = { ca = "$(ca)";|settings = { node_grace = "12s"; event_ttl = "20s"; ca = "$(ca)";|' "$root/conf/keelson.cfg" >"$dir/keelson.cfg"
 grep -q node_grace "$dir/keelson.cfg" || exit 1
-"$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
-pid=$!
-k() { timeout 60 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1; }
-# want WHAT TEXT COMMAND...: the output holds the text, within 30 s. none WHAT COMMAND...: no output.
-want() {
-    what=$1 text=$2
-    shift 2
-    for _ in $(seq 150); do
-        out=$("$@")
-        case "$out" in *"$text"*) echo "ok: $what" && return ;; esac
-        sleep 0.2
-    done
-    echo "FAILED: $what"
-    echo "  wanted: $text"
-    echo "  got:    $out"
-    bad=1
-}
-none() {
-    what=$1
-    shift
-    for _ in $(seq 150); do
-        out=$("$@")
-        [ -z "$out" ] && echo "ok: $what" && return
-        sleep 0.2
-    done
-    echo "FAILED: $what: still $out"
-    bad=1
-}
+server_flags="--config $dir/keelson.cfg --plugins $build/plugins"
+start_server
 node() {
     printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s}\n' "$1" | k apply -f - >/dev/null
     k patch node "$1" --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True"}],
@@ -55,16 +25,15 @@ beat() {
             "$(date -u +%Y-%m-%dT%H:%M:%S.000000Z)" | k apply -f - >/dev/null
     done
 }
-want "the server is ready" ok k get --raw /readyz
 node n1
 beat &
 beat=$!
-want "a range of pod addresses" "10.244.0.0/24" k get node n1 -o 'jsonpath={.spec.podCIDR}'
+soon "a range of pod addresses" "10.244.0.0/24" k get node n1 -o 'jsonpath={.spec.podCIDR}'
 node n2
-want "and the next for the next" "10.244.1.0/24 [\"10.244.1.0/24\"]" k get node n2 -o 'jsonpath={.spec.podCIDR} {.spec.podCIDRs}'
-want "a silent node is unknown" "Unknown NodeStatusUnknown" k get node n2 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}'
-want "and tainted" "node.kubernetes.io/unreachable:NoExecute" k get node n2 -o 'jsonpath={range .spec.taints[*]}{.key}:{.effect} {end}'
-want "one that renews its lease is not" "True" k get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+soon "and the next for the next" "10.244.1.0/24 [\"10.244.1.0/24\"]" k get node n2 -o 'jsonpath={.spec.podCIDR} {.spec.podCIDRs}'
+soon "a silent node is unknown" "Unknown NodeStatusUnknown" k get node n2 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}'
+soon "and tainted" "node.kubernetes.io/unreachable:NoExecute" k get node n2 -o 'jsonpath={range .spec.taints[*]}{.key}:{.effect} {end}'
+soon "one that renews its lease is not" "True" k get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 none "nor tainted" k get node n1 -o 'jsonpath={.spec.taints}'
 cat <<'POD' | k apply -f - >/dev/null
 apiVersion: v1
@@ -79,19 +48,19 @@ kind: Pod
 metadata: {name: q}
 spec: {containers: [{name: c, image: i}]}
 POD
-want "pods go to the node that lives" "n1" k get pod p -o 'jsonpath={.spec.nodeName}'
+soon "pods go to the node that lives" "n1" k get pod p -o 'jsonpath={.spec.nodeName}'
 k patch pod p q --subresource=status --type=merge -p '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}' >/dev/null
 k get pod p q -o 'jsonpath={.items[*].status.phase}' | grep -q "Running Running" || bad=1
 kill $beat
 wait $beat 2>/dev/null
-want "it falls silent" "Unknown" k get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-want "its pods serve no more" "False" k get pod q -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-want "a pod leaves when it bears it no longer" "DeletionByTaintManager" k get pod p -o 'jsonpath={.metadata.deletionTimestamp} {.status.conditions[*].reason}'
+soon "it falls silent" "Unknown" k get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+soon "its pods serve no more" "False" k get pod q -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+soon "a pod leaves when it bears it no longer" "DeletionByTaintManager" k get pod p -o 'jsonpath={.metadata.deletionTimestamp} {.status.conditions[*].reason}'
 none "one that bears it for 300 s stays" k get pod q -o 'jsonpath={.metadata.deletionTimestamp}'
 k patch node n1 --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"False","reason":"KubeletNotReady"}]}}' >/dev/null
 k taint node n1 example.org/out=now:NoExecute >/dev/null
-want "a taint by hand sends pods away" "20" k get pod q -o 'jsonpath={.metadata.deletionTimestamp}'
-want "events of nodes are there" "NodeNotReady" k get events
+soon "a taint by hand sends pods away" "20" k get pod q -o 'jsonpath={.metadata.deletionTimestamp}'
+soon "events of nodes are there" "NodeNotReady" k get events
 none "and are forgotten" sh -c "kubectl --kubeconfig '$dir/state/admin.kubeconfig' get events -o name | grep -v FailedScheduling | grep n1"
 grep -E ' [WE] ' "$dir/log" | grep -v -e 'comes back' && bad=1
 exit $bad

@@ -3,14 +3,9 @@
 # anonymous requests for some paths only. usage: oidc.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-for tool in kubectl openssl python3 curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
+needs kubectl openssl python3 curl
 issuer_pid=
 trap 'kill "$pid" $issuer_pid 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }

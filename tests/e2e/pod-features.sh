@@ -68,56 +68,56 @@ pod httphook "$host, containers: [{name: c, image: $image, ports: [{name: web, c
 out=$(k apply -f "$dir/pods.yaml") || fail "apply" "$out"
 
 # --- restarts ---
-becomes "rules: exit code 42 restarts, 3 does not" "Failed 1 3" 20 rules '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
-becomes "own: a container's own policy wins" "Running 0 3" 20 own '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
+becomes "rules: exit code 42 restarts, 3 does not" "Failed 1 3" 20 get rules '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
+becomes "own: a container's own policy wins" "Running 0 3" 20 get own '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
 
 # --- readiness gates ---
-becomes "gates: not ready without its condition" 'ReadinessGatesNotReady corresponding condition of pod readiness gate "example.com/lb" does not exist.' 20 gates \
+becomes "gates: not ready without its condition" 'ReadinessGatesNotReady corresponding condition of pod readiness gate "example.com/lb" does not exist.' 20 get gates \
     '{.status.conditions[?(@.type=="Ready")].reason} {.status.conditions[?(@.type=="Ready")].message}'
 k patch pod gates --subresource status -p '{"status":{"conditions":[{"type":"example.com/lb","status":"True"}]}}' >/dev/null
-becomes "gates: ready with it" True 20 gates '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "gates: ready with it" True 20 get gates '{.status.conditions[?(@.type=="Ready")].status}'
 k patch pod gates --subresource status -p '{"status":{"conditions":[{"type":"example.com/lb","status":"False"}]}}' >/dev/null
-becomes "gates: and not when it is false" False 20 gates '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "gates: and not when it is false" False 20 get gates '{.status.conditions[?(@.type=="Ready")].status}'
 
 # --- who it is ---
-becomes "fqdn: ends" Succeeded 20 fqdn '{.status.phase}'
+becomes "fqdn: ends" Succeeded 20 get fqdn '{.status.phase}'
 is "fqdn: hostname, /etc/hostname, HOSTNAME" "hh.sub.default.svc.cluster.local hh.sub.default.svc.cluster.local hh.sub.default.svc.cluster.local " "$(logs fqdn c | tr '\n' ' ')"
-becomes "override: ends" Succeeded 20 override '{.status.phase}'
+becomes "override: ends" Succeeded 20 get override '{.status.phase}'
 has "override: hostname" "over.example" "$(logs override c | head -1)"
-becomes "strict: ends" Succeeded 20 strict '{.status.phase}'
+becomes "strict: ends" Succeeded 20 get strict '{.status.phase}'
 has "strict: only the groups that the pod names" "groups=7,60" "$(logs strict c)"
-becomes "hostns: ends" Succeeded 20 hostns '{.status.phase}'
+becomes "hostns: ends" Succeeded 20 get hostns '{.status.phase}'
 is "hostns: the node's namespaces" "$(for n in pid ipc net uts; do readlink /proc/"$pid"/ns/$n; done)" "$(logs hostns c)"
 
 # --- seccomp ---
-becomes "seccomp: ends" Succeeded 20 seccomp '{.status.phase}'
+becomes "seccomp: ends" Succeeded 20 get seccomp '{.status.phase}'
 is "seccomp: the container's word counts" "Seccomp:	0" "$(logs seccomp c | head -1)"
-becomes "secdefault: ends" Succeeded 20 secdefault '{.status.phase}'
+becomes "secdefault: ends" Succeeded 20 get secdefault '{.status.phase}'
 is "secdefault: a filter, in spite of the capability" "Seccomp:	2 unshare-1" "$(logs secdefault c | grep -E '^Seccomp:|unshare-' | tr '\n' ' ' | sed 's/ $//')"
-becomes "seclocal: ends" Succeeded 20 seclocal '{.status.phase}'
+becomes "seclocal: ends" Succeeded 20 get seclocal '{.status.phase}'
 has "seclocal: a profile of the node" "mkdir-1" "$(logs seclocal c)"
-becomes "secnone: one that is not there" CreateContainerError 20 secnone '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "secnone: one that is not there" CreateContainerError 20 get secnone '{.status.containerStatuses[0].state.waiting.reason}'
 has "users: user namespaces are refused, not forgotten" "runtime does not support user namespaces" "$(k get events --field-selector involvedObject.name=users)"
 
 # --- volumes ---
-becomes "rro: ends" Succeeded 20 rro '{.status.phase}'
+becomes "rro: ends" Succeeded 20 get rro '{.status.phase}'
 has "rro: read-only" "Read-only file system" "$(logs rro c)"
 is "rro: status" Enabled "$(get rro '{.status.containerStatuses[0].volumeMounts[0].recursiveReadOnly}')"
-becomes "expr: ends" Succeeded 20 expr '{.status.phase}'
+becomes "expr: ends" Succeeded 20 get expr '{.status.phase}'
 is "expr: subPathExpr" f "$(logs expr c)"
-becomes "escape: a link out of the volume leads nowhere" "failed to prepare subPath" 20 escape '{.status.containerStatuses[0].state.waiting.message}'
+becomes "escape: a link out of the volume leads nowhere" "failed to prepare subPath" 20 get escape '{.status.containerStatuses[0].state.waiting.message}'
 has "hostdir: says what it is not" "hostPath type check failed: $dir/absent is not a directory" "$(k get events --field-selector involvedObject.name=hostdir)"
-becomes "imgvol: ends" Succeeded 20 imgvol '{.status.phase}'
+becomes "imgvol: ends" Succeeded 20 get imgvol '{.status.phase}'
 out=$(k logs imgvol)
 has "imgvol: the whole image, a folder of it, a file of it" "root:x:0:0" "$out"
 is "imgvol: the file is there as well" 2 "$(echo "$out" | grep -c root:x:0:0)"
 has "imgvol: read-only" "touch-1" "$out"
 has "imgvol: nothing in it runs" "run-126" "$out"
-becomes "imgnone: an image that is not there" ErrImageNeverPull 20 imgnone '{.status.containerStatuses[0].state.waiting.reason}'
-becomes "token: ends" Succeeded 20 token '{.status.phase}'
+becomes "imgnone: an image that is not there" ErrImageNeverPull 20 get imgnone '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "token: ends" Succeeded 20 get token '{.status.phase}'
 has "token: numbers, mode" "100 644" "$(k logs token | tail -1)"
 has "token: for whom" '"aud":["vault"]' "$(logs token c | head -1 | tr '_-' '/+' | sed 's/$/==/' | base64 -d 2>/dev/null)"
-becomes "modes: runs" Running 20 modes '{.status.phase}'
+becomes "modes: runs" Running 20 get modes '{.status.phase}'
 uid=$(get modes '{.metadata.uid}')
 vol="$dir/state/node/pods/$uid/volumes"
 was=$(readlink "$vol/c/..data")
@@ -135,18 +135,18 @@ pod_group() { # POD V1-CONTROLLER V1-FILE V2-FILE
     uid=$(get "$1" '{.metadata.uid}')
     cat /sys/fs/cgroup/"$2"/kubepods/*/pod"$uid"/"$3" /sys/fs/cgroup/"$2"/kubepods/pod"$uid"/"$3" /sys/fs/cgroup/kubepods/*/pod"$uid"/"$4" /sys/fs/cgroup/kubepods/pod"$uid"/"$4" 2>/dev/null | head -1 | cut -d' ' -f1
 }
-becomes "whole: runs" Running 20 whole '{.status.phase}'
+becomes "whole: runs" Running 20 get whole '{.status.phase}'
 is "whole: class of service" Burstable "$(get whole '{.status.qosClass}')"
 is "whole: control group" "$((64 << 20)) 20000" "$(pod_group whole memory memory.limit_in_bytes memory.max) $(pod_group whole cpu cpu.cfs_quota_us cpu.max)"
-becomes "overhead: runs" Running 20 overhead '{.status.phase}'
+becomes "overhead: runs" Running 20 get overhead '{.status.phase}'
 is "overhead: control group" "$((48 << 20)) 15000" "$(pod_group overhead memory memory.limit_in_bytes memory.max) $(pod_group overhead cpu cpu.cfs_quota_us cpu.max)"
 
 # --- ends ---
-becomes "stopsig: runs" Running 20 stopsig '{.status.phase}'
-becomes "stopsig: status" SIGUSR1 20 stopsig '{.status.containerStatuses[0].stopSignal}'
-becomes "sidecars: run" "true true true" 30 sidecars '{.status.initContainerStatuses[*].ready} {.status.containerStatuses[0].ready}'
-becomes "hooks: run" True 20 hooks '{.status.conditions[?(@.type=="Ready")].status}'
-becomes "httphook: runs" True 20 httphook '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "stopsig: runs" Running 20 get stopsig '{.status.phase}'
+becomes "stopsig: status" SIGUSR1 20 get stopsig '{.status.containerStatuses[0].stopSignal}'
+becomes "sidecars: run" "true true true" 30 get sidecars '{.status.initContainerStatuses[*].ready} {.status.containerStatuses[0].ready}'
+becomes "hooks: run" True 20 get hooks '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "httphook: runs" True 20 get httphook '{.status.conditions[?(@.type=="Ready")].status}'
 eventually "badhook: a failed postStart restarts" 20 sh -c "kubectl --kubeconfig '$dir/kc' get events --field-selector reason=FailedPostStartHook | grep -q badhook"
 eventually "httphook: serves" 20 sh -c "kubectl --kubeconfig '$dir/kc' exec httphook -- wget -qO- http://127.0.0.1:8099/cgi-bin/bye; test -f '$dir/host/bye' && rm '$dir/host/bye'"
 k delete pod stopsig sidecars hooks httphook --wait=true >/dev/null

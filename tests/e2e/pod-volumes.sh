@@ -102,8 +102,8 @@ said entry image-cmd
 said entry-args own-args
 said entry-command own-command
 said entry-both "own both"
-becomes "outside: no way out by subPathExpr" CreateContainerConfigError 20 outside '{.status.containerStatuses[0].state.waiting.reason}'
-becomes "absolute: no absolute subPathExpr" CreateContainerConfigError 20 absolute '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "outside: no way out by subPathExpr" CreateContainerConfigError 20 get outside '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "absolute: no absolute subPathExpr" CreateContainerConfigError 20 get absolute '{.status.containerStatuses[0].state.waiting.reason}'
 k delete pods --all --wait=true --grace-period=1 >/dev/null
 is "all pods are gone" "No resources found in default namespace." "$(k get pods)"
 exit $bad

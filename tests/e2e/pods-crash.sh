@@ -5,48 +5,8 @@
 set -u
 build=$(cd "$1" && pwd)
 rounds=${2:-6}
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${3:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" "$rounds" inside
-
-dir=$(mktemp -d /tmp/keelson-crash.XXXXXX)
-export HOME="$dir"
-pid=
-bad=0
-ip link set lo up
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
-finish() {
-    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-    for p in $(pgrep -f "$dir/run"); do kill -9 $(pgrep -P "$p") "$p" 2>/dev/null; done
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
-}
-trap finish EXIT
-start() {
-    "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name crash \
-        --node-address 127.0.0.1 --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
-    pid=$!
-    for _ in $(seq 200); do
-        [ -s "$dir/kc" ] && k run x --image=x --dry-run=server >/dev/null && return 0
-        sleep 0.05
-    done
-    echo "keelson up did not start:"
-    cat "$dir/out"
-    exit 1
-}
-is() { if [ "$2" = "$3" ]; then echo "ok: $1"; else echo "FAILED: $1: wanted '$2', got '$3'" && bad=1; fi; }
+node=crash
+. "$(dirname "$0")/lib/node.sh"
 count() { ls "$1" 2>/dev/null | wc -l; }
 # settles WHAT WANTED COMMAND...: within a minute.
 settles() {
@@ -68,11 +28,10 @@ metadata: {name: $1}
 spec:
   terminationGracePeriodSeconds: 1
   containers:
-  - {name: a, image: "localhost/busybox:crash", command: [sleep, "3600"]}
-  - {name: b, image: "localhost/busybox:crash", command: [sleep, "3600"], readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}}
+  - {name: a, image: "$image", command: [sleep, "3600"]}
+  - {name: b, image: "$image", command: [sleep, "3600"], readinessProbe: {exec: {command: ["true"]}, periodSeconds: 1}}
 EOF
 }
-"$build/keelson" image --dir "$dir/state/images" build --busybox localhost/busybox:crash >/dev/null || exit 1
 start
 n=0 clients=
 for round in $(seq "$rounds"); do

@@ -167,7 +167,7 @@ mkdir -p "$dir/host"
 out=$(k apply -f "$dir/all.yaml") || fail "apply" "$out"
 
 # --- environment, arguments, log files ---
-becomes "env: it ends well" Succeeded 20 env '{.status.phase}'
+becomes "env: it ends well" Succeeded 20 get env '{.status.phase}'
 out=$(logs env c)
 for line in "COLOR=red" "GREETING=hello red" "PW=s3cret" "CFG_color=red" "password=s3cret" "POD=env" "NODE=$node" "APP=env" "HOSTIP=127.0.0.1" "MEM=64" "CPU=250" \
     "MY_DB_SERVICE_HOST=" "MY_DB_SERVICE_PORT_PG=5432" "KUBERNETES_SERVICE_HOST=" 'args: hello red $(NOT) red'; do
@@ -182,7 +182,7 @@ is "env: qosClass" Guaranteed "$(get env '{.status.qosClass}')"
 is "env: observedGeneration" "$(get env '{.metadata.generation}')" "$(get env '{.status.observedGeneration}')"
 
 # --- volumes ---
-becomes "vols: both containers run" "true true" 20 vols '{.status.containerStatuses[*].ready}'
+becomes "vols: both containers run" "true true" 20 get vols '{.status.containerStatuses[*].ready}'
 sleep 0.5
 out=$(logs vols a)
 has "vols: configMap, secret, downwardAPI, projected" 's3cretapp="vols"reds3cret' "$(echo "$out" | tr -d '\n')"
@@ -209,61 +209,61 @@ is "vols: containers share the network namespace" 1 "$(echo "$nets" | grep -c ne
 [ "$nets" != "$(readlink /proc/self/ns/net)" ] && ok "vols: and it is not the node's" || fail "vols: the namespace is the node's"
 
 # --- ends ---
-becomes "failed: phase" Failed 20 failed '{.status.phase}'
+becomes "failed: phase" Failed 20 get failed '{.status.phase}'
 is "failed: exit code and reason" "7 Error" "$(get failed '{.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.reason}')"
 has "failed: message from the log" "from the log" "$(get failed '{.status.containerStatuses[0].state.terminated.message}')"
-becomes "oom: OOMKilled" "OOMKilled 137" 20 oom '{.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}'
-becomes "crash: CrashLoopBackOff" CrashLoopBackOff 20 crash '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "oom: OOMKilled" "OOMKilled 137" 20 get oom '{.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}'
+becomes "crash: CrashLoopBackOff" CrashLoopBackOff 20 get crash '{.status.containerStatuses[0].state.waiting.reason}'
 has "crash: back-off in words" "s restarting failed container=c pod=crash_default($(get crash '{.metadata.uid}'))" \
     "$(get crash '{.status.containerStatuses[0].state.waiting.message}')"
 is "crash: last state" "3 last words" "$(get crash '{.status.containerStatuses[0].lastState.terminated.exitCode} {.status.containerStatuses[0].lastState.terminated.message}')"
 [ "$(get crash '{.status.containerStatuses[0].restartCount}')" -ge 1 ] && ok "crash: restartCount" || fail "crash: restartCount"
 is "crash: phase" Running "$(get crash '{.status.phase}')"
 has "crash: kubectl shows it" CrashLoopBackOff "$(k get pod crash)"
-becomes "lived: activeDeadlineSeconds" "Failed DeadlineExceeded" 10 lived '{.status.phase} {.status.reason}'
+becomes "lived: activeDeadlineSeconds" "Failed DeadlineExceeded" 10 get lived '{.status.phase} {.status.reason}'
 
 # --- init containers, sidecars ---
-becomes "init: completes, its sidecar stopped" Succeeded 20 init '{.status.phase}'
+becomes "init: completes, its sidecar stopped" Succeeded 20 get init '{.status.phase}'
 is "init: order" "one side two" "$(logs init main | tr '\n' ' ' | sed 's/ $//')"
 is "init: statuses" "Completed Completed Completed" "$(get init '{.status.initContainerStatuses[*].state.terminated.reason}')"
-becomes "badinit: fails the pod" Failed 10 badinit '{.status.phase}'
+becomes "badinit: fails the pod" Failed 10 get badinit '{.status.phase}'
 has "badinit: kubectl shows it" "Init:Error" "$(k get pod badinit)"
 is "badinit: the others wait" PodInitializing "$(get badinit '{.status.containerStatuses[0].state.waiting.reason}')"
 
 # --- probes ---
-becomes "ready: started" true 20 ready '{.status.containerStatuses[0].started}'
+becomes "ready: started" true 20 get ready '{.status.containerStatuses[0].started}'
 is "ready: not ready before its probe says so" "False ContainersNotReady" "$(get ready '{.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}')"
 touch "$dir/host/go"
-becomes "ready: ready" True 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "ready: ready" True 10 get ready '{.status.conditions[?(@.type=="Ready")].status}'
 rm "$dir/host/go"
-becomes "ready: not ready any more" False 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "ready: not ready any more" False 10 get ready '{.status.conditions[?(@.type=="Ready")].status}'
 is "ready: liveness over HTTP is content" 0 "$(get ready '{.status.containerStatuses[0].restartCount}')"
-becomes "sick: liveness kills it" 137 20 sick '{.status.containerStatuses[0].lastState.terminated.exitCode}'
+becomes "sick: liveness kills it" 137 20 get sick '{.status.containerStatuses[0].lastState.terminated.exitCode}'
 [ "$(get sick '{.status.containerStatuses[0].restartCount}')" -ge 1 ] && ok "sick: restarted" || fail "sick: restartCount"
 has "sick: Unhealthy event" "Liveness probe failed: I am ill" "$(k get events --field-selector reason=Unhealthy)"
 has "sick: Killing event" "Container c failed liveness probe, will be restarted" "$(k get events --field-selector reason=Killing)"
 
 # --- who it is, what it may ---
-becomes "secure: ends well" Succeeded 20 secure '{.status.phase}'
+becomes "secure: ends well" Succeeded 20 get secure '{.status.phase}'
 out=$(logs secure c)
 for line in "uid=1000 gid=3000 groups=2000" "box" "/tmp" "nameserver 192.0.2.53" "search a.example" "options ndots:3" "far.example" "/x: Read-only file system" "group 2000" \
     s3cret "CapEff:	0000000000000000" "NoNewPrivs:	1" "not pid 1" "$(get secure '{.status.podIP}')	box"; do
     has "secure: $line" "$line" "$out"
 done
-becomes "rooted: runAsNonRoot refuses root" CreateContainerConfigError 10 rooted '{.status.containerStatuses[0].state.waiting.reason}'
-becomes "sysctl: safe ones are set" Running 10 sysctl '{.status.phase}'
+becomes "rooted: runAsNonRoot refuses root" CreateContainerConfigError 10 get rooted '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "sysctl: safe ones are set" Running 10 get sysctl '{.status.phase}'
 is "sysctl: in the pod" 77 "$(logs sysctl c)"
-becomes "unsafe: others are refused" "Failed SysctlForbidden" 10 unsafe '{.status.phase} {.status.reason}'
+becomes "unsafe: others are refused" "Failed SysctlForbidden" 10 get unsafe '{.status.phase} {.status.reason}'
 
 # --- what cannot start ---
-becomes "never: ErrImageNeverPull" ErrImageNeverPull 10 never '{.status.containerStatuses[0].state.waiting.reason}'
-becomes "pull: ImagePullBackOff" PullBackOff 20 pull '{.status.containerStatuses[0].state.waiting.reason}'
-becomes "noconf: CreateContainerConfigError" CreateContainerConfigError 10 noconf '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "never: ErrImageNeverPull" ErrImageNeverPull 10 get never '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "pull: ImagePullBackOff" PullBackOff 20 get pull '{.status.containerStatuses[0].state.waiting.reason}'
+becomes "noconf: CreateContainerConfigError" CreateContainerConfigError 10 get noconf '{.status.containerStatuses[0].state.waiting.reason}'
 has "noconf: says why" "couldn't find key absent in ConfigMap default/cfg" "$(get noconf '{.status.containerStatuses[0].state.waiting.message}')"
 
 # --- limits ---
 k run lim --image=$image --overrides="{\"spec\":{\"terminationGracePeriodSeconds\":1,\"containers\":[{\"name\":\"c\",\"image\":\"$image\",\"command\":[\"sleep\",\"3600\"],\"resources\":{\"requests\":{\"cpu\":\"100m\"},\"limits\":{\"memory\":\"48Mi\",\"cpu\":\"300m\"}}}]}}" >/dev/null
-becomes "lim: runs" Running 10 lim '{.status.phase}'
+becomes "lim: runs" Running 10 get lim '{.status.phase}'
 uid=$(get lim '{.metadata.uid}')
 id=$(get lim '{.status.containerStatuses[0].containerID}')
 id=${id#*://}
@@ -278,8 +278,8 @@ fi
 
 "$build/keelson" image --dir "$dir/state/images" build --busybox --env V=2 localhost/busybox:second >/dev/null
 k set image pod/lim c=localhost/busybox:second >/dev/null
-becomes "lim: a changed image restarts the container" "1 localhost/busybox:second" 10 lim '{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].image}'
-becomes "lim: runs again" true 10 lim '{.status.containerStatuses[0].ready}'
+becomes "lim: a changed image restarts the container" "1 localhost/busybox:second" 10 get lim '{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].image}'
+becomes "lim: runs again" true 10 get lim '{.status.containerStatuses[0].ready}'
 has "lim: says why" "Container c definition changed, will be restarted" "$(k get events --field-selector reason=Killing)"
 id=$(get lim '{.status.containerStatuses[0].containerID}')
 id=${id#*://}
@@ -293,7 +293,7 @@ is "chatty: nothing was lost on the way" 200000 "$(cat "$chat"/0.log* | cut -d' 
 k delete pod chatty --wait=false >/dev/null
 
 # --- kill -9: what runs is adopted ---
-becomes "grace: runs after its postStart hook" True 10 grace '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "grace: runs after its postStart hook" True 10 get grace '{.status.conditions[?(@.type=="Ready")].status}'
 ids='{range .items[*]}{.metadata.name} {.status.phase} {range .status.containerStatuses[*]}{.restartCount} {.containerID} {.state.running.startedAt} {end}{"\n"}{end}'
 steady() { k get pods -o "jsonpath=$ids" | grep -E '^(vols|lim|grace|stubborn|ready|env) '; }
 was=$(steady)
@@ -305,12 +305,12 @@ sleep 2
 is "kill -9: nothing restarts, nothing changes" "$was" "$(steady)"
 has "kill -9: back-off goes on" CrashLoopBackOff "$(get crash '{.status.containerStatuses[0].state.waiting.reason}')"
 touch "$dir/host/go"
-becomes "kill -9: probes go on" True 10 ready '{.status.conditions[?(@.type=="Ready")].status}'
+becomes "kill -9: probes go on" True 10 get ready '{.status.conditions[?(@.type=="Ready")].status}'
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 kill -9 "$(pid_of "$id")"
 start
-becomes "kill -9: what ended meanwhile restarts" 2 10 lim '{.status.containerStatuses[0].restartCount}'
+becomes "kill -9: what ended meanwhile restarts" 2 10 get lim '{.status.containerStatuses[0].restartCount}'
 
 # --- deletion ---
 begin=$(date +%s)

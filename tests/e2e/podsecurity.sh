@@ -2,11 +2,8 @@
 # Pod Security with the real kubectl: enforced, warned about, labels checked, a namespace that becomes stricter. usage: podsecurity.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl
 start_server
 pod() { # NAME SPEC
     printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {%s}\n' "$1" "$2" >"$dir/$1.yaml"

@@ -3,11 +3,8 @@
 # apply; expressions that are none are refused; type checking tells in the status what it found. usage: policy.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl
 start_server
 
 # gives TEXT COMMAND...: tried until kubectl's output holds the text: policies take effect soon after they are written.

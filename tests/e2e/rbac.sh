@@ -3,13 +3,8 @@
 # default roles, aggregation, escalation, the listing of rules. usage: rbac.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-for tool in kubectl openssl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl openssl
 start_server
 server=$(sed -n 's|.*server: ||p' "$dir/state/admin.kubeconfig")
 # user NAME [GROUP]: a kubeconfig for somebody

@@ -28,57 +28,57 @@ k create secret docker-registry wrong --docker-server=$R/basic --docker-username
 k create secret docker-registry other --docker-server=registry.example --docker-username=user --docker-password=p:w >/dev/null
 
 pod open $R/open/app:1 IfNotPresent
-becomes "open: runs" Succeeded 30 open '{.status.phase}'
+becomes "open: runs" Succeeded 30 get open '{.status.phase}'
 has "open: it is the registry's image" from-registry "$(logs open c)"
 has "open: events" "Successfully pulled image \"$R/open/app:1\"" "$(k get events --field-selector involvedObject.name=open)"
 has "open: blobs come from elsewhere, without credentials" "5001 /sha256:" "$(cat "$dir/reg/asked")"
 hasnt "open: no credentials anywhere" "Basic" "$(cat "$dir/reg/asked")"
 
 pod nologin $R/basic/app:1 IfNotPresent
-becomes "basic: no credentials" "authorization failed: no basic auth credentials" 20 nologin "$waits"
+becomes "basic: no credentials" "authorization failed: no basic auth credentials" 20 get nologin "$waits"
 pod otherlogin $R/basic/app:1 IfNotPresent '{"name":"other"}'
-becomes "basic: another registry's credentials are not sent" "no basic auth credentials" 20 otherlogin "$waits"
+becomes "basic: another registry's credentials are not sent" "no basic auth credentials" 20 get otherlogin "$waits"
 pod wronglogin $R/basic/app:1 IfNotPresent '{"name":"wrong"}'
-becomes "basic: wrong credentials" "pull access denied" 20 wronglogin "$waits"
+becomes "basic: wrong credentials" "pull access denied" 20 get wronglogin "$waits"
 pod basic $R/basic/app:1 IfNotPresent '{"name":"wrong"},{"name":"absent"},{"name":"good"}'
-becomes "basic: the login that is right is found" Succeeded 30 basic '{.status.phase}'
+becomes "basic: the login that is right is found" Succeeded 30 get basic '{.status.phase}'
 has "basic: a secret that is not there" "Unable to retrieve some image pull secrets (absent)" "$(k get events --field-selector involvedObject.name=basic)"
 k patch serviceaccount default -p '{"imagePullSecrets":[{"name":"good"}]}' >/dev/null
 pod token $R/token/app:1 IfNotPresent
-becomes "token: the account's secret, a token, chunks" Succeeded 30 token '{.status.phase}'
+becomes "token: the account's secret, a token, chunks" Succeeded 30 get token '{.status.phase}'
 has "token: was asked for" "5000 /token?service=test%20registry&scope=repository%3Atoken%2Fapp%3Apull Basic" "$(cat "$dir/reg/asked")"
 
 pod index $R/index/app:1 IfNotPresent
-becomes "index: this machine's image" Succeeded 30 index '{.status.phase}'
+becomes "index: this machine's image" Succeeded 30 get index '{.status.phase}'
 pod byindex $R/index/app@"$index" IfNotPresent
-becomes "digest of an index" Succeeded 30 byindex '{.status.phase}'
+becomes "digest of an index" Succeeded 30 get byindex '{.status.phase}'
 pod bydigest $R/index/app@"$manifest" IfNotPresent
-becomes "digest of a manifest" Succeeded 30 bydigest '{.status.phase}'
+becomes "digest of a manifest" Succeeded 30 get bydigest '{.status.phase}'
 n=$(grep -c "" "$dir/reg/asked")
 pod again $R/index/app@"$index" IfNotPresent
-becomes "a digest that is there" Succeeded 30 again '{.status.phase}'
+becomes "a digest that is there" Succeeded 30 get again '{.status.phase}'
 is "is not asked for again" "$n" "$(grep -c "" "$dir/reg/asked")"
 pod always $R/open/app:1 Always
-becomes "Always" Succeeded 30 always '{.status.phase}'
+becomes "Always" Succeeded 30 get always '{.status.phase}'
 is "asks what the name means, and takes no blob twice" "manifests" "$(tail -n +$((n + 1)) "$dir/reg/asked" | cut -d/ -f5)"
 
 # A store that has none of the blobs sees what comes.
 for id in $($build/keelson image --dir "$dir/state/images" list 2>/dev/null | grep -o '127.0.0.1:5000[^ ]*'); do "$build/keelson" image --dir "$dir/state/images" remove "$id" >/dev/null 2>&1; done
 k delete pods --all --wait=true --grace-period=1 >/dev/null
 pod badmanifest $R/bad/manifest@"$manifest" IfNotPresent
-becomes "a manifest that is another one" "not what its digest says" 20 badmanifest "$waits"
+becomes "a manifest that is another one" "not what its digest says" 20 get badmanifest "$waits"
 pod badblob $R/bad/blob:1 IfNotPresent
-becomes "a blob that is another one" "not what its digest says" 20 badblob "$waits"
+becomes "a blob that is another one" "not what its digest says" 20 get badblob "$waits"
 pod badsize $R/bad/size:1 IfNotPresent
-becomes "a blob that is larger than said" "more than the" 20 badsize "$waits"
+becomes "a blob that is larger than said" "more than the" 20 get badsize "$waits"
 pod badgone $R/bad/gone:1 IfNotPresent
-becomes "a blob that is not there" "not found" 20 badgone "$waits"
+becomes "a blob that is not there" "not found" 20 get badgone "$waits"
 pod nothing $R/open/app:2 IfNotPresent
-becomes "no such tag" "Back-off pulling image \"$R/open/app:2\": ErrImagePull: failed to pull and unpack image \"$R/open/app:2\": failed to resolve reference \"$R/open/app:2\": $R/open/app:2: not found" 20 nothing "$waits"
+becomes "no such tag" "Back-off pulling image \"$R/open/app:2\": ErrImagePull: failed to pull and unpack image \"$R/open/app:2\": failed to resolve reference \"$R/open/app:2\": $R/open/app:2: not found" 20 get nothing "$waits"
 pod nobody 127.0.0.1:5999/x:1 IfNotPresent
-becomes "no registry" "dial tcp 127.0.0.1:5999: connect: Connection refused" 20 nobody "$waits"
+becomes "no registry" "dial tcp 127.0.0.1:5999: connect: Connection refused" 20 get nobody "$waits"
 pod never $R/open/app:1 Never
-becomes "Never" "ErrImageNeverPull Container image \"$R/open/app:1\" is not present with pull policy of Never" 20 never "$waits"
+becomes "Never" "ErrImageNeverPull Container image \"$R/open/app:1\" is not present with pull policy of Never" 20 get never "$waits"
 pod name "UPPER CASE" IfNotPresent
 is "nothing is left of what was refused" "" "$(ls "$dir/state/images/tmp")"
 
@@ -108,7 +108,7 @@ for b in [m["config"], *m["layers"]]:
 ask("PUT", base + "/manifests/v1", read(d["digest"]), m.get("mediaType", d["mediaType"]))
 EOT
     pod real 127.0.0.1:5100/team/app:v1 IfNotPresent
-    becomes "docker-registry: runs" Succeeded 30 real '{.status.phase}'
+    becomes "docker-registry: runs" Succeeded 30 get real '{.status.phase}'
     has "docker-registry: its image" from-registry "$(logs real c)"
 else
     echo "skipped: no docker-registry"

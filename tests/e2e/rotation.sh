@@ -6,7 +6,6 @@ set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$self")/lib/node.sh"
-. "$(dirname "$self")/lib/cluster.sh"
 command -v openssl >/dev/null || {
     echo "skipped: no openssl"
     exit 0
@@ -16,11 +15,11 @@ sed 's|approve_serving = true;|approve_serving = true; duration = "20s";|' "$roo
 grep -q 'duration = "20s"' "$dir/keelson.cfg" || fail "the configuration has no signer"
 ip addr add 192.0.2.7/32 dev lo
 server=
-trap 'kill $server 2>/dev/null; finish' EXIT
+trap 'kill $server 2>/dev/null; node_finish' EXIT
 "$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --address 192.0.2.7 --port 6443 --kubeconfig "$dir/kc" \
     >>"$dir/out" 2>&1 &
 server=$!
-until_true "the server is ready" 60 k get --raw /readyz || exit 1
+eventually "the server is ready" 60 k get --raw /readyz || exit 1
 k create -f - >/dev/null <<END
 {"apiVersion":"v1","kind":"Secret","metadata":{"name":"bootstrap-token-abcdef","namespace":"kube-system"},"type":"bootstrap.kubernetes.io/token",
 "stringData":{"token-id":"abcdef","token-secret":"0123456789abcdef","usage-bootstrap-authentication":"true","auth-extra-groups":"system:bootstrappers:keelson:default-node-token"}}
@@ -40,7 +39,7 @@ start_agent() {
     pid=$!
 }
 start_agent
-until_true "a node with a bootstrap token becomes ready" 60 ready || exit 1
+eventually "a node with a bootstrap token becomes ready" 60 node_is_ready || exit 1
 has "its requests are approved and signed" "Approved,Issued" "$(k get csr --no-headers)"
 is "only its owner reads the key" 600 "$(stat -c %a "$dir/node/pki/node-client.pem")"
 has "the certificate is the node's" "CN = system:node:$node" "$(openssl x509 -in "$dir/node/pki/node-client.pem" -noout -subject)"
@@ -48,7 +47,7 @@ k run web --image=$image --restart=Never --command -- sh -c 'while :; do date +t
 k wait --for=condition=Ready pod/web --timeout=60s >/dev/null
 serial() { openssl x509 -in "$dir/node/pki/node-$1.pem" -noout -serial 2>/dev/null; }
 shown() { echo | openssl s_client -connect 192.0.2.7:10250 2>/dev/null | openssl x509 -noout -serial 2>/dev/null; }
-until_true "its own port answers" 60 k exec web -- true
+eventually "its own port answers" 60 k exec web -- true
 has "with the name of the node" "DNS:$node" "$(echo | openssl s_client -connect 192.0.2.7:10250 2>/dev/null | openssl x509 -noout -ext subjectAltName)"
 client=$(serial client) port=$(shown)
 id=$(k get pod web -o 'jsonpath={.status.containerStatuses[0].containerID}')
@@ -58,11 +57,11 @@ timeout 100 kubectl exec web -- sh -c 'n=0; while [ $n -lt 45 ]; do echo $n; n=$
 execution=$!
 other_client() { [ -n "$(serial client)" ] && [ "$(serial client)" != "$client" ]; }
 other_port() { [ -n "$(shown)" ] && [ "$(shown)" != "$port" ]; }
-until_true "the client certificate is renewed" 60 other_client
-until_true "the port's certificate is renewed" 60 other_port
+eventually "the client certificate is renewed" 60 other_client
+eventually "the port's certificate is renewed" 60 other_port
 second=$(serial client)
 client=$second
-until_true "and again" 60 other_client
+eventually "and again" 60 other_client
 wait $execution
 is "what was being executed went on to its end" "$(seq 0 44 | tr '\n' ' ')" "$(tr '\n' ' ' <"$dir/executed")"
 sleep 2
@@ -72,14 +71,14 @@ lines=$(wc -l <"$dir/followed")
 [ "$lines" -ge 40 ] && ok "what was being followed was followed all the time" || fail "what was being followed was followed all the time" "$lines lines"
 has "new connections are made with the new ones" "Running" "$(k get pod web -o 'jsonpath={.status.phase}'; k exec web -- true)"
 is "the pod is the same" "$id" "$(k get pod web -o 'jsonpath={.status.containerStatuses[0].containerID}')"
-until_true "the node is ready" 30 ready
+eventually "the node is ready" 30 node_is_ready
 
 # A restart uses what is there, also without the token; an expired one is asked for anew.
 kill $pid
 wait $pid 2>/dev/null
 start_agent
-until_true "a restarted agent uses its certificate" 60 k exec web -- true
+eventually "a restarted agent uses its certificate" 60 k exec web -- true
 k delete secret -n kube-system bootstrap-token-abcdef >/dev/null
-until_true "the node is ready again" 60 ready
+eventually "the node is ready again" 60 node_is_ready
 k delete pod web --grace-period=0 --force >/dev/null 2>&1
 exit $bad

@@ -31,8 +31,8 @@ END
 }
 fields() { k get thing one -o 'jsonpath={.metadata.managedFields[?(@.manager=="owner")].fieldsV1}' --show-managed-fields; }
 n=0
-# becomes WHAT FIELDS: writes as somebody else until the owner's entry is that.
-becomes() {
+# comes_to WHAT FIELDS: writes as somebody else until the owner's entry is that.
+comes_to() {
     for _ in $(seq 100); do
         n=$((n + 1))
         k patch thing one --type merge --field-manager other -p "{\"n\":$n}" >/dev/null
@@ -48,11 +48,11 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 granular='{"f:l":{"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{"f:a":{}}}'
-becomes "granular" "$granular"
+comes_to "granular" "$granular"
 define atomic atomic
-becomes "atomic" '{"f:l":{},"f:m":{}}'
+comes_to "atomic" '{"f:l":{},"f:m":{}}'
 define granular map
-becomes "granular again" '{"f:l":{".":{},"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{".":{},"f:a":{}}}'
+comes_to "granular again" '{"f:l":{".":{},"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{".":{},"f:a":{}}}'
 # The owner may take its item out, and it goes: it owned it all the time.
 printf 'apiVersion: stable.example.com/v1\nkind: Thing\nmetadata: {name: one}\nm: {a: 2}\n' | k apply --server-side --field-manager owner -f - >/dev/null
 want '{"a":2}' get thing one -o 'jsonpath={.m}'

@@ -4,25 +4,8 @@
 # usage: services.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
 build=$(cd "$1" && pwd)
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare nsenter curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${2:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" inside
-
-dir=$(mktemp -d /tmp/keelson-services.XXXXXX)
-export HOME="$dir"
-node_ip=192.0.2.1 outside_ip=192.0.2.2
-bad=0
-pid=
-ip link set lo up
+node=n1 node_ip=192.0.2.1 outside_ip=192.0.2.2
+. "$(dirname "$0")/lib/node.sh"
 # A machine outside: a network of its own with one wire to the node.
 touch "$dir/outside"
 unshare --net="$dir/outside" true
@@ -36,51 +19,7 @@ outside sh -c "ip link set lo up; ip addr add $outside_ip/24 dev wire0; ip link 
 ip addr add $node_ip/24 dev wire
 ip link set wire up
 ip route add default via $outside_ip
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then # crun 1.8 wants it as v1
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-k() { timeout 60 kubectl --kubeconfig "$dir/kc" "$@" 2>&1; }
-finish() {
-    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
-    kill $outside_pid 2>/dev/null
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
-}
-trap finish EXIT
-trap 'exit 1' TERM INT
-start() {
-    "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --address $node_ip --port 6443 --node-name n1 \
-        --node-address $node_ip --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
-    pid=$!
-    for _ in $(seq 200); do
-        [ -s "$dir/kc" ] && k wait --for=condition=Ready node/n1 --timeout=1s >/dev/null && k run x --image=x --dry-run=server >/dev/null && return 0
-        sleep 0.05
-    done
-    echo "keelson up did not start:"
-    cat "$dir/out"
-    exit 1
-}
-ok() { echo "ok: $1"; }
-fail() {
-    echo "FAILED: $1"
-    [ $# -gt 1 ] && echo "  $2"
-    bad=1
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-# soon WHAT SECONDS COMMAND...: it succeeds within that time.
-soon() {
-    what=$1 times=$(($2 * 5))
-    shift 2
-    for _ in $(seq $times); do
-        "$@" >/dev/null 2>&1 && {
-            ok "$what"
-            return
-        }
-        sleep 0.2
-    done
-    fail "$what" "$("$@" 2>&1 | tail -3)"
-}
+trap 'kill $outside_pid 2>/dev/null; node_finish' EXIT
 ask() { curl -s --max-time 3 "http://$1/"; }
 # In a pod's network, with the machine's curl: the static busybox of the images cannot look names up, numbers included.
 in_pod() {
@@ -103,8 +42,6 @@ refused() {
     curl -s --max-time 3 "http://$1/"
     [ $? = 7 ]
 }
-image=localhost/busybox:e2e
-"$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
 start
 
 web() { # NAME: a pod that answers with its name while /tmp/ready is there
@@ -149,7 +86,7 @@ EOF
 } | k apply -f - >/dev/null
 k wait --for=condition=Ready pod/web-1 pod/web-2 pod/web-3 pod/client --timeout=60s >/dev/null || fail "pods get ready" "$(k get pods -o wide)"
 vip=$(k get svc web -o 'jsonpath={.spec.clusterIP}')
-soon "the node reaches the cluster IP, all three pods answer" 10 answers "$vip" "web-1 web-2 web-3"
+eventually "the node reaches the cluster IP, all three pods answer" 10 answers "$vip" "web-1 web-2 web-3"
 is "the node's port, from the node" "web-1 web-2 web-3" "$(names 24 ask $node_ip:30080)"
 is "the node's port, by 127.0.0.1" "web-1 web-2 web-3" "$(names 24 ask 127.0.0.1:30080)"
 is "the node's port, from outside" "web-1 web-2 web-3" "$(names 24 outside curl -s --max-time 3 http://$node_ip:30080/)"
@@ -161,22 +98,22 @@ refused 10.96.0.77 && ok "no endpoints: refused at once" || fail "no endpoints: 
 
 # --- endpoints follow readiness, deletion, scale ---
 k exec web-2 -- /bin/busybox rm /ready >/dev/null
-soon "a pod that is not ready gets nothing" 15 answers "$vip" "web-1 web-3"
+eventually "a pod that is not ready gets nothing" 15 answers "$vip" "web-1 web-3"
 k exec web-2 -- /bin/busybox touch /ready >/dev/null
-soon "and again when it is" 15 answers "$vip" "web-1 web-2 web-3"
+eventually "and again when it is" 15 answers "$vip" "web-1 web-2 web-3"
 k delete pod web-3 --wait=false >/dev/null
-soon "nor does one that is gone" 15 answers "$vip" "web-1 web-2"
+eventually "nor does one that is gone" 15 answers "$vip" "web-1 web-2"
 k label pod web-1 app=other --overwrite >/dev/null
-soon "nor one that the selector leaves out" 15 answers "$vip" web-2
+eventually "nor one that the selector leaves out" 15 answers "$vip" web-2
 k label pod web-1 app=web --overwrite >/dev/null
-soon "both again" 15 answers "$vip" "web-1 web-2"
+eventually "both again" 15 answers "$vip" "web-1 web-2"
 
 # --- affinity, policies ---
 k patch svc web -p '{"spec":{"sessionAffinity":"ClientIP"}}' >/dev/null
 one_answer() { case "$(names 12 ask "$vip")" in web-1 | web-2) true ;; *) false ;; esac }
-soon "affinity: one client, one pod" 10 one_answer
+eventually "affinity: one client, one pod" 10 one_answer
 k patch svc web -p '{"spec":{"sessionAffinity":"None"}}' >/dev/null
-soon "without it both" 10 answers "$vip" "web-1 web-2"
+eventually "without it both" 10 answers "$vip" "web-1 web-2"
 k patch svc web -p '{"spec":{"externalTrafficPolicy":"Local"}}' >/dev/null
 sleep 0.5
 is "policy Local, from outside: the pods of this node" "web-1 web-2" "$(names 24 outside curl -s --max-time 3 http://$node_ip:30080/)"
@@ -194,7 +131,7 @@ by_name() { # URL: as a pod asks for it, with the machine's curl and resolver
 client=$(k get pod client -o 'jsonpath={.metadata.uid}')
 named() { case "$(by_name "$1")" in web-1 | web-2) true ;; *) false ;; esac }
 for name in web web.default web.default.svc web.default.svc.cluster.local; do
-    soon "a pod finds http://$name/" 10 named http://$name/
+    eventually "a pod finds http://$name/" 10 named http://$name/
 done
 cat <<EOF | k apply -f - >/dev/null
 apiVersion: v1
@@ -202,7 +139,7 @@ kind: Service
 metadata: {name: headless}
 spec: {clusterIP: None, selector: {app: web}, ports: [{name: http, port: 8080}]}
 EOF
-soon "a headless Service leads to its pods" 10 named http://headless.default:8080/
+eventually "a headless Service leads to its pods" 10 named http://headless.default:8080/
 is "the API by its name" ok "$(by_name "--cacert $dir/state/pki/ca.crt https://kubernetes.default.svc/readyz")"
 by_name http://nothing.default.svc.cluster.local./ >/dev/null
 is "a name of the zone that is not there" 6 $?
@@ -222,9 +159,9 @@ addressType: IPv4
 ports: [{name: http, port: 8080, protocol: TCP}]
 endpoints: [{addresses: [$(k get pod web-1 -o 'jsonpath={.status.podIP}')]}]
 EOF
-soon "a Service with slices made by hand" 10 answers 10.96.0.88 web-1
+eventually "a Service with slices made by hand" 10 answers 10.96.0.88 web-1
 k delete endpointslice manual-1 >/dev/null
-soon "refuses without them" 10 refused 10.96.0.88
+eventually "refuses without them" 10 refused 10.96.0.88
 k delete svc manual >/dev/null
 
 # --- kill -9 under traffic, restart ---
@@ -247,8 +184,8 @@ touch "$dir/stop"
 wait $traffic
 is "no connection failed over kill -9 and restart ($(cat "$dir/count"))" "" "$(cat "$dir/traffic")"
 k delete pod web-1 --wait=false >/dev/null
-soon "after the restart endpoints still follow" 15 answers "$vip" web-2
+eventually "after the restart endpoints still follow" 15 answers "$vip" web-2
 k delete svc web >/dev/null
-soon "a Service that is deleted answers no more" 10 sh -c "! curl -s --max-time 1 http://$vip/"
+eventually "a Service that is deleted answers no more" 10 sh -c "! curl -s --max-time 1 http://$vip/"
 k delete pod --all --wait=true --timeout=30s >/dev/null
 exit $bad

@@ -8,8 +8,8 @@ start_server
 core=$url/api/v1
 ns=$core/namespaces/default
 apps=$url/apis/apps/v1/namespaces/default
-# is CODE TEXT METHOD URL [BODY [CONTENT-TYPE]]
-is() {
+# gives CODE TEXT METHOD URL [BODY [CONTENT-TYPE]]
+gives() {
     code=$1 text=$2 method=$3 at=$4
     out=$(c -m 10 -X "$method" "$at" -H "content-type: ${6:-application/json}" ${5:+-d "$5"} -w '\n%{http_code}')
     case "$(echo "$out" | tail -1):$out" in
@@ -25,75 +25,75 @@ warns() {
     *) fail "$2 $3 ${4:-}" "wanted warning: $1" "got: $out" ;;
     esac
 }
-is 201 '"name":"c1"' POST "$ns/configmaps" '{"metadata":{"name":"c1"},"data":{"a":"b"}}'
+gives 201 '"name":"c1"' POST "$ns/configmaps" '{"metadata":{"name":"c1"},"data":{"a":"b"}}'
 merge=application/merge-patch+json jsonp=application/json-patch+json
 
 # bodies
 unknown="the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: "
-is 400 "${unknown}unexpected end of JSON input ({\\\"metadata\\\":)" POST "$ns/configmaps" '{"metadata":'
-is 400 "${unknown}json: cannot unmarshal array into Go value of type struct" POST "$ns/configmaps" '[]'
-is 400 'cannot unmarshal number into Go struct field ObjectMeta.metadata.name of type string' POST "$ns/configmaps" '{"metadata":{"name":7}}'
-is 400 'Secret in version \"v1\" cannot be handled as a ConfigMap' POST "$ns/configmaps" '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"x"}}'
-is 400 'the API version in the data (v9) does not match the expected API version (v1)' POST "$ns/configmaps" '{"kind":"ConfigMap","apiVersion":"v9"}'
-is 400 'strict decoding error: unknown field \"foo\", duplicate field \"data.a\"' POST "$ns/configmaps?fieldValidation=Strict" \
+gives 400 "${unknown}unexpected end of JSON input ({\\\"metadata\\\":)" POST "$ns/configmaps" '{"metadata":'
+gives 400 "${unknown}json: cannot unmarshal array into Go value of type struct" POST "$ns/configmaps" '[]'
+gives 400 'cannot unmarshal number into Go struct field ObjectMeta.metadata.name of type string' POST "$ns/configmaps" '{"metadata":{"name":7}}'
+gives 400 'Secret in version \"v1\" cannot be handled as a ConfigMap' POST "$ns/configmaps" '{"kind":"Secret","apiVersion":"v1","metadata":{"name":"x"}}'
+gives 400 'the API version in the data (v9) does not match the expected API version (v1)' POST "$ns/configmaps" '{"kind":"ConfigMap","apiVersion":"v9"}'
+gives 400 'strict decoding error: unknown field \"foo\", duplicate field \"data.a\"' POST "$ns/configmaps?fieldValidation=Strict" \
     '{"metadata":{"name":"x"},"foo":1,"data":{"a":"b","a":"c"}}'
 warns 'unknown field \"foo\"' POST "$ns/configmaps?dryRun=All" '{"metadata":{"name":"x"},"foo":1}'
-is 415 'the body of the request was in an unknown format' POST "$ns/configmaps" '{}' text/plain
+gives 415 'the body of the request was in an unknown format' POST "$ns/configmaps" '{}' text/plain
 head -c 3200000 /dev/zero | tr '\0' a >"$dir/big"
-is 413 'Request entity too large: limit is 3145728' POST "$ns/configmaps" "@$dir/big"
-is 400 'the namespace of the provided object does not match the namespace sent on the request' POST "$ns/configmaps" '{"metadata":{"name":"x","namespace":"y"}}'
-is 422 'ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required' POST "$ns/configmaps" '{"metadata":{}}'
-is 404 'namespaces \"nope\" not found' POST "$core/namespaces/nope/configmaps" '{"metadata":{"name":"x"}}'
-is 409 '"reason":"AlreadyExists","details":{"name":"c1","kind":"configmaps"}' POST "$ns/configmaps" '{"metadata":{"name":"c1"}}'
+gives 413 'Request entity too large: limit is 3145728' POST "$ns/configmaps" "@$dir/big"
+gives 400 'the namespace of the provided object does not match the namespace sent on the request' POST "$ns/configmaps" '{"metadata":{"name":"x","namespace":"y"}}'
+gives 422 'ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is required' POST "$ns/configmaps" '{"metadata":{}}'
+gives 404 'namespaces \"nope\" not found' POST "$core/namespaces/nope/configmaps" '{"metadata":{"name":"x"}}'
+gives 409 '"reason":"AlreadyExists","details":{"name":"c1","kind":"configmaps"}' POST "$ns/configmaps" '{"metadata":{"name":"c1"}}'
 
 # changes
-is 400 'the name of the object (c2) does not match the name on the URL (c1)' PUT "$ns/configmaps/c1" '{"metadata":{"name":"c2"}}'
-is 409 'please apply your changes to the latest version and try again' PUT "$ns/configmaps/c1" '{"metadata":{"name":"c1","resourceVersion":"1"}}'
-is 409 'Key: /registry/configmaps/default/c1, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: zz' \
+gives 400 'the name of the object (c2) does not match the name on the URL (c1)' PUT "$ns/configmaps/c1" '{"metadata":{"name":"c2"}}'
+gives 409 'please apply your changes to the latest version and try again' PUT "$ns/configmaps/c1" '{"metadata":{"name":"c1","resourceVersion":"1"}}'
+gives 409 'Key: /registry/configmaps/default/c1, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: zz' \
     PUT "$ns/configmaps/c1" '{"metadata":{"name":"c1","uid":"zz"}}'
-is 409 'on ConfigMap \"c1\": the UID in the precondition (zz) does not match the UID in record' DELETE "$ns/configmaps/c1" '{"preconditions":{"uid":"zz"}}'
-is 409 'The object might have been modified' DELETE "$ns/configmaps/c1" '{"preconditions":{"resourceVersion":"1"}}'
-is 404 'configmaps \"nope\" not found' DELETE "$ns/configmaps/nope"
-is 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"test","path":"/data/a","value":"z"}]' $jsonp
-is 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"foo","path":"/data/a"}]' $jsonp
-is 400 'json: cannot unmarshal object into Go value of type jsonpatch.Patch' PATCH "$ns/configmaps/c1" '{}' $jsonp
-is 400 'error decoding patch: unexpected end of JSON input' PATCH "$ns/configmaps/c1" '{' $merge
-is 415 'unknown format' PATCH "$ns/configmaps/c1" '{}' application/foo
-is 405 'the server does not allow this method on the requested resource' POST "$ns/configmaps/c1" '{}'
-is 405 'the server does not allow this method on the requested resource' PUT "$ns/configmaps" '{}'
+gives 409 'on ConfigMap \"c1\": the UID in the precondition (zz) does not match the UID in record' DELETE "$ns/configmaps/c1" '{"preconditions":{"uid":"zz"}}'
+gives 409 'The object might have been modified' DELETE "$ns/configmaps/c1" '{"preconditions":{"resourceVersion":"1"}}'
+gives 404 'configmaps \"nope\" not found' DELETE "$ns/configmaps/nope"
+gives 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"test","path":"/data/a","value":"z"}]' $jsonp
+gives 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"foo","path":"/data/a"}]' $jsonp
+gives 400 'json: cannot unmarshal object into Go value of type jsonpatch.Patch' PATCH "$ns/configmaps/c1" '{}' $jsonp
+gives 400 'error decoding patch: unexpected end of JSON input' PATCH "$ns/configmaps/c1" '{' $merge
+gives 415 'unknown format' PATCH "$ns/configmaps/c1" '{}' application/foo
+gives 405 'the server does not allow this method on the requested resource' POST "$ns/configmaps/c1" '{}'
+gives 405 'the server does not allow this method on the requested resource' PUT "$ns/configmaps" '{}'
 
 # options
-is 422 'PatchOptions.meta.k8s.io \"\" is invalid: [force: Forbidden: may not be specified for non-apply patch, dryRun: Unsupported value: [\"x\"]: supported values: \"All\"' \
+gives 422 'PatchOptions.meta.k8s.io \"\" is invalid: [force: Forbidden: may not be specified for non-apply patch, dryRun: Unsupported value: [\"x\"]: supported values: \"All\"' \
     PATCH "$ns/configmaps/c1?dryRun=x&force=true" '{}' $merge
-is 422 'UpdateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"y\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"' \
+gives 422 'UpdateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: \"y\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"' \
     PUT "$ns/configmaps/c1?fieldValidation=y" '{"metadata":{"name":"c1"}}'
-is 422 'CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than 128 bytes' \
+gives 422 'CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than 128 bytes' \
     POST "$ns/configmaps?fieldManager=$(printf 'a%.0s' $(seq 129))" '{"metadata":{"name":"x"}}'
-is 422 'propagationPolicy: Unsupported value: \"Foo\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"' \
+gives 422 'propagationPolicy: Unsupported value: \"Foo\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"' \
     DELETE "$ns/configmaps/c1" '{"propagationPolicy":"Foo"}'
-is 422 'orphanDependents and deletionPropagation cannot be both set' DELETE "$ns/configmaps/c1" '{"propagationPolicy":"Orphan","orphanDependents":true}'
-is 422 'ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided' \
+gives 422 'orphanDependents and deletionPropagation cannot be both set' DELETE "$ns/configmaps/c1" '{"propagationPolicy":"Orphan","orphanDependents":true}'
+gives 422 'ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided' \
     GET "$ns/configmaps?resourceVersionMatch=Exact"
-is 422 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided' GET "$ns/configmaps?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan"
-is 422 'sendInitialEvents is forbidden for list' GET "$ns/configmaps?sendInitialEvents=true"
-is 400 'resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": invalid syntax' GET "$ns/configmaps?resourceVersion=abc"
-is 400 'strconv.ParseInt: parsing \"abc\": invalid syntax' GET "$ns/configmaps?limit=abc"
-is 504 'Too large resource version: 999999999, current: ' GET "$ns/configmaps?resourceVersion=999999999"
-is 400 'continue key is not valid' GET "$ns/configmaps?continue=abc"
-is 400 'specifying resource version is not allowed when using continue' GET "$ns/configmaps?continue=abc&resourceVersion=5"
-is 400 'field label not supported: spec.foo' GET "$ns/pods?fieldSelector=spec.foo%3Dx"
-is 400 'unable to parse requirement' GET "$ns/pods?labelSelector=a%3D%3D%3D"
+gives 422 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided' GET "$ns/configmaps?watch=1&resourceVersion=1&resourceVersionMatch=NotOlderThan"
+gives 422 'sendInitialEvents is forbidden for list' GET "$ns/configmaps?sendInitialEvents=true"
+gives 400 'resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": invalid syntax' GET "$ns/configmaps?resourceVersion=abc"
+gives 400 'strconv.ParseInt: parsing \"abc\": invalid syntax' GET "$ns/configmaps?limit=abc"
+gives 504 'Too large resource version: 999999999, current: ' GET "$ns/configmaps?resourceVersion=999999999"
+gives 400 'continue key is not valid' GET "$ns/configmaps?continue=abc"
+gives 400 'specifying resource version is not allowed when using continue' GET "$ns/configmaps?continue=abc&resourceVersion=5"
+gives 400 'field label not supported: spec.foo' GET "$ns/pods?fieldSelector=spec.foo%3Dx"
+gives 400 'unable to parse requirement' GET "$ns/pods?labelSelector=a%3D%3D%3D"
 
 # subresources and reviews
-is 201 '"name":"d"' POST "$apps/deployments" \
+gives 201 '"name":"d"' POST "$apps/deployments" \
     '{"metadata":{"name":"d"},"spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}'
-is 422 'Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0' \
+gives 422 'Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0' \
     PATCH "$apps/deployments/d/scale" '{"spec":{"replicas":-1}}' $merge
-is 422 'cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32' PATCH "$apps/deployments/d/scale" '{"spec":{"replicas":"x"}}' $merge
-is 422 'TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes' \
+gives 422 'cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32' PATCH "$apps/deployments/d/scale" '{"spec":{"replicas":"x"}}' $merge
+gives 422 'TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 10 minutes' \
     POST "$ns/serviceaccounts/default/token" '{"spec":{"expirationSeconds":5}}'
-is 422 'exactly one of nonResourceAttributes or resourceAttributes must be specified' POST "$url/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" '{"spec":{}}'
-is 422 'at least one of user or group must be specified' POST "$url/apis/authorization.k8s.io/v1/subjectaccessreviews" '{"spec":{"nonResourceAttributes":{"path":"/"}}}'
+gives 422 'exactly one of nonResourceAttributes or resourceAttributes must be specified' POST "$url/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" '{"spec":{}}'
+gives 422 'at least one of user or group must be specified' POST "$url/apis/authorization.k8s.io/v1/subjectaccessreviews" '{"spec":{"nonResourceAttributes":{"path":"/"}}}'
 
 # warnings
 warns 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' GET "$ns/endpoints"
@@ -101,10 +101,10 @@ warns "metadata.name: this is used in the Pod's hostname, which can result in su
     POST "$ns/pods?dryRun=All" '{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"i"}]}}'
 
 # a collection is deleted when its answer comes, and only what was selected
-is 201 '"name":"c2"' POST "$ns/configmaps" '{"metadata":{"name":"c2","labels":{"x":"y"}}}'
-is 200 '"kind":"ConfigMapList"' DELETE "$ns/configmaps?labelSelector=x%3Dy"
-is 404 'not found' GET "$ns/configmaps/c2"
-is 200 '"name":"c1"' GET "$ns/configmaps/c1"
+gives 201 '"name":"c2"' POST "$ns/configmaps" '{"metadata":{"name":"c2","labels":{"x":"y"}}}'
+gives 200 '"kind":"ConfigMapList"' DELETE "$ns/configmaps?labelSelector=x%3Dy"
+gives 404 'not found' GET "$ns/configmaps/c2"
+gives 200 '"name":"c1"' GET "$ns/configmaps/c1"
 # what can only be read says so
 c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*' | grep -q '"verbs":\["get","list"\]' || fail "componentstatuses in discovery" "$(c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*')"
 code=$(c -o /dev/null -w '%{http_code}' -H 'content-type: application/json' -d '{}' "$url/api/v1/componentstatuses")

@@ -4,52 +4,9 @@
 # KUBECTL_OLD: a second kubectl (for example 1.20) that is tried too. The Python client is tried when PYTHON (or python3) has it.
 set -u
 build=$(cd "$1" && pwd)
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare python3 curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${2:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" inside
-
-dir=$(mktemp -d /tmp/keelson-streams.XXXXXX)
-here=$(dirname "$self")
-export HOME="$dir" KUBECONFIG="$dir/kc"
+here=$(cd "$(dirname "$0")" && pwd)
 node=e2e-streams
-bad=0
-pid=
-ip link set lo up
-# crun 1.8 wants every v1 controller it finds in /proc/cgroups to be mounted
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-kubectl=kubectl
-k() { timeout 60 $kubectl "$@" 2>&1; }
-finish() {
-    k delete pods --all --grace-period=0 --force --wait=false >/dev/null 2>&1
-    for _ in $(seq 50); do
-        [ -n "$(find "$dir/run" -name attach 2>/dev/null)" ] || break
-        sleep 0.1
-    done
-    [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done # our containers' monitors: the path is this run's own
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
-}
-trap finish EXIT
-ok() { echo "ok: $1"; }
-fail() {
-    echo "FAILED: $1"
-    [ $# -gt 1 ] && echo "  $2"
-    bad=1
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
-has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
+. "$here/lib/node.sh"
 # gives WHAT CODE OUTPUT COMMAND...: exactly
 gives() {
     what=$1 code=$2 want=$3
@@ -64,15 +21,7 @@ says() {
     shift 2
     has "$what" "$want" "$(k "$@")"
 }
-image=localhost/busybox:e2e
-"$build/keelson" image --dir "$dir/state/images" build --busybox $image >/dev/null || exit 1
-"$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name $node \
-    --node-address 127.0.0.1 --kubeconfig "$dir/kc" >"$dir/out" 2>&1 &
-pid=$!
-for _ in $(seq 200); do
-    [ -s "$dir/kc" ] && k get node $node >/dev/null && break
-    sleep 0.05
-done
+start
 cat >"$dir/pods.yaml" <<END
 apiVersion: v1
 kind: Pod

@@ -3,11 +3,8 @@
 # usage: tokens.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$(dirname "$0")/lib/server.sh"
+needs kubectl
 start_server
 as() {
     token=$1

@@ -5,12 +5,11 @@ set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$self")/lib/node.sh"
-. "$(dirname "$self")/lib/cluster.sh"
 root=$(cd "$(dirname "$self")/../.." && pwd)
 sed 's|{ plugin = "controller-autoscaling"; }|{ plugin = "controller-autoscaling"; settings = { period = "2s"; cpu_start = "0s"; }; }|' \
     "$root/conf/keelson.cfg" >"$dir/keelson.cfg"
 grep -q 'period = "2s"' "$dir/keelson.cfg" || fail "the configuration has no autoscaler"
-start_node
+start
 has "it is there" "NodeMetrics" "$(k api-resources --api-group=metrics.k8s.io)"
 
 cat >"$dir/all.yaml" <<END
@@ -40,8 +39,8 @@ mebi() { k top pod "$@" --no-headers 2>/dev/null | awk '{ sub("Mi", "", $NF); pr
 between() { [ "${3:-x}" -ge "$1" ] 2>/dev/null && [ "$3" -le "$2" ]; }
 busy_burns() { between 100 260 "$(milli busy)"; }
 large_holds() { between 40 80 "$(mebi large)"; }
-until_true "a pod that burns 200m shows it" 60 busy_burns
-until_true "a pod that holds 48Mi shows it" 60 large_holds
+eventually "a pod that burns 200m shows it" 60 busy_burns
+eventually "a pod that holds 48Mi shows it" 60 large_holds
 out=$(k top pod busy --containers --no-headers)
 has "each container" "busy   burn" "$out"
 has "the idle one too" "busy   idle" "$out"

@@ -7,41 +7,10 @@ kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
     echo "skipped: no kubectl with patch --subresource"
     exit 0
 }
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid= player=
+. "$(dirname "$0")/lib/server.sh"
+player=
 trap 'kill $pid $player 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
-"$build/keelson" server --state-dir "$dir/state" --port 0 >"$dir/log" 2>&1 &
-pid=$!
-k() { timeout 60 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1; }
-# want WHAT TEXT COMMAND...: the output holds the text, within 30 s (SECONDS_WAITED times five tries). none WHAT COMMAND...: no output.
-tries=150
-want() {
-    what=$1 text=$2
-    shift 2
-    for _ in $(seq $tries); do
-        out=$("$@")
-        case "$out" in *"$text"*) echo "ok: $what" && return ;; esac
-        sleep 0.2
-    done
-    echo "FAILED: $what"
-    echo "  wanted: $text"
-    echo "  got:    $out"
-    bad=1
-}
-none() {
-    what=$1
-    shift
-    for _ in $(seq $tries); do
-        out=$("$@")
-        [ -z "$out" ] && echo "ok: $what" && return
-        sleep 0.2
-    done
-    echo "FAILED: $what: still $out"
-    bad=1
-}
-want "the server is ready" ok k get --raw /readyz
+start_server
 node() {
     printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {disk: %s}}\n' "$1" "$2" | k apply -f - >/dev/null
     k patch node "$1" --subresource=status --type=merge -p '{"status":{"conditions":[{"type":"Ready","status":"True"}],
@@ -83,21 +52,21 @@ spec:
   template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c, image: "i:1"}]}}
   volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
 END
-want "a statefulset is rolled out" "3 new pods" k rollout status statefulset db --timeout=30s
-want "in order" "db-0 db-1 db-2" k get pods -l app=db --sort-by=.metadata.creationTimestamp -o 'jsonpath={.items[*].metadata.name}'
-want "each with its claim" "data-db-2" k get pod db-2 -o 'jsonpath={.spec.volumes[*].persistentVolumeClaim.claimName}'
-want "which is there" "data-db-0 data-db-1 data-db-2" k get pvc -o 'jsonpath={.items[*].metadata.name}'
-want "and its name" "db-1 db" k get pod db-1 -o 'jsonpath={.spec.hostname} {.spec.subdomain}'
+soon "a statefulset is rolled out" "3 new pods" k rollout status statefulset db --timeout=30s
+soon "in order" "db-0 db-1 db-2" k get pods -l app=db --sort-by=.metadata.creationTimestamp -o 'jsonpath={.items[*].metadata.name}'
+soon "each with its claim" "data-db-2" k get pod db-2 -o 'jsonpath={.spec.volumes[*].persistentVolumeClaim.claimName}'
+soon "which is there" "data-db-0 data-db-1 data-db-2" k get pvc -o 'jsonpath={.items[*].metadata.name}'
+soon "and its name" "db-1 db" k get pod db-1 -o 'jsonpath={.spec.hostname} {.spec.subdomain}'
 k patch statefulset db --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":2}}}}' >/dev/null
 k set image statefulset db c=i:2 >/dev/null
-want "an update down to the partition" "i:1 i:1 i:2" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
+soon "an update down to the partition" "i:1 i:1 i:2" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
 k patch statefulset db --type=merge -p '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}' >/dev/null
-want "and to the end" "i:2 i:2 i:2" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
-want "undo" "rolled back" k rollout undo statefulset db
-want "undone" "i:1 i:1 i:1" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
+soon "and to the end" "i:2 i:2 i:2" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
+soon "undo" "rolled back" k rollout undo statefulset db
+soon "undone" "i:1 i:1 i:1" k get pods -l app=db -o 'jsonpath={.items[*].spec.containers[0].image}'
 k scale statefulset db --replicas=1 >/dev/null
 none "scaled down from the end" k get pods db-1 db-2 -o name --ignore-not-found
-want "claims stay" "data-db-2" k get pvc data-db-2 -o name
+soon "claims stay" "data-db-2" k get pvc data-db-2 -o name
 k delete statefulset db >/dev/null
 none "its pods go with it" k get pods -l app=db -o name
 
@@ -110,16 +79,16 @@ spec:
   selector: {matchLabels: {app: agent}}
   template: {metadata: {labels: {app: agent}}, spec: {nodeSelector: {disk: ssd}, containers: [{name: c, image: "i:1"}]}}
 END
-want "a daemonset is rolled out" "successfully rolled out" k rollout status daemonset agent --timeout=30s
-want "on the nodes that fit" "n1 n2" k get pods -l app=agent --sort-by=.spec.nodeName -o 'jsonpath={.items[*].spec.nodeName}'
+soon "a daemonset is rolled out" "successfully rolled out" k rollout status daemonset agent --timeout=30s
+soon "on the nodes that fit" "n1 n2" k get pods -l app=agent --sort-by=.spec.nodeName -o 'jsonpath={.items[*].spec.nodeName}'
 k label node n3 disk=ssd --overwrite >/dev/null
-want "and on one that fits now" "3 3" k get daemonset agent -o 'jsonpath={.status.desiredNumberScheduled} {.status.numberReady}'
+soon "and on one that fits now" "3 3" k get daemonset agent -o 'jsonpath={.status.desiredNumberScheduled} {.status.numberReady}'
 k set image daemonset agent c=i:2 >/dev/null
-want "updated" "successfully rolled out" k rollout status daemonset agent --timeout=60s
-want "everywhere" "i:2 i:2 i:2" k get pods -l app=agent -o 'jsonpath={.items[*].spec.containers[0].image}'
-want "history" "2" k rollout history daemonset agent
+soon "updated" "successfully rolled out" k rollout status daemonset agent --timeout=60s
+soon "everywhere" "i:2 i:2 i:2" k get pods -l app=agent -o 'jsonpath={.items[*].spec.containers[0].image}'
+soon "history" "2" k rollout history daemonset agent
 k taint node n3 example.org/out=now:NoExecute >/dev/null
-want "not on a node that is tainted" "2 2" k get daemonset agent -o 'jsonpath={.status.desiredNumberScheduled} {.status.currentNumberScheduled}'
+soon "not on a node that is tainted" "2 2" k get daemonset agent -o 'jsonpath={.status.desiredNumberScheduled} {.status.currentNumberScheduled}'
 k delete daemonset agent >/dev/null
 none "gone" k get pods -l app=agent -o name
 
@@ -131,30 +100,30 @@ finish() {
 pods_of() { k get pods -l "job-name=$1" --field-selector status.phase=Pending -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; }
 job() { printf 'apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec: {%s template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}\n' "$1" "$2" | k apply -f - >/dev/null; }
 job five "completions: 5, parallelism: 2, completionMode: Indexed,"
-want "two at a time" "2" k get job five -o 'jsonpath={.status.active}'
+soon "two at a time" "2" k get job five -o 'jsonpath={.status.active}'
 for _ in $(seq 60); do
     for p in $(pods_of five); do finish "$p" Succeeded 0; done
     k get job five -o 'jsonpath={.status.succeeded}' | grep -q 5 && break
     sleep 0.5
 done
-want "a job completes" "condition met" k wait --for=condition=complete job/five --timeout=20s
-want "each index" "0-4 5" k get job five -o 'jsonpath={.status.completedIndexes} {.status.succeeded}'
+soon "a job completes" "condition met" k wait --for=condition=complete job/five --timeout=20s
+soon "each index" "0-4 5" k get job five -o 'jsonpath={.status.completedIndexes} {.status.succeeded}'
 none "no pod is held" k get pods -l job-name=five -o 'jsonpath={.items[*].metadata.finalizers}'
 k patch job five -p '{"spec":{"ttlSecondsAfterFinished":1}}' >/dev/null
 none "it goes after its time" k get job,pods -l job-name=five -o name
 job fails "backoffLimit: 0,"
-want "a pod" fails k get pods -l job-name=fails -o name
+soon "a pod" fails k get pods -l job-name=fails -o name
 finish "$(pods_of fails)" Failed 1
-want "a job fails" "BackoffLimitExceeded" k get job fails -o 'jsonpath={.status.conditions[?(@.type=="Failed")].reason}'
+soon "a job fails" "BackoffLimitExceeded" k get job fails -o 'jsonpath={.status.conditions[?(@.type=="Failed")].reason}'
 job policy "backoffLimit: 6, podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: [42]}}]},"
-want "a pod" policy k get pods -l job-name=policy -o name
+soon "a pod" policy k get pods -l job-name=policy -o name
 finish "$(pods_of policy)" Failed 42
-want "by its policy" "exit code 42 matching FailJob rule at index 0" k get job policy -o 'jsonpath={.status.conditions[*].message}'
+soon "by its policy" "exit code 42 matching FailJob rule at index 0" k get job policy -o 'jsonpath={.status.conditions[*].message}'
 job waits "suspend: true, activeDeadlineSeconds: 2,"
-want "a suspended job" "JobSuspended" k get job waits -o 'jsonpath={.status.conditions[*].reason}'
+soon "a suspended job" "JobSuspended" k get job waits -o 'jsonpath={.status.conditions[*].reason}'
 none "has no pods" k get pods -l job-name=waits -o name
 k patch job waits --type=merge -p '{"spec":{"suspend":false}}' >/dev/null
-want "resumed, it meets its deadline" "DeadlineExceeded" k get job waits -o 'jsonpath={.status.conditions[?(@.type=="Failed")].reason}'
+soon "resumed, it meets its deadline" "DeadlineExceeded" k get job waits -o 'jsonpath={.status.conditions[?(@.type=="Failed")].reason}'
 none "and its pods go" k get pods -l job-name=waits -o name
 k delete job fails policy waits >/dev/null
 none "pods of deleted jobs are not held" k get pods -l job-name -o name
@@ -162,7 +131,7 @@ none "pods of deleted jobs are not held" k get pods -l job-name -o name
 # --- disruption budget ---
 k create deployment web --image=i --replicas=3 >/dev/null
 k create poddisruptionbudget web --selector=app=web --min-available=2 >/dev/null
-want "one may be disturbed" "1 3 2 3" k get pdb web -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy} {.status.desiredHealthy} {.status.expectedPods}'
+soon "one may be disturbed" "1 3 2 3" k get pdb web -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy} {.status.desiredHealthy} {.status.expectedPods}'
 evict() { printf '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s","namespace":"default"}}' "$1" | k create --raw "/api/v1/namespaces/default/pods/$1/eviction" -f -; }
 # shellcheck disable=SC2046
 set -- $(k get pods -l app=web -o 'jsonpath={.items[*].metadata.name}')
@@ -170,22 +139,21 @@ case "$(evict "$1") $(evict "$2")" in
 *Success*"would violate the pod's disruption budget"*) echo "ok: the second eviction is refused" ;;
 *) echo "FAILED: evictions" && bad=1 ;;
 esac
-want "the node is drained" "node/n1 drained" k drain n1 --pod-selector=app=web --timeout=50s
+soon "the node is drained" "node/n1 drained" k drain n1 --pod-selector=app=web --timeout=50s
 none "of these pods" k get pods -l app=web --field-selector spec.nodeName=n1 -o name
 k uncordon n1 >/dev/null
-want "when it is replaced, another may be" "1 3" k get pdb web -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy}'
+soon "when it is replaced, another may be" "1 3" k get pdb web -o 'jsonpath={.status.disruptionsAllowed} {.status.currentHealthy}'
 
 # --- ReplicationController ---
 printf 'apiVersion: v1\nkind: ReplicationController\nmetadata: {name: rc}\nspec: {replicas: 2, selector: {app: rc}, template: {metadata: {labels: {app: rc}}, spec: {containers: [{name: c, image: i}]}}}\n' | k apply -f - >/dev/null
-want "a replication controller" "2 2" k get rc rc -o 'jsonpath={.status.replicas} {.status.readyReplicas}'
+soon "a replication controller" "2 2" k get rc rc -o 'jsonpath={.status.replicas} {.status.readyReplicas}'
 
 # --- CronJob: the next full minute comes ---
 k create cronjob tick --image=i --schedule='* * * * *' >/dev/null
 k create job --from=cronjob/tick by-hand >/dev/null
-want "a job by hand counts as active" "by-hand" k get cronjob tick -o 'jsonpath={.status.active[*].name}'
-tries=400
-want "a job by the schedule" "job.batch/tick-" k get jobs -o name
-want "is remembered" "00Z" k get cronjob tick -o 'jsonpath={.status.lastScheduleTime}'
+soon "a job by hand counts as active" "by-hand" k get cronjob tick -o 'jsonpath={.status.active[*].name}'
+soon "a job by the schedule" "job.batch/tick-" k get jobs -o name
+soon "is remembered" "00Z" k get cronjob tick -o 'jsonpath={.status.lastScheduleTime}'
 
 grep -E ' [WE] ' "$dir/log" | grep -v -e 'comes back' && bad=1
 exit $bad

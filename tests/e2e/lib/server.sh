@@ -1,11 +1,9 @@
-# server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url; functions start_server, k, want, refuse, said.
+# server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url, KUBECONFIG; functions of say.sh, start_server, try_server, reread, want, not.
 # Sourced with `build` set (and server_flags, if the server needs some); the script ends with: exit $bad.
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid=
+. "$(dirname "$0")/lib/say.sh"
 trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-start_server() {
+# try_server [PORT]: false when it did not become ready. start_server [PORT]: then the script is over.
+try_server() {
     # shellcheck disable=SC2086
     "$build/keelson" server --state-dir "$dir/state" --port "${1:-0}" ${server_flags:-} >>"$dir/log" 2>&1 &
     pid=$!
@@ -13,13 +11,17 @@ start_server() {
     for _ in $(seq 600); do
         url=$(sed -n 's|.*server: ||p' "$KUBECONFIG" 2>/dev/null)
         [ -n "$url" ] && c "$url/readyz" 2>/dev/null | grep -q ok && return 0
-        kill -0 "$pid" 2>/dev/null || break
+        kill -0 "$pid" 2>/dev/null || return 1
         sleep 0.1
     done
+    return 1
+}
+no_server() {
     echo "the server did not start:"
     cat "$dir/log"
     exit 1
 }
+start_server() { try_server "$@" || no_server; }
 # reread FAMILY NAME STATUS: SIGHUP, and until that file was read again with that outcome once more (metric FAMILY_config_controller_automatic_reloads_total).
 reread() {
     line="apiserver_$1_config_controller_automatic_reloads_total{name=\"$2\",status=\"$3\"}"
@@ -30,16 +32,6 @@ reread() {
         sleep 0.1
     done
     fail "the $1 file is read again" "$line" "$(tail -3 "$dir/log")"
-}
-# c ARGUMENT...: curl as the administrator.
-c() { curl -s --cacert "$dir/state/pki/ca.crt" --cert "$dir/state/pki/admin.crt" --key "$dir/state/pki/admin.key" "$@"; }
-# k ARGUMENT...: the kubectl under test.
-k() { timeout 30 "${kubectl:-kubectl}" "$@" 2>&1; }
-fail() {
-    echo "FAILED: $1"
-    shift
-    printf '  %s\n' "$@"
-    bad=1
 }
 # want TEXT COMMAND...: kubectl's output holds the text. not TEXT COMMAND...: it does not.
 want() {
