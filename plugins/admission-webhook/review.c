@@ -219,29 +219,34 @@ static void note_answer(struct inquiry *q, const struct hook *h, const struct an
             note(q, arena_printf(q->arena, STR_FMT "/" STR_FMT, STR_ARG(h->name), STR_ARG(val_key(v))), val_str(v));
 }
 
-/* A hook that could not be asked: failurePolicy says what that means. */
-static int failed(struct inquiry *q, const struct hook *h, const char *why)
+/* An internal error as upstream has it: the cause is the reason alone. */
+static int internal(struct inquiry *q, const char *why)
 {
     struct arena *a = q->arena;
-    char *text = arena_printf(a, "failed calling webhook \"" STR_FMT "\": %s", STR_ARG(h->name), why ? why : "out of memory");
-    kl_log(q->x->host, KL_WARN, "%s, failing %s", text ? text : "a webhook", h->ignore ? "open" : "closed");
-    kl_err_init(&q->call->err);
-    if (h->ignore) {
-        note_failed_open(q, h);
-        return 0;
-    }
     struct val *v = val_new(a, VAL_OBJ), *cause = val_new(a, VAL_OBJ);
     json_set_str(a, v, STR("kind"), STR("Status"));
     json_set_str(a, v, STR("apiVersion"), STR("v1"));
     json_obj(a, v, STR("metadata"));
     json_set_str(a, v, STR("status"), STR("Failure"));
-    char *message = text ? arena_printf(a, "Internal error occurred: %s", text) : NULL;
+    char *message = why ? arena_printf(a, "Internal error occurred: %s", why) : NULL;
     json_set_str(a, v, STR("message"), str_of(message ? message : ""));
     json_set_str(a, v, STR("reason"), STR("InternalError"));
-    json_set_str(a, cause, STR("message"), str_of(text ? text : ""));
+    json_set_str(a, cause, STR("message"), str_of(why ? why : ""));
     val_push(json_arr(a, json_obj(a, v, STR("details")), STR("causes")), cause);
     json_set_int(a, v, STR("code"), 500);
     return hand_out_status(q, v, KL_INTERNAL);
+}
+
+/* A hook that could not be asked: failurePolicy says what that means. */
+static int failed(struct inquiry *q, const struct hook *h, const char *why)
+{
+    char *text = arena_printf(q->arena, "failed calling webhook \"" STR_FMT "\": %s", STR_ARG(h->name), why ? why : "out of memory");
+    kl_log(q->x->host, KL_WARN, "%s, failing %s", text ? text : "a webhook", h->ignore ? "open" : "closed");
+    kl_err_init(&q->call->err);
+    if (!h->ignore)
+        return internal(q, text);
+    note_failed_open(q, h);
+    return 0;
 }
 
 static void digest(const struct webhooks *x, struct str s, uint64_t ret[2])
@@ -408,6 +413,24 @@ static void take_up(struct inquiry *q, const uint64_t object[2])
     k->going_on = false;
 }
 
+/* Is what the hook said a patch at all, and is there an object for it? One without operations is none. */
+static int judge_patch(struct inquiry *q, const struct hook *h, struct answer *ret)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    const struct val *list = ret->patch.len ? json_parse(q->arena, ret->patch, &err) : NULL;
+    if (ret->patch.len && !val_is(list, VAL_ARR)) {
+        ret->patch = STR_NONE;
+        return failed(q, h, arena_printf(q->arena, "received undecodable patch in webhook response: %s", err.code ? err.msg : "it is no list of operations"));
+    }
+    if (!list || !list->n)
+        ret->patch = STR_NONE;
+    if (!ret->patch.len || q->subject.object)
+        return 0;
+    return internal(q, arena_printf(q->arena, "admission webhook \"" STR_FMT "\" attempted to modify the object, which is not supported for this operation",
+                                    STR_ARG(h->name)));
+}
+
 static int mutate(struct inquiry *q)
 {
     struct asked *k = q->asked;
@@ -427,6 +450,7 @@ static int mutate(struct inquiry *q)
             return rc;
         q->index = i;
         rc = decide(q, h, &answer);
+        rc = rc == 0 ? judge_patch(q, h, &answer) : rc;
         if (rc != -KL_PENDING && (rc < 0 || !answer.patch.len))
             note_hook(q, h, i, false, STR_NONE);
         if (rc < 0)

@@ -52,6 +52,12 @@ def decide(path, request):
         return dict(allow, **annotate(request, "mutated", request["operation"]))
     if path == "/bad-patch":
         return dict(allow, **patch({"op": "remove", "path": "/no/such"}))
+    if path == "/any-patch":  # whatever it is shown
+        return dict(allow, **patch({"op": "add", "path": "/metadata/labels", "value": {"any": "patch"}}))
+    if path == "/no-ops":
+        return dict(allow, **patch())
+    if path == "/no-list":
+        return dict(allow, patchType="JSONPatch", patch=base64.b64encode(b"{}").decode())
     if path == "/count":
         return dict(allow, **count(request, "count"))
     if path == "/after":
