@@ -125,14 +125,7 @@ struct str limit_event_key(struct arena *a, const struct val *event)
     static const char *const members[] = { "kind", "namespace", "name", "uid", "apiVersion" };
     const struct val *about = json_get(event, STR("involvedObject")), *source = json_get(event, STR("source"));
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    if (!about)                         /* events.k8s.io */
-        about = json_get(event, STR("regarding"));
-    if (!source)
-        source = json_get(event, STR("deprecatedSource"));
-    struct str component = json_str(source, "component");
-    if (!component.len)
-        component = json_str(event, json_get(event, STR("reportingComponent")) ? "reportingComponent" : "reportingController");
-    buf_add_str(&b, component);
+    buf_add_str(&b, json_str(source, "component"));
     buf_add_str(&b, json_str(source, "host"));
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         buf_add_str(&b, json_str(about, members[i]));

@@ -24,7 +24,7 @@ int limits_read(struct arena *a, const struct val *list, struct limit **ret, uns
 void limits_free(struct limit *at, unsigned n);
 /* One token of that key's bucket. False: there is none. */
 bool limit_take(struct limit *l, struct str key, int64_t now_ns);
-/* What SourceAndObject takes together of an event, of either group. */
+/* What SourceAndObject takes together of an event. */
 struct str limit_event_key(struct arena *a, const struct val *event);
 
 #endif

@@ -1,4 +1,4 @@
-/* plugin.c - admission-eventratelimit: how many events may be written. Behind the webhooks in the chain: a request that they made wait is not charged twice. */
+/* plugin.c - admission-eventratelimit: how many events of the core group may be written, as upstream limits no others. Behind the webhooks in the chain: a request that they made wait is not charged twice. */
 #include <keelson/iface/auth.h>
 
 #include "base/cleanup.h"
@@ -80,7 +80,7 @@ static int review(void *self, struct kl_call *c, const struct kl_admission_revie
     return kl_fail(c, KL_TOO_MANY_REQUESTS, "%.240s", text ? text : "Too many requests");
 }
 
-static const char *const resources[] = { "/events", "events.k8s.io/events", NULL };
+static const char *const resources[] = { "/events", NULL };
 static const struct kl_admission table = { .size = sizeof table, .life = { .open = open_it, .close = close_it }, .resources = resources,
                                            .operations = "CREATE,UPDATE", .review = review };
 

@@ -135,4 +135,8 @@ case "$out" in
 esac
 out=$(tell calm)
 case "$out" in *'"kind":"Event"'*) ;; *) fail "another namespace's events" "$out" ;; esac
+out=$(c -H 'content-type: application/json' "$url/apis/events.k8s.io/v1/namespaces/quiet/events?x=[1-30]" \
+    -d '{"metadata":{"generateName":"e-"},"regarding":{"kind":"Pod","name":"p","namespace":"quiet"},"eventTime":"2026-01-01T00:00:00.000000Z","reportingController":"a/b",
+"reportingInstance":"i","action":"A","reason":"R","note":"m","type":"Normal"}')
+case "$out" in *TooManyRequests* | *Failure*) fail "events.k8s.io has no limits" "$out" ;; esac
 exit $bad

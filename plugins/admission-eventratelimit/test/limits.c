@@ -71,7 +71,7 @@ Test(limits, keys_of_events)
 {
     static const char *const rows[][2] = {
         { "{\"source\":{\"component\":\"c\",\"host\":\"h\"},\"involvedObject\":{\"kind\":\"Pod\",\"namespace\":\"n\",\"name\":\"p\",\"uid\":\"u\",\"apiVersion\":\"v1\"}}", "chPodnpuv1" },
-        { "{\"reportingController\":\"c\",\"regarding\":{\"kind\":\"Pod\",\"name\":\"p\"}}", "cPodp" },
+        { "{\"involvedObject\":{\"kind\":\"Pod\",\"name\":\"p\"},\"reportingComponent\":\"c\"}", "Podp" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         _cleanup_arena_ struct arena *a = arena_new(0);
