@@ -231,6 +231,9 @@ static struct val *payload(struct api_op *op, const struct api_signer *s, struct
     char id[37];
     bool extended = c->pod && asked == POD_SECONDS && for_this_server(s, audiences);
     api_new_uid(id);
+    char *credential = arena_printf(a, "JTI=%s", id);
+    if (op->note && credential)
+        op->note(op->note_ctx, "authentication.kubernetes.io/issued-credential-id", credential);
     json_set(a, v, STR("aud"), val_copy(a, audiences));
     json_set_int(a, v, STR("exp"), now + (extended ? YEAR : asked));
     json_set_int(a, v, STR("iat"), now);

@@ -1,9 +1,10 @@
-"""The trail that audit.sh left. usage: audit.py FILE..."""
+"""The trail that audit.sh left. usage: audit.py FILE TOKENREQUEST CERTIFICATE'S-SHA256"""
+import base64
 import json
 import re
 import sys
 
-events = [json.loads(line) for name in sys.argv[1:] for line in open(name)]
+events = [json.loads(line) for line in open(sys.argv[1])]
 bad = 0
 
 
@@ -44,6 +45,7 @@ want('one id', made.get('auditID'), first.get('auditID'))
 want('level', made.get('level'), 'RequestResponse')
 want('uri', made.get('requestURI'), '/api/v1/namespaces/logged/configmaps?fieldManager=me')
 want('who', (made['user']['username'], 'system:masters' in made['user']['groups']), ('kubernetes-admin', True))
+want('by which certificate', made['user'].get('extra'), {'authentication.kubernetes.io/credential-id': ['X509SHA256=' + open(sys.argv[3]).read().split()[0]]})
 want('where from', made['sourceIPs'], ['192.0.2.7', '127.0.0.1'])
 want('agent', made['userAgent'], 'tester/1.0')
 want('ref', made['objectRef'], {'resource': 'configmaps', 'namespace': 'logged', 'name': 'whole', 'apiVersion': 'v1'})
@@ -70,6 +72,12 @@ secret = one('ResponseComplete', 'create', 'secrets', 'hidden')
 want('metadata only', (secret['level'], 'requestObject' in secret, 'responseObject' in secret), ('Metadata', False, False))
 want('no stage that the rule omits', [e for e in events if e.get('objectRef', {}).get('resource') == 'secrets' and e['stage'] == 'RequestReceived'], [])
 want('no secret', any('aGlkZGVu' in json.dumps(e) for e in events), False)
+
+# a token is known by the same name to whom it was given and to whom it is shown
+claims = json.load(open(sys.argv[2]))['status']['token'].split('.')[1]
+issued = one('ResponseComplete', 'create', 'serviceaccounts', 'default')
+want('a token', issued['annotations'].get('authentication.kubernetes.io/issued-credential-id'),
+     'JTI=' + json.loads(base64.urlsafe_b64decode(claims + '==='))['jti'])
 
 # a watch
 want('started', one('ResponseStarted', 'watch', 'configmaps', None)['responseStatus']['code'], 200)

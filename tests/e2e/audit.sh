@@ -23,6 +23,10 @@ rules:
   resources: [{group: "", resources: [configmaps, pods, services]}]
   namespaces: [logged]
 - level: Metadata
+  resources: [{group: "", resources: [serviceaccounts/token]}]
+  namespaces: [logged]
+  omitStages: [RequestReceived]
+- level: Metadata
   nonResourceURLs: [/version]
 END
 keelson="$build/keelson server --config $dir/keelson.cfg --plugins $build/plugins --state-dir $dir/state --port 0 --audit-event-max 50k"
@@ -64,6 +68,7 @@ c -o /dev/null "$maps?watch=1&timeoutSeconds=1"
 c -o /dev/null -H 'Impersonate-User: bob' "$url/api/v1/namespaces/logged/pods"
 c -o /dev/null -H 'Impersonate-User: system:serviceaccount:logged:x' "$url/api/v1/namespaces/logged/services"
 curl -s -o /dev/null --cacert "$dir/state/pki/ca.crt" -H 'Authorization: Bearer nonsense' "$url/version"
+c -o "$dir/token" -H 'Content-Type: application/json' -d '{"spec":{"expirationSeconds":600}}' "$url/api/v1/namespaces/logged/serviceaccounts/default/token"
 c -o /dev/null "$url/version"
 c -o /dev/null "$url/healthz"
 head -c 60000 /dev/zero | tr '\0' x | sed 's/.*/{"metadata":{"name":"large"},"data":{"a":"&"}}/' |
@@ -99,5 +104,6 @@ ls "$dir"/log/audit-*.log >/dev/null 2>&1 || fail "no file was put aside"
 cat "$dir"/log/audit-*.log "$dir/log/audit.log" >"$dir/trail"
 grep -v '"userAgent":"kubectl' "$dir/trail" | grep -v '"user":{"username":"system:' >"$dir/own"
 grep '"resource":"secrets"' "$dir/trail" >>"$dir/own"
-python3 "$here/audit.py" "$dir/own" || fail "audit.py"
+openssl x509 -in "$dir/state/pki/admin.crt" -outform DER | sha256sum >"$dir/credential"
+python3 "$here/audit.py" "$dir/own" "$dir/token" "$dir/credential" || fail "audit.py"
 exit $bad

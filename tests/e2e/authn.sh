@@ -69,6 +69,15 @@ cert_uid() {
 cert_uid cora "/O=builders/CN=cora/userUID=1234-abc"
 holds "a certificate's uid" "$(me cora)" '"uid":"1234-abc"'
 cert_uid cleft "/O=system:masters/CN=cleft/userUID=a/userUID=b"
+credential() { printf '"extra":{"authentication.kubernetes.io/credential-id":["X509SHA256=%s"]}' "$(openssl x509 -in "$dir/$1.crt" -outform DER | sha256sum | cut -d' ' -f1)"; }
+for who in cleo cora cleo; do
+    holds "the certificate of $who has a name" "$(me $who)" "$(credential $who)"
+done
+k create serviceaccount jan >/dev/null
+token=$(k create token jan)
+jti=$(echo "$token" | cut -d. -f2 | tr _- /+ | sed 's/$/==/' | base64 -d 2>/dev/null | sed 's/.*"jti":"//;s/".*//')
+holds "so has a token" "$(curl -s --cacert "$dir/state/pki/ca.crt" -H "authorization: Bearer $token" -H 'content-type: application/json' --data "$whoami" "$reviews")" \
+    "\"authentication.kubernetes.io/credential-id\":[\"JTI=$jti\"]"
 holds "two uids are nobody's" "$(me cleft)" '"code":401'
 cert "$dir/other-ca" stranger "/O=system:masters/CN=admin"
 holds "a certificate of another CA" "$(with stranger "$url/api/v1/namespaces")" '"code":401'
