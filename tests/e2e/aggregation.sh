@@ -107,7 +107,7 @@ asked "r['user'] == ['kubernetes-admin'] and 'system:masters' in r['groups'] and
 k get flunders --as eve --as-group 'system:masters' --as-uid 42 >/dev/null
 asked "r['user'] == ['eve'] and 'system:masters' in r['groups'] and 'system:authenticated' in r['groups'] and r['uid'] == '42' and not r['impersonate']"
 c -H 'X-Remote-User: mallory' -H 'X-Remote-Group: forged' -H 'X-Remote-Extra-a: b' "$url/apis/wardle.example.com/v1/namespaces/default/flunders?limit=7" >/dev/null
-asked "r['user'] == ['kubernetes-admin'] and 'limit=7' in r['path'] and 'forged' not in r['groups'] and not r['extra']"
+asked "r['user'] == ['kubernetes-admin'] and 'limit=7' in r['path'] and 'forged' not in r['groups'] and list(r['extra']) == ['x-remote-extra-authentication.kubernetes.io%2fcredential-id']"
 c -H 'Impersonate-User: eve' -H 'Impersonate-Group: system:masters' -H 'Impersonate-Extra-Reason%2fx: because' "$url/apis/wardle.example.com/v1/namespaces/default/flunders" >/dev/null
 asked "r['extra'] == {'x-remote-extra-reason%2fx': 'because'}"
 want forbidden get flunders --as nobody
