@@ -4,9 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -31,9 +35,8 @@ static int64_t real_wall(void *ctx)
     return clock_ns(CLOCK_REALTIME);
 }
 
-static void real_random(void *ctx, void *at, size_t n)
+static void from_system(void *at, size_t n)
 {
-    (void)ctx;
     for (char *p = at; n;) {
         ssize_t got = getrandom(p, n, 0);
         if (got < 0 && errno == EINTR)
@@ -43,6 +46,52 @@ static void real_random(void *ctx, void *at, size_t n)
         p += got;
         n -= (size_t)got;
     }
+}
+
+/* Pieces as long as a UUID are cut from a page: there are two for each request. It is empty in a child, and what was handed out is not kept. */
+#define POOLED 16u
+struct pool {
+    pthread_mutex_t lock;
+    struct page {
+        uint32_t left;
+        unsigned char at[4096 / POOLED - 1][POOLED];
+    } *page;
+};
+
+static bool from_pool(struct pool *p, void *at)
+{
+    struct page *g = p->page;
+    if (!g) {
+        g = mmap(NULL, sizeof *g, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (g == MAP_FAILED)
+            return false;
+        if (madvise(g, sizeof *g, MADV_WIPEONFORK) < 0) {
+            munmap(g, sizeof *g);
+            return false;
+        }
+        p->page = g;
+    }
+    if (!g->left) {
+        from_system(g->at, sizeof g->at);
+        g->left = sizeof g->at / POOLED;
+    }
+    unsigned char *piece = g->at[--g->left];
+    memcpy(at, piece, POOLED);
+    explicit_bzero(piece, POOLED);
+    return true;
+}
+
+static void real_random(void *ctx, void *at, size_t n)
+{
+    static struct pool pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    (void)ctx;
+    bool done = false;
+    if (n == POOLED && pthread_mutex_trylock(&pool.lock) == 0) {       /* held while another thread forks, it stays so in the child */
+        done = from_pool(&pool, at);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    if (!done)
+        from_system(at, n);
 }
 
 static int real_open(void *ctx, const char *path, int flags, int mode)

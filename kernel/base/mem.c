@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slab.h"
+
 /* What glibc keeps at hand for each thread; its calloc does not look there. */
 #define CACHED_MOST 1032u
 
@@ -57,5 +59,6 @@ void mem_set_allocator(const struct mem_allocator *a)
 
 void mem_trim(void)
 {
+    slab_trim();
     malloc_trim(64 << 10);
 }

@@ -15,6 +15,7 @@
 #define SLAB_SIZE 262144u               /* and alignment: a piece's slab is found from its address */
 #define SMALL     256u                  /* up to here sizes rise by 16; above by a sixteenth of the power of two below */
 #define N_SIZES   (16 + 7 * 16)
+#define SPARE_MOST 8u                   /* empty slabs kept: what requests of a burst took is there, and warm, for the next one */
 
 /* Begins its slab; padded so that pieces keep their alignment. */
 struct slab {
@@ -27,6 +28,8 @@ struct slab {
 static struct {
     pthread_mutex_t lock;
     struct slab *with_room[N_SIZES];
+    struct slab *spare;
+    unsigned n_spare;
     size_t held;
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -87,13 +90,24 @@ static void link_out(struct slab *s)
 
 static struct slab *new_slab(uint32_t size)
 {
-    struct slab *s = map_aligned();
-    if (!s)
+    struct slab *s = all.spare;
+    if (s) {
+        all.spare = s->next;
+        all.n_spare--;
+    } else if (!(s = map_aligned())) {
         return NULL;
+    } else {
+        all.held += SLAB_SIZE;
+    }
     *s = (struct slab){ .size = size, .n = (SLAB_SIZE - (uint32_t)sizeof *s) / bytes_of(size) };
-    all.held += SLAB_SIZE;
     link_in(s);
     return s;
+}
+
+static void unmap(struct slab *s)
+{
+    all.held -= SLAB_SIZE;
+    munmap(s, SLAB_SIZE);
 }
 
 static void *take(uint32_t size)
@@ -121,8 +135,13 @@ static void give_back(struct slab *s, void *at)
     if (s->used || (!s->next && !s->prev))
         return;
     link_out(s);
-    all.held -= SLAB_SIZE;
-    munmap(s, SLAB_SIZE);
+    if (all.n_spare == SPARE_MOST) {
+        unmap(s);
+        return;
+    }
+    s->next = all.spare;
+    all.spare = s;
+    all.n_spare++;
 }
 
 void *slab_alloc(size_t n)
@@ -147,6 +166,17 @@ void slab_free(void *at, size_t n)
         return;
     pthread_mutex_lock(&all.lock);
     give_back((struct slab *)((uintptr_t)at & ~(uintptr_t)(SLAB_SIZE - 1)), at);
+    pthread_mutex_unlock(&all.lock);
+}
+
+void slab_trim(void)
+{
+    pthread_mutex_lock(&all.lock);
+    for (struct slab *s; (s = all.spare);) {
+        all.spare = s->next;
+        unmap(s);
+    }
+    all.n_spare = 0;
     pthread_mutex_unlock(&all.lock);
 }
 

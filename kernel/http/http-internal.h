@@ -125,14 +125,15 @@ struct conn {
 
 enum req_answer { REQ_OPEN = 0, REQ_STREAMING, REQ_ENDED };
 
+/* Lives in its own arena. */
 struct http_req {
     struct list link;                   /* conn->reqs */
     struct conn *conn;
     struct arena *arena;
     int32_t stream_id;
     struct str method, path, query, authority;
-    struct http_header headers[HEADERS_MOST];
-    unsigned n_headers;
+    struct http_header *headers;
+    unsigned n_headers, cap_headers;
     size_t header_bytes;
     struct buf body;
     bool body_done, too_large, bad, handled;

@@ -7,13 +7,13 @@
 
 struct http_req *req_new(struct conn *c)
 {
-    struct http_req *r = mem_alloc(sizeof *r);
-    if (r)
-        r->arena = arena_new_small((size_t)96 << 20);
-    if (!r || !r->arena) {
-        mem_free(r);
+    struct arena *a = arena_new_small((size_t)96 << 20);
+    struct http_req *r = a ? arena_alloc(a, sizeof *r) : NULL;
+    if (!r) {
+        arena_free(a);
         return NULL;
     }
+    r->arena = a;
     r->conn = c;
     r->began_ns = loop_now(c->owner->loop);
     r->body.max = c->server->body_max;
@@ -57,7 +57,6 @@ void req_free(struct http_req *r)
         r->conn->h1_req = NULL;
     buf_free(&r->body);
     arena_free(r->arena);
-    mem_free(r);
 }
 
 void req_gone(struct http_req *r)
@@ -69,11 +68,26 @@ void req_gone(struct http_req *r)
     req_free(r);
 }
 
+static bool more_headers(struct http_req *r)
+{
+    unsigned cap = r->cap_headers ? r->cap_headers * 2 : 8;
+    struct http_header *at = arena_raw(r->arena, cap * sizeof *at);
+    if (!at)
+        return false;
+    if (r->n_headers)
+        memcpy(at, r->headers, r->n_headers * sizeof *at);
+    r->headers = at;
+    r->cap_headers = cap;
+    return true;
+}
+
 int req_add_header(struct http_req *r, struct str name, struct str value)
 {
     r->header_bytes += name.len + value.len + 32;
     if (r->n_headers == HEADERS_MOST || r->header_bytes > HEADER_BYTES_MOST)
         return -KL_TOO_LARGE;
+    if (r->n_headers == r->cap_headers && !more_headers(r))
+        return -KL_NO_MEMORY;
     struct http_header *h = &r->headers[r->n_headers++];
     h->name = arena_str(r->arena, name);
     h->value = arena_str(r->arena, value);

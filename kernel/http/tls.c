@@ -58,7 +58,8 @@ int tls_server_new(const struct http_conf *c, struct tls_server **ret, struct kl
     struct tls_server *t = mem_alloc(sizeof *t);
     int rc = t ? gnutls_certificate_allocate_credentials(&t->cred) : GNUTLS_E_MEMORY_ERROR;
     if (rc >= 0)
-        rc = gnutls_priority_init(&t->priority, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE:%NO_TICKETS", NULL);
+        rc = gnutls_priority_init(&t->priority, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:"
+                                  "+CHACHA20-POLY1305:%SERVER_PRECEDENCE:%NO_TICKETS", NULL);
     if (rc < 0) {
         mem_free(t);
         return tls_fail(err, "TLS", "", rc);

@@ -29,6 +29,7 @@ struct loop_fd {
     void (*ready)(void *ctx, int events);
     void *ctx;
     struct loop *loop;
+    int events;                         /* asked for; libuv asks the kernel again, twice, even for the same */
     bool closed;
 };
 
@@ -352,6 +353,9 @@ struct loop_fd *loop_fd_new(struct loop *l, int fd, void (*ready)(void *ctx, int
 void loop_fd_set(struct loop_fd *f, int events)
 {
     int e = (events & LOOP_READ ? UV_READABLE : 0) | (events & LOOP_WRITE ? UV_WRITABLE : 0) | (events & LOOP_HANGUP ? UV_DISCONNECT : 0);
+    if (e == f->events)
+        return;
+    f->events = e;
     if (e)
         uv_poll_start(&f->poll, e, on_ready);
     else

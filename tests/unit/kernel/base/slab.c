@@ -74,5 +74,7 @@ Test(slab, memory_is_what_was_asked_for)
     cr_assert_leq(slab_held() - before, asked + asked / 8 + 524288);
     for (int i = 0; i < PIECES; i++)
         check_and_free(&all[(i * 7) % PIECES]);
+    cr_assert_leq(slab_held() - before, 10 * 262144);
+    slab_trim();
     cr_assert_leq(slab_held() - before, 2 * 262144);
 }
