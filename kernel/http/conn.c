@@ -234,14 +234,8 @@ static int write_some(struct conn *c)
         return write_buf(c, &c->out, &c->out_at);
     int rc = 1;
     while (rc == 1 && (c->out_at < c->out.len || c->wire_at < c->wire.len)) {
-        if (c->out_at < c->out.len && tls_write(c) < 0)
+        if (tls_write(c, false) < 0)
             return -1;
-        if (c->out_at == c->out.len) {
-            buf_clear(&c->out);
-            c->out_at = 0;
-            if (c->out.cap > 2 * OUT_MOST)
-                buf_free(&c->out);
-        }
         rc = write_buf(c, &c->wire, &c->wire_at);
     }
     return rc;

@@ -128,15 +128,25 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
 
 /* --- writing --- */
 
+static bool is_full(const struct conn *c)
+{
+    return c->out.len - c->out_at + c->wire.len - c->wire_at > OUT_MOST;
+}
+
+static int check(struct conn *c)
+{
+    return c->out.failed || (c->tls && tls_write(c, true) < 0) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
 static ssize_t on_send(nghttp2_session *s, const uint8_t *at, size_t n, int flags, void *ctx)
 {
     struct conn *c = ctx;
     (void)s;
     (void)flags;
-    if (c->out.len - c->out_at > OUT_MOST)
+    if (is_full(c))
         return NGHTTP2_ERR_WOULDBLOCK;
     buf_add(&c->out, at, n);
-    return c->out.failed ? NGHTTP2_ERR_CALLBACK_FAILURE : (ssize_t)n;
+    return check(c) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : (ssize_t)n;
 }
 
 static ssize_t provide(nghttp2_session *s, int32_t id, uint8_t *at, size_t n, uint32_t *flags, nghttp2_data_source *src, void *ctx)
@@ -165,7 +175,7 @@ static int on_send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *hea
     struct http_req *r = src->ptr;
     (void)s;
     (void)f;
-    if (c->out.len - c->out_at > OUT_MOST)
+    if (is_full(c))
         return NGHTTP2_ERR_WOULDBLOCK;
     buf_add(&c->out, head, 9);
     c->updates_owed += 2 * (1 + n / UPDATE_LEAST);
@@ -176,7 +186,7 @@ static int on_send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *hea
         req_pop(r, part);
         left -= part;
     }
-    return c->out.failed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    return check(c);
 }
 
 int h2_start(struct conn *c)

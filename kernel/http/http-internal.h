@@ -18,6 +18,7 @@
 #define HEADER_BYTES_MOST  (64u << 10)
 #define STREAMS_MOST       250
 #define OUT_MOST           (256u << 10)        /* bytes of output made ahead of the socket */
+#define RECORD             16384u              /* most bytes in one TLS record */
 #define DRAIN_BELOW        (64u << 10)
 #define HANDSHAKE_NS       (10 * NS_PER_S)
 #define HEADER_NS          (10 * NS_PER_S)
@@ -223,7 +224,8 @@ void tls_attach(struct conn *c);                        /* c->tls reads and writ
 /* 1 done (*ret_h2), 0 more bytes are needed, < 0 failed. */
 int tls_handshake(struct conn *c, bool *ret_h2);
 ssize_t tls_read(struct conn *c, void *at, size_t n);   /* -EAGAIN: later; 0: end */
-int tls_write(struct conn *c);                          /* conn->out to conn->wire */
+/* conn->out to conn->wire; whole: records that are full only, while what they are made of is warm. */
+int tls_write(struct conn *c, bool whole);
 
 /* Takes the connection of an HTTP/1.1 request over after its upgrade head has been written; the request is freed. */
 struct conn *conn_take(struct http_req *r, struct str response_head, void (*data)(void *ctx, struct str bytes),

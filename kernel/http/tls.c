@@ -269,16 +269,24 @@ ssize_t tls_read(struct conn *c, void *at, size_t n)
     return got < 0 ? -EIO : got;        /* renegotiation and all else that is no data: over */
 }
 
-int tls_write(struct conn *c)
+int tls_write(struct conn *c, bool whole)
 {
-    while (c->out_at < c->out.len && c->wire.len - c->wire_at < OUT_MOST) {
+    while (c->out.len - c->out_at >= (whole ? RECORD : 1) && c->wire.len - c->wire_at < 2 * OUT_MOST) {
         size_t n = c->out.len - c->out_at;
-        ssize_t put = gnutls_record_send(c->tls, c->out.at + c->out_at, n < 16384 ? n : 16384);
+        ssize_t put = gnutls_record_send(c->tls, c->out.at + c->out_at, n < RECORD ? n : RECORD);
         if (put == GNUTLS_E_INTERRUPTED || put == GNUTLS_E_AGAIN)
             continue;                   /* push never waits: it goes into memory */
         if (put < 0)
             return -1;
         c->out_at += (size_t)put;
+    }
+    size_t left = c->out.len - c->out_at;
+    if (c->out_at && left < RECORD) {   /* to the front: the same few lines of memory are filled again */
+        memmove(c->out.at, c->out.at + c->out_at, left);
+        c->out.len = left;
+        c->out_at = 0;
+        if (!left && c->out.cap > 2 * OUT_MOST)
+            buf_free(&c->out);
     }
     return 0;
 }
