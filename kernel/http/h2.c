@@ -244,26 +244,27 @@ int h2_fill(struct conn *c)
     return 0;
 }
 
-static void set_nv(nghttp2_nv *nv, struct str name, struct str value)
+static void set_nv(nghttp2_nv *nv, struct str name, struct str value, unsigned flags)
 {
-    *nv = (nghttp2_nv){ (uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, NGHTTP2_NV_FLAG_NONE };
+    *nv = (nghttp2_nv){ (uint8_t *)name.at, (uint8_t *)value.at, name.len, value.len, (uint8_t)flags };
 }
 
+/* An audit-id is never seen again: kept in HPACK's table it would push out what repeats, and be searched for each time. */
 void h2_answer(struct http_req *r, const struct http_header *h, unsigned n, bool end)
 {
     nghttp2_nv nv[HEADERS_MOST];
     char status[8], length[24], date[40];
     unsigned k = 0;
     snprintf(status, sizeof status, "%d", r->status);
-    set_nv(&nv[k++], STR(":status"), str_of(status));
+    set_nv(&nv[k++], STR(":status"), str_of(status), NGHTTP2_NV_FLAG_NO_COPY_NAME);
     for (unsigned i = 0; i < n && k < HEADERS_MOST - 3; i++)
-        set_nv(&nv[k++], h[i].name, h[i].value);
+        set_nv(&nv[k++], h[i].name, h[i].value, str_is(h[i].name, "audit-id") ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
     if (end) {
         snprintf(length, sizeof length, "%zu", r->queued);
-        set_nv(&nv[k++], STR("content-length"), str_of(length));
+        set_nv(&nv[k++], STR("content-length"), str_of(length), NGHTTP2_NV_FLAG_NO_COPY_NAME);
     }
     http_date(date, sizeof date);
-    set_nv(&nv[k++], STR("date"), str_of(date));
+    set_nv(&nv[k++], STR("date"), str_of(date), NGHTTP2_NV_FLAG_NO_COPY_NAME);
     nghttp2_data_provider body = { .source.ptr = r, .read_callback = provide };
     bool empty = end && r->queued == 0;
     if (nghttp2_submit_response(r->conn->h2, r->stream_id, nv, k, empty || str_is(r->method, "HEAD") ? NULL : &body) < 0)
