@@ -21,6 +21,7 @@ static const struct {
     { "convert", cmd_convert, "an object from one form to another: --from json|yaml|protobuf --to json|yaml|protobuf" },
     { "image", cmd_image, "the node's image store: build, import, list, inspect, remove" },
     { "reset", cmd_reset, "removes this node's pods and all that was made for them; --all: every trace" },
+    { "restart", cmd_restart, "lets a new process, of a newer program perhaps, go on in place of the running server, without a gap" },
     { "plugin", cmd_plugin, "inspect FILE, list, status: plugin files, configured instances, running instances" },
     { "distro", cmd_distro, "distributions: init, build, verify, diff, run" },
     { "store", cmd_store, "check, repair: the store's files, while no server uses them" },

@@ -333,6 +333,8 @@ const char *api_page_token(struct arena *a, int64_t revision, struct str ns, str
 void api_read_get(struct api_rq *rq);
 void api_read_list(struct api_rq *rq);
 void api_watch(struct api_rq *rq);
+struct http_relay;
+void api_watches_relay(struct api *api, struct http_relay *x);         /* watch_relay.c */
 void api_write(struct api_rq *rq);                                              /* create, update, patch, delete, deletecollection */
 void api_review(struct api_rq *rq);                                             /* review.c */
 void api_access_review(struct api_rq *rq, struct val *v);                       /* review_access.c */
@@ -455,6 +457,7 @@ struct api {
     struct api_check checks[16];
     unsigned n_checks;
     struct api_waits *waits;
+    struct list watchers;               /* watch.c */
     bool ready;
     int64_t started_wall_ns;
     uint64_t ids;

@@ -73,6 +73,10 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
 /* Ends what streams from and to nodes; done(ctx) when the last call of a node has come back. Before api_free, when there were requests. */
 void api_stop(struct api *a, loop_fn done, void *ctx);
 void api_free(struct api *a);
+/* Another process goes on with the API: every watch asks it for what follows and hands that on; what the API does by itself ends. Streams from and to
+ * nodes stay until they end, or api_stop. */
+struct http_relay;
+void api_retire(struct api *a, struct http_relay *x);
 /* The http_handler; ctx is the api. */
 void api_handle(void *ctx, struct http_req *r);
 /* Namespaces, the kubernetes Service, priority classes: what every cluster starts with. Idempotent. */

@@ -454,6 +454,17 @@ void api_streams(struct api_rq *rq)
         (log ? logs : port ? ports : exec)(x);
 }
 
+void api_retire(struct api *a, struct http_relay *x)
+{
+    api_watches_relay(a, x);
+    api_waits_stop(a->waits);
+    api_usage_stop(a->usage);
+    api_aggregates_stop(a->aggregates);
+    flow_stop(a->flow);
+    api_crds_stop(a->crds);
+    api_policies_stop(a->policies);
+}
+
 void api_stop(struct api *a, loop_fn done, void *ctx)
 {
     api_waits_stop(a->waits);

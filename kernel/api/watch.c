@@ -2,16 +2,23 @@
  * without selectors share one frame per event. */
 #include "watch.h"
 
+#include "http/client.h"
+
 void watch_free(struct watcher *w)
 {
     struct arena *life = w->life;
     loop_timer_stop(&w->timeout);
     loop_timer_stop(&w->bookmark);
+    list_remove(&w->link);
+    if (w->call)
+        http_call_cancel(w->call);
+    buf_free(&w->rest);
     watch_ahead_free(w->ahead);
     store_watch_free(w->watch);
     arena_free(w->scratch);
     w->ahead = NULL;
     w->watch = NULL;
+    w->call = NULL;
     w->scratch = NULL;
     arena_free(life);
 }
@@ -21,9 +28,8 @@ static void on_close(void *ctx)
     watch_free(ctx);
 }
 
-static void finish(void *ctx)
+void watch_end(struct watcher *w)
 {
-    struct watcher *w = ctx;
     struct http_req *http = w->http;
     struct remote *remote = w->remote;
     watch_free(w);
@@ -38,7 +44,7 @@ size_t watch_queued(const struct watcher *w)
     return w->remote ? remote_queued(w->remote) : http_stream_queued(w->http);
 }
 
-static void put(struct watcher *w, struct http_slice s)
+void watch_put(struct watcher *w, struct http_slice s)
 {
     if (w->remote)
         watch_socket_write(w, s);
@@ -60,7 +66,7 @@ static void send(struct watcher *w, struct buf *b)
     char *at = buf_take(b, &len);
     if (at) {
         count(w, len);
-        put(w, (struct http_slice){ str_n(at, len), mem_free, at });
+        watch_put(w, (struct http_slice){ str_n(at, len), mem_free, at });
     }
 }
 
@@ -213,7 +219,7 @@ void watch_send_event(struct watcher *w, const struct store_event *e)
 void watch_send_error(struct watcher *w, const struct api_error *e)
 {
     send_tree(w, "ERROR", schema_type_find(STR(""), STR("v1"), STR("Status")), api_error_tree(w->scratch, e));
-    finish(w);
+    watch_end(w);
 }
 
 void watch_send_expired(struct watcher *w)
@@ -255,7 +261,9 @@ static void on_wake(void *ctx)
 
 void watch_drained(struct watcher *w)
 {
-    if (w->waiting)
+    if (w->call)
+        http_call_pause(w->call, false);
+    else if (w->waiting)
         pump(w);
 }
 
@@ -301,7 +309,7 @@ static void on_timeout(void *ctx)
     struct watcher *w = ctx;
     if (w->rq->info.q.bookmarks && !w->waiting && !watch_ahead_busy(w->ahead))
         watch_send_bookmark(w, store_watch_revision(w->watch), false);
-    finish(w);
+    watch_end(w);
 }
 
 static bool each_now(void *ctx, struct store_object *o)
@@ -380,6 +388,7 @@ static struct watcher *watcher_new(struct api_rq *rq)
     w->api = rq->api;
     w->http = rq->http;
     w->kind = rq->info.kind;
+    list_push(&w->api->watchers, &w->link);
     return w;
 }
 

@@ -10,8 +10,11 @@
 #define WATCH_QUEUE_MOST (256u << 10)
 
 struct watch_ahead;
+struct http_copy;
+struct http_call;
 
 struct watcher {
+    struct list link;                   /* api->watchers */
     struct api_rq *rq;
     struct api *api;
     struct http_req *http;              /* NULL: a WebSocket took over */
@@ -27,6 +30,11 @@ struct watcher {
     bool waiting;                       /* for the client to read */
     uint64_t said;                      /* revision of the last frame */
     struct arena *scratch;              /* reset per event */
+    /* watch_relay.c: it goes on in another process, and this is what is heard from there */
+    const struct http_copy *asked;      /* a WebSocket's request; else it is there itself */
+    struct http_call *call;             /* NULL: it is still here */
+    struct buf rest;                    /* not a whole frame yet */
+    bool refused;
     struct watch_ahead *ahead;          /* events that wait for their conversion; NULL: no webhook converts them */
 };
 
@@ -34,6 +42,8 @@ struct watcher {
 void watch_free(struct watcher *w);
 void watch_drained(struct watcher *w);
 size_t watch_queued(const struct watcher *w);
+void watch_put(struct watcher *w, struct http_slice s);
+void watch_end(struct watcher *w);                      /* clean, behind what is queued; w is gone */
 void watch_send_event(struct watcher *w, const struct store_event *e);
 void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end);
 void watch_send_error(struct watcher *w, const struct api_error *e);            /* and ends it: w is gone */

@@ -3,6 +3,8 @@
  */
 #include "watch.h"
 
+#include "http/relay.h"
+
 struct watcher *watch_socket_new(const struct api_rq *rq)
 {
     struct arena *life = arena_new(API_ARENA_MAX);
@@ -18,6 +20,7 @@ struct watcher *watch_socket_new(const struct api_rq *rq)
     own->info.q.label_selector = arena_str(life, rq->info.q.label_selector);
     own->info.q.field_selector = arena_str(life, rq->info.q.field_selector);
     own->accept.as_version = arena_str(life, rq->accept.as_version);
+    w->asked = http_copy(rq->http, life);
     w->life = life;
     w->rq = own;
     w->query = arena_str(life, http_query(rq->http));

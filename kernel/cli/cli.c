@@ -4,17 +4,19 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/heir.h"
 #include "conf/load.h"
 #include "object/object.h"
 
 int cli_fail(int status, const char *fmt, ...)
 {
     va_list ap;
-    fputs("keelson: ", stderr);
+    char text[2048];
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "keelson: %s\n", text);
+    heir_failed(text);
     return status;
 }
 

@@ -16,6 +16,7 @@ int cmd_distro(int argc, char **argv);
 int cmd_pki(int argc, char **argv);
 int cmd_plugin(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
+int cmd_restart(int argc, char **argv);
 int cmd_sign(int argc, char **argv);            /* plugin sign, verify, keys */
 int cmd_store(int argc, char **argv);
 int cmd_version(int argc, char **argv);

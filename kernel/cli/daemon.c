@@ -11,33 +11,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/encrypt.h"
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/daemon-internal.h"
 #include "cli/door.h"
+#include "cli/handover.h"
 
 #define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
-
-struct daemon {
-    struct options *o;
-    unsigned roles;
-    struct loop *loop;
-    struct plugin_host *host;
-    struct encryption *encryption;      /* NULL: nothing is encrypted */
-    struct store *store;
-    struct api *api;
-    struct objects *objects;
-    struct schedule *schedule;
-    struct http_server *http, *door;    /* door: for pods, when http is on the loopback; NULL: none */
-    struct loop_timer patience;
-    unsigned ending;                    /* parts still to end */
-    bool stopping, hasty, has_door;
-    int port;
-    char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], front_proxy[3][PATH_MAX], pid_file[PATH_MAX];
-};
 
 /* --- start --- */
 
@@ -109,8 +93,11 @@ static int open_store(struct daemon *d, struct kl_err *err)
     if (d->o->encryption && (rc = encryption_open(d->o->encryption, &d->encryption, err)) < 0)
         return rc;
     struct store_conf sc = { .provider = i->provider->table, .self = i->self,
-                             .cipher = d->encryption ? encryption_cipher(d->encryption) : NULL };
-    return store_open(d->loop, &sc, &d->store, err);
+                             .cipher = d->encryption ? encryption_cipher(d->encryption) : NULL, .heritage = d->heritage };
+    rc = store_open(d->loop, &sc, &d->store, err);
+    store_heritage_free(d->heritage);
+    d->heritage = NULL;
+    return rc;
 }
 
 static const char *store_check(void *ctx)
@@ -176,9 +163,39 @@ static const char *pki_file(struct daemon *d, int i, const char *name)
     return d->files[i];
 }
 
-static void handle(void *ctx, struct http_req *r)
+void daemon_handle(void *ctx, struct http_req *r)
 {
-    api_handle(((struct daemon *)ctx)->api, r);
+    struct daemon *d = ctx;
+    if (d->mode == MODE_SERVE)
+        api_handle(d->api, r);
+    else if (d->mode == MODE_HOLD)
+        handover_hold(d, r);
+    else
+        http_relay_pass(d->relay, r);
+}
+
+static int open_socket(struct daemon *d, int which, struct http_conf *hc, http_handler h, struct kl_err *err)
+{
+    d->sockets[which].daemon = d;
+    hc->fd = heir_socket(which);
+    return http_server_new(d->loop, hc, h, d, &d->sockets[which].server, err);
+}
+
+/* For `keelson restart`, and for a process that this one follows. Only who may read the cluster's keys may come here. Without them all else works. */
+static void open_local(struct daemon *d)
+{
+    char state[PATH_MAX], path[PATH_MAX + 32];
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!realpath(d->o->state, state))
+        return;
+    snprintf(path, sizeof path, "%s/" CONTROL_SOCKET, state);
+    snprintf(d->relay_path, sizeof d->relay_path, "%s/" RELAY_SOCKET, state);
+    struct http_conf control = { .address = path }, relay = { .address = d->relay_path, .relayed = true };
+    if (open_socket(d, SOCKET_CONTROL, &control, handover_control, &err) == 0)
+        open_socket(d, SOCKET_RELAY, &relay, daemon_handle, &err);
+    if (err.code)
+        log_warn("server", "no restart without a gap: %s", err.msg);
 }
 
 /* An API on the loopback has a door for the pods of its own machine. Without the right to make one it does without. */
@@ -186,27 +203,30 @@ static int open_door(struct daemon *d, struct http_conf *hc, struct kl_err *err)
 {
     struct kl_err why;
     kl_err_init(&why);
-    if (door_open(d->o->run, d->o->pods_address, &why) < 0) {
+    if (heir_is() && door_is_open(d->o->run, d->o->pods_address))
+        ;                               /* the one that we follow has made it */
+    else if (door_open(d->o->run, d->o->pods_address, &why) < 0) {
         log_warn("server", "pods will not reach the API: %s", why.msg);
         return 0;
     }
     d->has_door = true;
     hc->address = d->o->pods_address;
     hc->port = (uint16_t)d->port;
-    return http_server_new(d->loop, hc, handle, d, &d->door, err);
+    return open_socket(d, SOCKET_DOOR, hc, daemon_handle, err);
 }
 
-/* Before the API, which tells the port to others; nothing is answered until the loop runs. Behind the store, which only one process opens: the door is ours. */
+/* Before the API, which tells the port to others; nothing is answered until the loop runs. Behind the store, which only one process opens: the door is ours
+ * (an heir has both from the process that it follows, and makes ready what it can before the store is free). */
 static int open_port(struct daemon *d, struct kl_err *err)
 {
     int64_t port = 0;
     str_int(str_of(d->o->port_text), &port);
     struct http_conf hc = { .address = d->o->address, .port = (uint16_t)port, .cert_file = pki_file(d, 0, "server.crt"),
                             .key_file = pki_file(d, 1, "server.key"), .client_ca_file = pki_file(d, 2, "ca.crt") };
-    int rc = http_server_new(d->loop, &hc, handle, d, &d->http, err);
+    int rc = open_socket(d, SOCKET_API, &hc, daemon_handle, err);
     if (rc < 0)
         return rc;
-    d->port = http_server_port(d->http);
+    d->port = http_server_port(d->sockets[SOCKET_API].server);
     snprintf(d->o->port_text, sizeof d->o->port_text, "%d", d->port);
     return strncmp(d->o->address, "127.", 4) == 0 && strncmp(d->o->pods_address, "127.", 4) != 0 ? open_door(d, &hc, err) : 0;
 }
@@ -221,14 +241,22 @@ static int start(struct daemon *d, struct kl_err *err)
     d->loop = hc.loop = loop_new();
     if (!d->loop)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    list_init(&d->held);
     rc = plugin_host_new(&hc, &d->host, err);
-    if (rc == 0)
-        rc = open_store(d, err);
-    if (rc == 0)
+    if (rc == 0 && heir_is())
         rc = open_port(d, err);
     if (rc == 0)
-        rc = open_api(d, err);
+        rc = heir_wait(&d->heritage, err);
     if (rc == 0)
+        rc = open_store(d, err);
+    if (rc == 0 && !d->sockets[SOCKET_API].server)
+        rc = open_port(d, err);
+    if (rc == 0)
+        open_local(d);
+    heir_point("opened");
+    if (rc == 0)
+        rc = open_api(d, err);
+    if (rc == 0 && !(heir_is() && access(d->o->kubeconfig_path, R_OK) == 0))
         rc = pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
     if (rc == 0)
         rc = plugin_host_open(d->host, NULL, err);
@@ -264,15 +292,19 @@ static void on_signal(void *ctx)
     struct daemon *d = ctx;
     if (d->stopping)
         return;
+    if (handover_stop(d))
+        return;
     d->stopping = true;
-    d->ending = d->door ? 4 : 3;
+    d->ending = 2;
     api_objects_stop(d->objects);
     api_stop(d->api, one_ended, d);
     loop_timer_start(d->loop, &d->patience, STOP_NS, out_of_patience, d);
     plugin_host_stop(d->host, one_ended, d);
-    http_server_close(d->http, NS_PER_S, one_ended, d);
-    if (d->door)
-        http_server_close(d->door, NS_PER_S, one_ended, d);
+    for (int i = 0; i < SOCKETS; i++)
+        if (d->sockets[i].server) {
+            d->ending++;
+            http_server_close(d->sockets[i].server, NS_PER_S, one_ended, d);
+        }
 }
 
 static void on_hup(void *ctx)
@@ -281,6 +313,8 @@ static void on_hup(void *ctx)
     struct kl_err err;
     kl_err_init(&err);
     log_reopen();
+    if (d->mode == MODE_RELAY)
+        return;
     plugin_host_reload(d->host);
     if (d->encryption && encryption_reload(d->encryption, &err) < 0)
         log_error("server", "the encryption configuration of before stays: %s", err.msg);
@@ -293,6 +327,7 @@ static void end(struct daemon *d)
         unlink(d->pid_file);
     if (d->has_door)
         door_close(d->o->run);
+    http_relay_free(d->relay);
     schedule_free(d->schedule);
     if (d->hasty) {
         store_close(d->store);
@@ -306,17 +341,24 @@ static void end(struct daemon *d)
     api_objects_free(d->objects);
     api_free(d->api);
     plugin_host_free(d->host);
+    mem_free(d->handover);
     loop_free(d->loop);
 }
 
+/* Whole at any time: others look there. */
 static void write_pid(struct daemon *d)
 {
     if (!(d->roles & ROLE_NODE))
         return;
     snprintf(d->pid_file, sizeof d->pid_file, "%.4000s/keelson.pid", d->o->run);
-    _cleanup_file_ FILE *f = fopen(d->pid_file, "we");
-    if (f)
+    char fresh[PATH_MAX + 8];
+    snprintf(fresh, sizeof fresh, "%s.new", d->pid_file);
+    FILE *f = fopen(fresh, "we");
+    if (f) {
         fprintf(f, "%d\n", (int)getpid());
+        fclose(f);
+        rename(fresh, d->pid_file);
+    }
 }
 
 /* Connections, watches and pods' descriptors: the usual soft limit of 1024 is for programs that use select. */
@@ -343,7 +385,7 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     raise_limits();
     if (start(&d, &err) < 0) {
         cli_fail(1, "%s: %s", command, err.msg);
-        if (d.has_door)
+        if (d.has_door && !heir_is())
             door_close(o->run);
         fflush(NULL);
         _exit(err.code == KL_INVALID ? 2 : 1);  /* parts that have started need the loop to end well; nothing was promised yet */
@@ -351,8 +393,10 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     loop_signal(d.loop, SIGTERM, on_signal, &d);
     loop_signal(d.loop, SIGINT, on_signal, &d);
     loop_signal(d.loop, SIGHUP, on_hup, &d);
+    loop_signal(d.loop, SIGUSR2, handover_signal, &d);
     write_pid(&d);
     api_set_ready(d.api, true);
+    heir_serves();
     log_info("server", "ready on https://%s:%d after %lld ms; kubeconfig %s", o->address, d.port,
              (long long)((env_mono_ns() - began) / NS_PER_MS), o->kubeconfig_path);
     arena_keep(16);                     /* requests end as often as they begin */

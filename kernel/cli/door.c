@@ -78,6 +78,17 @@ int door_open(const char *run_dir, const char *address, struct kl_err *err)
     return kl_err_set(err, KL_UNAVAILABLE, "'%s' cannot be written: %s", path, strerror(errno));
 }
 
+bool door_is_open(const char *run_dir, const char *address)
+{
+    char path[PATH_MAX], text[64] = "";
+    file_of(run_dir, path);
+    _cleanup_file_ FILE *f = fopen(path, "re");
+    if (!f || !fgets(text, sizeof text, f))
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    return strcmp(text, address) == 0;
+}
+
 void door_close(const char *run_dir)
 {
     char path[PATH_MAX], text[64] = "";

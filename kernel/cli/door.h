@@ -10,6 +10,8 @@
 bool door_address(const char *cluster_cidr, char ret[16]);
 /* Puts the address on the device; the file `door` in run_dir remembers that, for door_close in this or a later process. */
 int door_open(const char *run_dir, const char *address, struct kl_err *err);
+/* Somebody has made that one, and it is there. */
+bool door_is_open(const char *run_dir, const char *address);
 void door_close(const char *run_dir);                   /* nothing is open: fine */
 
 #endif

@@ -2,10 +2,12 @@
 #include "api/audit_policy.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
+#include "cli/heir.h"
 
 static int run(int argc, char **argv, unsigned roles)
 {
     static struct options o;
+    heir_begin();
     int rc = options_read(&o, argv[0], argc, argv);
     return rc || o.help ? rc : daemon_run(&o, argv[0], roles);
 }

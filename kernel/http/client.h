@@ -57,6 +57,7 @@ struct http_proxy_conf {
     const char *below;                  /* as of http_proxy_below */
     const struct http_header *headers;  /* added; names in lower case */
     unsigned n_headers;
+    bool whole;                         /* who asks goes with it: credentials pass, and where it came from is said otherwise (relay.h) */
     const char *const *without;         /* beginnings of names of headers that do not pass; NULL-terminated. NULL: none */
 };
 void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_proxy_conf *conf);

@@ -154,6 +154,7 @@ void h1_answer(struct http_req *r, const struct http_header *h, unsigned n, bool
     struct conn *c = r->conn;
     char date[40];
     http_date(date, sizeof date);
+    r->closing |= c->server->closing;
     buf_printf(&c->out, "HTTP/1.1 %d %s\r\n", r->status, status_text(r->status));
     for (unsigned i = 0; i < n; i++)
         buf_printf(&c->out, STR_FMT ": " STR_FMT "\r\n", STR_ARG(h[i].name), STR_ARG(h[i].value));

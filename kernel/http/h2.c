@@ -15,6 +15,8 @@ static void flood(struct conn *c)
 
 static void count(struct conn *c, uint64_t *what, uint64_t most)
 {
+    if (c->server->relayed)
+        return;                         /* many clients behind one connection, counted where they are */
     int64_t now = loop_now(c->owner->loop);
     if (now - c->flood_since_ns > FLOOD_WINDOW_NS) {
         c->flood_since_ns = now;
@@ -32,7 +34,7 @@ static int on_begin_headers(nghttp2_session *s, const nghttp2_frame *f, void *ct
     if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     /* A reset stream is charged until its handler has answered. */
-    if (c->n_handlers > 2 * STREAMS_MOST) {
+    if (!c->server->relayed && c->n_handlers > 2 * STREAMS_MOST) {
         flood(c);
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -189,17 +191,34 @@ static int on_send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *hea
     return check(c);
 }
 
+static nghttp2_option *option(bool relayed)
+{
+    nghttp2_option *opt;
+    if (nghttp2_option_new(&opt))
+        return NULL;
+    nghttp2_option_set_no_closed_streams(opt, 1);
+    nghttp2_option_set_max_outbound_ack(opt, 1000);
+    nghttp2_option_set_max_settings(opt, 32);
+    if (!relayed)
+        nghttp2_option_set_stream_reset_rate_limit(opt, 100, 10);
+    else
+        nghttp2_option_set_stream_reset_rate_limit(opt, 1u << 30, 1u << 30);
+    nghttp2_option_set_max_continuations(opt, 8);
+    nghttp2_option_set_max_deflate_dynamic_table_size(opt, 4096);
+    return opt;
+}
+
 int h2_start(struct conn *c)
 {
     static nghttp2_session_callbacks *cb;
-    static nghttp2_option *opt;
+    static nghttp2_option *options[2];
     static const nghttp2_settings_entry settings[] = {
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS_MOST },
         { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 256 << 10 },
         { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_BYTES_MOST },
     };
     if (!cb) {
-        if (nghttp2_session_callbacks_new(&cb) || nghttp2_option_new(&opt))
+        if (!(options[0] = option(false)) || !(options[1] = option(true)) || nghttp2_session_callbacks_new(&cb))
             return -1;
         nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
@@ -209,17 +228,13 @@ int h2_start(struct conn *c)
         nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
         nghttp2_session_callbacks_set_send_callback(cb, on_send);
         nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
-        nghttp2_option_set_no_closed_streams(opt, 1);
-        nghttp2_option_set_max_outbound_ack(opt, 1000);
-        nghttp2_option_set_max_settings(opt, 32);
-        nghttp2_option_set_stream_reset_rate_limit(opt, 100, 10);
-        nghttp2_option_set_max_continuations(opt, 8);
-        nghttp2_option_set_max_deflate_dynamic_table_size(opt, 4096);
     }
-    if (nghttp2_session_server_new2(&c->h2, cb, c, opt))
+    if (nghttp2_session_server_new2(&c->h2, cb, c, options[c->server->relayed]))
         return -1;
     nghttp2_submit_settings(c->h2, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
     nghttp2_session_set_local_window_size(c->h2, NGHTTP2_FLAG_NONE, 0, 4 << 20);
+    if (c->server->closing)
+        h2_warn(c);
     conn_dirty(c);
     return 0;
 }
@@ -282,6 +297,13 @@ void h2_more(struct http_req *r)
 void h2_abort(struct http_req *r)
 {
     nghttp2_submit_rst_stream(r->conn->h2, NGHTTP2_FLAG_NONE, r->stream_id, NGHTTP2_INTERNAL_ERROR);
+}
+
+void h2_warn(struct conn *c)
+{
+    nghttp2_submit_shutdown_notice(c->h2);
+    c->warned = true;
+    conn_dirty(c);
 }
 
 void h2_goaway(struct conn *c)

@@ -25,6 +25,8 @@
 #define BODY_NS            (60 * NS_PER_S)
 #define IDLE_NS            (300 * NS_PER_S)
 #define STUCK_NS           (30 * NS_PER_S)
+#define GOODBYE_NS         (1 * NS_PER_S)          /* between "you should go" and "go" */
+#define KEEP_IDLE_NS       (60 * NS_PER_S)         /* a connection that says nothing, of a server that ends */
 #define LINGER_NS          (2 * NS_PER_S)          /* after the last byte of an upgraded connection, for the client to take it */
 
 struct tls_server;
@@ -72,7 +74,7 @@ struct http_server {
     size_t body_max;
     unsigned conns_max;
     struct loop_timer grace;
-    bool closing;
+    bool closing, relayed;
     loop_fn done;
     void *done_ctx;
 };
@@ -114,6 +116,7 @@ struct conn {
     uint64_t updates_owed;              /* window updates that our DATA frames may still bring */
     int64_t flood_since_ns;
     bool want_read, want_write, close_after, eof;
+    bool warned;                        /* it heard that it should go */
     /* raw mode (upgrades) */
     void (*raw_data)(void *ctx, struct str bytes);      /* len 0: the end */
     void (*raw_drain)(void *ctx);
@@ -152,6 +155,7 @@ struct http_req {
     void *close_ctx, *drain_ctx;
     void (*on_end)(void *ctx, struct http_req *r);
     void *end_ctx;
+    struct http_peer *peer;             /* NULL: the connection's */
 };
 
 /* conn.c */
@@ -173,6 +177,8 @@ void req_free(struct http_req *r);                      /* calls nothing but on_
 void req_gone(struct http_req *r);                      /* the client went away: tells on_close, frees */
 /* Head and body are there: calls the handler (or answers the error found while reading). */
 void req_handle(struct http_req *r);
+/* Takes it from its handler, which hears that the client has gone; it waits as before. */
+void req_take_back(struct http_req *r);
 int req_add_header(struct http_req *r, struct str name, struct str value);      /* copies; counts limits */
 void req_set_target(struct http_req *r, struct str target);
 void req_pop(struct http_req *r, size_t n);             /* n bytes of the queue were taken */
@@ -190,6 +196,11 @@ void h2_answer(struct http_req *r, const struct http_header *h, unsigned n, bool
 void h2_more(struct http_req *r);
 void h2_abort(struct http_req *r);
 void h2_goaway(struct conn *c);
+void h2_warn(struct conn *c);                           /* of a goaway that will come */
+
+/* relay.c: who asks, as the header that came says. < 0: it says nothing usable. */
+#define RELAY_PEER "x-keelson-peer"
+int relay_read_peer(struct http_req *r);
 
 /* h1_parse.c: lines, fields and bodies of HTTP/1.1. */
 #define H1_NAME 128                     /* longest field name */

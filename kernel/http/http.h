@@ -41,6 +41,8 @@ struct http_conf {
     struct str cert, key, client_ca;    /* the same as PEM text; at NULL: see the files */
     size_t body_max;                    /* 0: 3 MiB */
     unsigned connections_max;           /* 0: 4096 */
+    int fd;                             /* a socket that listens already, taken over; address and port are its. 0: none */
+    bool relayed;                       /* only for processes of ours: each request carries who asks (relay.h) */
 };
 
 int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, void *ctx, struct http_server **ret,
@@ -50,6 +52,20 @@ int http_server_renew(struct http_server *s, const struct http_conf *c, struct k
 uint16_t http_server_port(const struct http_server *s);
 /* No new connections; GOAWAY; free when the last request is over or after grace_ns. done may be NULL. */
 void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx);
+
+/* --- another process goes on with the socket (kernel/cli/handover.c) --- */
+int http_server_fd(const struct http_server *s);
+/* Connections wait in the socket's queue, or are taken again. */
+void http_server_hold(struct http_server *s, bool hold);
+/* Requests whose handler has not answered yet. */
+unsigned http_server_waiting(const struct http_server *s);
+unsigned http_server_connections(const struct http_server *s);
+/* As http_server_close, but so that no client notices: the socket's file stays, HTTP/2 connections hear first that they should go and a moment later
+ * that they must, HTTP/1.1 connections with their next answer. Requests that come meanwhile are handled. */
+void http_server_retire(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx);
+/* Every request of these connections that waits for its answer is taken from its handler, as though its client had gone, and given to the handler
+ * again: only for handlers that then do something else with it. */
+void http_server_rehandle(struct http_server *s);
 
 /* --- the request --- */
 struct str http_method(const struct http_req *r);
@@ -67,6 +83,8 @@ void http_on_close(struct http_req *r, loop_fn fn, void *ctx);
 /* fn(ctx, r) once, when the answer is complete (whatever of it still waits to be sent), it went on as another protocol, or the client is
  * gone: in the call that ends it. For those who count and account; it answers nothing. */
 void http_on_end(struct http_req *r, void (*fn)(void *ctx, struct http_req *r), void *ctx);
+/* on_end comes now; the answer goes on uncounted. */
+void http_end_account(struct http_req *r);
 int64_t http_began(const struct http_req *r);                           /* monotonic ns: its first bytes */
 int http_status(const struct http_req *r);                              /* of the answer; 0: none yet */
 uint64_t http_sent(const struct http_req *r);                           /* bytes of body given so far */

@@ -12,21 +12,21 @@ struct proxy {
 };
 
 /* Fields that belong to one connection, and what says who asks: that is the client's own certificate. */
-static bool passes(struct str name, bool upgrade)
+static bool passes(struct str name, bool upgrade, bool whole)
 {
     static const char *const own[] = { "host", "content-length", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
                                        "te", "trailer", "transfer-encoding", "expect", "authorization", "http2-settings" };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (str_is(name, own[i]))
-            return false;
+            return whole && str_is(name, "authorization");
     return upgrade || !(str_is(name, "connection") || str_is(name, "upgrade"));
 }
 
-static unsigned copy_headers(struct http_header *to, const struct http_header *from, unsigned n, unsigned most, bool upgrade)
+static unsigned copy_headers(struct http_header *to, const struct http_header *from, unsigned n, unsigned most, bool upgrade, bool whole)
 {
     unsigned k = 0;
     for (unsigned i = 0; i < n && k < most; i++)
-        if (passes(from[i].name, upgrade))
+        if (passes(from[i].name, upgrade, whole))
             to[k++] = from[i];
     return k;
 }
@@ -100,7 +100,7 @@ static void tie(struct proxy *p, const struct http_header *h, unsigned n)
     _cleanup_buf_ struct buf head = BUF_INIT(2 * HEADER_BYTES_MOST), early = BUF_INIT(0);
     buf_add_z(&head, "HTTP/1.1 101 Switching Protocols\r\n");
     for (unsigned i = 0; i < n; i++)
-        if (passes(h[i].name, true))
+        if (passes(h[i].name, true, false))
             buf_printf(&head, STR_FMT ": " STR_FMT "\r\n", STR_ARG(h[i].name), STR_ARG(h[i].value));
     buf_add_z(&head, "\r\n");
     struct http_call *k = p->call;
@@ -155,7 +155,7 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
         return;
     }
     p->started = true;
-    unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false);
+    unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false, false);
     for (unsigned i = 0; i < k; i++)    /* the server says it itself */
         if (str_is(out[i].name, "date"))
             out[i--] = out[--k];
@@ -226,7 +226,7 @@ static bool is_withheld(const char *const *without, struct str name)
 static unsigned gather(struct http_header *out, const struct http_req *r, const struct http_proxy_conf *conf, bool upgrade)
 {
     unsigned room = HEADERS_MOST - 10 > conf->n_headers ? HEADERS_MOST - 10 - conf->n_headers : 0;
-    unsigned n = copy_headers(out, r->headers, r->n_headers, room, upgrade), k = 0;
+    unsigned n = copy_headers(out, r->headers, r->n_headers, room, upgrade, conf->whole), k = 0;
     for (unsigned i = 0; i < n; i++)
         if (!is_withheld(conf->without, out[i].name))
             out[k++] = out[i];
@@ -248,7 +248,8 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
     p->below = conf->below ? arena_dup(r->arena, str_of(conf->below)) : NULL;
     p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
     unsigned n = gather(out, r, conf, p->upgrade);
-    out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
+    if (!conf->whole)
+        out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
     p->call = call_new(c, r->method, str_of(conf->path_and_query), out, n, http_body(r), 0, &ev, p, p->upgrade);
     if (!p->call) {
         mem_free(p);

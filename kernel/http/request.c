@@ -128,7 +128,20 @@ void req_handle(struct http_req *r)
         req_reply_status(r, 400, "BadRequest", "the request is malformed");
         return;
     }
+    if (r->conn->server->relayed && relay_read_peer(r) < 0) {
+        req_reply_status(r, 400, "BadRequest", "it is not said who asks");
+        return;
+    }
     r->conn->server->handler(r->conn->server->ctx, r);
+}
+
+void req_take_back(struct http_req *r)
+{
+    loop_fn fn = r->on_close;
+    r->on_close = r->on_drain = NULL;
+    if (fn)
+        fn(r->close_ctx);
+    over(r);
 }
 
 /* --- accessors --- */
@@ -182,7 +195,7 @@ struct arena *http_arena(struct http_req *r)
 
 const struct http_peer *http_peer(const struct http_req *r)
 {
-    return &r->conn->peer;
+    return r->peer ? r->peer : &r->conn->peer;
 }
 
 int http_version(const struct http_req *r)
@@ -200,6 +213,11 @@ void http_on_end(struct http_req *r, void (*fn)(void *ctx, struct http_req *r), 
 {
     r->on_end = fn;
     r->end_ctx = ctx;
+}
+
+void http_end_account(struct http_req *r)
+{
+    over(r);
 }
 
 int64_t http_began(const struct http_req *r)

@@ -88,6 +88,8 @@ static void conn_gone(struct conn *c)
 
 static bool stuck(struct conn *c, int64_t now)
 {
+    if (c->server->relayed)
+        return false;                   /* one client's slowness is not the others' */
     list_each(node, &c->reqs)
     {
         struct http_req *r = list_item(node, struct http_req, link);
@@ -120,6 +122,10 @@ static void conn_timer(struct conn *c)
         conn_set_timer(c, IDLE_NS);
         return;
     }
+    if (c->warned && c->h2) {
+        c->warned = false;
+        h2_goaway(c);
+    }
     bool reading = c->header_since_ns && !(c->h1_req && c->h1_req->handled);
     int64_t left = c->header_since_ns + (c->h1_req ? BODY_NS : HEADER_NS) - now;
     if (reading && left <= 0) {
@@ -130,11 +136,15 @@ static void conn_timer(struct conn *c)
         conn_kill(c);
         return;
     }
+    if (c->server->closing && !c->n_reqs && !reading && now - c->heard_ns >= KEEP_IDLE_NS) {
+        conn_kill(c);
+        return;
+    }
     if (stuck(c, now)) {
         conn_kill(c);
         return;
     }
-    int64_t next = c->n_reqs ? STUCK_NS : IDLE_NS;
+    int64_t next = c->n_reqs ? STUCK_NS : c->server->closing ? KEEP_IDLE_NS : IDLE_NS;
     conn_set_timer(c, reading && left < next ? left : next);
 }
 
@@ -217,6 +227,22 @@ static int listen_tcp(struct http_server *s, const struct http_conf *c, struct k
     return 0;
 }
 
+static int listen_on(struct http_server *s, const struct http_conf *c, struct kl_err *err)
+{
+    struct sockaddr_in in = { 0 };
+    socklen_t n = sizeof in;
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    s->fd = c->fd;
+    if (getsockopt(s->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
+        return kl_err_set(err, KL_INVALID, "descriptor %d is no socket that listens", c->fd);
+    if (c->address[0] == '/')
+        s->unix_path = mem_dup(c->address, strlen(c->address));
+    else if (getsockname(s->fd, (struct sockaddr *)&in, &n) == 0)
+        s->port = ntohs(in.sin_port);
+    return 0;
+}
+
 static void server_free(struct http_server *s)
 {
     loop_timer_stop(&s->grace);
@@ -254,11 +280,12 @@ int http_server_new(struct loop *l, const struct http_conf *c, http_handler h, v
     s->ctx = ctx;
     s->fd = -1;
     s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    s->relayed = c->relayed;
     s->body_max = c->body_max ? c->body_max : (size_t)3 << 20;
     s->conns_max = c->connections_max ? c->connections_max : 4096;
     int rc = c->cert_file || c->cert.at ? tls_server_new(c, &s->tls, err) : 0;
     if (rc == 0)
-        rc = c->address[0] == '/' ? listen_unix(s, c->address, err) : listen_tcp(s, c, err);
+        rc = c->fd > 0 ? listen_on(s, c, err) : c->address[0] == '/' ? listen_unix(s, c->address, err) : listen_tcp(s, c, err);
     if (rc == 0 && !(s->watch = loop_fd_new(l, s->fd, on_accept, s)))
         rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0) {
@@ -305,4 +332,67 @@ void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, vo
             conn_kill(c);
     }
     loop_timer_start(s->owner.loop, &s->grace, s->owner.n_conns ? grace_ns : 0, finish, s);
+}
+
+/* --- another process goes on with the socket --- */
+
+int http_server_fd(const struct http_server *s)
+{
+    return s->fd;
+}
+
+void http_server_hold(struct http_server *s, bool hold)
+{
+    loop_fd_set(s->watch, hold ? 0 : LOOP_READ);
+}
+
+unsigned http_server_waiting(const struct http_server *s)
+{
+    unsigned n = 0;
+    list_each(node, &s->owner.conns)
+        n += list_item(node, struct conn, link)->n_handlers;
+    return n;
+}
+
+unsigned http_server_connections(const struct http_server *s)
+{
+    return s->owner.n_conns;
+}
+
+void http_server_retire(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx)
+{
+    s->done = done;
+    s->done_ctx = ctx;
+    s->closing = true;
+    loop_fd_free(s->watch);
+    s->watch = NULL;
+    close(s->fd);
+    s->fd = -1;
+    mem_free(s->unix_path);
+    s->unix_path = NULL;
+    list_each(node, &s->owner.conns)
+    {
+        struct conn *c = list_item(node, struct conn, link);
+        if (c->h2)
+            h2_warn(c);
+        if (c->state == CONN_OPEN)
+            conn_set_timer(c, GOODBYE_NS);
+    }
+    loop_timer_start(s->owner.loop, &s->grace, s->owner.n_conns ? grace_ns : 0, finish, s);
+}
+
+void http_server_rehandle(struct http_server *s)
+{
+    list_each(node, &s->owner.conns)
+    {
+        struct conn *c = list_item(node, struct conn, link);
+        list_each(of, &c->reqs)
+        {
+            struct http_req *r = list_item(of, struct http_req, link);
+            if (!r->handled || r->answer != REQ_OPEN)
+                continue;
+            req_take_back(r);
+            s->handler(s->ctx, r);
+        }
+    }
 }

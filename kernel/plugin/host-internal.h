@@ -45,6 +45,8 @@ struct plugin_host {
     void *gone_ctx;
 };
 
+/* host.c */
+void host_close_one(struct plugin_instance *i);
 /* manifest.c: fills h->at from the configuration. */
 int host_read_manifest(struct plugin_host *h, struct kl_err *err);
 /* services.c: the tables by id; NULL: the host has no such service. */

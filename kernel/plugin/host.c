@@ -207,6 +207,8 @@ int plugin_host_run(struct plugin_host *h, struct kl_err *err)
         struct plugin_instance *i = h->opened[k];
         if (strcmp(i->provider->iface, KL_CONTROLLER_0) != 0)
             continue;
+        runner_free(i->runner);         /* it was stopped before */
+        i->runner = NULL;
         struct runner_conf rc = { .name = i->name, .table = i->provider->table, .self = i->self, .variable = h->conf.variable,
                                   .ctx = h->conf.ctx };
         struct kl_err why;
@@ -245,7 +247,7 @@ void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
     one_gone(h);
 }
 
-static void close_one(struct plugin_instance *i)
+void host_close_one(struct plugin_instance *i)
 {
     const struct plugin_table *t = i->provider->table;
     if (i->state != PLUGIN_READY)
@@ -272,7 +274,7 @@ void plugin_host_close(struct plugin_host *h, const char *but_iface)
     for (unsigned k = h->n_opened; k-- > 0;)
         /* A layer may stand before what stays open: it stays too. */
         if (!but_iface || (strcmp(h->opened[k]->provider->iface, but_iface) != 0 && strcmp(h->opened[k]->provider->iface, KL_LAYER_0) != 0))
-            close_one(h->opened[k]);
+            host_close_one(h->opened[k]);
 }
 
 void plugin_host_free(struct plugin_host *h)

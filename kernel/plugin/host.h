@@ -39,9 +39,13 @@ int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *er
 /* What services stand on; before the instances that need them are opened. */
 void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct objects *o);
 void plugin_host_set_api(struct plugin_host *h, struct api *a);          /* of a server, likewise */
-/* Starts every READY controller over the store (of a server, or a node's mirror). */
+/* Starts every READY controller over the store (of a server, or a node's mirror); again behind the end of plugin_host_stop. */
 int plugin_host_run(struct plugin_host *h, struct kl_err *err);
 void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx);
+/* handover.c: closes the instances of that interface; opens them again; of a stopped host, closes controllers but for node agents, whose streams go on. */
+void plugin_host_let_go(struct plugin_host *h, const char *iface);
+int plugin_host_take_again(struct plugin_host *h, const char *iface, struct kl_err *err);
+void plugin_host_retire(struct plugin_host *h);
 /* Closes, in reverse order, what does not implement that interface (the store, which others write to until their end). */
 void plugin_host_close(struct plugin_host *h, const char *but_iface);
 void plugin_host_free(struct plugin_host *h);                           /* closes the rest too; NULL is fine */

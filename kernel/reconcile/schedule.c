@@ -28,7 +28,7 @@ struct schedule {
     struct queue *queue;
     struct store_watch *pods;
     struct map parked;                  /* keys of pods that fit nowhere: key -> the key's own copy */
-    bool posted;
+    bool posted, paused;
     unsigned turn;                      /* breaks ties: equal nodes take turns */
     struct schedule_counts counts;
 };
@@ -307,6 +307,8 @@ static void portion(void *ctx)
     int64_t until = env_mono_ns() + PORTION_NS;
     struct queue_key *k;
     s->posted = false;
+    if (s->paused)
+        return;
     while ((k = queue_next(s->queue))) {
         enum outcome o = schedule_one(s, k->name);
         if (o == PARKED)
@@ -326,10 +328,16 @@ static void portion(void *ctx)
 static void on_ready(void *ctx)
 {
     struct schedule *s = ctx;
-    if (s->posted)
+    if (s->posted || s->paused)
         return;
     s->posted = true;
     loop_post(s->conf.loop, portion, s);
+}
+
+void schedule_pause(struct schedule *s, bool paused)
+{
+    s->paused = paused;
+    on_ready(s);
 }
 
 static void pod_news(struct schedule *s, struct store_object *o)

@@ -18,6 +18,7 @@ struct schedule_conf {
 };
 
 int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct kl_err *err);
+void schedule_pause(struct schedule *s, bool paused);    /* what comes meanwhile waits */
 void schedule_free(struct schedule *s);
 /* scheduler_*, for api_metrics_add (ctx: the schedule). */
 void schedule_metrics(void *ctx, struct prom *p);

@@ -131,6 +131,8 @@ int store_commit(struct store *s, const struct store_op *ops, unsigned n,
 {
     int rc = 0;
     bool vital = true;
+    if (s->frozen)
+        return kl_err_set(err, KL_UNAVAILABLE, "another process goes on with the store");
     for (unsigned i = 0; i < n && rc == 0; i++) {
         rc = check_one(s, &ops[i], err);
         vital = vital && is_vital(&ops[i]);
@@ -353,7 +355,7 @@ void commit_hook(void *ctx)
             loop_post(s->loop, commit_hook, s);
         return;
     }
-    if (s->busy)
+    if (s->busy || s->frozen)
         return;
     bool checkpoint = !s->closing && (s->checkpoint || checkpoint_start(s));
     if (list_empty(&s->queued) && !checkpoint)

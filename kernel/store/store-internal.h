@@ -141,6 +141,7 @@ struct store {
     size_t history_max, history_bytes_max, history_bytes;
     struct list queued, flying;         /* struct commit */
     bool busy, closing;                 /* the provider is at work; the last commits are made durable */
+    bool frozen;                        /* another process has the provider */
     struct loop_hook hook;
     char trouble[256];
     int64_t trouble_ns;                 /* when it last failed */
@@ -149,6 +150,11 @@ struct store {
 };
 
 struct resource *resource_of(struct store *s, struct str name, bool make);
+
+/* --- handover.c --- */
+/* Counted; NULL: it is not among what was told, as of that revision. x NULL is fine. */
+struct store_object *heritage_object(const struct store_heritage *x, struct str key, uint64_t revision);
+int heritage_install(struct store *s, const struct store_heritage *x);
 
 /* --- checkpoint.c --- */
 bool checkpoint_start(struct store *s);         /* one is wanted and could begin */

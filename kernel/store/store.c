@@ -49,7 +49,7 @@ static int open_value(struct store *s, struct arena *a, const struct kl_store_re
     return 0;
 }
 
-static int load_record(struct store *s, struct arena *a, const struct kl_store_record *rec, struct kl_err *err)
+static int load_record(struct store *s, const struct store_heritage *x, struct arena *a, const struct kl_store_record *rec, struct kl_err *err)
 {
     struct store_op op = { .json = str_n(rec->value.at, rec->value.len) };
     struct place at;
@@ -61,7 +61,9 @@ static int load_record(struct store *s, struct arena *a, const struct kl_store_r
     if (rc < 0)
         return rc;
     struct resource *r = resource_of(s, op.resource, true);
-    struct store_object *o = r ? object_new(&op, rec->revision) : NULL;
+    struct store_object *o = r ? heritage_object(x, str_n(rec->key.at, rec->key.len), rec->revision) : NULL;
+    if (r && !o)
+        o = object_new(&op, rec->revision);
     if (!o)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     o->sealed = how & 31u;
@@ -77,7 +79,7 @@ static int load_record(struct store *s, struct arena *a, const struct kl_store_r
     return 0;
 }
 
-static int load(struct store *s, struct kl_err *err)
+static int load(struct store *s, const struct store_heritage *x, struct kl_err *err)
 {
     _cleanup_arena_ struct arena *a = arena_new(0), *keys = arena_new(0);
     struct kl_bytes after = { NULL, 0 };
@@ -96,7 +98,7 @@ static int load(struct store *s, struct kl_err *err)
             return rc;
         }
         for (uint32_t i = 0; i < n; i++)
-            if ((rc = load_record(s, a, &rec[i], err)) < 0)
+            if ((rc = load_record(s, x, a, &rec[i], err)) < 0)
                 return rc;
         if (!n)
             return 0;
@@ -121,7 +123,9 @@ int store_open(struct loop *l, const struct store_conf *c, struct store **ret, s
     list_init(&s->queued);
     list_init(&s->flying);
     list_init(&s->hook.link);
-    int rc = s->provider ? load(s, err) : 0;
+    int rc = s->provider ? load(s, c->heritage, err) : 0;
+    if (rc == 0 && heritage_install(s, c->heritage) < 0)
+        rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0) {
         store_close(s);
         return rc;
