@@ -40,6 +40,7 @@ struct http_client {
     struct loop_timer kick;
     char why[200];                      /* the newest attempt to connect failed */
     unsigned n_dialing;
+    unsigned n_again;                   /* calls that went out once more because their connection broke, not because it refused them */
     struct address addresses[ADDRESSES_MOST];
     unsigned n_addresses;
     int64_t resolved_ns;

@@ -84,6 +84,7 @@ void call_lost(struct http_call *k, bool refused, const char *why)
         if (k->on)
             link_leave(k->on, k, false);
         head_free(&k->head);
+        c->n_again += !refused && k->written;
         k->tries++;
         k->written = false;
         k->body_at = 0;

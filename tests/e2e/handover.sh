@@ -1,0 +1,100 @@
+#!/bin/sh
+# A server is restarted under load, by `keelson restart`: no client notices. Then what may go wrong: the server that runs goes on.
+# usage: handover.sh BUILD_DIR [RESTARTS] [OTHER_BUILD_DIR]
+set -u
+build=$(cd "$1" && pwd)
+restarts=${2:-5} other=${3:-$build}
+self=$(cd "$(dirname "$0")" && pwd)
+load=$build/tests/handover/handover_load
+# shellcheck source=tests/e2e/lib/server.sh
+. "$self/lib/server.sh"
+export KEELSON_HANDOVER_FAULT="$dir/fault"
+start_server
+pki=$dir/state/pki
+watches=
+now() { # the process that serves: it alone has the store
+    for p in $(pgrep -f "^[^ ]*keelson server --state-dir $dir/state"); do
+        ls -l "/proc/$p/fd" 2>/dev/null | grep -q "$dir/state/store/lock" && echo "$p"
+    done
+}
+end_all() {
+    kill $watches 2>/dev/null
+    # shellcheck disable=SC2046
+    kill $(pgrep -f "^[^ ]*keelson server --state-dir $dir/state") 2>/dev/null
+    rm -rf "$dir"
+}
+trap end_all EXIT
+alone() { [ "$(pgrep -fc "^[^ ]*keelson server --state-dir $dir/state")" = 1 ]; }
+restart() { "$build/keelson" restart --state-dir "$dir/state" "$@" 2>&1; }
+wait_for() { # WHAT COMMAND...: within a minute
+    what=$1
+    shift
+    for _ in $(seq 600); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.1
+    done
+    fail "$what" "in vain: $*"
+}
+
+# --- restarts under load ---
+rv=$(kubectl get --raw /api/v1/namespaces/default/configmaps | sed -n 's|.*"metadata":{"resourceVersion":"\([0-9]*\)"}.*|\1|p')
+"$load" "$url" "$pki" "$rv" >"$dir/load" 2>&1 &
+loader=$!
+watches=$loader
+wait_for "the load begins" grep -q running "$dir/load"
+kubectl get cm -n load -w -o name >"$dir/names" 2>"$dir/names.err" &
+watches="$watches $!"
+kubectl get cm -n default -w -o name >"$dir/few" 2>"$dir/few.err" &
+few=$!
+watches="$watches $few"
+wait_for "kubectl watches" grep -q kube-root "$dir/few"
+sleep 1
+for i in $(seq "$restarts"); do
+    before=$(now)
+    said=$(restart --binary "$([ $((i % 2)) = 0 ] && echo "$build/keelson" || echo "$other/keelson")") || fail "restart $i" "$said"
+    [ "$(now)" != "$before" ] || fail "restart $i: the same process has the store" "$before"
+    want "cm-$i created" create cm "cm-$i" -n default
+    echo "$said"
+    sleep 1
+done
+for i in $(seq "$restarts"); do
+    wait_for "kubectl's watch shows cm-$i" grep -q "/cm-$i\$" "$dir/few"
+done
+[ "$(sort "$dir/few" | uniq -d | wc -l)" = 0 ] || fail "kubectl's watch says something twice" "$(cat "$dir/few")"
+kill -0 "$few" 2>/dev/null || fail "kubectl's watch has ended" "$(cat "$dir/few.err")"
+kill -TERM "$loader"
+wait "$loader" || fail "clients have noticed" "$(cat "$dir/load")"
+tail -1 "$dir/load"
+
+# --- who is followed ends with the last connection ---
+kill $watches 2>/dev/null
+wait_for "one process is left" alone
+
+# --- what may go wrong: the one that serves goes on, and says why ---
+goes_on() { # WHAT TEXT: the restart has failed, said so, and nothing else has happened
+    case "$said" in *"$2"*) ;; *) fail "$1" "wanted: $2" "got: $said" ;; esac
+    [ "$(now)" = "$serving" ] || fail "$1: another process has the store" "$(now), not $serving"
+    want created create cm "after-$n" -n default
+    n=$((n + 1))
+}
+serving=$(now) n=1
+said=$(restart --binary "$dir/nothing") && fail "a program that is not there" "status 0"
+goes_on "a program that is not there" "No such file"
+said=$(restart --binary /bin/true) && fail "a program that does nothing" "status 0"
+goes_on "a program that does nothing" "ended with status 0 before it served"
+cp /etc/hostname "$dir/text" && chmod +x "$dir/text"
+said=$(restart --binary "$dir/text") && fail "a file that is no program" "status 0"
+goes_on "a file that is no program" "Exec format error"
+kubectl get cm -n default -w -o name >"$dir/names" 2>"$dir/names.err" &
+watches=$!
+for point in ready events go opened serving; do
+    echo $point >"$dir/fault"
+    said=$(restart) && fail "killed at '$point'" "status 0"
+    goes_on "killed at '$point'" "ended by signal 9"
+done
+: >"$dir/fault"
+said=$(restart) || fail "a restart after those that failed" "$said"
+[ "$(now)" != "$serving" ] || fail "a restart after those that failed" "$said"
+wait_for "the watch shows all of it" grep -q "after-$((n - 1))" "$dir/names"
+[ "$(sort "$dir/names" | uniq -d | wc -l)" = 0 ] || fail "the watch shows nothing twice" "$(cat "$dir/names")"
+exit $bad
