@@ -171,6 +171,7 @@ int api_authenticate(struct api_rq *rq);
 int api_authorize(struct api_rq *rq);                                           /* may rq->user do what rq->info.tuple says? */
 /* -KL_FORBIDDEN: no; another code: not known. */
 int api_authorize_as(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t);
+const char *api_forbidden_text(struct arena *a, const struct kl_user *user, const struct kl_request *t, const char *why);     /* of a resource */
 int api_forbidden(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t, const char *why);
 /* impersonate.c: the request counts as another's, when its headers say so and the asker may. */
 int api_impersonate(struct api_rq *rq);
@@ -287,6 +288,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 void api_convert_input(struct api_op *op, struct val *v);
 int api_prepare_create(struct api_op *op, struct val *v);
 int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
+void claim_forget_devices(struct val *v, const struct val *old);               /* claims.c: what drivers said of devices that are given back */
 /* Releases what a Service held. */
 void api_after_delete(struct api_op *op, const struct val *old);
 void api_new_uid(char ret[37]);

@@ -88,17 +88,23 @@ static int who_asks(struct api_rq *rq)
     return 0;
 }
 
+const char *api_forbidden_text(struct arena *a, const struct kl_user *user, const struct kl_request *t, const char *why)
+{
+    const char *res = arena_printf(a, "%s%s%s", t->resource, t->subresource[0] ? "/" : "", t->subresource);
+    const char *qualified = t->group[0] ? arena_printf(a, "%s.%s", t->resource, t->group) : t->resource;
+    return arena_printf(a, "%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s%s%s%s", qualified,
+                        t->name[0] ? " \"" : "", t->name, t->name[0] ? "\"" : "", user->name, t->verb, res, t->group,
+                        t->ns[0] ? "in the namespace \"" : "at the cluster scope", t->ns, t->ns[0] ? "\"" : "", why[0] ? ": " : "", why);
+}
+
 int api_forbidden(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t, const char *why)
 {
     struct arena *a = rq->arena;
     if (!t->is_resource)
         return api_fail(&rq->err, a, KL_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", user->name, t->verb, t->path,
                         why[0] ? ": " : "", why);
-    const char *res = arena_printf(a, "%s%s%s", t->resource, t->subresource[0] ? "/" : "", t->subresource);
-    const char *qualified = t->group[0] ? arena_printf(a, "%s.%s", t->resource, t->group) : t->resource;
-    api_fail(&rq->err, a, KL_FORBIDDEN, "%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group \"%s\" %s%s%s%s%s", qualified,
-             t->name[0] ? " \"" : "", t->name, t->name[0] ? "\"" : "", user->name, t->verb, res, t->group,
-             t->ns[0] ? "in the namespace \"" : "at the cluster scope", t->ns, t->ns[0] ? "\"" : "", why[0] ? ": " : "", why);
+    const char *text = api_forbidden_text(a, user, t, why);
+    api_fail(&rq->err, a, KL_FORBIDDEN, "%s", text ? text : "out of memory");
     rq->err.name = t->name;
     rq->err.group = t->group;
     rq->err.kind = t->resource;

@@ -309,6 +309,8 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old)
     struct object_causes causes = { .arena = op->arena };
     object_validate(op->kind, op->subresource, v, old, &causes);
     api_check_rules(op, v, old, &causes);
+    if (op->err.code == KL_PENDING)
+        return -KL_PENDING;
     if (arena_exhausted(op->arena))
         return api_fail(&op->err, op->arena, KL_TOO_LARGE, "the request needs more memory than one request may use");
     if (!causes.n && op->warn && !op->subresource)

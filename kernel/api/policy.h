@@ -112,6 +112,9 @@ void policy_check_webhooks(struct api_op *op, const struct val *v, const struct 
 
 /* devices.c: the same for selectors of devices. */
 void devices_check(struct api_op *op, const struct val *v, struct object_causes *c);
+/* claims.c: of a new claim (spec: with its requests), and of a write of a claim's status; op->err of KL_PENDING: who may is not known yet. */
+void claim_check_admin(struct api_op *op, const struct val *spec, struct object_causes *c);
+void claim_check_status(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
 /* policy_check.c: causes for what is wrong with a policy, a binding or a configuration of webhooks; warnings of type checking for a policy's status. */
 void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c);
 struct val *policy_type_warnings(struct arena *a, const struct val *policy);

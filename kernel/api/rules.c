@@ -71,14 +71,27 @@ static void check_definition(struct api_op *op, const struct val *crd, const str
     }
 }
 
+static void check_devices(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes)
+{
+    bool claim = strcmp(op->kind->kind, "ResourceClaim") == 0, template = strcmp(op->kind->kind, "ResourceClaimTemplate") == 0;
+    if (op->subresource && claim && old)
+        claim_check_status(op, v, old, causes);
+    if (op->subresource)
+        return;
+    if (!old && (claim || template))
+        claim_check_admin(op, claim ? json_get(v, STR("spec")) : json_path(v, "spec.spec"), causes);
+    if (!causes->n)
+        devices_check(op, v, causes);
+}
+
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes)
 {
     if (op->kind->flags & K_CUSTOM)
         run_rules(op, v, old, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
         policy_check(op, v, old, causes);
-    else if (!causes->n && !op->subresource && strcmp(op->kind->group, "resource.k8s.io") == 0)
-        devices_check(op, v, causes);
+    else if (strcmp(op->kind->group, "resource.k8s.io") == 0)
+        check_devices(op, v, old, causes);
     else if (!causes->n && !op->subresource && strcmp(op->kind->resource, CRD_RESOURCE) == 0)
         check_definition(op, v, old, causes);
 }

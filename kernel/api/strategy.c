@@ -313,6 +313,10 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         only_status(op, v, old);
     else if (op->kind->flags & K_STATUS && !op->subresource)
         keep(a, v, old, "status");
+    if (status && strcmp(op->kind->kind, "ResourceClaim") == 0) {
+        only_metadata(a, v, old);
+        claim_forget_devices(v, old);
+    }
     if (is_core(op->kind, "Namespace") && !op->subresource)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
     if (op->subresource && !status && is_core(op->kind, "Pod"))

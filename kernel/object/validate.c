@@ -58,17 +58,6 @@ static void walk_kind(causes c, const struct schema_kind *k, const struct val *v
     }
 }
 
-/* Of a status only metav1 conditions are judged, as upstream does; a ServiceCIDR's not at all: its reason may be empty. */
-static void walk_conditions(causes c, const struct schema_kind *k, const struct val *v)
-{
-    const struct schema_field *status = schema_field_find(k->type, STR("status"));
-    const struct schema_field *f = status ? schema_field_find(status->type, STR("conditions")) : NULL;
-    const struct val *list = json_path(v, "status.conditions");
-    struct path at = { NULL, STR("status"), 0 }, here = { &at, STR("conditions"), 0 };
-    if (f && list && strcmp(f->type->name, CONDITION) == 0 && strcmp(k->kind, "ServiceCIDR") != 0)
-        walk_field(c, f, list, &here);
-}
-
 void object_validate(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old,
                      struct object_causes *ret)
 {
@@ -79,7 +68,7 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
         return;
     }
     if (status)
-        walk_conditions(ret, k, v);
+        validate_status(k, v, old, ret);
     if (subresource && old && validate_part(k, subresource, v, old, ret))
         return;
     if (!status && validate_kind(k, v, old, ret))

@@ -56,6 +56,8 @@ bool check_ip_strict(causes c, const struct path *p, struct str s);
 bool check_cidr(causes c, const struct path *p, struct str s);
 bool is_ip(struct str s, bool *ret_v6);                                                 /* ret_v6 may be NULL */
 bool is_cidr(struct str s, bool *ret_v6);
+/* 010.2.3.4: the same as 10.2.3.4 to some, 8.2.3.4 to others. Of an address of v4: without such zeros, and how long that is. */
+size_t ip_without_zeros(struct str s, char ret[64]);
 
 /* --- validate_names.c: grammars --- */
 enum grammar {
@@ -121,6 +123,12 @@ void check_definition_names(causes c, const struct path *p, const struct val *na
 void check_definition_parts(causes c, const struct path *spec, const struct val *versions);
 /* validate_claims.c: names and parts that claims and slices of devices share. */
 bool check_too_many(causes c, const struct path *p, const struct val *list, unsigned most);    /* false: nobody looks into it any more */
+void check_request_name(causes c, const struct path *p, struct str name, const struct val *requests);
+void check_request_names(causes c, const struct path *p, const struct val *list, const struct val *requests);
+void check_opaque(causes c, const struct path *p, const struct val *config);
+void check_raw(causes c, const struct path *p, const struct val *v, size_t most);              /* an object of at most so many bytes */
+void check_pool_name(causes c, const struct path *p, struct str name);                          /* validate_devices.c */
+void check_binding_conditions(causes c, const struct path *p, const struct val *device);                   /* bindingConditions and bindingFailureConditions */
 void check_attribute_name(causes c, const struct path *p, struct str name, bool full);          /* validate_devices.c; full: with its domain */
 /* validate_placement.c: affinity, tolerations, spreading, node selectors. */
 void check_placement(causes c, const struct path *p, const struct val *spec);
@@ -132,6 +140,10 @@ void check_container_security(causes c, const struct path *p, const struct val *
 
 /* validate_kinds.c: rules of the kind itself. False: there are none, the rows say all there is. */
 bool validate_kind(const struct schema_kind *k, const struct val *v, const struct val *old, causes c);
+
+/* validate_status.c: of a write of the status. */
+void validate_status(const struct schema_kind *k, const struct val *v, const struct val *old, causes c);
+void check_meta_conditions(causes c, const struct path *p, const struct val *list);         /* of metav1 */
 
 /* The same of a subresource that writes a part of the object. */
 bool validate_part(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old, causes c);
@@ -196,6 +208,7 @@ KIND_RULES(kind_device_class);          /* validate_claims.c */
 KIND_RULES(kind_device_claim);
 KIND_RULES(kind_device_claim_template);
 KIND_RULES(kind_device_slice);          /* validate_devices.c */
+KIND_RULES(status_device_claim);        /* validate_claim_status.c */
 void check_webhook_client(causes c, const struct path *p, const struct val *conf);
 
 /* For lists that may not be there: for (item, index). */

@@ -318,6 +318,8 @@ KIND_RULES(kind_controller_revision)
     check_at_least(c, IN(NULL, "revision"), json_int(v, "revision", 0), 0);
     if (!data)
         say_required(c, IN(NULL, "data"), "data is mandatory");
+    else if (data->type != VAL_OBJ)
+        say_required(c, IN(NULL, "data"), "data must be a valid JSON object");
     if (old && !val_equal(data, json_get(old, STR("data"))))
         say_immutable(c, IN(NULL, "data"), data);
 }

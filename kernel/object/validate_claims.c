@@ -120,46 +120,54 @@ static bool is_requested(const struct val *requests, struct str name)
     return false;
 }
 
-static void check_names_of(causes c, const struct path *p, const struct val *list, const struct val *requests)
+void check_request_name(causes c, const struct path *p, struct str name, const struct val *requests)
 {
-    static const char why[] = "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
+    struct str sub = name, head = str_cut(&sub, '/');
+    bool deep = sub.at && str_find(sub, '/') >= 0;
+    if (!deep)
+        check_name(c, p, head, G_LABEL);
+    if (!deep && sub.at)
+        check_name(c, p, sub, G_LABEL);
+    if (deep || !is_requested(requests, name))
+        say_invalid(c, p, name, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'");
+}
+
+void check_request_names(causes c, const struct path *p, const struct val *list, const struct val *requests)
+{
     _cleanup_met_ struct met seen = { 0 };
     if (!check_too_many(c, p, list, REQUESTS_MOST))
         return;
-    LIST_EACH (n, at, list) {
-        struct str name = val_str(n), sub = name, head = str_cut(&sub, '/');
-        bool deep = sub.at && str_find(sub, '/') >= 0;
-        if (!deep)
-            check_name(c, ITEM(p, at.i), head, G_LABEL);
-        if (!deep && sub.at)
-            check_name(c, ITEM(p, at.i), sub, G_LABEL);
-        if (deep || !is_requested(requests, name))
-            say_invalid(c, ITEM(p, at.i), name, why);
-    }
+    LIST_EACH (n, at, list)
+        check_request_name(c, ITEM(p, at.i), val_str(n), requests);
     LIST_EACH (n, at, list)
         if (met_again(&seen, val_str(n)))
             say_duplicate(c, ITEM(p, at.i), val_str(n));
 }
 
-static void check_opaque(causes c, const struct path *p, const struct val *config)
+void check_raw(causes c, const struct path *p, const struct val *v, size_t most)
 {
-    struct val *opaque = json_get(config, STR("opaque")), *parameters = json_get(opaque, STR("parameters"));
-    const struct path *here = IN(p, "opaque"), *at = IN(here, "parameters");
+    _cleanup_buf_ struct buf text = BUF_INIT(4 << 20);
+    if (!v || v->type == VAL_NULL) {
+        say_required(c, p, NULL);
+        return;
+    }
+    json_write(&text, v);
+    if (text.len > most)
+        say_too_long(c, p, most, "bytes");
+    else if (v->type != VAL_OBJ)
+        say_invalid(c, p, STR("<value omitted>"), "must be a valid JSON object");
+}
+
+void check_opaque(causes c, const struct path *p, const struct val *config)
+{
+    const struct val *opaque = json_get(config, STR("opaque"));
+    const struct path *here = IN(p, "opaque");
     if (!opaque) {
         say_required(c, here, NULL);
         return;
     }
     check_driver(c, IN(here, "driver"), json_str(opaque, "driver"));
-    if (!parameters || parameters->type == VAL_NULL) {
-        say_required(c, at, NULL);
-        return;
-    }
-    _cleanup_buf_ struct buf text = BUF_INIT(4 << 20);
-    json_write(&text, parameters);
-    if (text.len > PARAMETERS_MOST)
-        say_too_long(c, at, PARAMETERS_MOST, "bytes");
-    else if (parameters->type != VAL_OBJ)
-        say_invalid(c, at, STR("<value omitted>"), "must be a valid JSON object");
+    check_raw(c, IN(here, "parameters"), json_get(opaque, STR("parameters")), PARAMETERS_MOST);
 }
 
 static void check_claim(causes c, const struct path *spec, const struct val *v)
@@ -172,7 +180,7 @@ static void check_claim(causes c, const struct path *spec, const struct val *v)
         LIST_EACH (x, at, constraints) {
             const struct path *here = ITEM(IN(p, "constraints"), at.i);
             struct val *match = json_get(x, STR("matchAttribute")), *distinct = json_get(x, STR("distinctAttribute"));
-            check_names_of(c, IN(here, "requests"), json_get(x, STR("requests")), requests);
+            check_request_names(c, IN(here, "requests"), json_get(x, STR("requests")), requests);
             if (match)
                 check_attribute_name(c, IN(here, "matchAttribute"), val_str(match), true);
             else if (distinct)
@@ -182,7 +190,7 @@ static void check_claim(causes c, const struct path *spec, const struct val *v)
         }
     if (check_too_many(c, IN(p, "config"), config, REQUESTS_MOST))
         LIST_EACH (x, at, config) {
-            check_names_of(c, IN(ITEM(IN(p, "config"), at.i), "requests"), json_get(x, STR("requests")), requests);
+            check_request_names(c, IN(ITEM(IN(p, "config"), at.i), "requests"), json_get(x, STR("requests")), requests);
             check_opaque(c, ITEM(IN(p, "config"), at.i), x);
         }
 }
@@ -198,11 +206,13 @@ KIND_RULES(kind_device_claim)
 KIND_RULES(kind_device_claim_template)
 {
     const struct path *p = IN(NULL, "spec"), *meta = IN(p, "metadata");
+    if (old) {
+        check_immutable(c, NULL, v, old, "spec");
+        return;
+    }
     check_labels(c, IN(meta, "labels"), json_path(v, "spec.metadata.labels"));
     check_annotations(c, IN(meta, "annotations"), json_path(v, "spec.metadata.annotations"));
     check_claim(c, IN(p, "spec"), json_path(v, "spec.spec"));
-    if (old)
-        check_immutable(c, NULL, v, old, "spec");
 }
 
 KIND_RULES(kind_device_class)

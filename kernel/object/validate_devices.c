@@ -52,16 +52,21 @@ void check_attribute_name(causes c, const struct path *p, struct str name, bool 
         check_identifier(c, p, id);
 }
 
+void check_pool_name(causes c, const struct path *p, struct str name)
+{
+    struct str rest = name;
+    if (!check_required_str(c, p, name))
+        return;
+    if (name.len > POOL_MOST)
+        say_too_long(c, p, POOL_MOST, "bytes");
+    while (rest.at)
+        check_name(c, p, str_cut(&rest, '/'), G_SUBDOMAIN);
+}
+
 static void check_pool(causes c, const struct path *p, const struct val *pool)
 {
-    struct str name = json_str(pool, "name"), rest = name;
     int64_t slices = json_int(pool, "resourceSliceCount", 0), generation = json_int(pool, "generation", 0);
-    if (check_required_str(c, IN(p, "name"), name)) {
-        if (name.len > POOL_MOST)
-            say_too_long(c, IN(p, "name"), POOL_MOST, "bytes");
-        while (rest.at)
-            check_name(c, IN(p, "name"), str_cut(&rest, '/'), G_SUBDOMAIN);
-    }
+    check_pool_name(c, IN(p, "name"), json_str(pool, "name"));
     if (slices <= 0)
         say_invalid_int(c, IN(p, "resourceSliceCount"), slices, "must be greater than zero");
     if (generation < 0)
@@ -266,21 +271,27 @@ static void check_counter_sets(causes c, const struct path *p, const struct val 
             say_duplicate(c, ITEM(p, at.i), json_str(x, key));
 }
 
-static void check_conditions(causes c, const struct path *p, const struct val *device)
+void check_binding_conditions(causes c, const struct path *p, const struct val *device)
 {
     static const char *const members[] = { "bindingConditions", "bindingFailureConditions" };
+    _cleanup_met_ struct met seen = { 0 }, failures = { 0 };
     const struct val *lists[2];
     for (int k = 0; k < 2; k++) {
         const struct path *here = IN(p, members[k]);
-        _cleanup_met_ struct met seen = { 0 };
         lists[k] = json_get(device, str_of(members[k]));
-        if (!check_too_many(c, here, lists[k], CONDITIONS_MOST))
-            continue;
-        LIST_EACH (x, at, lists[k]) {
-            check_name(c, ITEM(here, at.i), val_str(x), G_QUALIFIED);
-            if (met_again(&seen, val_str(x)))
-                say_duplicate(c, ITEM(here, at.i), val_str(x));
-        }
+        if (check_too_many(c, here, lists[k], CONDITIONS_MOST))
+            LIST_EACH (x, at, lists[k])
+                check_name(c, ITEM(here, at.i), val_str(x), G_QUALIFIED);
+    }
+    LIST_EACH (x, at, lists[0])
+        if (met_again(&seen, val_str(x)))
+            say_duplicate(c, ITEM(IN(p, members[0]), at.i), val_str(x));
+    LIST_EACH (x, at, lists[1]) {
+        const struct path *here = ITEM(IN(p, members[1]), at.i);
+        if (met_again(&failures, val_str(x)))
+            say_duplicate(c, here, val_str(x));
+        if (met(&seen, val_str(x)))
+            say_invalid(c, here, val_str(x), "bindingFailureConditions must not overlap with bindingConditions");
     }
     bool some = lists[0] && lists[0]->n, failure = lists[1] && lists[1]->n;
     if (!some && failure)
@@ -348,7 +359,7 @@ static void check_device(causes c, const struct path *p, const struct val *d, bo
                      "ResourceSlice spec");
     else if (json_get(d, STR("nodeName")) || json_get(d, STR("nodeSelector")) || json_get(d, STR("allNodes")))
         say_invalid_val(c, p, NULL, "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec");
-    check_conditions(c, p, d);
+    check_binding_conditions(c, p, d);
 }
 
 static bool is_advanced(const struct val *devices)

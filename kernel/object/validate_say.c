@@ -269,16 +269,22 @@ bool is_cidr(struct str s, bool *v6)
     return bits >= 0 && bits <= (six ? 128 : 32);
 }
 
-/* 010.2.3.4: the same as 10.2.3.4 to some, 8.2.3.4 to others. */
+size_t ip_without_zeros(struct str s, char ret[64])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.len && n < 63; i++) {
+        bool first = i == 0 || s.at[i - 1] == '.' || (n == 0 || ret[n - 1] == '.');
+        if (!(first && s.at[i] == '0' && i + 1 < s.len && s.at[i + 1] != '.'))
+            ret[n++] = s.at[i];
+    }
+    ret[n] = '\0';
+    return n;
+}
+
 static bool has_leading_zeros(struct str s)
 {
     char text[64];
-    size_t n = 0;
-    for (size_t i = 0; i < s.len && n < sizeof text - 1; i++) {
-        bool first = i == 0 || s.at[i - 1] == '.' || (n == 0 || text[n - 1] == '.');
-        if (!(first && s.at[i] == '0' && i + 1 < s.len && s.at[i + 1] != '.'))
-            text[n++] = s.at[i];
-    }
+    size_t n = ip_without_zeros(s, text);
     return n < s.len && is_ip(str_n(text, n), NULL);
 }
 

@@ -1,0 +1,91 @@
+/* validate_status.c - what a write of the status may say. Most kinds' is taken as it is; upstream judges conditions of some, and the whole of a claim on
+ * devices (validate_claim_status.c). */
+#include <ctype.h>
+
+#include "object/validate.h"
+
+#define REASON_MOST  1024
+#define MESSAGE_MOST (32 << 10)
+
+/* [A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])? */
+static bool is_reason(struct str s)
+{
+    if (!isalpha((unsigned char)s.at[0]))
+        return false;
+    for (size_t i = 1; i < s.len; i++) {
+        unsigned char x = (unsigned char)s.at[i];
+        if (!isalnum(x) && x != '_' && ((x != ',' && x != ':') || i + 1 == s.len))
+            return false;
+    }
+    return true;
+}
+
+static void check_reason(causes c, const struct path *p, struct str reason)
+{
+    if (!check_required_str(c, p, reason))
+        return;
+    if (!is_reason(reason))
+        say_invalid(c, p, reason, "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', "
+                    "and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', "
+                    "regex used for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')");
+    if (reason.len > REASON_MOST)
+        say_too_long(c, p, REASON_MOST, "bytes");
+}
+
+void check_meta_conditions(causes c, const struct path *p, const struct val *list)
+{
+    static const char *const statuses[] = { "False", "True", "Unknown", NULL };
+    _cleanup_met_ struct met types = { 0 };
+    LIST_EACH (x, at, list) {
+        const struct path *here = ITEM(p, at.i);
+        struct str type = json_str(x, "type");
+        if (met_again(&types, type))
+            say_duplicate(c, IN(here, "type"), type);
+        check_name(c, IN(here, "type"), type, G_QUALIFIED);
+        check_choice(c, IN(here, "status"), json_str(x, "status"), statuses);
+        if (json_int(x, "observedGeneration", 0) < 0)
+            say_invalid_int(c, IN(here, "observedGeneration"), json_int(x, "observedGeneration", 0), "must be greater than or equal to zero");
+        check_required_str(c, IN(here, "lastTransitionTime"), json_str(x, "lastTransitionTime"));
+        check_reason(c, IN(here, "reason"), json_str(x, "reason"));
+        if (json_str(x, "message").len > MESSAGE_MOST)
+            say_too_long(c, IN(here, "message"), MESSAGE_MOST, "bytes");
+    }
+}
+
+static KIND_RULES(status_budget)
+{
+    static const char *const counts[] = { "disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods" };
+    const struct path *p = IN(NULL, "status");
+    const struct val *status = json_get(v, STR("status"));
+    (void)old;
+    check_meta_conditions(c, IN(p, "conditions"), json_get(status, STR("conditions")));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        check_nonnegative(c, p, status, counts[i]);
+}
+
+static KIND_RULES(status_policy)
+{
+    const struct path *p = IN(NULL, "status"), *warnings = IN(IN(p, "typeChecking"), "expressionWarnings");
+    (void)old;
+    LIST_EACH (w, at, json_path(v, "status.typeChecking.expressionWarnings")) {
+        check_required_str(c, IN(ITEM(warnings, at.i), "warning"), json_str(w, "warning"));
+        check_required_str(c, IN(ITEM(warnings, at.i), "fieldRef"), str_trim(json_str(w, "fieldRef")));
+    }
+    check_meta_conditions(c, IN(p, "conditions"), json_path(v, "status.conditions"));
+}
+
+static const struct {
+    const char *group, *kind;
+    KIND_RULES((*check));
+} rows[] = {
+    { "policy", "PodDisruptionBudget", status_budget },
+    { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", status_policy },
+    { "resource.k8s.io", "ResourceClaim", status_device_claim },
+};
+
+void validate_status(const struct schema_kind *k, const struct val *v, const struct val *old, causes c)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].kind, k->kind) == 0 && strcmp(rows[i].group, k->group) == 0)
+            rows[i].check(c, v, old);
+}

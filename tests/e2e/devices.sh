@@ -1,0 +1,86 @@
+#!/bin/sh
+# Devices (resource.k8s.io): who may write what of a claim's status. usage: devices.sh BUILD_DIR
+set -u
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+command -v kubectl >/dev/null || {
+    echo "skipped: no kubectl"
+    exit 0
+}
+. "$here/lib/server.sh"
+start_server
+
+# until TEXT COMMAND...: kubectl's output holds the text, at last.
+until_says() {
+    text=$1
+    shift
+    for _ in $(seq 300); do
+        out=$(k "$@")
+        case "$out" in *"$text"*) return 0 ;; esac
+        sleep 0.1
+    done
+    fail "kubectl $*" "wanted: $text" "got: $out"
+}
+
+# --- the status: allocation is the schedulers', devices are their drivers' ---
+k create namespace gran >/dev/null
+k create role st -n gran --verb=get,update,patch --resource=resourceclaims/status,resourceclaims >/dev/null
+k create rolebinding st -n gran --role=st --user=amy >/dev/null
+k create clusterrole bind --verb=update,patch --resource=resourceclaims/binding >/dev/null
+claim() { # NAME [MORE-OF-THE-REQUEST]
+    printf '{"apiVersion":"resource.k8s.io/v1","kind":"ResourceClaim","metadata":{"name":"%s","namespace":"gran"},"spec":{"devices":{"requests":[{"name":"r","exactly":{"deviceClassName":"c"%s}}]}}}' \
+        "$1" "${2:-}" >"$dir/claim.json"
+}
+claim x
+want created create -f "$dir/claim.json"
+allocation='{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"d"}]},"nodeSelector":{"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["n1"]}]}]}}}}'
+device() { printf '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"d"%s}]}}' "${1:-}"; }
+of_x="patch resourceclaim x -n gran --subresource=status --type=merge"
+until_says 'status.allocation: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission: resourceclaims.resource.k8s.io is forbidden: User "amy" cannot patch resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope' \
+    $of_x -p "$allocation" --as amy
+k create clusterrolebinding bind --clusterrole=bind --user=amy >/dev/null
+until_says patched $of_x -p "$allocation" --as amy
+want 'status.devices: Forbidden: changing status.devices requires resource="resourceclaims/driver", verb="[arbitrary-node:patch]" permission: resourceclaims.resource.k8s.io "d.example.com" is forbidden: User "amy" cannot arbitrary-node:patch resource "resourceclaims/driver" in API group "resource.k8s.io" in the namespace "gran"' \
+    $of_x -p "$(device)" --as amy
+k create role drv -n gran --verb=arbitrary-node:patch --resource=resourceclaims/driver --resource-name=d.example.com >/dev/null
+k create rolebinding drv -n gran --role=drv --user=amy >/dev/null
+until_says patched $of_x -p "$(device)" --as amy
+want 'status.allocation: Invalid value' $of_x -p '{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"other"}]}}}}'
+want 'status.devices[0]: Invalid value: {"driver":"d.example.com","pool":"p","device":"none"}: must be an allocated device in the claim' $of_x -p '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"none"}]}}'
+
+# a driver's service account, on the node and off it
+k create serviceaccount bob -n gran >/dev/null
+k create rolebinding bob -n gran --role=st --serviceaccount=gran:bob >/dev/null
+k create role drv2 -n gran --verb=associated-node:patch --resource=resourceclaims/driver --resource-name=d.example.com >/dev/null
+k create rolebinding drv2 -n gran --role=drv2 --serviceaccount=gran:bob >/dev/null
+bob() { # NODE
+    c -X PATCH -H 'content-type: application/merge-patch+json' -H 'Impersonate-User: system:serviceaccount:gran:bob' \
+        -H "Impersonate-Extra-authentication.kubernetes.io%2fnode-name: $1" -d "$(device ',"data":{"a":1}')" "$url/apis/resource.k8s.io/v1/namespaces/gran/resourceclaims/x/status"
+}
+for _ in $(seq 300); do
+    out=$(bob n1)
+    case "$out" in *'"kind":"ResourceClaim"'*) break ;; esac
+    sleep 0.1
+done
+case "$out" in *'"data":{"a":1}'*) ;; *) fail "a driver on the node" "$out" ;; esac
+case "$(bob n2)" in *'"kind":"ResourceClaim"'*) ;; *) fail "nothing changes" ;; esac
+want patched $of_x -p "$(device)"
+case "$(bob n2)" in *'verb=\"[arbitrary-node:patch]\"'*) ;; *) fail "a driver on another node" "$(bob n2)" ;; esac
+
+# what is given back takes along what its driver said; metadata is nobody's who writes a status
+want patched $of_x -p '{"metadata":{"labels":{"a":"b"}},"status":{"allocation":null}}'
+want '{}{}' get resourceclaim x -n gran -o 'jsonpath={.status}{.metadata.labels}{"{}"}'
+
+# access as an administrator: the namespace says
+admin='admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace'
+as_admin='{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"d","adminAccess":true}]}}}}'
+want "status.allocation.devices.results[0].adminAccess: Forbidden: $admin" $of_x -p "$as_admin"
+claim y ',"adminAccess":true'
+want "spec.devices.requests[0].adminAccess: Forbidden: $admin" create -f "$dir/claim.json"
+sed 's/"kind":"ResourceClaim"/"kind":"ResourceClaimTemplate"/; s/"spec":{"devices"/"spec":{"spec":{"devices"/; s/$/}/' "$dir/claim.json" >"$dir/template.json"
+want "spec.devices.requests[0].adminAccess: Forbidden: $admin" create -f "$dir/template.json"
+k label namespace gran resource.kubernetes.io/admin-access=true >/dev/null
+want created create -f "$dir/claim.json"
+want created create -f "$dir/template.json"
+want patched $of_x -p "$as_admin"
+exit $bad
