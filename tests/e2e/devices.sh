@@ -83,4 +83,51 @@ k label namespace gran resource.kubernetes.io/admin-access=true >/dev/null
 want created create -f "$dir/claim.json"
 want created create -f "$dir/template.json"
 want patched $of_x -p "$as_admin"
+
+# --- claims of templates: made for pods, told in their status, reserved, given back, deleted ---
+k create namespace claims >/dev/null
+pod() { # NAME ENTRIES [MORE-OF-THE-SPEC]
+    printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s","namespace":"claims"},"spec":{"resourceClaims":[%s],"containers":[{"name":"c","image":"x","resources":{"claims":[{"name":"gpu"}]}}]%s}}' \
+        "$1" "$2" "${3:-}"
+}
+from_template='{"name":"gpu","resourceClaimTemplateName":"one"},{"name":"again","resourceClaimTemplateName":"one"}'
+pod early "$from_template" | k create -f - >/dev/null
+until_says 'PodResourceClaim gpu: resource claim template "one": resourceclaimtemplate.resource.k8s.io "one" not found' get events -n claims --field-selector reason=FailedResourceClaimCreation
+cat <<END | k create -f - >/dev/null
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: { name: one, namespace: claims }
+spec:
+  metadata: { labels: { made: of-one }, annotations: { a: b } }
+  spec: { devices: { requests: [ { name: r, exactly: { deviceClassName: c } } ] } }
+END
+until_says 'gpu again ' get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[*].name} {.metadata.nothing}'
+made=$(k get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}')
+case "$made" in early-gpu-?????) ;; *) fail "a claim's name" "$made" ;; esac
+want "of-one b gpu v1 Pod early true " get resourceclaim "$made" -n claims \
+    -o 'jsonpath={.metadata.labels.made} {.metadata.annotations.a} {.metadata.annotations.resource\.kubernetes\.io/pod-claim-name} {.metadata.ownerReferences[0].apiVersion} {.metadata.ownerReferences[0].kind} {.metadata.ownerReferences[0].name} {.metadata.ownerReferences[0].controller} {.metadata.ownerReferences[0].blockOwnerDeletion}'
+# one that somebody took away comes back under another name
+k delete resourceclaim "$made" -n claims >/dev/null
+for _ in $(seq 300); do
+    next=$(k get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}')
+    [ "$next" != "$made" ] && break
+    sleep 0.1
+done
+case "$next" in "$made") fail "a claim that was taken away" ;; early-gpu-?????) ;; *) fail "a claim's name" "$next" ;; esac
+# a pod that somebody placed has its claims reserved; when it ends, the devices are given back and the claim goes
+pod placed '{"name":"gpu","resourceClaimTemplateName":"one"},{"name":"mine","resourceClaimName":"mine"}' ',"nodeName":"nowhere"' | k create -f - >/dev/null
+sed 's/gran/claims/; s/"name":"y"/"name":"mine"/; s/,"adminAccess":true//' "$dir/claim.json" | k create -f - >/dev/null
+until_says placed-gpu get pod placed -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}'
+made=$(k get pod placed -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}')
+for claim in "$made" mine; do
+    want patched patch resourceclaim "$claim" -n claims --type=merge -p '{"metadata":{"finalizers":["resource.kubernetes.io/delete-protection"]}}'
+    want patched patch resourceclaim "$claim" -n claims --subresource=status --type=merge -p "$allocation"
+done
+k label pod placed -n claims look=again >/dev/null
+for claim in "$made" mine; do
+    until_says "pods placed" get resourceclaim "$claim" -n claims -o 'jsonpath={.status.reservedFor[0].resource} {.status.reservedFor[0].name}'
+done
+want patched patch pod placed -n claims --subresource=status --type=merge -p '{"status":{"phase":"Succeeded"}}'
+until_says NotFound get resourceclaim "$made" -n claims
+until_says '{}[]' get resourceclaim mine -n claims -o 'jsonpath={.status}[{.metadata.finalizers}]'
 exit $bad
