@@ -1,33 +1,15 @@
 /* devices.c - what selectors of devices say, judged when a class or a claim is written: resource.k8s.io. */
-#include "cel/cel.h"
+#include "cel/device.h"
 #include "object/validate.h"
 #include "policy.h"
 
-#define EXPRESSION_MOST (10 << 10)
-
-/* device: driver, attributes and capacity by domain and name, allowMultipleAllocations. */
-static const struct cel_type text = { .kind = CEL_STRING }, truth = { .kind = CEL_BOOL }, any = { .kind = CEL_DYN }, quantity = { .kind = CEL_QUANTITY },
-                             any_map = { .kind = CEL_MAP, .a = &text, .b = &any }, quantity_map = { .kind = CEL_MAP, .a = &text, .b = &quantity },
-                             attributes = { .kind = CEL_MAP, .a = &text, .b = &any_map }, capacity = { .kind = CEL_MAP, .a = &text, .b = &quantity_map };
-static const struct cel_field device_fields[] = {
-    { "driver", "driver", &text }, { "attributes", "attributes", &attributes }, { "capacity", "capacity", &capacity },
-    { "allowMultipleAllocations", "allowMultipleAllocations", &truth },
-};
-static const struct cel_type device = { .kind = CEL_STRUCT, .name = "kubernetes.DRADevice", .fields = device_fields, .n_fields = 4 };
-
 static void check_expression(causes c, const struct path *p, struct str s)
 {
-    static const struct cel_var vars[] = { { "device", &device } };
     const char *why = NULL;
-    if (s.len > EXPRESSION_MOST) {
-        say_too_long(c, p, EXPRESSION_MOST, "bytes");
-        return;
-    }
-    struct cel_program *program = cel_compile(c->arena, s, vars, 1, 0, &why);
-    if (!program)
-        say_invalid(c, p, s, words(c, "compilation failed: %s", why));
-    else if (!cel_result_is(program, CEL_BOOL))
-        say_invalid(c, p, s, words(c, "must evaluate to bool or the unknown type, not %s", cel_type_text(c->arena, cel_result(program))));
+    if (s.len > CEL_DEVICE_MOST)
+        say_too_long(c, p, CEL_DEVICE_MOST, "bytes");
+    else if (!cel_device_compile(c->arena, s, &why))
+        say_invalid(c, p, s, why ? why : "out of memory");
 }
 
 static void check_selectors(causes c, const struct path *p, const struct val *of)

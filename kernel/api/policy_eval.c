@@ -51,7 +51,7 @@ void policy_begin(struct policy_run *r, struct walk_policies *w, const struct po
     *r = (struct policy_run){ .w = w, .policy = p, .params = params, .budget = CEL_TOTAL_LIMIT };
     r->values = arena_alloc(w->arena, (p->n_variables + 1) * sizeof *r->values);
     r->known = arena_alloc(w->arena, p->n_variables + 1);
-    r->lazy = (struct cel_lazy){ variable, r };
+    r->lazy = (struct cel_lazy){ .get = variable, .ctx = r };
     r->vars[CEL_VAR_OBJECT] = cel_of_json(w->shown, NULL);
     r->vars[CEL_VAR_OLD_OBJECT] = cel_of_json(w->shown_old, NULL);
     r->vars[CEL_VAR_REQUEST] = cel_of_request(w->request);

@@ -94,6 +94,7 @@ struct parser {
     struct troubles *troubles;
     unsigned depth;
     bool failed;
+    bool binds;                         /* CEL_BIND */
 };
 struct node *parse(struct parser *p);
 struct node *node_new(struct arena *a, enum node_kind kind, uint32_t at);
@@ -254,6 +255,14 @@ struct walk {
 bool walk_next(struct cel_ctx *c, const struct cel_val *of, struct walk *w, struct cel_val *ret_key, struct cel_val *ret);
 bool list_get(struct cel_ctx *c, const struct cel_val *list, int64_t i, struct cel_val *ret);
 bool map_lookup(struct cel_ctx *c, const struct cel_val *map, struct cel_val key, struct cel_val *ret);
+/* A lazy object that says what all of it is, as that; else v. */
+static inline struct cel_val val_whole(struct cel_val v)
+{
+    return v.kind == CEL_MAP && v.form == CEL_LAZY && v.lazy->all ? *v.lazy->all : v;
+}
+
+struct cel_val val_quantity_text(struct arena *a, struct str s);        /* fn_misc.c; of kind CEL_ERROR: it is none */
+struct cel_val val_semver_text(struct arena *a, struct str s);
 struct cel_val map_new(struct cel_ctx *c);
 bool map_add(struct cel_ctx *c, struct cel_val *map, struct cel_val key, struct cel_val value, bool *ret_there);
 /* For who alone holds the map: of several values of a key the last one stays. */

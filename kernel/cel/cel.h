@@ -67,6 +67,7 @@ struct cel_opaque;
 struct cel_lazy {
     bool (*get)(void *ctx, struct str field, struct cel_val *ret);       /* false: there is no such field */
     void *ctx;
+    const struct cel_val *all;          /* a map: what `in`, macros and size() see; NULL: nobody can go through it */
 };
 
 struct cel_val {
@@ -128,6 +129,7 @@ struct cel_size {
 struct cel_program;
 
 #define CEL_PATCH 1u                    /* jsonpatch.escapeKey, and structs by name: what mutations may say */
+#define CEL_BIND  2u                    /* cel.bind(name, value, expression) */
 
 /* Parsed and checked. NULL: *ret_why is what upstream says, with the place in the text ("ERROR: <input>:1:1: ..."), or that memory is out. */
 struct cel_program *cel_compile(struct arena *a, struct str text, const struct cel_var *vars, unsigned n_vars, unsigned flags, const char **ret_why);

@@ -106,7 +106,7 @@ bool fold_constants(struct cel_program *p, struct troubles *t, const char **ret_
 
 static bool compile(struct cel_program *p, struct troubles *t, const char **ret_why)
 {
-    struct parser parser = { .lex = { .text = p->text, .troubles = t }, .arena = p->arena, .troubles = t };
+    struct parser parser = { .lex = { .text = p->text, .troubles = t }, .arena = p->arena, .troubles = t, .binds = p->flags & CEL_BIND };
     if (runes(p->text) > CEL_POINTS) {
         trouble(t, 0, "expression code point size exceeds limit: size: %lld, limit %d", (long long)runes(p->text), CEL_POINTS);
         return false;

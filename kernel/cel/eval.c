@@ -316,6 +316,12 @@ static bool is_plain(const struct node *n)
 }
 
 /* Membership in a list of constants costs nothing. */
+static bool in_map(struct cel_ctx *c, struct cel_val map, struct cel_val key)
+{
+    struct cel_val x;
+    return map_lookup(c, &map, key, &x);
+}
+
 static struct cel_val eval_in(struct cel_ctx *c, const struct node *n)
 {
     struct cel_val args[5], x;
@@ -335,7 +341,7 @@ static struct cel_val eval_in(struct cel_ctx *c, const struct node *n)
         while (!found && eval_tick(c) && walk_next(c, &args[1], &w, NULL, &x))
             found = cel_equal(c, args[0], x);
     else if (args[1].kind == CEL_MAP)
-        found = map_lookup(c, &args[1], args[0], &x);
+        found = in_map(c, val_whole(args[1]), args[0]);
     else
         return pay(c, 1) ? no_overload() : cancelled(c);
     bool sure = n->n_sigs == 1 && args[1].kind == CEL_LIST;
@@ -466,7 +472,7 @@ static struct cel_val no_range(struct cel_ctx *c, struct cel_val v)
 
 static struct cel_val eval_fold(struct cel_ctx *c, const struct node *n)
 {
-    struct cel_val range = eval(c, n->range), key, item;
+    struct cel_val range = val_whole(eval(c, n->range)), key, item;
     struct walk w = { 0 };
     if (is_error(range))
         return range;

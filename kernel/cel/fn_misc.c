@@ -7,10 +7,10 @@
 
 /* --- quantities --- */
 
-static struct cel_val of_quantity(struct cel_ctx *c, struct quantity q)
+static struct cel_val quantity_in(struct arena *a, struct quantity q)
 {
     struct cel_opaque *o;
-    struct cel_val v = val_opaque(c->arena, CEL_QUANTITY, &o);
+    struct cel_val v = val_opaque(a, CEL_QUANTITY, &o);
     if (o) {
         o->nano_high = (int64_t)(q.nano >> 64);
         o->nano_low = (uint64_t)q.nano;
@@ -19,15 +19,22 @@ static struct cel_val of_quantity(struct cel_ctx *c, struct quantity q)
     return v;
 }
 
-static struct cel_val fn_quantity(struct cel_ctx *c, struct cel_val *v, unsigned n)
+static struct cel_val of_quantity(struct cel_ctx *c, struct quantity q)
+{
+    return quantity_in(c->arena, q);
+}
+
+struct cel_val val_quantity_text(struct arena *a, struct str s)
 {
     struct quantity q;
+    return s.len && quantity_parse(s, &q) ? quantity_in(a, q) :
+           cel_error(a, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+}
+
+static struct cel_val fn_quantity(struct cel_ctx *c, struct cel_val *v, unsigned n)
+{
     (void)n;
-    if (!v[0].s.len)
-        return cel_error(c->arena, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
-    return quantity_parse(v[0].s, &q) ?
-               of_quantity(c, q) :
-               cel_error(c->arena, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+    return val_quantity_text(c->arena, v[0].s);
 }
 
 static struct cel_val fn_is_quantity(struct cel_ctx *c, struct cel_val *v, unsigned n)
@@ -208,13 +215,17 @@ static struct str normal(struct arena *a, struct str s)
     return arena_str(a, buf_str(&b));
 }
 
-static struct cel_val fn_semver(struct cel_ctx *c, struct cel_val *v, unsigned n)
+struct cel_val val_semver_text(struct arena *a, struct str s)
 {
     struct cel_opaque *o;
-    struct cel_val version = val_opaque(c->arena, CEL_SEMVER, &o);
-    struct str s = n == 2 && v[1].b ? normal(c->arena, v[0].s) : v[0].s;
-    const char *why = o ? read_semver(c->arena, s, o) : NULL;
-    return why ? cel_error(c->arena, "%s", why) : version;
+    struct cel_val version = val_opaque(a, CEL_SEMVER, &o);
+    const char *why = o ? read_semver(a, s, o) : NULL;
+    return why ? cel_error(a, "%s", why) : version;
+}
+
+static struct cel_val fn_semver(struct cel_ctx *c, struct cel_val *v, unsigned n)
+{
+    return val_semver_text(c->arena, n == 2 && v[1].b ? normal(c->arena, v[0].s) : v[0].s);
 }
 
 static struct cel_val fn_is_semver(struct cel_ctx *c, struct cel_val *v, unsigned n)

@@ -274,6 +274,13 @@ static struct node *make_opt_flat_map(struct parser *p, struct node *call)
     return optional_map(p, call, true);
 }
 
+static struct node *make_bind(struct parser *p, struct node *call)
+{
+    if (call->args[0]->kind != N_IDENT)
+        return refuse(p, call->args[0], "cel.bind() variable names must be simple identifiers");
+    return bind(p, call, call->args[0]->name, call->args[1], call->args[2]);
+}
+
 static struct node *make_sort_by(struct parser *p, struct node *call)
 {
     struct node *of = call->of;
@@ -309,12 +316,20 @@ static const struct macro macros[] = {
     { "optMap", 2, make_opt_map, false },
     { "optFlatMap", 2, make_opt_flat_map, false },
     { "sortBy", 2, make_sort_by, false },
+    { "bind", 3, make_bind, false },
 };
+
+/* cel.bind, where there is such a thing. */
+static bool is_meant(const struct parser *p, const struct macro *m, const struct node *call)
+{
+    return m->make != make_bind || (p->binds && call->of->kind == N_IDENT && str_is(call->of->name, "cel"));
+}
 
 struct node *macro_expand(struct parser *p, struct node *call)
 {
     for (size_t i = 0; i < sizeof macros / sizeof *macros; i++)
-        if (macros[i].n == call->n && macros[i].global == !call->of && str_is(call->name, macros[i].name)) {
+        if (macros[i].n == call->n && macros[i].global == !call->of && str_is(call->name, macros[i].name) &&
+            is_meant(p, &macros[i], call)) {
             struct node *n = macros[i].make(p, call);
             if (!n)
                 p->failed = true;

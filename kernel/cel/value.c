@@ -162,8 +162,9 @@ static int64_t json_members(const struct cel_val *v)
     return n;
 }
 
-int64_t cel_size(const struct cel_val *v)
+int64_t cel_size(const struct cel_val *of)
 {
+    struct cel_val whole = val_whole(*of), *v = &whole;
     switch (v->kind) {
     case CEL_STRING: return runes(v->s);
     case CEL_BYTES: return (int64_t)v->s.len;
