@@ -11,6 +11,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 static struct table_row rows[];
 
@@ -113,7 +114,8 @@ static int64_t absent(const char *name)
     X(kl_node, KL_NODE_0, KL_NODE_CALLS) \
     X(kl_proxy, KL_PROXY_0, KL_PROXY_CALLS) \
     X(kl_runtime, KL_RUNTIME_0, KL_RUNTIME_CALLS) \
-    X(kl_store, KL_STORE_0, KL_STORE_CALLS)
+    X(kl_store, KL_STORE_0, KL_STORE_CALLS) \
+    X(kl_volume, KL_VOLUME_0, KL_VOLUME_CALLS)
 #define SERVICES(X) \
     X(kl_host_env, KL_HOST_ENV_0, KL_HOST_ENV_CALLS) \
     X(kl_host_objects, KL_HOST_OBJECTS_0, KL_HOST_OBJECTS_CALLS) \

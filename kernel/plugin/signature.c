@@ -12,6 +12,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 KL_SIG_STRUCT(kl_object_key, KL_OBJECT_KEY_MEMBERS);
 KL_SIG_STRUCT(kl_list_options, KL_LIST_OPTIONS_MEMBERS);
@@ -36,6 +37,10 @@ KL_SIG_STRUCT(kl_store_op, KL_STORE_OP_MEMBERS);
 KL_SIG_STRUCT(kl_store_commit, KL_STORE_COMMIT_MEMBERS);
 KL_SIG_STRUCT(kl_store_record, KL_STORE_RECORD_MEMBERS);
 KL_SIG_STRUCT(kl_layered, KL_LAYERED_MEMBERS);
+KL_SIG_STRUCT(kl_volume_spec, KL_VOLUME_SPEC_MEMBERS);
+KL_SIG_STRUCT(kl_volume_made, KL_VOLUME_MADE_MEMBERS);
+KL_SIG_STRUCT(kl_volume_use, KL_VOLUME_USE_MEMBERS);
+KL_SIG_STRUCT(kl_volume_stats, KL_VOLUME_STATS_MEMBERS);
 
 KL_SIG_TABLE(kl_host_env, KL_HOST_ENV_0, KL_SIG_NO_DATA, KL_HOST_ENV_CALLS);
 KL_SIG_TABLE(kl_host_objects, KL_HOST_OBJECTS_0, KL_SIG_NO_DATA, KL_HOST_OBJECTS_CALLS);
@@ -57,6 +62,7 @@ KL_SIG_TABLE(kl_proxy, KL_PROXY_0, KL_SIG_NO_DATA, KL_PROXY_CALLS);
 KL_SIG_TABLE(kl_runtime, KL_RUNTIME_0, KL_SIG_NO_DATA, KL_RUNTIME_CALLS);
 KL_SIG_TABLE(kl_scheduler, KL_SCHEDULER_0, KL_SIG_NO_DATA, KL_SCHEDULER_CALLS);
 KL_SIG_TABLE(kl_store, KL_STORE_0, KL_SIG_NO_DATA, KL_STORE_CALLS);
+KL_SIG_TABLE(kl_volume, KL_VOLUME_0, KL_VOLUME_DATA, KL_VOLUME_CALLS);
 KL_SIG_TABLE(kl_layer, KL_LAYER_0, KL_SIG_NO_DATA, KL_LAYER_CALLS);
 
 static const struct kl_sig_table *const all[] = {
@@ -64,7 +70,7 @@ static const struct kl_sig_table *const all[] = {
     &kl_sig_kl_authz,    &kl_sig_kl_admission,    &kl_sig_kl_controller, &kl_sig_kl_network,      &kl_sig_kl_node,
     &kl_sig_kl_proxy,    &kl_sig_kl_runtime,      &kl_sig_kl_scheduler,  &kl_sig_kl_store,      &kl_sig_kl_host_wait,
     &kl_sig_kl_host_http, &kl_sig_kl_audit,
-    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel, &kl_sig_kl_host_versions, &kl_sig_kl_layer,
+    &kl_sig_kl_host_authz, &kl_sig_kl_host_cel, &kl_sig_kl_host_versions, &kl_sig_kl_layer, &kl_sig_kl_volume,
 };
 
 size_t signature_count(void)

@@ -98,6 +98,29 @@ static bool term_matches(const struct val *term, const struct ledger_node *n)
     return any;                         /* an empty term matches nothing */
 }
 
+bool filter_terms_match(const struct val *terms, const struct ledger_node *n)
+{
+    if (val_is(terms, VAL_ARR))
+        val_each(t, terms)
+            if (term_matches(t, n))
+                return true;
+    return false;
+}
+
+bool filter_selector_matches(const struct val *selector, const struct val *labels)
+{
+    const struct val *exact = json_get(selector, STR("matchLabels")), *exprs = json_get(selector, STR("matchExpressions"));
+    if (val_is(exact, VAL_OBJ))
+        val_each(m, exact)
+            if (!str_eq(val_str(json_get(labels, val_key(m))), val_str(m)) || !json_get(labels, val_key(m)))
+                return false;
+    if (val_is(exprs, VAL_ARR))
+        val_each(r, exprs)
+            if (!requirement(r, val_str(json_get(labels, json_str(r, "key")))))
+                return false;
+    return true;
+}
+
 static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
 {
     struct val *labels = json_path(n->tree, "metadata.labels"), *wanted = json_path(pod, "spec.nodeSelector");
@@ -109,13 +132,7 @@ static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
         }
     struct val *required = json_path(pod, "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
     struct val *terms = json_get(required, STR("nodeSelectorTerms"));
-    if (!required)
-        return true;
-    if (val_is(terms, VAL_ARR))
-        val_each(t, terms)
-            if (term_matches(t, n))
-                return true;
-    return false;
+    return !required || filter_terms_match(terms, n);
 }
 
 /* --- all of it --- */

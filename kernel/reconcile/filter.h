@@ -14,5 +14,8 @@ struct pod_needs {
 void pod_needs_read(const struct val *pod, struct pod_needs *ret);
 /* NULL: it fits; else the reason in upstream's words ("Insufficient cpu"), static or in the arena. */
 const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
+/* Any of a NodeSelector's terms; a LabelSelector (an empty one: everything). */
+bool filter_terms_match(const struct val *terms, const struct ledger_node *n);
+bool filter_selector_matches(const struct val *selector, const struct val *labels);
 
 #endif

@@ -1,7 +1,7 @@
 /* schedule.c - see schedule.h.
  *
- * Life of a pod without a node: it is queued -> its scheduler is asked (begin; fit and score per node that passes filter.c; end) -> the best
- * node is booked in the ledger and the pod is bound. Without a node: the reason becomes its PodScheduled condition and an event, and it is
+ * Life of a pod without a node: it is queued -> its scheduler is asked (begin; fit and score per node that passes filter.c and claims.c; end) -> claims
+ * that wait for it are asked for on the best node, and the pod is parked until they are bound -> the node is booked in the ledger and the pod is bound. Without a node: the reason becomes its PodScheduled condition and an event, and it is
  * parked until room may have appeared.
  */
 #include "reconcile/schedule.h"
@@ -14,6 +14,7 @@
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "reconcile/call.h"
+#include "reconcile/claims.h"
 #include "reconcile/filter.h"
 #include "reconcile/queue.h"
 #include "reconcile/schedule_metrics.h"
@@ -21,16 +22,23 @@
 #define PORTION_NS (2 * NS_PER_MS)
 #define PARKED_NS (300 * NS_PER_S)      /* looked at again without any news, as upstream does */
 #define REASONS_MAX 16
+#define STORAGE 3
 
 struct schedule {
     struct schedule_conf conf;
     struct ledger *ledger;
     struct queue *queue;
     struct store_watch *pods;
-    struct map parked;                  /* keys of pods that fit nowhere: key -> the key's own copy */
+    struct store_watch *storage[STORAGE];        /* claims, volumes, classes */
+    struct map parked;                  /* pods that fit nowhere: key -> struct parked */
     bool posted, paused;
     unsigned turn;                      /* breaks ties: equal nodes take turns */
     struct schedule_counts counts;
+};
+
+struct parked {
+    bool claims;                        /* it has some: news of them may help */
+    char key[];
 };
 
 struct reasons {
@@ -48,18 +56,26 @@ struct cycle {
     void *self, *state;
     struct kl_pod_view view;
     struct pod_needs needs;
+    struct claims claims;
     struct reasons reasons;
     enum schedule_result result;
     bool failed;                        /* the plugin has, not the pod */
+    bool waits;                         /* its claims are being bound */
 };
 
 /* --- parked pods --- */
 
-static void park(struct schedule *s, struct str key)
+static void park(struct schedule *s, struct str key, bool claims)
 {
-    char *copy = map_get(&s->parked, key) ? NULL : mem_dup(key.at, key.len);
-    if (copy && !map_put(&s->parked, str_n(copy, key.len), copy))
-        mem_free(copy);
+    struct parked *p = map_get(&s->parked, key);
+    if (p)
+        p->claims = claims;
+    if (p || !(p = mem_alloc(sizeof *p + key.len)))
+        return;
+    memcpy(p->key, key.at, key.len);
+    p->claims = claims;
+    if (!map_put(&s->parked, str_n(p->key, key.len), p))
+        mem_free(p);
 }
 
 static void unpark(struct schedule *s, struct str key)
@@ -67,14 +83,19 @@ static void unpark(struct schedule *s, struct str key)
     mem_free(map_del(&s->parked, key));
 }
 
-static void retry_parked(void *ctx)
+static void retry(struct schedule *s, bool only_claims)
 {
-    struct schedule *s = ctx;
     size_t at = 0;
     struct str key;
     void *value;
     while (map_next(&s->parked, &at, &key, &value))
-        queue_add(s->queue, key, 0);
+        if (!only_claims || ((const struct parked *)value)->claims)
+            queue_add(s->queue, key, 0);
+}
+
+static void retry_parked(void *ctx)
+{
+    retry(ctx, false);
 }
 
 /* --- one decision --- */
@@ -104,6 +125,8 @@ static struct kl_node_view node_view(const struct cycle *y, const struct ledger_
 static int score_node(struct cycle *y, const struct ledger_node *n)
 {
     const char *why = filter_node(y->arena, &y->needs, n);
+    if (!why)
+        why = claims_fit(&y->claims, n);
     if (why) {
         count_reason(&y->reasons, why);
         return -1;
@@ -245,6 +268,25 @@ static enum outcome plugin_failed(struct cycle *y)
     return kl_code_row(y->call.err.code)->retry ? AGAIN : PARKED;
 }
 
+static enum outcome nowhere(struct cycle *y, const char *message)
+{
+    y->result = SCHEDULE_UNSCHEDULABLE;
+    refuse(y, message);
+    claims_unselect(&y->claims, y->s->conf.objects, y->who, &y->call);
+    return PARKED;
+}
+
+/* SETTLED: all claims are bound. */
+static enum outcome reserve(struct cycle *y, struct ledger_node *n)
+{
+    int rc = claims_reserve(&y->claims, n, y->s->conf.objects, y->who, &y->call);
+    y->waits = rc == 0 || rc == -KL_PENDING;
+    y->result = SCHEDULE_ERROR;
+    if (rc < 0 && rc != -KL_PENDING && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+    return rc > 0 ? SETTLED : rc == -KL_CONFLICT ? AGAIN : PARKED;
+}
+
 static enum outcome decide(struct cycle *y, struct store_object *o)
 {
     struct str json = store_object_json(o);
@@ -253,6 +295,9 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     pod_needs_read(y->pod, &y->needs);
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
+    const char *why = claims_read(&y->claims, y->s->conf.store, y->arena, y->pod);
+    if (why)
+        return nowhere(y, arena_printf(y->arena, "0/%u nodes are available: %s.", ledger_count(y->s->ledger), why));
     if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0)
         return plugin_failed(y);
     struct ledger_node *n = choose(y);
@@ -260,11 +305,11 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
         y->table->end(y->self, y->state);
     if (y->failed)
         return plugin_failed(y);
-    if (!n) {
-        y->result = SCHEDULE_UNSCHEDULABLE;
-        refuse(y, verdict_text(y));
-        return PARKED;
-    }
+    if (!n)
+        return nowhere(y, verdict_text(y));
+    enum outcome claims = y->claims.any ? reserve(y, n) : SETTLED;
+    if (claims != SETTLED)
+        return claims;
     int rc = bind(y, n);
     y->result = rc == 0 || rc == -KL_PENDING ? SCHEDULE_SCHEDULED : SCHEDULE_ERROR;
     if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
@@ -276,7 +321,7 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     return SETTLED;
 }
 
-static enum outcome schedule_one(struct schedule *s, struct str key)
+static enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_claims)
 {
     _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
     struct str name = key, ns = str_cut(&name, '/');
@@ -295,7 +340,9 @@ static enum outcome schedule_one(struct schedule *s, struct str key)
         return SETTLED;
     int64_t began = env_mono_ns();
     enum outcome outcome = decide(&y, o);
-    schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
+    *ret_claims = y.claims.any;
+    if (!y.waits)
+        schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
     return outcome;
 }
 
@@ -310,9 +357,10 @@ static void portion(void *ctx)
     if (s->paused)
         return;
     while ((k = queue_next(s->queue))) {
-        enum outcome o = schedule_one(s, k->name);
+        bool claims = false;
+        enum outcome o = schedule_one(s, k->name, &claims);
         if (o == PARKED)
-            park(s, k->name);
+            park(s, k->name, claims);
         else
             unpark(s, k->name);
         queue_done(s->queue, k, o == AGAIN, o == PARKED ? PARKED_NS : 0);
@@ -368,6 +416,27 @@ static void on_pods(void *ctx)
     }
 }
 
+static void on_storage(void *ctx)
+{
+    struct schedule *s = ctx;
+    struct store_event e;
+    bool expired = false, news = false;
+    for (int i = 0; i < STORAGE; i++)
+        while (s->storage[i] && store_watch_next(s->storage[i], &e, &expired))
+            news = true;
+    if (news)
+        retry(s, true);
+}
+
+static int watch_storage(struct schedule *s, struct kl_err *err)
+{
+    static const char *const resources[STORAGE] = { "/persistentvolumeclaims", "/persistentvolumes", "storage.k8s.io/storageclasses" };
+    int rc = 0;
+    for (int i = 0; i < STORAGE && rc == 0; i++)
+        rc = store_watch_new(s->conf.store, str_of(resources[i]), STR_NONE, store_revision(s->conf.store), on_storage, s, &s->storage[i], err);
+    return rc;
+}
+
 static bool first_pod(void *ctx, struct store_object *o)
 {
     pod_news(ctx, o);
@@ -385,6 +454,8 @@ int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct 
     int rc = s->queue ? ledger_new(c->store, retry_parked, s, &s->ledger, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0)
         rc = store_watch_new(c->store, STR("/pods"), STR_NONE, store_revision(c->store), on_pods, s, &s->pods, err);
+    if (rc == 0)
+        rc = watch_storage(s, err);
     if (rc < 0) {
         schedule_free(s);
         return rc;
@@ -403,6 +474,9 @@ void schedule_free(struct schedule *s)
         return;
     if (s->pods)
         store_watch_free(s->pods);
+    for (int i = 0; i < STORAGE; i++)
+        if (s->storage[i])
+            store_watch_free(s->storage[i]);
     ledger_free(s->ledger);
     queue_free(s->queue);
     while (map_next(&s->parked, &at, &key, &value))

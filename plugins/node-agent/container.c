@@ -56,7 +56,7 @@ static const char *propagation_of(const struct val *m)
 static bool always_readonly(const struct val *volume)
 {
     return json_get(volume, STR("configMap")) || json_get(volume, STR("secret")) || json_get(volume, STR("projected")) ||
-           json_get(volume, STR("downwardAPI"));
+           json_get(volume, STR("downwardAPI")) || json_bool(volume, "persistentVolumeClaim.readOnly", false);
 }
 
 struct making {

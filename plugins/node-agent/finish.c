@@ -1,4 +1,5 @@
 /* finish.c - the end of pods: stopping, giving back what they held, and leftovers that no object wants any more. */
+#include "claims.h"
 #include "evict.h"
 
 #include <dirent.h>
@@ -85,7 +86,7 @@ static int give_back(struct agent *a, struct kl_call *c, struct str uid, bool re
         rc = a->net->detach(a->net_self, c, z);
     if (rc == 0)
         volumes_tear_down(a, uid);
-    return rc;
+    return rc == 0 ? claims_release(a, c, uid) : rc;
 }
 
 int finish_tear_down(struct agent *a, struct kl_call *c, struct pod_view *v)

@@ -1,5 +1,5 @@
 /* fs.c - folders and files of pods: made, replaced, read and removed without following links that a container made. */
-#include "agent.h"
+#include "claims.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -119,6 +119,16 @@ struct str fs_get(struct arena *a, const char *path, size_t most)
     }
     at[len] = '\0';
     return str_n(at, len);
+}
+
+bool fs_is_mounted(const char *path)
+{
+    _cleanup_file_ FILE *f = fopen("/proc/self/mountinfo", "re");
+    char line[8192], at[4096];
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "%*s %*s %*s %*s %4095s", at) == 1 && strcmp(at, path) == 0)
+            return true;
+    return false;
 }
 
 /* Innermost first: the mount table lists them in the order they were made. */

@@ -1,6 +1,7 @@
 /* node_status.c - the status of the Node object. */
 #include <stdlib.h>
 
+#include "claims.h"
 #include "evict.h"
 #include "node.h"
 #include "status.h"
@@ -103,6 +104,10 @@ struct val *node_status(struct agent *a, struct kl_call *c, struct arena *ar, co
     set_i(ar, json_obj(ar, json_obj(ar, o, STR("daemonEndpoints")), STR("kubeletEndpoint")), "Port", a->conf->port);
     set_v(ar, o, "nodeInfo", machine_info(a, ar, &at));
     images(a, c, ar, json_arr(ar, o, STR("images")));
+    struct val *used = val_new(ar, VAL_ARR);
+    claims_in_use(a, ar, used);
+    if ((used && used->n) || json_path(node, "status.volumesInUse"))
+        set_v(ar, o, "volumesInUse", used);
     return arena_exhausted(ar) ? NULL : o;
 }
 

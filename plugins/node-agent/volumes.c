@@ -1,4 +1,5 @@
-/* volumes.c - volumes of a pod as folders on this node. Volumes of storage plugins are not made here. */
+/* volumes.c - volumes of a pod as folders on this node. Those of claims: claims.c. */
+#include "claims.h"
 #include "sources.h"
 
 #include <dirent.h>
@@ -114,7 +115,7 @@ static int make_empty_dir(const struct agent *a, const struct pod_view *v, const
     return fs_put(mark, STR(""), 0600, err);
 }
 
-static int check_host_path(const struct val *src, struct kl_err *err)
+int volumes_check_host_path(const struct val *src, struct kl_err *err)
 {
     static const struct {
         const char *type, *is;
@@ -169,7 +170,7 @@ static int make_files(struct source_in *in, const struct val *o, const char *pat
     return rc < 0 ? rc : 0;
 }
 
-static int make_volume(struct agent *a, struct kl_call *c, struct pod_view *v, const struct val *o, int64_t *again_ns)
+static int make_volume(struct agent *a, struct kl_call *c, struct pod_view *v, const struct val *o, struct str *name, int64_t *again_ns)
 {
     char *path = volumes_path(a, v, json_str(o, "name"), &c->err);
     const struct val *src;
@@ -178,7 +179,9 @@ static int make_volume(struct agent *a, struct kl_call *c, struct pod_view *v, c
     if (json_get(o, STR("image")))
         return 0;                           /* the runtime's, for each container */
     if ((src = json_get(o, STR("hostPath"))))
-        return check_host_path(src, &c->err);
+        return volumes_check_host_path(src, &c->err);
+    if (json_get(o, STR("persistentVolumeClaim")) || json_get(o, STR("ephemeral")))
+        return claims_set_up(a, c, v, o, path, name);
     if (json_get(o, STR("emptyDir")))
         return make_empty_dir(a, v, o, path, &c->err);
     struct payload out = { .arena = v->arena, .gid = (uint32_t)fs_group(v) };
@@ -195,9 +198,10 @@ int volumes_set_up(struct agent *a, struct kl_call *c, struct pod_view *v, int64
         return rc;
     val_each(o, all)
     {
-        rc = make_volume(a, c, v, o, again_ns);
+        struct str name = json_str(o, "name");
+        rc = make_volume(a, c, v, o, &name, again_ns);
         if (rc < 0)
-            return kl_err_wrap(&c->err, "MountVolume.SetUp failed for volume \"" STR_FMT "\"", STR_ARG(json_str(o, "name")));
+            return kl_err_wrap(&c->err, "MountVolume.SetUp failed for volume \"" STR_FMT "\"", STR_ARG(name));
     }
     return 0;
 }

@@ -11,6 +11,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 #define MEMBER(kind, name, of) KL_SIG_CAT(MEMBER_, KL_SIG_IS_NONE(kind))(kind, name, of)
 #define MEMBER_0(kind, name, of) KL_SIG_T_##kind(of) name;
@@ -58,6 +59,7 @@ INTERFACE(kl_proxy, KL_PROXY_CALLS);
 INTERFACE(kl_runtime, KL_RUNTIME_CALLS);
 INTERFACE(kl_scheduler, KL_SCHEDULER_CALLS);
 INTERFACE(kl_store, KL_STORE_CALLS);
+INTERFACE(kl_volume, KL_VOLUME_CALLS);
 
 static const struct {
     const char *id;
@@ -67,7 +69,7 @@ static const struct {
     { KL_ADMISSION_0, kl_admission_invokers },   { KL_CONTROLLER_0, kl_controller_invokers }, { KL_NETWORK_0, kl_network_invokers },
     { KL_LAYER_0, kl_layer_invokers },
     { KL_NODE_0, kl_node_invokers },             { KL_PROXY_0, kl_proxy_invokers },     { KL_RUNTIME_0, kl_runtime_invokers },
-    { KL_SCHEDULER_0, kl_scheduler_invokers },   { KL_STORE_0, kl_store_invokers },
+    { KL_SCHEDULER_0, kl_scheduler_invokers },   { KL_STORE_0, kl_store_invokers },     { KL_VOLUME_0, kl_volume_invokers },
 };
 
 static const invoker *invokers_of(const struct kl_sig_table *sig)

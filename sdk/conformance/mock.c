@@ -8,6 +8,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 #include <keelson/signature.h>
 
 #include "host.h"
@@ -66,6 +67,7 @@ TABLE(kl_proxy, KL_PROXY_CALLS);
 TABLE(kl_runtime, KL_RUNTIME_CALLS);
 TABLE(kl_scheduler, KL_SCHEDULER_CALLS);
 TABLE(kl_store, KL_STORE_CALLS);
+TABLE(kl_volume, KL_VOLUME_CALLS);
 
 static const struct {
     const char *iface;
@@ -74,7 +76,7 @@ static const struct {
     { KL_AUDIT_0, &kl_audit_mock },           { KL_AUTHN_0, &kl_authn_mock },     { KL_AUTHZ_0, &kl_authz_mock },
     { KL_ADMISSION_0, &kl_admission_mock },   { KL_CONTROLLER_0, &kl_controller_mock }, { KL_NETWORK_0, &kl_network_mock },
     { KL_NODE_0, &kl_node_mock },             { KL_PROXY_0, &kl_proxy_mock },     { KL_RUNTIME_0, &kl_runtime_mock },
-    { KL_SCHEDULER_0, &kl_scheduler_mock },   { KL_STORE_0, &kl_store_mock },
+    { KL_SCHEDULER_0, &kl_scheduler_mock },   { KL_STORE_0, &kl_store_mock },       { KL_VOLUME_0, &kl_volume_mock },
 };
 
 const void *mock_table(const char *iface)

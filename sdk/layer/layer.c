@@ -10,6 +10,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -26,6 +27,10 @@ KL_SIG_STRUCT(kl_pod_view, KL_POD_VIEW_MEMBERS);
 KL_SIG_STRUCT(kl_store_op, KL_STORE_OP_MEMBERS);
 KL_SIG_STRUCT(kl_store_commit, KL_STORE_COMMIT_MEMBERS);
 KL_SIG_STRUCT(kl_store_record, KL_STORE_RECORD_MEMBERS);
+KL_SIG_STRUCT(kl_volume_spec, KL_VOLUME_SPEC_MEMBERS);
+KL_SIG_STRUCT(kl_volume_made, KL_VOLUME_MADE_MEMBERS);
+KL_SIG_STRUCT(kl_volume_use, KL_VOLUME_USE_MEMBERS);
+KL_SIG_STRUCT(kl_volume_stats, KL_VOLUME_STATS_MEMBERS);
 
 int64_t layer_now_ns(void)
 {
@@ -96,6 +101,7 @@ INTERFACE(kl_proxy, KL_PROXY_0, KL_SIG_NO_DATA, KL_PROXY_CALLS);
 INTERFACE(kl_runtime, KL_RUNTIME_0, KL_SIG_NO_DATA, KL_RUNTIME_CALLS);
 INTERFACE(kl_scheduler, KL_SCHEDULER_0, KL_SIG_NO_DATA, KL_SCHEDULER_CALLS);
 INTERFACE(kl_store, KL_STORE_0, KL_SIG_NO_DATA, KL_STORE_CALLS);
+INTERFACE(kl_volume, KL_VOLUME_0, KL_VOLUME_DATA, KL_VOLUME_CALLS);
 
 static const struct {
     const struct kl_sig_table *sig;
@@ -104,7 +110,7 @@ static const struct {
     { &kl_sig_kl_audit, &kl_audit_layer },           { &kl_sig_kl_authn, &kl_authn_layer },     { &kl_sig_kl_authz, &kl_authz_layer },
     { &kl_sig_kl_admission, &kl_admission_layer },   { &kl_sig_kl_controller, &kl_controller_layer }, { &kl_sig_kl_network, &kl_network_layer },
     { &kl_sig_kl_node, &kl_node_layer },             { &kl_sig_kl_proxy, &kl_proxy_layer },     { &kl_sig_kl_runtime, &kl_runtime_layer },
-    { &kl_sig_kl_scheduler, &kl_scheduler_layer },   { &kl_sig_kl_store, &kl_store_layer },
+    { &kl_sig_kl_scheduler, &kl_scheduler_layer },   { &kl_sig_kl_store, &kl_store_layer },   { &kl_sig_kl_volume, &kl_volume_layer },
 };
 
 /* --- life: open was before --- */

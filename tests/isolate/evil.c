@@ -10,6 +10,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 #include <keelson/signature.h>
 
 #include <fcntl.h>
@@ -246,12 +247,14 @@ TABLE(kl_node, KL_NODE_CALLS)
 TABLE(kl_proxy, KL_PROXY_CALLS)
 TABLE(kl_runtime, KL_RUNTIME_CALLS)
 TABLE(kl_store, KL_STORE_CALLS)
+TABLE(kl_volume, KL_VOLUME_CALLS)
 
 static const struct kl_provider provides[] = {
     { KL_SCHEDULER_0, "evil-scheduler", -100, &kl_scheduler_evil }, { KL_AUTHN_0, "evil-authn", -100, &kl_authn_evil }, { KL_AUTHZ_0, "evil-authz", -100, &kl_authz_evil },
     { KL_ADMISSION_0, "evil-admission", -100, &kl_admission_evil }, { KL_CONTROLLER_0, "evil-controller", -100, &kl_controller_evil }, { KL_AUDIT_0, "evil-audit", -100, &kl_audit_evil },
     { KL_NETWORK_0, "evil-network", -100, &kl_network_evil }, { KL_NODE_0, "evil-node", -100, &kl_node_evil }, { KL_PROXY_0, "evil-proxy", -100, &kl_proxy_evil },
     { KL_RUNTIME_0, "evil-runtime", -100, &kl_runtime_evil }, { KL_STORE_0, "evil-store", -100, &kl_store_evil },
+    { KL_VOLUME_0, "evil-volume", -100, &kl_volume_evil },
 };
 static const struct kl_conf_field fields[] = {
     { "call", KL_CONF_STR, offsetof(struct conf, call), 0, NULL, 0, 0, NULL, "kl_scheduler.score, ..., open, probe, reconfigure, close" },
@@ -261,6 +264,7 @@ static const struct kl_conf_field fields[] = {
 
 KL_PLUGIN_DEFINE("dev.keelson.test-evil", "0.1.0",
                  "keelson.scheduler/0:evil-scheduler keelson.authn/0:evil-authn keelson.authz/0:evil-authz keelson.admission/0:evil-admission keelson.controller/0:evil-controller keelson.audit/0:evil-audit "
-                 "keelson.network/0:evil-network keelson.node/0:evil-node keelson.proxy/0:evil-proxy keelson.runtime/0:evil-runtime keelson.store/0:evil-store",
+                 "keelson.network/0:evil-network keelson.node/0:evil-node keelson.proxy/0:evil-proxy keelson.runtime/0:evil-runtime keelson.store/0:evil-store "
+                 "keelson.volume/0:evil-volume",
                  "", .summary = "misbehaves", .license = "Apache-2.0", .providers = KL_ARRAY_OF(provides), .conf = KL_ARRAY_OF(fields),
                  .conf_size = sizeof(struct conf));

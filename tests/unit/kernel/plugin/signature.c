@@ -13,6 +13,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 #include <criterion/criterion.h>
 
@@ -119,6 +120,7 @@ LAYER(kl_runtime, KL_RUNTIME_CALLS);
 LAYER(kl_scheduler, KL_SCHEDULER_CALLS);
 LAYER(kl_store, KL_STORE_CALLS);
 LAYER(kl_layer, KL_LAYER_CALLS);
+LAYER(kl_volume, KL_VOLUME_CALLS);
 
 /* Members' types, by kind. */
 #define SAME_TYPE(S, kind, name, of) \
@@ -142,6 +144,10 @@ KL_POD_VIEW_MEMBERS(SAME_TYPE, struct kl_pod_view)
 KL_STORE_OP_MEMBERS(SAME_TYPE, struct kl_store_op)
 KL_STORE_COMMIT_MEMBERS(SAME_TYPE, struct kl_store_commit)
 KL_STORE_RECORD_MEMBERS(SAME_TYPE, struct kl_store_record)
+KL_VOLUME_SPEC_MEMBERS(SAME_TYPE, struct kl_volume_spec)
+KL_VOLUME_MADE_MEMBERS(SAME_TYPE, struct kl_volume_made)
+KL_VOLUME_USE_MEMBERS(SAME_TYPE, struct kl_volume_use)
+KL_VOLUME_STATS_MEMBERS(SAME_TYPE, struct kl_volume_stats)
 
 static void check_trace(const char *id, const char *text)
 {
@@ -189,7 +195,7 @@ Test(signature, every_layer_has_every_function)
         { KL_HOST_AUTHZ_0, &kl_host_authz_layer },
         { KL_HOST_CEL_0, &kl_host_cel_layer },
         { KL_HOST_VERSIONS_0, &kl_host_versions_layer },
-        { KL_LAYER_0, &kl_layer_layer },
+        { KL_LAYER_0, &kl_layer_layer }, { KL_VOLUME_0, &kl_volume_layer },
     };
     cr_assert_eq(sizeof rows / sizeof *rows, signature_count());
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
