@@ -277,6 +277,7 @@ int api_show(struct api_op *op, struct str json);
 /* An update; one that changes nothing keeps the revision and makes no event. */
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old);
 int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
+int api_fit_namespace(struct api_op *op, struct val *v);                        /* create.c */
 int api_validate(struct api_op *op, struct val *v, const struct val *old);
 /* rules.c: what rules in CEL have against it. */
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes);

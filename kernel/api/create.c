@@ -5,19 +5,20 @@
 #include "base/env.h"
 #include "base/json_scan.h"
 
-static int check_namespace(struct api_op *op, struct val *v)
+/* The object's namespace is the request's; many a manifest gives one to what has none. */
+int api_fit_namespace(struct api_op *op, struct val *v)
 {
     struct str ns = json_str(v, "metadata.namespace");
-    bool namespaced = op->kind->flags & K_NAMESPACED;
-    if (!namespaced) {
+    if (!(op->kind->flags & K_NAMESPACED)) {
         if (ns.len)
-            return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "namespace may not be set on a cluster-scoped resource");
+            json_del(json_get(v, STR("metadata")), STR("namespace"));
         return 0;
     }
     if (ns.len && !str_eq(ns, op->ns))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
                         "the namespace of the provided object does not match the namespace sent on the request");
-    json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("namespace"), op->ns);
+    if (!ns.len)
+        json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("namespace"), op->ns);
     return 0;
 }
 
@@ -145,7 +146,7 @@ int api_op_create(struct api_op *op, struct val *v)
     if (op->kind->flags & K_TERMINATING)
         return api_fail(&op->err, op->arena, KL_METHOD_NOT_ALLOWED, "create not allowed while custom resource definition is terminating");
     op->name = json_str(v, "metadata.name");
-    if (check_namespace(op, v) < 0 || namespace_open(op, v) < 0)
+    if (api_fit_namespace(op, v) < 0 || namespace_open(op, v) < 0)
         return -op->err.code;
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
@@ -159,7 +160,7 @@ int api_op_create(struct api_op *op, struct val *v)
         return -op->err.code;
     if (api_admit(op, true, "create", &v, NULL) < 0)
         return -op->err.code;
-    if (check_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
+    if (api_fit_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;
     if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || check_absent(op) < 0)
         return -op->err.code;

@@ -4,16 +4,13 @@
 
 #define MODIFIED "the object has been modified; please apply your changes to the latest version and try again"
 
-static int check_names(struct api_op *op, const struct val *v)
+static int check_names(struct api_op *op, struct val *v)
 {
-    struct str name = json_str(v, "metadata.name"), ns = json_str(v, "metadata.namespace");
+    struct str name = json_str(v, "metadata.name");
     if (name.len && !str_eq(name, op->name))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the name of the object (" STR_FMT ") does not match the name on the URL ("
                         STR_FMT ")", STR_ARG(name), STR_ARG(op->name));
-    if (ns.len && !str_eq(ns, op->ns))
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
-                        "the namespace of the provided object does not match the namespace sent on the request");
-    return 0;
+    return api_fit_namespace(op, v);
 }
 
 static int check_revision(struct api_op *op, const struct val *v, struct store_object *old, bool unconditional)

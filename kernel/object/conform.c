@@ -182,6 +182,24 @@ static int drop_duplicates(struct walk *w, struct val *v, const struct path *p)
     return 0;
 }
 
+/* A null in a list or a map is what Go has in its place. */
+static void be_zero(struct val *v, int kind)
+{
+    static const uint8_t types[] = { [T_STRUCT] = VAL_OBJ, [T_STRING] = VAL_STR, [T_BYTES] = VAL_STR, [T_QUANTITY] = VAL_STR, [T_BOOL] = VAL_BOOL,
+                                     [T_INT32] = VAL_INT, [T_INT64] = VAL_INT, [T_DOUBLE] = VAL_INT, [T_INT_OR_STRING] = VAL_INT, [T_STRINGS] = VAL_ARR };
+    if ((size_t)kind >= sizeof types || !types[kind])
+        return;                         /* any JSON, or nothing that may be null */
+    v->type = types[kind];
+    v->first = v->last = NULL;
+    v->n = 0;
+    if (kind == T_QUANTITY) {
+        v->s = "0";
+        v->n = 1;
+    } else if (v->type == VAL_INT || v->type == VAL_BOOL) {
+        v->i = 0;
+    }
+}
+
 static int conform_field(struct walk *w, const struct schema_field *f, struct val *v, const struct path *p, const char *owner)
 {
     long i = 0;
@@ -194,11 +212,8 @@ static int conform_field(struct walk *w, const struct schema_field *f, struct va
     val_each(kid, v)
     {
         struct path here = { p, f->shape == SHAPE_MAP ? val_key(kid) : STR_NONE, i++ };
-        if (kid->type == VAL_NULL && f->type->kind != T_JSON) {
-            kid->type = f->type->kind == T_STRUCT ? VAL_OBJ : f->type->kind == T_STRING ? VAL_STR : VAL_NULL;
-            kid->first = kid->last = NULL;
-            kid->n = 0;
-        }
+        if (kid->type == VAL_NULL)
+            be_zero(kid, f->type->kind);
         if (conform_type(w, f->type, kid, &here, owner) < 0)
             return -1;
     }

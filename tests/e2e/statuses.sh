@@ -109,4 +109,16 @@ gives 200 '"name":"c1"' GET "$ns/configmaps/c1"
 c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*' | grep -q '"verbs":\["get","list"\]' || fail "componentstatuses in discovery" "$(c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*')"
 code=$(c -o /dev/null -w '%{http_code}' -H 'content-type: application/json' -d '{}' "$url/api/v1/componentstatuses")
 [ "$code" = 405 ] || fail "componentstatuses are not made" "$code"
+# What has no namespace may name one: it is left out.
+roles=$url/apis/rbac.authorization.k8s.io/v1/clusterroles
+out=$(c -X POST "$roles" -H 'content-type: application/json' -d '{"metadata":{"name":"anywhere","namespace":"default"},"rules":[]}')
+case "$out" in *'"namespace"'*) fail "a namespace where there is none" "$out" ;; esac
+gives 200 '"rules":[]' PUT "$roles/anywhere" '{"metadata":{"name":"anywhere","namespace":"default"},"rules":[]}'
+gives 200 '"app":"x"' PATCH "$roles/anywhere" '{"metadata":{"namespace":"default","labels":{"app":"x"}}}' $merge
+gives 200 '"app":"y"' PATCH "$roles/anywhere?fieldManager=m&force=true" \
+    '{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"anywhere","namespace":"default","labels":{"app":"y"}}}' application/apply-patch+yaml
+# A null in a map is that type's zero.
+gives 201 '"data":{"a":"","b":"eA=="}' POST "$ns/secrets" '{"metadata":{"name":"s1"},"data":{"a":null,"b":"eA=="}}'
+gives 201 '"data":{"a":""}' POST "$ns/configmaps" '{"metadata":{"name":"nulls"},"data":{"a":null}}'
+gives 201 '"cpu":"0"' POST "$ns/resourcequotas" '{"metadata":{"name":"q"},"spec":{"hard":{"cpu":null}}}'
 exit $bad
