@@ -359,6 +359,8 @@ struct proxies;
 void api_proxy(struct api_rq *rq);                                              /* proxy.c */
 void api_proxies_free(struct proxies *p);
 bool api_documents(struct api_rq *rq);                                          /* health.c, discovery.c, openapi.c: true when answered */
+/* plugins.c: path: behind /debug/plugins/. */
+bool api_plugins(struct api_rq *rq, struct str path);
 bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
 struct api_docs;

@@ -47,6 +47,10 @@ struct api_hooks {
     const struct kl_node *(*node)(void *ctx, struct str node, void **ret_self);
     /* Debug documents below /debug/ ("plugins", "queues"); NULL tree: not found. */
     struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+    /* A change of one of this process's plugin instances: POST /debug/plugins/INSTANCE/ACTION with body, an object, or NULL. done comes once, maybe at once:
+     * text: what was done; err: why not. */
+    void (*change)(void *ctx, struct str instance, const char *action, const struct val *body, const char *user,
+                   void (*done)(void *ctx, const struct kl_err *err, const char *text), void *done_ctx);
     /* n audit events, a line of JSON each. < 0: some are lost. Set when api_conf has a policy. */
     int (*audit)(void *ctx, uint32_t n, struct str lines);
 };
@@ -85,6 +89,8 @@ int api_bootstrap(struct api *a, struct kl_err *err);
 void api_set_ready(struct api *a, bool ready);
 /* [any] A decision that answered -KL_PENDING for that request (kl_call.request) may be there: the request is run again, if it still waits. */
 void api_wake(struct api *a, uint64_t request);
+/* [any] All of them: who was to wake some may be gone. */
+void api_wake_everybody(struct api *a);
 /* --- names.c: resources that have several names --- */
 #define API_NAMES 32                    /* most of one resource that are looked at */
 unsigned api_other_names(const struct schema_kind *k, const struct schema_kind **ret);         /* into API_NAMES places */

@@ -173,6 +173,8 @@ bool api_documents(struct api_rq *rq)
         send_root(rq);
     else if (str_starts(path, STR("/debug/api_priority_and_fairness/")))
         return flow_dump(rq, str_skip(path, 33));
+    else if (str_starts(path, STR("/debug/plugins/")))
+        return api_plugins(rq, str_skip(path, 15));
     else if (str_starts(path, STR("/debug/")))
         return send_debug(rq, str_skip(path, 7));
     else

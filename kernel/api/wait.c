@@ -161,6 +161,17 @@ void api_wake(struct api *api, uint64_t id)
         loop_post(api->loop, wake_all, w);
 }
 
+void api_wake_everybody(struct api *api)
+{
+    struct api_waits *w = api->waits;
+    pthread_mutex_lock(&w->lock);
+    bool post = !w->posted;
+    w->everybody = w->posted = true;
+    pthread_mutex_unlock(&w->lock);
+    if (post)
+        loop_post(api->loop, wake_all, w);
+}
+
 void api_waits_stop(struct api_waits *w)
 {
     w->stopping = true;

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "cli/fetch.h"
+#include "cli/live.h"
 #include "plugin/signature.h"
 
 static const char usage_text[] =
@@ -12,6 +13,7 @@ static const char usage_text[] =
     "       keelson plugin inspect --json FILE...  the same of many, for programs\n"
     "       keelson plugin list [OPTION...]     the instances that the configuration makes (options as of `keelson up`)\n"
     "       keelson plugin status [OPTION...]   the instances of the running server: a line each, its name first\n"
+    "       keelson plugin load|reload|set|replace|remove ...  changes instances of the running server (keelson plugin reload --help)\n"
     "       keelson plugin sign|verify|keys ... signatures (keelson plugin sign --help)\n"
     AUTHOR_USAGE;
 
@@ -127,11 +129,13 @@ int cmd_plugin(int argc, char **argv)
         if (argc == 3 + calls && argv[2 + calls][0] != '-')
             return inspect(argv[2 + calls], calls);
     }
+    if (argc >= 2 && live_knows(argv[1]))
+        return live_run(argc - 1, argv + 1);
     if (argc >= 2 && author_knows(argv[1]))
         return author_run(argc - 1, argv + 1);
     if (argc >= 2 && (strcmp(argv[1], "sign") == 0 || strcmp(argv[1], "verify") == 0 || strcmp(argv[1], "keys") == 0))
         return cmd_sign(argc - 1, argv + 1);
-    static const char *const known[] = { "inspect", "list", "status", "sign", "verify", "keys", AUTHOR_COMMANDS, NULL };
+    static const char *const known[] = { "inspect", "list", "status", LIVE_COMMANDS, "sign", "verify", "keys", AUTHOR_COMMANDS, NULL };
     if (argc < 2 || cli_known("plugin", argv[1], known) || strcmp(argv[1], "inspect") == 0) {
         fputs(usage_text, stderr);
         return 2;

@@ -32,9 +32,10 @@ int cli_inspect_json(int n, char **files)
     kl_err_init(&err);
     for (int i = 0; i < n && list; i++) {
         const struct kl_plugin *p = NULL;
+        void *handle;
         if (str_starts(str_of(files[i]), STR(BUILTIN_PREFIX)) && !builtin_of_file(files[i]))
             return cli_fail(1, "this program has no plugin '%s'", files[i] + sizeof BUILTIN_PREFIX - 1);
-        if (plugin_probe(files[i], &err) < 0 || plugin_dlopen(files[i], &p, &err) < 0)
+        if (plugin_probe(files[i], &err) < 0 || plugin_dlopen(files[i], &p, &handle, &err) < 0)
             return cli_fail(1, "%s", err.msg);
         struct val *one = val_push(list, val_new(a, VAL_OBJ));
         json_set_str(a, one, STR("file"), str_of(files[i]));

@@ -35,8 +35,7 @@ static struct table_row rows[];
 
 /* --- asking --- */
 
-/* The table that answers instead lacks a function that may be NULL: what its absence means, by the interfaces' headers. */
-static int64_t absent(const char *name)
+int64_t table_absent(const char *name)
 {
     static const struct {
         const char *name;
@@ -58,7 +57,7 @@ static int64_t absent(const char *name)
         const struct S *t_ = p_->instead ? p_->instead(p_, &rows[S##_row], S##_##name##_index, at_, &other_) : NULL; \
         if (KL_HAS(t_, name)) \
             PASS_##result(t_->name(other_ KL_SIG_NAMES(__VA_ARGS__))) \
-        GIVE_##result(t_ ? absent(#name) : p_->call(p_, &rows[S##_row], S##_##name##_index, at_)); \
+        GIVE_##result(t_ ? table_absent(#name) : p_->call(p_, &rows[S##_row], S##_##name##_index, at_)); \
     }
 #define ASK_HOST(S, name, result, thread, flags, ...) \
     static KL_SIG_RT_##result S##_##name##_ask(const struct kl_host *h_ KL_SIG_PARAMS(__VA_ARGS__)) \

@@ -35,6 +35,8 @@ const struct table_row *table_at(uint32_t i);           /* NULL: there is none *
 uint32_t table_index(const struct table_row *t);
 /* Which functions a table has, a bit for each call. */
 uint64_t table_functions(const struct table_row *t, const void *table);
+/* A table lacks a function that may be NULL: what its absence means, by the interfaces' headers. */
+int64_t table_absent(const char *name);
 /* A copy of the proxy with those functions alone, and no data. room: sig->bytes. */
 void table_proxy(const struct table_row *t, uint64_t functions, void *room);
 

@@ -39,6 +39,11 @@ static int read_chain(struct plugin_host *h, const char *key, const char *iface,
     return 0;
 }
 
+struct chain *host_chain_of(struct plugin_host *h, const char *iface)
+{
+    return strcmp(iface, KL_AUTHN_0) == 0 ? &h->authn : strcmp(iface, KL_AUTHZ_0) == 0 ? &h->authz : strcmp(iface, KL_ADMISSION_0) == 0 ? &h->admission : NULL;
+}
+
 int host_read_chains(struct plugin_host *h, struct kl_err *err)
 {
     static const struct conf_row rows[] = { { "authn", VAL_ARR, 0, 0, NULL }, { "authz", VAL_ARR, 0, 0, NULL }, { "admission", VAL_ARR, 0, 0, NULL } };
@@ -389,7 +394,7 @@ static const struct kl_node *node(void *ctx, struct str name, void **ret_self)
     for (unsigned i = 0; i < h->n_opened; i++) {
         struct plugin_instance *p = h->opened[i];
         const struct kl_node *t = p->provider->table;
-        if (strcmp(p->provider->iface, KL_NODE_0) != 0 || !str_is(name, t->name(p->self)))
+        if (strcmp(p->provider->iface, KL_NODE_0) != 0 || p->state != PLUGIN_READY || !str_is(name, t->name(p->self)))
             continue;
         *ret_self = p->self;
         return t;
@@ -402,8 +407,17 @@ static struct val *debug(void *ctx, struct arena *a, struct str what)
     return str_is(what, "plugins") ? plugin_host_debug(ctx, a) : NULL;
 }
 
+static void change(void *ctx, struct str instance, const char *action, const struct val *body, const char *user, plugin_changed_fn done, void *done_ctx)
+{
+    const struct val *settings = json_get(body, STR("settings"));
+    struct plugin_change c = { .action = action, .instance = str_is(instance, "-") ? STR("") : instance, .file = json_str(body, "file"),
+                               .before = json_str(body, "before"), .provider = json_str(body, "provider"),
+                               .settings = val_is(settings, VAL_OBJ) ? settings : NULL, .user = user };
+    plugin_host_change(ctx, &c, done, done_ctx);
+}
+
 void plugin_host_hooks(struct plugin_host *h, struct api_hooks *ret)
 {
     *ret = (struct api_hooks){ .ctx = h, .authenticate = authenticate, .authorize = host_authorize, .rules = rules, .admit = admit, .over = over,
-                               .node = node, .debug = debug };
+                               .node = node, .debug = debug, .change = change };
 }

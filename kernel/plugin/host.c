@@ -109,40 +109,102 @@ static int need_met(struct plugin_host *h, const struct plugin_instance *i, cons
     return all;
 }
 
-static int open_one(struct plugin_host *h, struct plugin_instance *i)
+int host_open_instance(struct plugin_instance *i, struct kl_err *err)
 {
     struct kl_call c;
     void *conf = NULL;
-    struct kl_err err;
-    struct plugin_instance *layer;
-    while (!host_layers_ready(h, i, &layer))
-        open_one(h, layer);
-    kl_err_init(&err);
     i->arena = arena_new(0);
     if (!i->arena)
-        return -KL_NO_MEMORY;
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     host_call_init(&c, i->arena, i->name);
     c.deadline_ns = env_mono_ns() + OPEN_NS;
-    int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, &err);
+    int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, err);
     if (rc == 0) {
         const struct plugin_table *t = i->provider->table;
         i->conf = conf;
         host_reload_new(i);
         rc = i->cell ? cell_open(i->cell, i->cell_at, &i->host, conf, &i->self, &c) : t->life.open(&i->host, conf, &i->self, &c);
         if (rc < 0)
-            err = c.err;
-        else
-            rc = host_wrap(h, i, &err);
+            *err = c.err;
     }
     if (rc < 0) {
-        i->state = PLUGIN_FAILED;
-        snprintf(i->reason, sizeof i->reason, "%s", err.msg);
         i->conf = NULL;
         i->reload = NULL;
         i->arena = arena_free(i->arena);
         return rc;
     }
+    i->bare = i->provider;
+    i->bare_self = i->self;
     i->state = PLUGIN_READY;
+    return 0;
+}
+
+void host_close_instance(struct plugin_instance *i)
+{
+    bool closed = i->stack && host_stack_closes(i->stack);
+    const struct plugin_table *t = i->bare->table;
+    host_stack_free(i->stack);
+    i->stack = NULL;
+    if (t->life.close && !closed)
+        t->life.close(i->bare_self);
+    i->state = PLUGIN_CLOSED;
+}
+
+/* Gates stay: whoever found an instance may ask long after it is gone, and who takes its name takes its gate. */
+bool host_gate(struct plugin_host *h, struct plugin_instance *i)
+{
+    for (unsigned k = 0; k < h->n_gates && !i->gate; k++)
+        if (strcmp(gate_name(h->gates[k]), i->name) == 0 && strcmp(gate_iface(h->gates[k]), i->provider->iface) == 0)
+            i->gate = h->gates[k];
+    if (i->gate || !gate_knows(i->provider->iface))
+        return true;
+    if (h->n_gates == GATES_MOST || !(i->gate = gate_new(i->provider->iface, i->name, i->provider->rank, h->conf.loop)))
+        return false;
+    h->gates[h->n_gates++] = i->gate;
+    return true;
+}
+
+struct gate_target *host_enter(struct plugin_instance *i)
+{
+    struct gate_target *t = &i->stack->outer, *before = i->gate ? gate_set(i->gate, t, i->bare->rank) : NULL;
+    if (i->gate) {
+        i->provider = gate_provider(i->gate);
+        i->self = i->gate;
+    } else if (i->stack->layered) {
+        struct kl_provider *p = arena_alloc(i->arena, sizeof *p);
+        if (p) {
+            *p = *i->bare;
+            p->table = t->table;
+            i->provider = p;
+            i->self = t->self;
+        }
+    }
+    return before;
+}
+
+static int open_one(struct plugin_host *h, struct plugin_instance *i)
+{
+    struct kl_err err;
+    struct plugin_instance *layers[LAYERS_MOST], *layer;
+    while (!host_layers_ready(h, i, &layer))
+        open_one(h, layer);
+    kl_err_init(&err);
+    int rc = host_open_instance(i, &err);
+    if (rc == 0) {
+        unsigned n = host_layers_of(h, i, layers);
+        rc = host_gate(h, i) ? host_stack_new(i, layers, n, &i->stack, &err) : kl_err_set(&err, KL_NO_MEMORY, "out of memory");
+        if (rc < 0) {
+            host_close_instance(i);
+            i->bare = NULL;
+            i->arena = arena_free(i->arena);
+        }
+    }
+    if (rc < 0) {
+        i->state = PLUGIN_FAILED;
+        snprintf(i->reason, sizeof i->reason, "%s", err.msg);
+        return rc;
+    }
+    host_enter(i);
     h->opened[h->n_opened++] = i;
     return 0;
 }
@@ -201,19 +263,35 @@ int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *er
 
 /* --- controllers --- */
 
+bool host_is_controller(const struct plugin_instance *i)
+{
+    return i->provider && strcmp(i->provider->iface, KL_CONTROLLER_0) == 0;
+}
+
+/* Its runner goes through a gate of this one instance: the one with its name leads to the next before that has anything to do. */
+int host_start_runner(struct plugin_instance *i, bool held, struct kl_err *err)
+{
+    struct plugin_host *h = i->owner;
+    if (!i->runs && !(i->runs = gate_new(KL_CONTROLLER_0, i->name, i->bare->rank, h->conf.loop)))
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    gate_set(i->runs, &i->stack->outer, i->bare->rank);
+    struct runner_conf rc = { .name = i->name, .table = gate_provider(i->runs)->table, .self = i->runs, .variable = h->conf.variable,
+                              .ctx = h->conf.ctx, .held = held };
+    return runner_start(h->conf.loop, h->store, &rc, &i->runner, err);
+}
+
 int plugin_host_run(struct plugin_host *h, struct kl_err *err)
 {
+    h->ended = false;
     for (unsigned k = 0; k < h->n_opened; k++) {
         struct plugin_instance *i = h->opened[k];
-        if (strcmp(i->provider->iface, KL_CONTROLLER_0) != 0)
+        if (!host_is_controller(i))
             continue;
         runner_free(i->runner);         /* it was stopped before */
         i->runner = NULL;
-        struct runner_conf rc = { .name = i->name, .table = i->provider->table, .self = i->self, .variable = h->conf.variable,
-                                  .ctx = h->conf.ctx };
         struct kl_err why;
         kl_err_init(&why);
-        if (runner_start(h->conf.loop, h->store, &rc, &i->runner, &why) < 0) {
+        if (host_start_runner(i, false, &why) < 0) {
             i->state = PLUGIN_FAILED;
             snprintf(i->reason, sizeof i->reason, "%s", why.msg);
             log_error("plugin", "%s FAILED: %s", i->name, i->reason);
@@ -223,7 +301,7 @@ int plugin_host_run(struct plugin_host *h, struct kl_err *err)
     return check_required(h, err);
 }
 
-static void one_gone(void *ctx)
+void host_one_gone(void *ctx)
 {
     struct plugin_host *h = ctx;
     if (--h->running == 0 && h->gone) {
@@ -237,36 +315,38 @@ void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
 {
     h->gone = gone;
     h->gone_ctx = ctx;
+    h->ended = true;
     loop_timer_stop(&h->reload);
-    h->running = 1;
+    h->running = 1 + host_live_stop(h);
     for (unsigned k = h->n_opened; k-- > 0;)
         if (h->opened[k]->runner) {
             h->running++;
-            runner_stop(h->opened[k]->runner, one_gone, h);
+            runner_stop(h->opened[k]->runner, host_one_gone, h);
         }
-    one_gone(h);
+    host_one_gone(h);
 }
 
 void host_close_one(struct plugin_instance *i)
 {
-    const struct plugin_table *t = i->provider->table;
     if (i->state != PLUGIN_READY)
         return;
-    i->state = PLUGIN_CLOSED;
     host_reload_end(i);
-    if (t->life.close)
-        t->life.close(i->self);
+    if (i->gate)
+        gate_set(i->gate, NULL, 0);
+    host_close_instance(i);
     host_calls_drop(i->owner, i);
     mem_free(i->reviews);
     i->reviews = NULL;
-    if (i->bare)                        /* what stands for the layers lies in the arena */
-        i->provider = i->bare;
+    i->provider = i->bare;              /* what stood for it lies in the arena */
     i->bare = NULL;
+    gate_free(i->runs);
+    i->runs = NULL;
     i->arena = arena_free(i->arena);
 }
 
 void plugin_host_close(struct plugin_host *h, const char *but_iface)
 {
+    host_live_close(h);
     for (unsigned k = h->n_opened; k-- > 0;) {
         runner_free(h->opened[k]->runner);
         h->opened[k]->runner = NULL;
@@ -284,13 +364,20 @@ void plugin_host_free(struct plugin_host *h)
     plugin_host_close(h, NULL);
     host_cells_free(h);
     host_calls_drop(h, NULL);
+    for (unsigned k = 0; k < h->n_gates; k++)
+        gate_free(h->gates[k]);
+    for (unsigned k = 0; k < h->n; k++)
+        module_forget(h->at[k]->module);
+    for (unsigned k = 0; k < h->n; k++)
+        if (h->at[k]->batch)
+            host_batch_put(h->at[k]->batch);
     arena_free(h->arena);
     mem_free(h);
 }
 
 /* --- asking --- */
 
-struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err)
+struct plugin_instance *host_find_locked(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err)
 {
     struct plugin_instance *best = NULL, *unready = NULL, *refused = NULL;
     for (unsigned k = 0; k < h->n; k++) {
@@ -310,6 +397,14 @@ struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *ifac
         kl_err_set(err, KL_NOT_FOUND, "there is no instance %s%s%sof %s%s%s%s%s", name ? "'" : "", name ? name : "", name ? "' " : "", iface,
                    refused ? "; '" : "", refused ? refused->name : "", refused ? "' is REFUSED: " : "", refused ? refused->reason : "");
     return best;
+}
+
+struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err)
+{
+    pthread_mutex_lock(&h->lock);
+    struct plugin_instance *i = host_find_locked(h, iface, name, err);
+    pthread_mutex_unlock(&h->lock);
+    return i;
 }
 
 unsigned plugin_host_count(const struct plugin_host *h)

@@ -50,7 +50,7 @@ void plugin_host_retire(struct plugin_host *h);
 void plugin_host_close(struct plugin_host *h, const char *but_iface);
 void plugin_host_free(struct plugin_host *h);                           /* closes the rest too; NULL is fine */
 
-/* [any] The instance of that interface and name, or the default one. */
+/* [loop] The instance of that interface and name, or the default one. */
 struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err);
 unsigned plugin_host_count(const struct plugin_host *h);
 struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);
@@ -59,6 +59,21 @@ struct val *plugin_host_debug(struct plugin_host *h, struct arena *a);
 
 /* [any] Is that id a service of the host itself? */
 bool plugin_host_knows(const char *id);
+
+/* live.c: instances are changed while everything runs. */
+struct plugin_change {
+    const char *action;                 /* "load", "reload", "set", "replace", "remove" */
+    struct str instance;                /* "NAME" or "INTERFACE:NAME" ("authz:node"); load: of the new one, empty: as its provider is called */
+    struct str file;                    /* a path, or a plugin's name; empty (reload, set): what it was made from */
+    struct str provider;                /* load, replace: which of the file's; empty: the only one, or the one of the interface */
+    struct str before;                  /* load: its place in a chain; empty: by chains of the configuration, else the end */
+    const struct val *settings;         /* an object; NULL: none */
+    const char *user;                   /* who asks, for the log */
+};
+/* text: what was done, and what is still to be known. err: why not; then all is as it was. */
+typedef void (*plugin_changed_fn)(void *ctx, const struct kl_err *err, const char *text);
+/* [loop] One at a time, in order. done comes always, maybe at once; not after plugin_host_stop. What c points to is copied. */
+void plugin_host_change(struct plugin_host *h, const struct plugin_change *c, plugin_changed_fn done, void *ctx);
 
 /* audit.c: gives n audit events, a line each, to every instance of keelson.audit/0 (ctx: the host). < 0: one at least has lost them. */
 int plugin_host_audit(void *ctx, uint32_t n, struct str lines);

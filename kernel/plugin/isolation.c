@@ -143,7 +143,7 @@ int host_cell_new(struct plugin_host *h, const struct val *entry, const char *fi
     free(real);
     if (rc < 0)
         return rc;
-    *x = (struct host_cell){ .host = h, .cell = *ret };
+    *x = (struct host_cell){ .host = h->batch ? h->batch->host : h, .cell = *ret };
     h->cells[h->n_cells++] = x;
     return 0;
 }
@@ -155,33 +155,51 @@ void host_cells_free(struct plugin_host *h)
     h->n_cells = 0;
 }
 
+struct cell *host_cell_take(struct plugin_host *h, const struct plugin_instance *last)
+{
+    for (unsigned k = 0; k < h->n; k++)
+        if (h->at[k] != last && h->at[k]->cell == last->cell)
+            return NULL;
+    for (unsigned k = 0; k < h->n_cells; k++)
+        if (h->cells[k]->cell == last->cell) {
+            h->cells[k] = h->cells[--h->n_cells];
+            return last->cell;
+        }
+    return NULL;
+}
+
 /* --- the fallback: another instance of the same interface answers while this one cannot --- */
 
 static const void *find_fallback(void *ctx, void **ret_self)
 {
-    const struct plugin_instance *i = ctx;
-    if (!i->fallback || i->fallback->state != PLUGIN_READY)
-        return NULL;
-    *ret_self = i->fallback->self;
-    return i->fallback->provider->table;
+    struct gate *g = ctx;
+    *ret_self = g;
+    return gate_provider(g)->table;
+}
+
+int host_find_fallback(struct plugin_host *h, struct plugin_instance *i, struct kl_err *err)
+{
+    struct str name = json_str(i->entry, "fallback");
+    if (!name.len || !i->provider)
+        return 0;
+    for (unsigned j = 0; j < h->n; j++) {
+        struct plugin_instance *o = h->at[j];
+        if (strcmp(o->name, i->name) != 0 && o->provider && str_is(name, o->name) && strcmp(o->provider->iface, i->provider->iface) == 0 && host_gate(h, o))
+            i->fallback = o->gate;
+    }
+    if (!i->fallback)
+        return kl_err_set(err, KL_INVALID, "%s: fallback: there is no other instance '" STR_FMT "' of %s", conf_where(i->batch ? i->batch->made.arena : h->arena, i->entry), STR_ARG(name),
+                          i->provider->iface);
+    cell_fallback(i->cell, i->cell_at, find_fallback, i->fallback);
+    return 0;
 }
 
 int host_find_fallbacks(struct plugin_host *h, struct kl_err *err)
 {
-    for (unsigned k = 0; k < h->n; k++) {
-        struct plugin_instance *i = h->at[k];
-        struct str name = json_str(i->entry, "fallback");
-        if (!name.len || !i->provider)
-            continue;
-        for (unsigned j = 0; j < h->n; j++)
-            if (j != k && h->at[j]->provider && str_is(name, h->at[j]->name) && strcmp(h->at[j]->provider->iface, i->provider->iface) == 0)
-                i->fallback = h->at[j];
-        if (!i->fallback)
-            return kl_err_set(err, KL_INVALID, "%s: fallback: there is no other instance '" STR_FMT "' of %s", conf_where(h->arena, i->entry), STR_ARG(name),
-                              i->provider->iface);
-        cell_fallback(i->cell, i->cell_at, find_fallback, i);
-    }
-    return 0;
+    int rc = 0;
+    for (unsigned k = 0; k < h->n && rc == 0; k++)
+        rc = host_find_fallback(h, h->at[k], err);
+    return rc;
 }
 
 /* --- what it looks like --- */
@@ -200,8 +218,14 @@ void host_isolation_debug(const struct plugin_instance *i, struct arena *a, stru
     struct cell_status s;
     struct cell_counts n;
     json_set_str(a, one, STR("isolation"), str_of(isolate_level_text(i->isolate)));
-    if (!i->cell)
+    if (!i->cell) {
+        uint64_t calls = 0, errors = 0;
+        if (i->gate)
+            gate_counts(i->gate, &calls, &errors);
+        json_set_int(a, one, STR("calls"), (int64_t)calls);
+        json_set_int(a, one, STR("errors"), (int64_t)errors);
         return;
+    }
     cell_status(i->cell, &s);
     cell_counts(i->cell, i->cell_at, &n);
     json_set_int(a, one, STR("pid"), s.pid);
@@ -210,7 +234,7 @@ void host_isolation_debug(const struct plugin_instance *i, struct arena *a, stru
     json_set_int(a, one, STR("calls"), (int64_t)n.calls);
     json_set_int(a, one, STR("errors"), (int64_t)n.errors);
     if (i->fallback)
-        json_set_str(a, one, STR("fallback"), str_of(i->fallback->name));
+        json_set_str(a, one, STR("fallback"), str_of(gate_name(i->fallback)));
     if (s.reason[0] && !i->reason[0])
         json_set_str(a, one, STR("reason"), str_of(arena_printf(a, "its process %s", s.reason)));
 }

@@ -1,5 +1,6 @@
 /* manifest.c - the configuration's `instances`: which plugin files, which of their providers, with which settings. */
 #include <keelson/iface/layer.h>
+#include <dlfcn.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -135,6 +136,7 @@ struct candidate {
     bool tried, same, elsewhere;        /* same: an earlier entry tries this file */
     struct isolation isolation;
     struct cell *cell;                  /* where it is tried and stays; NULL: it comes into this process */
+    struct plugin_module *module;       /* its file, loaded; NULL: not here, or not yet */
 };
 
 static struct plugin_instance *add(struct plugin_host *h, const struct val *entry, struct str name, const char *file, struct kl_err *err)
@@ -152,8 +154,10 @@ static struct plugin_instance *add(struct plugin_host *h, const struct val *entr
     snprintf(i->file, sizeof i->file, "%s", file);
     i->state = PLUGIN_FOUND;
     i->entry = entry;
+    i->origin = h->batch ? NULL : entry;
     i->settings = json_get(entry, STR("settings"));
-    i->owner = h;
+    i->owner = h->batch ? h->batch->host : h;
+    i->batch = h->batch;
     i->host = (struct kl_host){ .size = sizeof i->host, .abi_major = KL_ABI_MAJOR, .name = "keelson", .version = KEELSON_VERSION,
                                 .instance = i->name, .ctx = i, .log = host_log, .service = host_service };
     h->at[h->n++] = i;
@@ -203,6 +207,8 @@ static int add_loaded(struct plugin_host *h, const struct candidate *c, const st
         i->provider = v;
         i->cell = c->cell;
         i->cell_at = k;
+        if ((i->module = c->module))
+            module_hold(c->module);
         i->isolate = c->isolation.level;
         i->state = PLUGIN_LOADED;
         set_place(i, on, v->iface);
@@ -261,7 +267,7 @@ static int add_elsewhere(struct plugin_host *h, const struct val *entry, const c
 
 /* --- the list --- */
 
-static char *file_of(struct plugin_host *h, struct str plugin)
+char *host_file_of(struct plugin_host *h, struct str plugin)
 {
     if (str_find(plugin, '/') >= 0)
         return arena_dup(h->arena, plugin);
@@ -280,7 +286,7 @@ static int read_entry(struct plugin_host *h, struct val *entry, struct candidate
     if (!json_str(entry, "plugin").len)
         return kl_err_set(err, KL_INVALID, "%s: an instance needs 'plugin'", conf_where(h->arena, entry));
     c->entry = entry;
-    c->file = file_of(h, json_str(entry, "plugin"));
+    c->file = host_file_of(h, json_str(entry, "plugin"));
     if (c->file && json_bool(entry, "enabled", true) && (rc = host_check_entry(h, entry, c->file, err)) < 0)
         return rc;
     struct val *sandbox = json_get(entry, STR("sandbox"));
@@ -302,12 +308,32 @@ static int describe(struct candidate *c, const struct kl_plugin **ret)
     return rc;
 }
 
+/* One library however many entries name it. */
+static int load(struct plugin_host *h, struct candidate *c, const struct kl_plugin **ret)
+{
+    void *handle = NULL;
+    if (c->module) {
+        *ret = module_plugin(c->module);
+        return 0;
+    }
+    if (plugin_dlopen(c->file, ret, &handle, &c->err) < 0)
+        return -c->err.code;
+    for (unsigned k = 0; k < h->n && handle && !c->module; k++)
+        if (h->at[k]->plugin == *ret && (c->module = h->at[k]->module)) {
+            module_hold(c->module);
+            dlclose(handle);
+        }
+    if (handle && !c->module)
+        c->module = module_of_handle(*ret, handle);
+    return 0;
+}
+
 static int settle(struct plugin_host *h, struct candidate *c, struct kl_err *err)
 {
     const struct kl_plugin *p = NULL;
     if (c->elsewhere)
         return add_elsewhere(h, c->entry, c->file, err);
-    if (!c->err.code && (c->cell ? describe(c, &p) : plugin_dlopen(c->file, &p, &c->err)) == 0)
+    if (!c->err.code && (c->cell ? describe(c, &p) : load(h, c, &p)) == 0)
         return add_loaded(h, c, p, err);
     return add_refused(h, c->entry, c->file, &c->err, err);
 }
@@ -337,6 +363,8 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
             continue;
         for (unsigned k = 0; k < i && !all[i].same; k++)
             all[i].same = same_trial(&all[i], &all[k]);
+        if (h->batch)
+            continue;
         all[i].tried = !all[i].same && !all[i].elsewhere && plugin_trial_begin(&all[i].trial, all[i].file, &all[i].err) == 0;
     }
     /* Behind the forks: cells have threads. */
@@ -346,14 +374,20 @@ static int load_all(struct plugin_host *h, struct candidate *all, unsigned n, st
     for (unsigned i = 0; i < n; i++) {
         if (all[i].tried)
             plugin_trial_end(&all[i].trial, &all[i].err);
+        else if (h->batch && all[i].isolation.level == ISOLATE_NONE && !all[i].same && !all[i].elsewhere)
+            module_load(all[i].file, all[i].trial.digest, &all[i].module, &all[i].err);
         for (unsigned k = 0; k < i && all[i].same; k++)
             if (same_trial(&all[i], &all[k])) {
                 all[i].err = all[k].err;
+                if ((all[i].module = all[k].module))
+                    module_hold(all[i].module);
                 break;
             }
     }
     for (unsigned i = 0; i < n && rc == 0; i++)
         rc = settle(h, &all[i], err);
+    for (unsigned i = 0; i < n; i++)    /* now held by instances */
+        module_drop(all[i].module);
     return rc;
 }
 

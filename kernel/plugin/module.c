@@ -141,10 +141,24 @@ static bool left_processes(void)
     return any;
 }
 
-/* path: the file, or its verified copy. */
-static void child(const char *path, const struct plugin_note *note, int fd)
+/* Connections of this process must not stay open for as long as a file hangs. */
+static void close_others(int one, int other)
+{
+    unsigned low = (unsigned)(one < other ? one : other), high = (unsigned)(one < other ? other : one);
+    if (one < 3 || other < 3)
+        low = high;
+    if (low > 3)
+        close_range(3, low - 1, 0);
+    if (high > low + 1)
+        close_range(low + 1, high - 1, 0);
+    close_range(high + 1, ~0u, 0);
+}
+
+/* path: the file, or its verified copy (a descriptor, or -1). */
+static void child(const char *path, int copy, const struct plugin_note *note, int fd)
 {
     char why[400] = "";
+    close_others(fd, copy < 0 ? fd : copy);
     setpgid(0, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGALRM, SIG_DFL);
@@ -202,17 +216,24 @@ int plugin_look(const char *path, struct str digest, struct plugin_note *ret, in
 
 int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err)
 {
-    int fds[2], copy, rc = plugin_look(path, t->digest, &t->note, &copy, err);
+    int copy, rc = plugin_look(path, t->digest, &t->note, &copy, err);
     t->pid = 0;
     if (rc < 0 || builtin_of_file(path))        /* that one is loaded already */
         return rc;
+    return plugin_trial_start(t, path, verify_name(path), copy, err);
+}
+
+int plugin_trial_start(struct plugin_trial *t, const char *path, const char *name, int copy, struct kl_err *err)
+{
+    int fds[2];
+    t->pid = 0;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return kl_err_set(err, KL_INTERNAL, "pipe: %s", strerror(errno));
     snprintf(t->path, sizeof t->path, "%s", path);
     fflush(NULL);                       /* or a child that exits would write our buffers too */
     t->pid = fork();
     if (t->pid == 0)
-        child(verify_name(path), &t->note, fds[1]);
+        child(name, copy, &t->note, fds[1]);
     close(fds[1]);
     if (t->pid < 0) {
         close(fds[0]);
@@ -258,14 +279,15 @@ int plugin_probe(const char *path, struct kl_err *err)
     return rc < 0 ? rc : plugin_trial_end(&t, err);
 }
 
-int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err)
+int plugin_dlopen(const char *path, const struct kl_plugin **ret, void **handle, struct kl_err *err)
 {
     const struct plugin_builtin *builtin = builtin_of_file(path);
+    *handle = NULL;
     if (builtin) {
         *ret = builtin->plugin;
         return 0;
     }
-    void *h = dlopen(verify_name(path), RTLD_NOW | RTLD_LOCAL);
+    void *h = *handle = dlopen(verify_name(path), RTLD_NOW | RTLD_LOCAL);
     *ret = h ? dlsym(h, "kl_plugin") : NULL;
     return *ret ? 0 : kl_err_set(err, KL_INVALID, "'%s' cannot be loaded: %s", path, dlerror());
 }

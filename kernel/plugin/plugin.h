@@ -2,7 +2,7 @@
  *
  * A file is refused with a sentence when its path can be changed by others, it is no ELF file of this machine, it carries no note, its ABI
  * differs, or it does not survive being loaded once in a child process (crash, hang, exit, undefined symbol). Only then is it
- * loaded here, for good: nothing is ever unloaded.
+ * loaded here. What is put in its place while the process runs is load.h's.
  */
 #ifndef PLUGIN_PLUGIN_H
 #define PLUGIN_PLUGIN_H
@@ -36,10 +36,12 @@ struct plugin_trial {
 };
 int plugin_trial_begin(struct plugin_trial *t, const char *path, struct kl_err *err);
 int plugin_trial_end(struct plugin_trial *t, struct kl_err *err);
+/* begin without looking at the file: t->note is read already, and the child loads `name`, for which it keeps the descriptor copy (-1: none). */
+int plugin_trial_start(struct plugin_trial *t, const char *path, const char *name, int copy, struct kl_err *err);
 /* Both halves. */
 int plugin_probe(const char *path, struct kl_err *err);
-/* Loads a file that was tried. */
-int plugin_dlopen(const char *path, const struct kl_plugin **ret, struct kl_err *err);
+/* Loads a file that was tried. *handle: NULL of one that is part of this program. */
+int plugin_dlopen(const char *path, const struct kl_plugin **ret, void **handle, struct kl_err *err);
 /* Ownership, digest, signature and note of a file, without running it. *copy: a sealed copy to load instead, or -1; borrowed. */
 int plugin_look(const char *path, struct str digest, struct plugin_note *ret, int *copy, struct kl_err *err);
 /* Is the descriptor what the note says, and are its tables whole? Else -1, and why. */
@@ -55,7 +57,11 @@ struct plugin_table {
 };
 
 struct plugin_host;
+struct plugin_module;
 struct runner;
+struct gate;
+struct stack;
+struct batch;
 
 struct plugin_instance {
     char name[64];
@@ -69,16 +75,22 @@ struct plugin_instance {
     struct cell *cell;                  /* the process that it is in; NULL: this one */
     unsigned cell_at;                   /* which of its providers */
     enum isolate_level isolate;
-    struct plugin_instance *fallback;   /* answers while the process cannot; NULL: nobody */
+    struct gate *fallback;              /* of whoever answers while the process cannot; NULL: nobody */
     const struct val *entry, *settings; /* in the configuration; settings may be NULL */
+    const struct val *origin;           /* of one that took another's place: the configuration's entry; NULL: it is none of it */
     struct plugin_host *owner;
     struct kl_host host;
     struct arena *arena;                /* its bound settings */
     const void *conf;                   /* the same as a struct; NULL: not opened */
     struct plugin_reload *reload;       /* files that it reads; NULL: none */
     void *self;
-    const struct kl_provider *bare;     /* what is behind its layers (provider and self are then the outermost one's); NULL: it has none */
+    const struct kl_provider *bare;     /* of an open one: the plugin's own provider, behind gate and layers (provider and self are the gate's) */
     void *bare_self;
+    struct gate *gate;                  /* the host's, which other instances of this name have after it; NULL: of an interface that has none */
+    struct stack *stack;                /* what its gate leads to; NULL: not open */
+    struct gate *runs;                  /* of a controller: its runner's own, which is never led elsewhere but to other layers */
+    struct plugin_module *module;       /* where its code is; NULL: it stays for good */
+    struct batch *batch;                /* with which it was made while the host runs; NULL: the configuration's */
     struct runner *runner;              /* of a controller */
     struct plugin_reviews *reviews;     /* of admission: how long they took; NULL: none yet */
 };

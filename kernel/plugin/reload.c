@@ -61,7 +61,7 @@ void host_reload_new(struct plugin_instance *i)
 static void run(void *ctx)
 {
     struct plugin_reload *x = ctx;
-    const struct plugin_table *t = x->of->provider->table;
+    const struct plugin_table *t = x->of->stack->outer.table;   /* this one, whatever its gate leads to by then */
     _cleanup_arena_ struct arena *a = arena_new(0);
     struct kl_call c;
     kl_err_init(&x->err);
@@ -70,7 +70,7 @@ static void run(void *ctx)
         return;
     }
     host_call_init(&c, a, x->of->name);
-    x->rc = t->life.reconfigure(x->of->self, x->of->conf, &c);
+    x->rc = t->life.reconfigure(x->of->stack->outer.self, x->of->conf, &c);
     x->err = c.err;
 }
 
@@ -115,6 +115,11 @@ void host_reload_start(struct plugin_host *h)
             loop_timer_start(h->conf.loop, &h->reload, LOOK_NS, look, h);
             return;
         }
+}
+
+bool host_reload_busy(const struct plugin_instance *i)
+{
+    return i->reload && i->reload->busy;
 }
 
 void host_reload_end(struct plugin_instance *i)

@@ -110,15 +110,26 @@ static const struct kl_host_queue queue_table = { sizeof queue_table, queue_key_
 
 /* --- keelson.host.plugins/0 --- */
 
+/* Instances that are made with the asking one come first: they are what it will work with. Those of one file know each other by their tables: they meet
+ * behind gates and layers. */
 static int find(const struct kl_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret)
 {
-    struct plugin_instance *i = plugin_host_find(me(h)->owner, iface, name, &c->err);
-    if (!i)
-        return -c->err.code;
-    /* Instances of one file know each other by their tables: they meet behind the layers. */
-    bool kin = i->bare && i->plugin == me(h)->plugin;
-    *ret = (struct kl_instance){ sizeof *ret, i->name, kin ? i->bare->table : i->provider->table, kin ? i->bare_self : i->self };
-    return 0;
+    struct plugin_instance *x = me(h), *i = NULL;
+    struct plugin_host *o = x->owner;
+    int rc = 0;
+    pthread_mutex_lock(&o->lock);
+    if (x->batch)
+        i = host_find_locked(&x->batch->made, iface, name, NULL);
+    if (!i || i->plugin != x->plugin)
+        i = host_find_locked(o, iface, name, &c->err);
+    if (i) {
+        bool kin = i->bare && i->plugin == x->plugin;
+        *ret = (struct kl_instance){ sizeof *ret, i->gate ? gate_name(i->gate) : i->name, kin ? i->bare->table : i->provider->table, kin ? i->bare_self : i->self };
+    } else {
+        rc = -c->err.code;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return rc;
 }
 
 static const struct kl_host_plugins plugins_table = { sizeof plugins_table, find };

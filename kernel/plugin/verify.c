@@ -186,6 +186,25 @@ static int judge(const char *path, struct str bytes, struct str wanted, unsigned
     return 0;
 }
 
+/* *ret: a sealed copy that may be loaded. */
+static int copy_and_judge(const char *path, struct str wanted, int *ret, unsigned char digest[32], struct kl_err *err)
+{
+    size_t size;
+    _cleanup_close_ int fd = -1;
+    int rc = copy_file(path, &fd, &size, err);
+    if (rc < 0)
+        return rc;
+    void *at = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (at == MAP_FAILED)
+        return no_copy(path, err);
+    rc = judge(path, str_n(at ? at : "", size), wanted, digest, err);
+    if (at)
+        munmap(at, size);
+    if (rc == 0)
+        *ret = TAKE_FD(fd);
+    return rc;
+}
+
 static int keep(const char *path, int fd, const unsigned char digest[32], struct copy **ret)
 {
     struct copy *old = find(path);
@@ -213,10 +232,15 @@ static int keep(const char *path, int fd, const unsigned char digest[32], struct
     return 0;
 }
 
+int verify_copy(const char *path, struct str wanted, int *ret, struct kl_err *err)
+{
+    unsigned char digest[32];
+    return copy_and_judge(path, wanted, ret, digest, err);
+}
+
 int verify_file(const char *path, struct str wanted, const char **ret, int *ret_fd, struct kl_err *err)
 {
     unsigned char digest[32];
-    size_t size;
     struct copy *c = find(path);
     int fd = -1;
     *ret = path;
@@ -226,20 +250,9 @@ int verify_file(const char *path, struct str wanted, const char **ret, int *ret_
             c->current = false;
         return 0;
     }
-    int rc = copy_file(path, &fd, &size, err);
+    int rc = copy_and_judge(path, wanted, &fd, digest, err);
     if (rc < 0)
         return rc;
-    void *at = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    if (at == MAP_FAILED)
-        rc = no_copy(path, err);
-    if (rc == 0)
-        rc = judge(path, str_n(at ? at : "", size), wanted, digest, err);
-    if (at && at != MAP_FAILED)
-        munmap(at, size);
-    if (rc < 0) {
-        close(fd);
-        return rc;
-    }
     if (keep(path, fd, digest, &c) < 0)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     *ret = c->name;

@@ -23,6 +23,8 @@ int verify_signature(const char *path, const char *sig_path, struct str bytes, c
 /* What to load in place of path (path itself, or a sealed copy's name). digest: "sha256:<hex>", or empty: none is wanted. *fd: of the copy, borrowed;
  * -1: there is none. The copy lives as long as the process. */
 int verify_file(const char *path, struct str digest, const char **ret, int *fd, struct kl_err *err);
+/* [worker] A copy that the caller loads and closes, under the same rule; there is always one. */
+int verify_copy(const char *path, struct str digest, int *ret, struct kl_err *err);
 /* The name that verify_file gave last for path, or path. */
 const char *verify_name(const char *path);
 

@@ -208,7 +208,7 @@ static void portion(void *ctx)
     int64_t until = env_mono_ns() + PORTION_NS;
     bool blocking = r->conf.table->flags & KL_CONTROLLER_BLOCKING;
     r->posted = false;
-    while (!r->stopping && room_for_more(r)) {
+    while (!r->stopping && !r->conf.held && room_for_more(r)) {
         struct queue_key *k = queue_next(r->queue);
         if (!k)
             return;
@@ -350,6 +350,17 @@ int runner_start(struct loop *l, struct store *s, const struct runner_conf *c, s
     }
     *ret = r;
     return 0;
+}
+
+void runner_release(struct runner *r)
+{
+    r->conf.held = false;
+    want_portion(r);
+}
+
+bool runner_caught_up(const struct runner *r)
+{
+    return !r->conf.held && !r->posted && !r->n_working && !queue_stats(r->queue)->ready;
 }
 
 void runner_stop(struct runner *r, loop_fn gone, void *ctx)

@@ -17,10 +17,13 @@ struct runner_conf {
     /* Value of $(NAME) in field selectors; NULL: not known. */
     const char *(*variable)(void *ctx, struct str name);
     void *ctx;
+    bool held;                          /* keys are gathered, and worked on only from runner_release on */
 };
 
 /* Begins at once: every object under its watches counts as added. Kinds that are not served are refused (KL_NOT_FOUND). */
 int runner_start(struct loop *l, struct store *s, const struct runner_conf *c, struct runner **ret, struct kl_err *err);
+void runner_release(struct runner *r);
+bool runner_caught_up(const struct runner *r);          /* nothing waits that could be worked on now */
 /* No new work; calls under way see `cancelled`. gone(ctx) when the last has returned (maybe at once). */
 void runner_stop(struct runner *r, loop_fn gone, void *ctx);
 void runner_free(struct runner *r);                     /* after gone */

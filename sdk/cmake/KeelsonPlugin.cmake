@@ -1,5 +1,5 @@
 # keelson_plugin(NAME SOURCES file... [LIBS lib...])
-#   Builds NAME.so: hidden symbols, one exported descriptor, relro, now, nodelete. The same call works inside the tree and,
+#   Builds NAME.so: hidden symbols, one exported descriptor, relro, now. The same call works inside the tree and,
 #   after find_package(keelson), outside of it. Inside, KEELSON_STATIC_PLUGINS names those that are linked into the program instead.
 function(keelson_plugin name)
   cmake_parse_arguments(P "" "" "SOURCES;LIBS" ${ARGN})
@@ -26,7 +26,7 @@ function(keelson_plugin name)
   add_library(${name} MODULE ${P_SOURCES})
   set_target_properties(${name} PROPERTIES PREFIX "" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_link_libraries(${name} PRIVATE keelson::sdk ${P_LIBS})
-  target_link_options(${name} PRIVATE -Wl,--version-script=${KEELSON_PLUGIN_MAP} -Wl,-z,relro,-z,now,-z,nodelete)
+  target_link_options(${name} PRIVATE -Wl,--version-script=${KEELSON_PLUGIN_MAP} -Wl,-z,relro,-z,now)
   if(NOT KEELSON_SANITIZE AND NOT KEELSON_FUZZ)
     target_link_options(${name} PRIVATE -Wl,-z,defs)
   endif()

@@ -114,11 +114,12 @@ void conform_child(const char *file, unsigned provider, int scenario, const stru
     struct kl_err err;
     const struct kl_plugin *p;
     struct bench b;
+    void *handle;
     kl_err_init(&err);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     output_to(log);
-    if (plugin_dlopen(file, &p, &err) < 0) {
+    if (plugin_dlopen(file, &p, &handle, &err) < 0) {
         report_fail(r, P_LOAD, "load", "%s", err.msg);
     } else if (scenario < 0) {
         check_settings(p, r);

@@ -280,12 +280,13 @@ static void replay_all(struct replay *r, const char *iface, const char *instance
 
 static _Noreturn void child(struct replay *r, const char *iface, const char *instance, const struct val *settings)
 {
+    void *handle;
     const struct kl_plugin *p;
     struct kl_err err;
     char why[REPORT_TEXT] = "";
     struct report *report = mem_alloc(sizeof *report);
     kl_err_init(&err);
-    if (!report || plugin_dlopen(r->o->file, &p, &err) < 0)
+    if (!report || plugin_dlopen(r->o->file, &p, &handle, &err) < 0)
         _exit(1);
     for (uint32_t i = 0; i < p->providers.n; i++) {
         const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, i);

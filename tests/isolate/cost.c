@@ -1,4 +1,4 @@
-/* cost.c - what one call costs at each level of isolation: score of scheduler-binpack (a pod and a node of 1 KiB each). Prints, judges nothing: a line
+/* cost.c - what one call costs at each level of isolation: score of scheduler-binpack (a pod and a node of 1 KiB each), and "bare" without the host's gate. Prints, judges nothing: a line
  * "LEVEL best median" in ns for each. Best: the tenth percentile, both sides awake; median: as this machine's load has it. usage: isolate_cost [CALLS] */
 #include <keelson/iface/scheduler.h>
 
@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "isolate/isolate.h"
 #include "isolate/tables.h"
+#include "plugin/gate.h"
 #include "plugin/signature.h"
 
 static void host_log(const struct kl_host *h, int32_t l, const char *line)
@@ -103,6 +104,19 @@ static struct cost isolated(enum isolate_level level, struct loop *loop, unsigne
     return ret;
 }
 
+/* As the host calls it. */
+static struct cost gated(const struct kl_provider *v, struct loop *loop, unsigned n)
+{
+    struct gate_target t = { .table = v->table };
+    struct gate *g = gate_new(v->iface, "cost", 0, loop);
+    if (!g)
+        exit(1);
+    gate_set(g, &t, 0);
+    struct cost ret = measure(gate_provider(g)->table, g, n);
+    gate_free(g);
+    return ret;
+}
+
 static void show(const char *level, struct cost c)
 {
     printf("%s %.1f %.1f\n", level, c.best, c.median);
@@ -124,7 +138,8 @@ int main(int argc, char **argv)
         return 1;
     const struct kl_provider *v = provider(p, &at);
     measure(v->table, NULL, (unsigned)calls);
-    show("none", measure(v->table, NULL, (unsigned)calls * 10));
+    show("bare", measure(v->table, NULL, (unsigned)calls * 10));
+    show("none", gated(v, loop, (unsigned)calls * 10));
     show("process", isolated(ISOLATE_PROCESS, loop, (unsigned)calls));
     if (geteuid() == 0)
         show("sandbox", isolated(ISOLATE_SANDBOX, loop, (unsigned)calls));

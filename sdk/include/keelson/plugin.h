@@ -10,7 +10,11 @@
  *   LOADED   life.open(conf), once      -> READY or FAILED
  *   READY    interface methods, life.probe, life.reconfigure -> DRAINING
  *   DRAINING calls under way finish     -> CLOSED (life.close, once)
- *   CLOSED   nothing; the code stays mapped (the host never calls dlclose)
+ *   CLOSED   nothing; the file is unloaded when its last instance is closed, unless the process ends with it
+ *
+ * An instance may be made anew while the host runs (`keelson plugin reload`): another instance of the same name and settings is opened, perhaps
+ * from another build of the file, while the first still answers; then calls go to the second, and the first is closed once those in it have
+ * returned. Both are loaded from copies: what is static in the file is there twice. No thread of an instance may be left after its close.
  */
 #ifndef KEELSON_PLUGIN_H
 #define KEELSON_PLUGIN_H

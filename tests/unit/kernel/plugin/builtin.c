@@ -29,8 +29,9 @@ Test(builtin, by_name)
     cr_assert_str_eq(note.id, "x.one");
     cr_assert_str_eq(note.provides, "keelson.scheduler/0:one keelson.scheduler/0:two");
     cr_assert_str_eq(note.needs, "keelson.host.objects/0 keelson.host.env/0");
+    void *handle;
     cr_assert_eq(plugin_trial_begin(&trial, "builtin:scheduler-one", &err), 0);
     cr_assert_eq(plugin_trial_end(&trial, &err), 0);
-    cr_assert_eq(plugin_dlopen("builtin:scheduler-one", &p, &err), 0);
+    cr_assert_eq(plugin_dlopen("builtin:scheduler-one", &p, &handle, &err), 0);
     cr_assert_eq(p, &plugin);
 }
