@@ -143,6 +143,7 @@ unsigned host_stack_users(const struct plugin_instance *i, const struct stack *s
 void host_layers_debug(const struct plugin_instance *i, struct arena *a, struct val *one);
 /* live.c: at the end. stop: how many host_one_gone come. close: what is neither in use nor closed. */
 unsigned host_live_stop(struct plugin_host *h);
+void host_live_resume(struct plugin_host *h);
 void host_live_close(struct plugin_host *h);
 void host_batch_put(struct batch *b);   /* an instance of it is gone */
 /* chain.c */

@@ -282,7 +282,10 @@ int host_start_runner(struct plugin_instance *i, bool held, struct kl_err *err)
 
 int plugin_host_run(struct plugin_host *h, struct kl_err *err)
 {
-    h->ended = false;
+    if (h->ended) {
+        h->ended = false;
+        host_live_resume(h);
+    }
     for (unsigned k = 0; k < h->n_opened; k++) {
         struct plugin_instance *i = h->opened[k];
         if (!host_is_controller(i))

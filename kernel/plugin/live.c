@@ -151,15 +151,20 @@ static void unload(void *ctx)
     live_unload(ctx);
 }
 
-static void unloaded(void *ctx)
+static void finish(struct change *x)
 {
-    struct change *x = ctx;
-    if (!worked(x))
-        return;
     for (unsigned k = 0; k < x->n; k++)
         if (x->at[k].old && x->at[k].old != x->at[k].fresh && x->at[k].old->batch)
             host_batch_put(x->at[k].old->batch);
     over(x);
+}
+
+static void unloaded(void *ctx)
+{
+    struct change *x = ctx;
+    x->unloaded = true;
+    if (worked(x))
+        finish(x);
 }
 
 /* A turn later than what was posted by what is closed now. */
@@ -417,6 +422,29 @@ unsigned host_live_stop(struct plugin_host *h)
             n += x->works + live_stop(x);
         }
     return n;
+}
+
+/* The end was put off: what was under way is ended, or given up where it had not come to anything. */
+void host_live_resume(struct plugin_host *h)
+{
+    struct list *const lists[] = { &h->live->changes, &h->live->leaving };
+    for (unsigned k = 0; h->live && k < 2; k++)
+        list_each(l, lists[k]) {
+            struct change *x = list_item(l, struct change, link);
+            if (x->unloaded) {
+                finish(x);
+            } else if (x->closed) {
+                live_closed(x);
+                loop_post(h->conf.loop, release, x);
+            } else if (x->swapped) {
+                drain(x);
+            } else if (x->batch) {
+                kl_err_set(&x->err, KL_UNAVAILABLE, "the server was about to end");
+                give_up(x);
+            }
+        }
+    if (h->live)
+        begin(h);
 }
 
 void host_live_close(struct plugin_host *h)

@@ -35,7 +35,7 @@ struct change {
     unsigned n;
     struct batch *batch;                /* NULL: nothing comes */
     bool warm;                          /* what comes must have caught up before anybody asks it */
-    bool swapped, closed, works;        /* works: on a worker now */
+    bool swapped, closed, unloaded, works;      /* works: on a worker now */
     struct loop_timer timer;
     int64_t step_ns, until_ns;
     int rc;

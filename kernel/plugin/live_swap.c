@@ -336,6 +336,7 @@ void live_unload(struct change *x)
         if (!p->old || p->old == p->fresh)
             continue;
         cell_free(p->cell);
+        p->cell = NULL;
         module_drop(p->old->module);
         p->old->module = NULL;
     }
