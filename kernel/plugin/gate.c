@@ -51,32 +51,36 @@ struct any_table {
 
 /* --- a target in use --- */
 
-static struct gate_target *enter(struct gate *g)
+static struct gate_target *enter(struct gate *g, bool streams)
 {
     pthread_mutex_lock(&g->lock);
     while (g->held && g->loop && !loop_here(g->loop))
         pthread_cond_wait(&g->moved, &g->lock);
     struct gate_target *t = g->held ? NULL : g->now;
     g->calls++;
-    if (t)
+    if (t) {
         t->users++;
+        t->streams += streams;
+    }
     pthread_mutex_unlock(&g->lock);
     return t;
 }
 
-static void leave(struct gate *g, struct gate_target *t, bool failed)
+static void leave(struct gate *g, struct gate_target *t, bool streams, bool failed)
 {
     pthread_mutex_lock(&g->lock);
     g->errors += failed;
-    if (t)
+    if (t) {
+        t->streams -= streams;
         t->users--;                     /* it may be gone from here on */
+    }
     pthread_mutex_unlock(&g->lock);
 }
 
 /* Decisions may be no, or not known yet. */
 static bool is_failure(int64_t result)
 {
-    return result < 0 && result != -KL_PENDING && result != -KL_FORBIDDEN && result != -KL_UNAUTHORIZED && result != -KL_CANCELLED;
+    return result < 0 && result != -KL_PENDING && result != -KL_FORBIDDEN && result != -KL_UNAUTHORIZED && result != -KL_CANCELLED && result != -KL_CONFLICT;
 }
 
 /* Nobody stands behind the gate. */
@@ -191,6 +195,28 @@ static const char *keep_text(struct gate *g, const char *text)
     return found ? found->at : "";
 }
 
+/* --- waiting for news: such a call ends early when its target is left --- */
+
+struct lent {
+    struct kl_call call, *real;
+    const struct gate_target *in;
+};
+
+static bool left(const struct kl_call *c)
+{
+    const struct lent *l = (const struct lent *)(const void *)c;
+    return l->in->left || (l->real->cancelled && l->real->cancelled(l->real));
+}
+
+/* at[0] points to the first argument, which is the call. */
+static void lend(struct lent *l, const struct gate_target *t, const void *const *at)
+{
+    struct kl_call **c = (struct kl_call **)(uintptr_t)at[0];
+    *l = (struct lent){ .call = **c, .real = *c, .in = t };
+    l->call.cancelled = left;
+    *c = &l->call;
+}
+
 /* --- calls --- */
 
 /* Which kinds of results may be texts of the plugin's file. */
@@ -204,6 +230,7 @@ static const char *keep_text(struct gate *g, const char *text)
 #define TEXT_PROBE_OUT_BYTES ~, 1
 #define TEXT_PROBE_OUT_STRUCT ~, 1
 
+#define WAITS(flags) (((flags) & (KL_SIG_STREAMING | KL_SIG_MANY)) == KL_SIG_STREAMING)
 #define CALL_SIG(S, name) (&g_->sig->calls[S##_##name##_index])
 #define LACKS(t, name, flags) ((flags) & KL_SIG_OPTIONAL ? !KL_HAS(t, name) : !(t))
 #define ABSENT(S, name, flags, at_) (t_ ? table_absent(#name) : nobody(g_, CALL_SIG(S, name), at_))
@@ -248,15 +275,22 @@ static const char *keep_text(struct gate *g, const char *text)
         g_->loop_errors++; \
     RETURN_##result;
 #define PASS_WORKER(S, name, result, flags, ...) \
-    struct gate_target *x_ = enter(g_); \
+    struct gate_target *x_ = enter(g_, (flags) & KL_SIG_STREAMING); \
+    struct lent lent_; \
     const struct S *t_ = x_ ? x_->table : NULL; \
     if (LACKS(t_, name, flags)) { \
         const void *const at_[] = { KL_SIG_POINTERS(__VA_ARGS__) NULL }; \
-        leave(g_, x_, !x_); \
+        leave(g_, x_, (flags) & KL_SIG_STREAMING, !x_); \
         GIVE_##result(ABSENT(S, name, flags, at_)); \
     } \
+    if (WAITS(flags)) { \
+        const void *const at_[] = { KL_SIG_POINTERS(__VA_ARGS__) NULL }; \
+        lend(&lent_, x_, at_); \
+    } \
     RESULT_##result(S, name, flags, x_, t_->name(x_->self KL_SIG_NAMES(__VA_ARGS__)), __VA_ARGS__) \
-    leave(g_, x_, FAILED_##result); \
+    if (WAITS(flags)) \
+        lent_.real->err = lent_.call.err; \
+    leave(g_, x_, (flags) & KL_SIG_STREAMING, FAILED_##result); \
     RETURN_##result;
 #define PASS_EITHER PASS_WORKER
 #define PASS_ANY    PASS_WORKER
@@ -304,20 +338,20 @@ static const struct {
 static int reconfigure(void *self, const void *conf, struct kl_call *c)
 {
     struct gate *g = self;
-    struct gate_target *x = enter(g);
+    struct gate_target *x = enter(g, false);
     const struct any_table *t = x ? x->table : NULL;
     int rc = t && t->life.reconfigure ? t->life.reconfigure(x->self, conf, c) : kl_fail(c, KL_UNSUPPORTED, "'%s' cannot be changed", g->name);
-    leave(g, x, rc < 0);
+    leave(g, x, false, rc < 0);
     return rc;
 }
 
 static int probe(void *self, struct kl_call *c)
 {
     struct gate *g = self;
-    struct gate_target *x = enter(g);
+    struct gate_target *x = enter(g, false);
     const struct any_table *t = x ? x->table : NULL;
     int rc = !t ? kl_fail(c, KL_UNAVAILABLE, "plugin instance '%s' is not there", g->name) : t->life.probe ? t->life.probe(x->self, c) : 0;
-    leave(g, x, rc < 0);
+    leave(g, x, false, rc < 0);
     return rc;
 }
 
@@ -418,6 +452,10 @@ struct gate_target *gate_set(struct gate *g, struct gate_target *t, int32_t rank
 {
     pthread_mutex_lock(&g->lock);
     struct gate_target *before = g->now;
+    if (before && before != t)
+        before->left = true;
+    if (t)
+        t->left = false;
     g->now = t;
     g->table = t ? t->table : NULL;
     g->self = t ? t->self : NULL;
@@ -444,10 +482,25 @@ void gate_hold(struct gate *g, bool held)
     pthread_mutex_unlock(&g->lock);
 }
 
+void gate_forget(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->now = NULL;
+    pthread_mutex_unlock(&g->lock);
+}
+
 unsigned gate_users(struct gate *g, const struct gate_target *t)
 {
     pthread_mutex_lock(&g->lock);
     unsigned n = t->users;
+    pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
+unsigned gate_streams(struct gate *g, const struct gate_target *t)
+{
+    pthread_mutex_lock(&g->lock);
+    unsigned n = t->streams;
     pthread_mutex_unlock(&g->lock);
     return n;
 }

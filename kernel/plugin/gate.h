@@ -12,6 +12,8 @@
 #include <keelson/plugin.h>
 #include <keelson/signature.h>
 
+#include <stdatomic.h>
+
 #include "loop/loop.h"
 
 struct gate;
@@ -26,7 +28,9 @@ struct gate_target {
     void *self;
     struct code_range codes[GATE_CODES];
     unsigned n_codes;
-    unsigned users;                     /* the gate's */
+    /* the gate's: */
+    unsigned users, streams;            /* calls under way; of them, those that last as long as what they carry */
+    atomic_bool left;                   /* what only waits there for news is to come back */
 };
 
 /* NULL: the host does not know the interface, or there is no memory. loop NULL: nothing runs on one. Nothing stands behind it yet. */
@@ -41,10 +45,12 @@ const struct kl_provider *gate_provider(const struct gate *g);
 /* [loop] Calls go to t from now on; NULL: they fail (KL_UNAVAILABLE). Returns the one before. rank: of the provider now. */
 struct gate_target *gate_set(struct gate *g, struct gate_target *t, int32_t rank);
 struct gate_target *gate_now(const struct gate *g);                             /* [loop] */
-/* [loop] Calls that may wait do so until gate_set. Others fail meanwhile. */
+/* [loop] Calls that may wait do so until gate_set, or until it is held no more. Those on the loop fail meanwhile. */
 void gate_hold(struct gate *g, bool held);
+void gate_forget(struct gate *g);       /* of a held one: its target is closed, nobody stands behind it */
 /* Calls under way in t, which is no gate's any more, or whose gate is held: they get fewer. */
 unsigned gate_users(struct gate *g, const struct gate_target *t);
+unsigned gate_streams(struct gate *g, const struct gate_target *t);          /* those of them that may take for ever */
 /* Calls so far, and those that failed (to say no, or not yet, is no failure). [loop] */
 void gate_counts(struct gate *g, uint64_t *calls, uint64_t *errors);
 

@@ -8,6 +8,8 @@
 #define LOOK_MOST_NS  (50 * NS_PER_MS)
 #define MEET_NS       (20 * NS_PER_S)   /* longest that a controller takes to catch up */
 #define TELL_NS       (5 * NS_PER_S)    /* longest that who asked waits for what goes */
+#define QUIET_NS      (60 * NS_PER_S)   /* longest wait for a moment without a call; in the last part of it later calls wait too */
+#define HOLD_NS       (50 * NS_PER_S)
 
 static const char *const verbs[] = { "", "load", "reload", "set", "replace", "remove" };
 static const char *const pasts[] = { "", "loaded", "reloaded", "set", "replaced", "removed" };
@@ -217,7 +219,7 @@ static void drain(void *ctx)
     look_again(x, drain);
 }
 
-static void swap(struct change *x)
+static void swap_now(struct change *x)
 {
     live_swap(x);
     x->swapped = true;
@@ -225,6 +227,11 @@ static void swap(struct change *x)
     x->text = text_of(x);
     x->step_ns = FIRST_LOOK_NS;
     x->until_ns = loop_now(x->host->conf.loop) + TELL_NS;
+}
+
+static void swap(struct change *x)
+{
+    swap_now(x);
     drain(x);
 }
 
@@ -257,6 +264,64 @@ static void give_up(struct change *x)
     work(x, unmake, unmade);
 }
 
+/* --- what is opened while nothing goes on --- */
+
+static void open_it(void *ctx)
+{
+    struct change *x = ctx;
+    x->rc = live_open(x);
+}
+
+static void opened(void *ctx)
+{
+    struct change *x = ctx;
+    if (x->rc == 0)
+        x->rc = live_meet(x);
+    if (x->rc == 0) {                   /* at the end of the process too: who waits at the gate is waited for */
+        x->held = false;
+        swap_now(x);
+    } else {
+        if (x->exclusive && x->at[0].old->stack)
+            host_enter(x->at[0].old);
+        live_hold(x, false);
+    }
+    if (!worked(x))
+        return;
+    if (x->swapped)
+        drain(x);
+    else
+        give_up(x);
+}
+
+/* A moment without a call is waited for. When there is none by itself, those that come wait. */
+static void quiet(void *ctx)
+{
+    struct change *x = ctx;
+    int64_t now = loop_now(x->host->conf.loop);
+    if (x->host->ended)
+        return;
+    bool all = live_is_quiet(x);
+    if (all && x->held) {
+        if (x->exclusive)
+            gate_forget(x->at[0].old->gate);
+        work(x, open_it, opened);
+        return;
+    }
+    if (now > x->until_ns) {
+        live_hold(x, false);
+        kl_err_set(&x->err, KL_CONFLICT, "'%s' has calls under way that last longer than a minute; try again when they are over", first(x)->name);
+        give_up(x);
+        return;
+    }
+    if (!x->held && (all || now > x->until_ns - HOLD_NS)) {
+        live_hold(x, true);
+        x->step_ns = FIRST_LOOK_NS;
+        quiet(x);                       /* one may have begun before */
+        return;
+    }
+    look_again(x, quiet);
+}
+
 static void meet(void *ctx)
 {
     struct change *x = ctx;
@@ -279,10 +344,15 @@ static void made(void *ctx)
         return;
     if (x->rc < 0) {
         give_up(x);
+        return;
+    }
+    x->step_ns = FIRST_LOOK_NS;
+    if (x->quiet) {
+        x->until_ns = loop_now(x->host->conf.loop) + QUIET_NS;
+        quiet(x);
     } else if (live_meet(x) < 0) {
         give_up(x);
     } else {
-        x->step_ns = FIRST_LOOK_NS;
         x->until_ns = loop_now(x->host->conf.loop) + MEET_NS;
         meet(x);
     }
@@ -419,6 +489,8 @@ unsigned host_live_stop(struct plugin_host *h)
         list_each(l, lists[k]) {
             struct change *x = list_item(l, struct change, link);
             loop_timer_stop(&x->timer);
+            if (x->held && !x->works)
+                live_hold(x, false);
             n += x->works + live_stop(x);
         }
     return n;

@@ -1,7 +1,10 @@
 /* live.h - what the files of live change share: one command is one change. See README.md.
  *
  * plan (loop: what goes, what comes, may it be) -> make (worker: files, settings, open, layers) -> meet (loop: controllers of kin catch up) -> swap (loop:
- * one turn) -> drain (loop: until nothing is under way in what goes) -> close (worker) -> told. Until swap every failure leaves all as it was. */
+ * one turn) -> drain (loop: until nothing is under way in what goes) -> close (worker) -> told. Until swap every failure leaves all as it was.
+ *
+ * What keeps what it does in files (runtime, network, volumes, store) is opened only while nothing changes them: make -> quiet (loop: no call is under
+ * way; later ones wait) -> open (worker; of a store the old one is closed first) -> swap ... */
 #ifndef PLUGIN_LIVE_H
 #define PLUGIN_LIVE_H
 
@@ -35,6 +38,7 @@ struct change {
     unsigned n;
     struct batch *batch;                /* NULL: nothing comes */
     bool warm;                          /* what comes must have caught up before anybody asks it */
+    bool quiet, exclusive, held;        /* it is opened while no call is under way, and after the old one is closed; its gate is held */
     bool swapped, closed, unloaded, works;      /* works: on a worker now */
     struct loop_timer timer;
     int64_t step_ns, until_ns;
@@ -55,9 +59,12 @@ struct live {
 int live_plan(struct change *x);                        /* [loop] */
 /* live_make.c */
 int live_make(struct change *x);                        /* [worker] */
+int live_open(struct change *x);                        /* [worker] of a quiet one, when it is quiet */
 void live_unmake(struct change *x);                     /* [worker] closes what was made */
 void live_unmade(struct change *x);                     /* [loop] a turn later: its memory */
 /* live_swap.c [loop] except where said */
+bool live_is_quiet(const struct change *x);             /* no call is under way but streams */
+void live_hold(struct change *x, bool held);
 int live_meet(struct change *x);                        /* the runners of what comes begin */
 bool live_met(const struct change *x);
 void live_unmeet(struct change *x);

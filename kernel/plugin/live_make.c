@@ -1,6 +1,9 @@
 /* live_make.c - what comes: its file is verified, tried and loaded, its settings are bound, it is opened and gets its layers. [worker] */
 #include <unistd.h>
 
+#include <keelson/iface/store.h>
+
+#include "base/log.h"
 #include "conf/bind.h"
 #include "conf/load.h"
 #include "live.h"
@@ -142,7 +145,53 @@ int live_make(struct change *x)
         rc = match(x);
     if (rc == 0)
         rc = check_settings(x);
-    return rc == 0 ? open_all(x) : rc;
+    return rc == 0 && !x->quiet ? open_all(x) : rc;
+}
+
+/* --- of a quiet one --- */
+
+static uint64_t revision(const struct plugin_instance *i)
+{
+    return ((const struct kl_store *)i->bare->table)->revision(i->bare_self);
+}
+
+/* The earlier one takes its place again. */
+static void open_again(struct pair *p)
+{
+    struct kl_err why;
+    kl_err_init(&why);
+    p->old->state = PLUGIN_LOADED;
+    p->old->provider = p->old->bare;
+    int rc = host_open_instance(p->old, &why);
+    if (rc == 0)
+        rc = host_stack_new(p->old, p->layers, p->n_layers, &p->old->stack, &why);
+    if (rc < 0)
+        log_error("plugin", "'%s' cannot be opened again: %s", p->old->name, why.msg);
+}
+
+static int open_alone(struct change *x, struct pair *p)
+{
+    uint64_t before = revision(p->old);
+    host_close_instance(p->old);
+    p->old->arena = arena_free(p->old->arena);
+    p->old->conf = NULL;
+    int rc = open_pair(x, p);
+    if (rc == 0 && revision(p->fresh) < before)
+        rc = kl_err_set(&x->err, KL_CONFLICT, "'%s' opened anew is at revision %llu, not at %llu: what was stored would be lost", p->old->name,
+                        (unsigned long long)revision(p->fresh), (unsigned long long)before);
+    if (rc < 0) {
+        host_stack_free(p->stack);
+        p->stack = NULL;
+        if (p->fresh->state == PLUGIN_READY)
+            host_close_instance(p->fresh);
+        open_again(p);
+    }
+    return rc;
+}
+
+int live_open(struct change *x)
+{
+    return x->exclusive ? open_alone(x, &x->at[0]) : open_all(x);
 }
 
 void live_unmake(struct change *x)

@@ -1,5 +1,10 @@
 /* live_plan.c - what a command means: which instances go and come, what they are made from, and whether that may be. [loop] */
 #include <keelson/iface/layer.h>
+#include <keelson/iface/network.h>
+#include <keelson/iface/proxy.h>
+#include <keelson/iface/runtime.h>
+#include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 #include "conf/load.h"
 #include "live.h"
@@ -150,11 +155,11 @@ static unsigned ready_of(const struct plugin_host *h, const char *iface)
 static const struct {
     const char *iface, *with, *why;
 } musts[] = {
-    { "keelson.store/0", NULL, "it is where all objects are" },
+    { KL_STORE_0, NULL, "it is where all objects are" },
     { "keelson.authn/0", NULL, "nobody would be known any more" },
     { "keelson.authz/0", NULL, "nobody would be allowed anything any more, to bring it back neither" },
-    { "keelson.runtime/0", "keelson.node/0", "the node runs its pods with it" },
-    { "keelson.network/0", "keelson.node/0", "the node's pods have their addresses from it" },
+    { KL_RUNTIME_0, "keelson.node/0", "the node runs its pods with it" },
+    { KL_NETWORK_0, "keelson.node/0", "the node's pods have their addresses from it" },
 };
 
 static int needed(struct change *x, const struct plugin_instance *i)
@@ -197,12 +202,31 @@ static int changeable(struct change *x)
         const struct plugin_instance *i = x->at[k].old;
         if (!i || i->state != PLUGIN_READY)
             continue;
-        if (strcmp(i->provider->iface, "keelson.store/0") == 0)
-            return kl_err_set(&x->err, KL_UNSUPPORTED, "'%s' holds the store's files: a store is changed by a restart", i->name);
+        if (x->action == LIVE_REPLACE && strcmp(i->provider->iface, KL_STORE_0) == 0)
+            return kl_err_set(&x->err, KL_UNSUPPORTED, "'%s' is where all objects are: another store has none of them", i->name);
         if (!gate_knows(i->provider->iface) && strcmp(i->provider->iface, KL_LAYER_0) != 0)
             return kl_err_set(&x->err, KL_UNSUPPORTED, "'%s' is of %s, which this host does not know: who found it holds it", i->name, i->provider->iface);
     }
     return 0;
+}
+
+/* --- how it is opened --- */
+
+/* Interfaces whose instances keep what they do where the next one looks when it is opened: no call may come in between. */
+static const struct {
+    const char *iface;
+    bool exclusive;                     /* and only one may have it open */
+} kept_in_files[] = { { KL_STORE_0, true }, { KL_RUNTIME_0, false }, { KL_NETWORK_0, false }, { KL_PROXY_0, false }, { KL_VOLUME_0, false } };
+
+static void find_quiet(struct change *x)
+{
+    for (unsigned n = 0; n < x->n; n++)
+        for (size_t k = 0; k < sizeof kept_in_files / sizeof *kept_in_files; k++)
+            if (x->at[n].old && x->at[n].old->state == PLUGIN_READY && x->at[n].fresh != x->at[n].old &&
+                strcmp(x->at[n].old->provider->iface, kept_in_files[k].iface) == 0) {
+                x->quiet = true;
+                x->exclusive |= kept_in_files[k].exclusive;
+            }
 }
 
 /* --- what it is made from --- */
@@ -324,5 +348,6 @@ int live_plan(struct change *x)
     if (x->action != LIVE_LOAD)
         add_layered(x);
     find_layers(x);
+    find_quiet(x);
     return new_batch(x);
 }

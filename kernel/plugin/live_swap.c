@@ -20,6 +20,26 @@ static bool is_ours(const struct change *x, const struct plugin_instance *i)
     return false;
 }
 
+/* --- quiet --- */
+
+bool live_is_quiet(const struct change *x)
+{
+    for (unsigned k = 0; k < x->n; k++) {
+        const struct plugin_instance *i = x->at[k].old;
+        if (i && i->gate && i->stack && (gate_users(i->gate, &i->stack->outer) > gate_streams(i->gate, &i->stack->outer) || host_reload_busy(i)))
+            return false;
+    }
+    return true;
+}
+
+void live_hold(struct change *x, bool held)
+{
+    x->held = held;
+    for (unsigned k = 0; k < x->n; k++)
+        if (x->at[k].old && x->at[k].old->gate)
+            gate_hold(x->at[k].old->gate, held);
+}
+
 /* --- before --- */
 
 /* Controllers that others of their file ask while requests are decided (an index of roles) have to know all there is before those are asked. One that
