@@ -23,7 +23,7 @@
 #define DRAIN_NS  (2 * NS_PER_S)        /* for requests under way; those that wait for others longer begin anew in the other process */
 #define SERVE_NS  (60 * NS_PER_S)       /* to take the store and serve */
 #define LINGER_NS (3600 * NS_PER_S)     /* for connections that do not go by themselves */
-#define LATER_NS  (200 * NS_PER_MS)     /* what may take its time is ended when nobody waits any more */
+#define LATER_NS  (3 * NS_PER_S)        /* what may take its time is ended when nobody waits any more */
 
 enum step { STARTING = 1, TELLING, STOPPING, DRAINING, GIVEN, FOLLOWED };
 
@@ -194,6 +194,7 @@ static void retire_plugins(void *ctx)
 {
     struct handover *h = ctx;
     plugin_host_retire(h->d->host);
+    store_forget_events(h->d->store);   /* objects stay: streams of nodes look at them */
 }
 
 static void followed(struct handover *h)
@@ -216,7 +217,6 @@ static void followed(struct handover *h)
     d->has_door = false;                /* they are the other one's now */
     release_held(d);
     api_retire(d->api, d->relay);
-    api_objects_stop(d->objects);
     tell_asker(h, 200, text);
     for (int i = 0; i < SOCKETS; i++)
         if (d->sockets[i].server)

@@ -361,3 +361,10 @@ void store_thaw(struct store *s, const struct kl_store *provider, void *self)
     s->self = self;
     s->frozen = s->closing = false;
 }
+
+void store_forget_events(struct store *s)
+{
+    history_free(s);
+    s->fifo = NULL;
+    s->fifo_cap = s->fifo_at = 0;
+}

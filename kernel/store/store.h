@@ -141,6 +141,8 @@ void store_heritage_free(struct store_heritage *x);
 /* What was accepted is made durable; from here on commits are refused with KL_UNAVAILABLE and the provider is not used: it may be closed. Reads
  * and watches go on. */
 void store_freeze(struct store *s);
+/* Of a frozen store without watches: the memory of what happened goes. */
+void store_forget_events(struct store *s);
 /* The provider is open again and nobody has written meanwhile. */
 void store_thaw(struct store *s, const struct kl_store *provider, void *self);
 

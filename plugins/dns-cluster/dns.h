@@ -14,6 +14,7 @@
 
 #define DNS_TTL     5
 #define DNS_MESSAGE 65535
+#define DNS_PORT 53
 
 struct conf {
     const char *service_cidr, *cluster_cidr, *domain, *resolv_conf;
@@ -116,6 +117,7 @@ struct handle {
 int server_start(struct zone *z, const struct kl_host *host, uint32_t address, uint16_t port, const char *resolv_conf, struct server **ret,
                  struct kl_err *err);
 void server_stop(struct server *s);
+bool server_elsewhere(uint32_t address, uint16_t port);          /* somebody listens there (when we do not) */
 
 /* --- address.c --- */
 /* The address on lo, as /32, for ADDRESS_LIFE_S seconds from now: what is killed leaves nothing behind for good. There already: success. */

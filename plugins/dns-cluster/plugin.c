@@ -44,7 +44,8 @@ static void stop(struct dns *d)
         return;
     server_stop(d->server);
     d->server = NULL;
-    address_remove(d->address);
+    if (!server_elsewhere(d->address, DNS_PORT))    /* another process goes on with it */
+        address_remove(d->address);
 }
 
 static void dns_close(void *self)
@@ -154,7 +155,7 @@ static int serve(struct dns *d, struct kl_call *c, const struct val *own)
     kl_err_init(&c->err);
     rc = address_add(d->address, &c->err);
     if (rc == 0)
-        rc = server_start(&d->zone, d->host, d->address, 53, d->conf->resolv_conf, &d->server, &c->err);
+        rc = server_start(&d->zone, d->host, d->address, DNS_PORT, d->conf->resolv_conf, &d->server, &c->err);
     return rc;
 }
 

@@ -266,7 +266,9 @@ static int open_socket(struct server *s, struct handle *h, int type, const struc
     int on = 1;
     struct epoll_event e = { .events = EPOLLIN, .data.ptr = h };
     h->fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (h->fd < 0 || setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(h->fd, (const struct sockaddr *)at, sizeof *at) < 0 ||
+    /* REUSEPORT: the process that goes on with ours (keelson restart) listens before we end. */
+    if (h->fd < 0 || setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        setsockopt(h->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 || bind(h->fd, (const struct sockaddr *)at, sizeof *at) < 0 ||
         (type == SOCK_STREAM && listen(h->fd, 128) < 0) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, h->fd, &e) < 0)
         return -errno;
     return 0;
@@ -300,6 +302,16 @@ int server_start(struct zone *z, const struct kl_host *host, uint32_t address, u
     }
     *ret = s;
     return 0;
+}
+
+bool server_elsewhere(uint32_t address, uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(address) } };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);     /* without REUSEPORT it is refused beside any other */
+    bool taken = fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 && errno == EADDRINUSE;
+    if (fd >= 0)
+        close(fd);
+    return taken;
 }
 
 void server_stop(struct server *s)
