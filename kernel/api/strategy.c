@@ -81,6 +81,26 @@ static void phase_create(struct api_op *op, struct val *v)
     json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Pending"));
 }
 
+/* A source is named twice, the old way and the new one, as far as the old one can say it (pkg/api/persistentvolumeclaim: NormalizeDataSources). */
+static void claim_sources(struct arena *a, struct val *claim)
+{
+    struct val *spec = json_get(claim, STR("spec")), *old = json_get(spec, STR("dataSource")), *new = json_get(spec, STR("dataSourceRef"));
+    struct val *both[] = { old, new };
+    for (int i = 0; i < 2; i++)
+        if (both[i] && !json_str(both[i], "apiGroup").len)
+            json_del(both[i], STR("apiGroup"));
+    if (val_is(old, VAL_OBJ) && !new)
+        json_set(a, spec, STR("dataSourceRef"), val_copy(a, old));
+    else if (val_is(new, VAL_OBJ) && !old && !json_str(new, "namespace").len)
+        json_set(a, spec, STR("dataSource"), val_copy(a, new));
+}
+
+static void claim_create(struct api_op *op, struct val *v)
+{
+    phase_create(op, v);
+    claim_sources(op->arena, v);
+}
+
 static void csr_create(struct api_op *op, struct val *v)
 {
     struct val *spec = json_obj(op->arena, v, STR("spec"));
@@ -129,7 +149,7 @@ static const struct {
     { "", "Pod", pod_create },
     { "", "Namespace", namespace_create },
     { "", "PersistentVolume", phase_create },
-    { "", "PersistentVolumeClaim", phase_create },
+    { "", "PersistentVolumeClaim", claim_create },
     { "batch", "Job", job_create },
     { "certificates.k8s.io", "CertificateSigningRequest", csr_create },
 };
@@ -316,6 +336,10 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
     if (status && strcmp(op->kind->kind, "ResourceClaim") == 0) {
         only_metadata(a, v, old);
         claim_forget_devices(v, old);
+    }
+    if (is_core(op->kind, "PersistentVolumeClaim")) {
+        claim_sources(a, v);
+        claim_sources(a, old);
     }
     if (is_core(op->kind, "Namespace") && !op->subresource)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");

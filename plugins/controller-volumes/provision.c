@@ -40,7 +40,7 @@ static int source(struct making *m)
     const struct val *from = json_path(m->claim, "spec.dataSource");
     struct ctl_run *r = m->r;
     struct val *other = NULL, *volume = NULL;
-    if (!from)
+    if (!from)                          /* of another namespace, or of a kind that only others can fill it from */
         return json_path(m->claim, "spec.dataSourceRef") ? kl_fail(r->call, KL_INVALID, "its dataSourceRef is filled by somebody else") : 0;
     if (!str_is(json_str(from, "kind"), "PersistentVolumeClaim") || !(m->driver.table->flags & KL_VOLUME_CLONE))
         return kl_fail(r->call, KL_INVALID, "driver " STR_FMT " does not make volumes of a " STR_FMT, STR_ARG(m->by), STR_ARG(json_str(from, "kind")));
