@@ -18,6 +18,7 @@ static const struct {
     { "authz", "keelson.authz/0", "auth" },            { "controller", "keelson.controller/0", "controller" },
     { "layer", "keelson.layer/0", "layer" },           { "network", "keelson.network/0", "network" },     { "node", "keelson.node/0", "node" },          { "proxy", "keelson.proxy/0", "proxy" },
     { "runtime", "keelson.runtime/0", "runtime" },     { "scheduler", "keelson.scheduler/0", "scheduler" }, { "store", "keelson.store/0", "store" },
+    { "volume", "keelson.volume/0", "volume" },
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -105,7 +106,7 @@ int author_new(int argc, char **argv)
         kind++;
     if (kind == N_KINDS) {
         const char *near = conf_nearest(str_of(argv[1]), known, N_KINDS, sizeof *known);
-        return cli_fail(2, "plugin new: there is no kind '%s'%s%s%s (kinds: admission audit authn authz controller layer network node proxy runtime scheduler store)", argv[1],
+        return cli_fail(2, "plugin new: there is no kind '%s'%s%s%s (kinds: admission audit authn authz controller layer network node proxy runtime scheduler store volume)", argv[1],
                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     if (!name_ok(str_of(argv[2])))

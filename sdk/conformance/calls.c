@@ -6,6 +6,7 @@
 #include <keelson/iface/proxy.h>
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 #include "bench.h"
 
@@ -24,6 +25,7 @@ static const struct {
     { KL_PROXY_0, "update", false, 0 },
     { KL_NODE_0, "stats", false, 1 },
     { KL_NETWORK_0, "teardown", false, 1 },
+    { KL_VOLUME_0, "create", false, 1 },                /* its answer: see particular_volume.c */
 };
 
 static int row_of(const struct bench *b, uint32_t i)

@@ -16,6 +16,7 @@
 #include <keelson/iface/node.h>
 #include <keelson/iface/proxy.h>
 #include <keelson/iface/runtime.h>
+#include <keelson/iface/volume.h>
 
 #include "base/env.h"
 #include "bench.h"
@@ -144,7 +145,8 @@ static void tell(struct session *s, unsigned p)
 
 static bool needs_a_node(const char *iface)
 {
-    return strcmp(iface, KL_NETWORK_0) == 0 || strcmp(iface, KL_PROXY_0) == 0 || strcmp(iface, KL_RUNTIME_0) == 0 || strcmp(iface, KL_NODE_0) == 0;
+    return strcmp(iface, KL_NETWORK_0) == 0 || strcmp(iface, KL_PROXY_0) == 0 || strcmp(iface, KL_RUNTIME_0) == 0 || strcmp(iface, KL_NODE_0) == 0 ||
+           strcmp(iface, KL_VOLUME_0) == 0;
 }
 
 static void run_provider(struct session *s, unsigned k, struct str what)

@@ -12,6 +12,7 @@
 #include <keelson/iface/runtime.h>
 #include <keelson/iface/scheduler.h>
 #include <keelson/iface/store.h>
+#include <keelson/iface/volume.h>
 
 #include "object/object.h"
 
@@ -301,6 +302,7 @@ static const struct {
     { KL_SCHEDULER_0, scheduler }, { KL_ADMISSION_0, admission }, { KL_AUTHN_0, authn },            { KL_AUTHZ_0, authz },
     { KL_CONTROLLER_0, controller }, { KL_STORE_0, particular_store }, { KL_RUNTIME_0, particular_runtime }, { KL_NETWORK_0, particular_network },
     { KL_LAYER_0, particular_layer }, { KL_PROXY_0, particular_proxy }, { KL_NODE_0, particular_node },  { KL_AUDIT_0, particular_audit },
+    { KL_VOLUME_0, particular_volume },
 };
 
 void particular_run(struct bench *b)

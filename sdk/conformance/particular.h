@@ -10,6 +10,7 @@ void particular_layer(struct bench *b);
 void particular_network(struct bench *b);
 void particular_proxy(struct bench *b);
 void particular_node(struct bench *b);
+void particular_volume(struct bench *b);        /* closes and opens b again */
 void particular_audit(struct bench *b);
 
 #endif

@@ -95,6 +95,24 @@
     X(PRX_GAP, "KLP-PRX-02", "keelson.proxy/0", "update that does not follow the last generation is KL_CONFLICT.", "The caller then applies the whole state.") \
     X(NOD_ABSENT, "KLP-NOD-01", "keelson.node/0", "Asked about a pod that is not there, a node says so with KL_NOT_FOUND or KL_BAD_REQUEST.", "Look the pod up before a stream begins.") \
     X(NOD_NAME, "KLP-NOD-02", "keelson.node/0", "name is the node's name, the same each time.", "Return a text that lives as long as the instance.") \
+    X(VOL_MADE, "KLP-VOL-01", "keelson.volume/0", "A volume that is made has an id of one line, at most 128 bytes, and the capacity that was asked for.", \
+      "Set ret->id with kl_dup, and ret->bytes to what it really has (0: what was asked for).") \
+    X(VOL_SAME, "KLP-VOL-02", "keelson.volume/0", "The same name again is the same volume: same id, same capacity.", \
+      "Look the name up before anything is made: a host that was cut off asks again.") \
+    X(VOL_OTHER, "KLP-VOL-03", "keelson.volume/0", "A name that a volume of another capacity has is refused with KL_ALREADY_EXISTS.", \
+      "Compare spec->bytes and bytes_most with what the volume of that name has.") \
+    X(VOL_WISH, "KLP-VOL-04", "keelson.volume/0", "A parameter that nobody knows is refused with KL_INVALID.", \
+      "Walk spec->parameters and refuse what is not among yours: a typing error in a StorageClass is told so.") \
+    X(VOL_UNKNOWN, "KLP-VOL-05", "keelson.volume/0", "publish and expand of what is not there fail with KL_NOT_FOUND.", "Look the volume up first; never make one outside of create.") \
+    X(VOL_ABSENT, "KLP-VOL-06", "keelson.volume/0", "remove and unpublish of what is not there is success.", "Idempotent: return 0 when it is gone already.") \
+    X(VOL_PUBLISH, "KLP-VOL-07", "keelson.volume/0", "publish gives a folder of this node, and the second time the same.", \
+      "Mount on v->target unless something is mounted there already, or set *ret_path to an absolute path.") \
+    X(VOL_KEPT, "KLP-VOL-08", "keelson.volume/0", "What was written outlives unpublish and a new instance; unpublish leaves nothing on the target.", \
+      "Keep volumes where a restart finds them, and unmount v->target.") \
+    X(VOL_GONE, "KLP-VOL-09", "keelson.volume/0", "What was removed is gone: a volume of the same name begins empty.", "remove takes the content too.") \
+    X(VOL_EXPAND, "KLP-VOL-10", "keelson.volume/0", "expand makes a volume at least as large as asked, and never smaller.", "What has as much already is success; *ret_bytes is what it has then.") \
+    X(VOL_PATHS, "KLP-VOL-11", "keelson.volume/0", "An id that is a path reaches nothing but volumes.", \
+      "Ids may come from PersistentVolumes that users wrote: take only those that create could have given.") \
     X(LAY_TABLE, "KLP-LAY-01", "keelson.layer/0", "What wrap gives has a table, a close, and the functions that the inner table has: no more, no less.", \
       "Copy the inner table and its size, replace the functions that are there, leave those that are NULL.") \
     X(LAY_ON, "KLP-LAY-02", "keelson.layer/0", "A call of a wrapped instance reaches the inner one, unless the layer is there to keep it away.", \

@@ -13,7 +13,7 @@ cmake --install "$build" --prefix "$dir/usr" >"$dir/log" 2>&1 || {
 mkdir "$dir/work"
 cd "$dir/work" || exit 1
 keelson=$dir/usr/bin/keelson
-for kind in admission audit authn authz controller layer network node proxy runtime scheduler store; do
+for kind in admission audit authn authz controller layer network node proxy runtime scheduler store volume; do
     name=my-$kind
     {
         "$keelson" plugin new $kind $name &&
