@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "reconcile/call.h"
 #include "reconcile/claims.h"
+#include "reconcile/devices.h"
 #include "reconcile/filter.h"
 #include "reconcile/queue.h"
 #include "reconcile/schedule_metrics.h"
@@ -28,6 +29,7 @@ struct schedule {
     struct schedule_conf conf;
     struct ledger *ledger;
     struct queue *queue;
+    struct devices *devices;
     struct store_watch *pods;
     struct store_watch *storage[STORAGE];        /* claims, volumes, classes */
     struct map parked;                  /* pods that fit nowhere: key -> struct parked */
@@ -57,6 +59,7 @@ struct cycle {
     struct kl_pod_view view;
     struct pod_needs needs;
     struct claims claims;
+    struct devices_ask devices;
     struct reasons reasons;
     enum schedule_result result;
     bool failed;                        /* the plugin has, not the pod */
@@ -98,6 +101,13 @@ static void retry_parked(void *ctx)
     retry(ctx, false);
 }
 
+/* One that waits for devices. */
+static void retry_one(void *ctx, struct str key)
+{
+    struct schedule *s = ctx;
+    queue_add(s->queue, key, 0);
+}
+
 /* --- one decision --- */
 
 static void count_reason(struct reasons *r, const char *text)
@@ -127,6 +137,8 @@ static int score_node(struct cycle *y, const struct ledger_node *n)
     const char *why = filter_node(y->arena, &y->needs, n);
     if (!why)
         why = claims_fit(&y->claims, n);
+    if (!why && y->devices.n)
+        why = devices_fit(&y->devices, n);
     if (why) {
         count_reason(&y->reasons, why);
         return -1;
@@ -273,6 +285,7 @@ static enum outcome nowhere(struct cycle *y, const char *message)
     y->result = SCHEDULE_UNSCHEDULABLE;
     refuse(y, message);
     claims_unselect(&y->claims, y->s->conf.objects, y->who, &y->call);
+    devices_give_up(&y->devices, y->s->conf.objects, y->who, &y->call);
     return PARKED;
 }
 
@@ -287,6 +300,17 @@ static enum outcome reserve(struct cycle *y, struct ledger_node *n)
     return rc > 0 ? SETTLED : rc == -KL_CONFLICT ? AGAIN : PARKED;
 }
 
+/* SETTLED: its devices are reserved, and ready to be bound. */
+static enum outcome reserve_devices(struct cycle *y, struct ledger_node *n)
+{
+    int rc = devices_reserve(&y->devices, n, y->s->conf.objects, y->who, &y->call);
+    y->waits = rc == 0;
+    y->result = SCHEDULE_ERROR;
+    if (rc < 0 && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+    return rc > 0 ? SETTLED : rc == -KL_CONFLICT ? AGAIN : PARKED;
+}
+
 static enum outcome decide(struct cycle *y, struct store_object *o)
 {
     struct str json = store_object_json(o);
@@ -296,6 +320,8 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
     const char *why = claims_read(&y->claims, y->s->conf.store, y->arena, y->pod);
+    if (!why)
+        why = devices_read(&y->devices, y->s->devices, y->arena, y->pod);
     if (why)
         return nowhere(y, arena_printf(y->arena, "0/%u nodes are available: %s.", ledger_count(y->s->ledger), why));
     if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0)
@@ -306,14 +332,18 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     if (y->failed)
         return plugin_failed(y);
     if (!n)
-        return nowhere(y, verdict_text(y));
+        return nowhere(y, y->devices.fatal ? y->devices.fatal : verdict_text(y));
     enum outcome claims = y->claims.any ? reserve(y, n) : SETTLED;
+    if (claims == SETTLED && y->devices.n)
+        claims = reserve_devices(y, n);
     if (claims != SETTLED)
         return claims;
     int rc = bind(y, n);
     y->result = rc == 0 || rc == -KL_PENDING ? SCHEDULE_SCHEDULED : SCHEDULE_ERROR;
     if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
         return PARKED;
+    if (rc < 0 && y->devices.n)
+        devices_unreserve(&y->devices, y->s->conf.objects, y->who, &y->call);
     if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
         return PARKED;
@@ -341,6 +371,8 @@ static enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_c
     int64_t began = env_mono_ns();
     enum outcome outcome = decide(&y, o);
     *ret_claims = y.claims.any;
+    if (outcome == PARKED && json_path(y.pod, "spec.resourceClaims"))
+        devices_wait(s->devices, key);
     if (!y.waits)
         schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
     return outcome;
@@ -397,14 +429,21 @@ static void pod_news(struct schedule *s, struct store_object *o)
         queue_add(s->queue, str_n(key, (size_t)n), 0);
 }
 
-/* A parked pod comes back only when its spec was changed (its own status is our doing) or room may have appeared. */
+/* It is told which claims were made for it. */
+static bool claims_told(const struct schedule *s, const struct store_event *e)
+{
+    static const char path[] = "status.resourceClaimStatuses";
+    return s->parked.n && e->old && !str_eq(json_scan_path(store_object_json(e->old), path), json_scan_path(store_object_json(e->object), path));
+}
+
+/* A parked pod comes back only when its spec was changed (its own status is our doing, but for the names of its claims) or room may have appeared. */
 static void on_pods(void *ctx)
 {
     struct schedule *s = ctx;
     struct store_event e;
     bool expired = false;
     while (store_watch_next(s->pods, &e, &expired)) {
-        if (e.type == STORE_DELETED || (e.old && !str_eq(json_scan_member(store_object_json(e.old), STR("spec")),
+        if (e.type == STORE_DELETED || claims_told(s, &e) || (e.old && !str_eq(json_scan_member(store_object_json(e.old), STR("spec")),
                                                          json_scan_member(store_object_json(e.object), STR("spec"))))) {
             char key[600];
             int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(e.object)), STR_ARG(store_object_name(e.object)));
@@ -453,6 +492,8 @@ int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct 
     s->queue = queue_new(c->loop, on_ready, s);
     int rc = s->queue ? ledger_new(c->store, retry_parked, s, &s->ledger, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0)
+        rc = devices_new(c->store, retry_one, s, &s->devices, err);
+    if (rc == 0)
         rc = store_watch_new(c->store, STR("/pods"), STR_NONE, store_revision(c->store), on_pods, s, &s->pods, err);
     if (rc == 0)
         rc = watch_storage(s, err);
@@ -477,6 +518,7 @@ void schedule_free(struct schedule *s)
     for (int i = 0; i < STORAGE; i++)
         if (s->storage[i])
             store_watch_free(s->storage[i]);
+    devices_free(s->devices);
     ledger_free(s->ledger);
     queue_free(s->queue);
     while (map_next(&s->parked, &at, &key, &value))
