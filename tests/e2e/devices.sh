@@ -3,24 +3,9 @@
 set -u
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
 . "$here/lib/server.sh"
+needs kubectl
 start_server
-
-# until TEXT COMMAND...: kubectl's output holds the text, at last.
-until_says() {
-    text=$1
-    shift
-    for _ in $(seq 300); do
-        out=$(k "$@")
-        case "$out" in *"$text"*) return 0 ;; esac
-        sleep 0.1
-    done
-    fail "kubectl $*" "wanted: $text" "got: $out"
-}
 
 # --- the status: allocation is the schedulers', devices are their drivers' ---
 k create namespace gran >/dev/null
@@ -36,15 +21,15 @@ want created create -f "$dir/claim.json"
 allocation='{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"d"}]},"nodeSelector":{"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["n1"]}]}]}}}}'
 device() { printf '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"d"%s}]}}' "${1:-}"; }
 of_x="patch resourceclaim x -n gran --subresource=status --type=merge"
-until_says 'status.allocation: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission: resourceclaims.resource.k8s.io is forbidden: User "amy" cannot patch resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope' \
-    $of_x -p "$allocation" --as amy
+soon "who may not allocate" 'status.allocation: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="patch" permission: resourceclaims.resource.k8s.io is forbidden: User "amy" cannot patch resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope' \
+    k $of_x -p "$allocation" --as amy
 k create clusterrolebinding bind --clusterrole=bind --user=amy >/dev/null
-until_says patched $of_x -p "$allocation" --as amy
+soon "who may" patched k $of_x -p "$allocation" --as amy
 want 'status.devices: Forbidden: changing status.devices requires resource="resourceclaims/driver", verb="[arbitrary-node:patch]" permission: resourceclaims.resource.k8s.io "d.example.com" is forbidden: User "amy" cannot arbitrary-node:patch resource "resourceclaims/driver" in API group "resource.k8s.io" in the namespace "gran"' \
     $of_x -p "$(device)" --as amy
 k create role drv -n gran --verb=arbitrary-node:patch --resource=resourceclaims/driver --resource-name=d.example.com >/dev/null
 k create rolebinding drv -n gran --role=drv --user=amy >/dev/null
-until_says patched $of_x -p "$(device)" --as amy
+soon "a driver's right" patched k $of_x -p "$(device)" --as amy
 want 'status.allocation: Invalid value' $of_x -p '{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"other"}]}}}}'
 want 'status.devices[0]: Invalid value: {"driver":"d.example.com","pool":"p","device":"none"}: must be an allocated device in the claim' $of_x -p '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"none"}]}}'
 
@@ -92,7 +77,7 @@ pod() { # NAME ENTRIES [MORE-OF-THE-SPEC]
 }
 from_template='{"name":"gpu","resourceClaimTemplateName":"one"},{"name":"again","resourceClaimTemplateName":"one"}'
 pod early "$from_template" | k create -f - >/dev/null
-until_says 'PodResourceClaim gpu: resource claim template "one": resourceclaimtemplate.resource.k8s.io "one" not found' get events -n claims --field-selector reason=FailedResourceClaimCreation
+soon "no template" 'PodResourceClaim gpu: resource claim template "one": resourceclaimtemplate.resource.k8s.io "one" not found' k get events -n claims --field-selector reason=FailedResourceClaimCreation
 cat <<END | k create -f - >/dev/null
 apiVersion: resource.k8s.io/v1
 kind: ResourceClaimTemplate
@@ -101,7 +86,7 @@ spec:
   metadata: { labels: { made: of-one }, annotations: { a: b } }
   spec: { devices: { requests: [ { name: r, exactly: { deviceClassName: c } } ] } }
 END
-until_says 'gpu again ' get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[*].name} {.metadata.nothing}'
+soon "a template that comes" 'gpu again ' k get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[*].name} {.metadata.nothing}'
 made=$(k get pod early -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}')
 case "$made" in early-gpu-?????) ;; *) fail "a claim's name" "$made" ;; esac
 want "of-one b gpu v1 Pod early true " get resourceclaim "$made" -n claims \
@@ -117,7 +102,7 @@ case "$next" in "$made") fail "a claim that was taken away" ;; early-gpu-?????) 
 # a pod that somebody placed has its claims reserved; when it ends, the devices are given back and the claim goes
 pod placed '{"name":"gpu","resourceClaimTemplateName":"one"},{"name":"mine","resourceClaimName":"mine"}' ',"nodeName":"nowhere"' | k create -f - >/dev/null
 sed 's/gran/claims/; s/"name":"y"/"name":"mine"/; s/,"adminAccess":true//' "$dir/claim.json" | k create -f - >/dev/null
-until_says placed-gpu get pod placed -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}'
+soon "the pod that somebody placed" placed-gpu k get pod placed -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}'
 made=$(k get pod placed -n claims -o 'jsonpath={.status.resourceClaimStatuses[0].resourceClaimName}')
 for claim in "$made" mine; do
     want patched patch resourceclaim "$claim" -n claims --type=merge -p '{"metadata":{"finalizers":["resource.kubernetes.io/delete-protection"]}}'
@@ -125,9 +110,9 @@ for claim in "$made" mine; do
 done
 k label pod placed -n claims look=again >/dev/null
 for claim in "$made" mine; do
-    until_says "pods placed" get resourceclaim "$claim" -n claims -o 'jsonpath={.status.reservedFor[0].resource} {.status.reservedFor[0].name}'
+    soon "it is reserved" "pods placed" k get resourceclaim "$claim" -n claims -o 'jsonpath={.status.reservedFor[0].resource} {.status.reservedFor[0].name}'
 done
 want patched patch pod placed -n claims --subresource=status --type=merge -p '{"status":{"phase":"Succeeded"}}'
-until_says NotFound get resourceclaim "$made" -n claims
-until_says '{}[]' get resourceclaim mine -n claims -o 'jsonpath={.status}[{.metadata.finalizers}]'
+soon "a claim made for a pod goes" NotFound k get resourceclaim "$made" -n claims
+soon "one of its own stays" '{}[]' k get resourceclaim mine -n claims -o 'jsonpath={.status}[{.metadata.finalizers}]'
 exit $bad
