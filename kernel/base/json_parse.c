@@ -179,7 +179,7 @@ static int parse_string(struct parser *p, struct str *ret)
 {
     const char *begin = ++p->at;
     for (;;) {
-        PLAIN_SKIP(p->at, p->end, plain_parse_stops);
+        p->at = plain_skip_parse(p->at, p->end);
         while (p->at < p->end && !special[(unsigned char)*p->at] && !(*p->at & 0x80))
             p->at++;
         if (p->at >= p->end)

@@ -14,16 +14,11 @@ static const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-static inline uint64_t string_stops(uint64_t x)
-{
-    return plain_zero(x ^ PLAIN_EACH('"')) | plain_zero(x ^ PLAIN_EACH('\\'));
-}
-
 /* p at the opening quote; returns behind the closing one, or NULL. */
 static const char *skip_string(const char *p, const char *end)
 {
     for (p++;;) {
-        PLAIN_SKIP(p, end, string_stops);
+        p = plain_skip_string(p, end);
         if (p >= end)
             return NULL;
         if (*p == '"')

@@ -53,7 +53,7 @@ void json_write_str(struct buf *b, struct str s)
         return;
     }
     const char *at = s.at, *end = s.at + s.len;
-    PLAIN_SKIP(at, end, plain_write_stops);
+    at = plain_skip_write(at, end);
     while (at < end && !escaped[(unsigned char)*at])
         at++;
     char *out = buf_at(b, s.len + 2);
