@@ -183,52 +183,56 @@ struct course {
     const struct schema_kind *kind;
     struct val **object;                /* *object NULL: a deletion */
     struct buf shown;                   /* what r->object points to */
-    const struct val *unseen[HOST_INSTANCES_MAX];       /* patches since it was shown */
-    unsigned n_unseen;
-    bool is_shown, settled;             /* settled: *object has its defaults */
+    bool is_shown, settled;             /* the whole, as it is now; settled: *object has its defaults */
     bool mutating, reinvoke;
     struct api_stage *stage;
 };
 
-/* Is one of the two places within the other? */
-static bool overlaps(struct str a, struct str b)
+static bool put_member(struct arena *a, struct val *to, const struct val *member)
 {
-    struct str s = a.len < b.len ? a : b, l = a.len < b.len ? b : a;
-    return str_starts(l, s) && (l.len == s.len || !s.len || l.at[s.len] == '/');
+    struct val *copy = member ? arena_raw(a, sizeof *copy) : NULL;
+    if (copy)
+        *copy = *member;
+    return !member || json_set(a, to, val_key(member), copy);
 }
 
-static bool touches(const struct val *patch, const char *const *reads)
+/* What a plugin reads of an object, by the first two names of each pointer. NULL: out of memory. */
+static const struct val *part_of(struct arena *a, const struct val *object, const char *const *reads)
 {
-    val_each(op, patch) {
-        struct str path = json_str(op, "path"), from = json_str(op, "from");
-        for (const char *const *p = reads; *p; p++)
-            if (overlaps(path, str_of(*p)) || (from.at && overlaps(from, str_of(*p))))
-                return true;
+    struct val *ret = val_new(a, VAL_OBJ);
+    bool good = put_member(a, ret, json_get(object, STR("kind"))) && put_member(a, ret, json_get(object, STR("apiVersion")));
+    for (; *reads && good; reads++) {
+        struct str rest = str_of(*reads), group, name;
+        if (!rest.len || strchr(*reads, '~'))
+            return object;              /* all of it, or a name that is not written as it is */
+        str_cut(&rest, '/');
+        group = str_cut(&rest, '/');
+        name = rest.at ? str_cut(&rest, '/') : STR_NONE;
+        const struct val *from = json_get(object, group);
+        struct val *to = json_get(ret, group);
+        if (!from || (to && to->first == from->first))
+            continue;                   /* the whole group is there */
+        if (name.at && from->type == VAL_OBJ)
+            good = (to = json_obj(a, ret, val_key(from))) && put_member(a, to, json_get(from, name));
+        else
+            good = put_member(a, ret, from);
     }
-    return false;
-}
-
-static bool is_current(const struct course *w, const struct kl_admission *t)
-{
-    if (!w->is_shown || (w->n_unseen && !t->reads))
-        return false;
-    for (unsigned i = 0; i < w->n_unseen; i++)
-        if (touches(w->unseen[i], t->reads))
-            return false;
-    return true;
+    return good ? ret : NULL;
 }
 
 /* The object as the next plugin sees it. */
 static int show(struct course *w, const struct kl_admission *t, struct kl_admission_review *r)
 {
-    if (!*w->object || is_current(w, t))
+    if (!*w->object || w->is_shown)
         return 0;
+    const struct val *object = t->reads ? part_of(w->arena, *w->object, t->reads) : *w->object;
+    if (!object)
+        return -KL_NO_MEMORY;
     buf_clear(&w->shown);
     buf_room(&w->shown, 4096);
-    object_encode_json(&w->shown, w->kind->type, *w->object);
+    object_encode_json(&w->shown, w->kind->type, object);
     r->object = (struct kl_bytes){ w->shown.at, w->shown.len };
-    w->is_shown = true;
-    w->n_unseen = 0;
+    w->is_shown = object == *w->object;
     return w->shown.failed ? -KL_NO_MEMORY : 0;
 }
 
@@ -239,11 +243,7 @@ static int follow(struct course *w, struct kl_bytes patch, struct kl_err *err)
     if (!now)
         return kl_err_wrap(err, "the patch does not apply");
     *w->object = now;
-    if (w->n_unseen == HOST_INSTANCES_MAX)
-        w->is_shown = false;
-    else
-        w->unseen[w->n_unseen++] = list;
-    w->settled = false;
+    w->is_shown = w->settled = false;
     return 0;
 }
 

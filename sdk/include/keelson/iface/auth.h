@@ -99,8 +99,8 @@ struct kl_admission {
     const char *operations;             /* "CREATE,UPDATE,DELETE,CONNECT" */
     const char *const *groups;          /* it is asked only when the user is in one of these, NULL-terminated; NULL: about everybody */
     uint32_t mutates;                   /* 1: asked in the mutating half of the chain, which comes first; 2: in both (KL_CALL_VALIDATING) */
-    /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the object may be
-     * shown as it was before earlier plugins changed something else: encoding it again for each plugin is what a create costs most. */
+    /* JSON pointers (RFC 6901) to all that it looks at in r->object, NULL-terminated; NULL: it looks at the whole. With them the rest may be left
+     * out of what it is shown, but for kind and apiVersion: writing the whole object out again for each plugin is what a create costs most. */
     const char *const *reads;
     /* JSON pointers through objects, without escapes, NULL-terminated: it is asked only about objects that have a member there, as they are at
      * that moment. NULL: about all. Looked at before `wants`, and cheaper still. */
