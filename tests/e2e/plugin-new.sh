@@ -56,7 +56,7 @@ refused 2 "a name has at most" store ../x
 refused 2 "a name has at most" store a-
 refused 2 "a name has at most" store ""
 refused 2 "it takes a kind and a name" store
-[ "$(ls -A | wc -l)" = 12 ] || {
+[ "$(ls -A | wc -l)" = 13 ] || {
     echo "FAILED: something was left: $(ls -A)"
     bad=1
 }
