@@ -178,13 +178,27 @@ static bool find_table(struct question *q, uint32_t instance, uint64_t found, ui
     return q->table && has_function(q->row, q->table, q->index);
 }
 
-/* An instance that was found: its table's functions, a handle, its name, its data. */
+/* The instance's number in the asker's own process, from one; 0: it is elsewhere. */
+static uint32_t number_here(const struct cell *x, const void *self)
+{
+    for (unsigned i = 0; i < x->n; i++)
+        if (self == &x->instances[i])
+            return i + 1;
+    return 0;
+}
+
+/* An instance that was found: of the same process its number, for those of one file know each other by their tables and what is behind them; else its
+ * table's functions, a handle, its name, its data. */
 static void put_found(struct question *q, struct wire *w)
 {
     const struct kl_instance *i;
     const char *iface;
     memcpy(&iface, q->frame.arg[1], sizeof iface);
     memcpy(&i, q->frame.arg[3], sizeof i);
+    uint32_t here = number_here(q->body->cell, i->self);
+    wire_put_u32(w, here);
+    if (here)
+        return;
     const struct table_row *t = iface ? table_find(iface) : NULL;
     uint64_t number = t ? keep_handle(q->body, i->self ? i->self : &nobody, t, i->table) : 0;
     wire_put_u64(w, number);

@@ -108,7 +108,7 @@ static int64_t ask_found(struct peer *p, const struct table_row *t, uint32_t ind
     return ask(f->by, f->handle, t, index, at, read_results);
 }
 
-/* --- keelson.host.plugins/0: what is found is a table of ours whose self knows the daemon's --- */
+/* --- keelson.host.plugins/0: what is found is here too, or a table of ours whose self knows the daemon's --- */
 
 static void read_found(struct wire *w, const struct kl_sig_call *c, const void *const *at, int64_t result, struct child_instance *i)
 {
@@ -119,6 +119,12 @@ static void read_found(struct wire *w, const struct kl_sig_call *c, const void *
     memcpy(&ret, at[3], sizeof ret);
     if (result < 0)
         return;
+    uint32_t here = wire_get_u32(w);
+    if (here) {
+        const struct child_instance *k = here <= child.n ? &child.instances[here - 1] : i;
+        *ret = (struct kl_instance){ sizeof *ret, k->host.instance, k->provider->table, k->self };
+        return;
+    }
     uint64_t handle = wire_get_u64(w), functions = wire_get_u64(w);
     const char *name = wire_get_str(w);
     const struct table_row *t = table_find(iface);

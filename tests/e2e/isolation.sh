@@ -74,7 +74,9 @@ for level in process sandbox; do
     pod one binpack
     until_says n1 k get pod one -o wide
     until_says 'replicas: 2' k get deployment web -o yaml
-    want no auth can-i create pods --as=nobody --as-group=system:authenticated
+    k create clusterrolebinding v --clusterrole=view --user=ann >/dev/null
+    until_says yes k auth can-i list pods --as=ann
+    [ "$(k auth can-i create pods --as=ann | tail -1)" = no ] || fail "ann may only look" "$(k auth can-i create pods --as=ann)"
     want yes auth can-i create pods
     k create ns strict >/dev/null
     k label ns strict pod-security.kubernetes.io/enforce=restricted >/dev/null
