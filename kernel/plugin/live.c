@@ -153,12 +153,13 @@ static void unload(void *ctx)
     live_unload(ctx);
 }
 
+static void drain(void *ctx);
+
 static void finish(struct change *x)
 {
-    for (unsigned k = 0; k < x->n; k++)
-        if (x->at[k].old && x->at[k].old != x->at[k].fresh && x->at[k].old->batch)
-            host_batch_put(x->at[k].old->batch);
-    over(x);
+    x->closed = x->unloaded = false;
+    live_gone(x);
+    drain(x);
 }
 
 static void unloaded(void *ctx)
@@ -207,12 +208,17 @@ static void drain(void *ctx)
     struct change *x = ctx;
     if (x->host->ended)
         return;
-    if (live_drained(x)) {
+    if (live_is_over(x)) {
+        over(x);
+        return;
+    }
+    if (live_pick(x)) {
         work(x, close_it, closed);
         return;
     }
-    if (loop_now(x->host->conf.loop) > x->until_ns) {
-        tell(x, live_under_way(x));
+    unsigned streams = live_under_way(x, true);         /* they may take for ever */
+    if (streams || loop_now(x->host->conf.loop) > x->until_ns) {
+        tell(x, streams ? streams : live_under_way(x, false));
         if (!has_runner(x))             /* of a controller there is never another one before the earlier is closed */
             make_way(x);
     }
@@ -528,10 +534,12 @@ void host_live_close(struct plugin_host *h)
         kl_err_set(&x->err, KL_UNAVAILABLE, "the server is stopping");
         x->rc = -KL_UNAVAILABLE;
         tell(x, 0);
-        if (x->swapped && !x->closed)
-            live_close(x);
-        else if (!x->swapped)
+        if (!x->swapped) {
             live_unmake(x);
+        } else if (!x->closed) {
+            live_pick_all(x);
+            live_close(x);
+        }
         live_end(x);
         change_free(x);
     }

@@ -23,6 +23,7 @@ struct pair {
     struct runner *runner;              /* old's, after swap */
     struct cell *cell;                  /* the process that ends with old */
     bool runner_gone;
+    enum { PAIR_WHOLE, PAIR_CLOSES, PAIR_GONE } stage;  /* of what goes: closed as soon as nothing is under way in it */
     struct change *of;
 };
 
@@ -69,12 +70,16 @@ int live_meet(struct change *x);                        /* the runners of what c
 bool live_met(const struct change *x);
 void live_unmeet(struct change *x);
 void live_swap(struct change *x);
-bool live_drained(const struct change *x);
-unsigned live_under_way(const struct change *x);        /* calls that keep it from being drained */
+bool live_pick(struct change *x);                       /* those in which nothing is under way any more are to be closed; false: none */
+bool live_is_over(const struct change *x);              /* all that goes is gone */
+unsigned live_under_way(const struct change *x, bool streams_only);         /* calls in what goes; 0: there is more than streams */
+/* Of those that were picked. */
 void live_close(struct change *x);                      /* [worker] */
 void live_closed(struct change *x);
 void live_release(struct change *x);                    /* a turn later: memory but the code */
 void live_unload(struct change *x);                     /* [worker] the code */
+void live_gone(struct change *x);
+void live_pick_all(struct change *x);                   /* at the end of the process */
 unsigned live_stop(struct change *x);                   /* at the end of the process: how many host_one_gone come of it */
 void live_end(struct change *x);                        /* the same, once the loop does not run any more and all is closed */
 /* live.c */

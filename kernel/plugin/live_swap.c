@@ -1,4 +1,6 @@
 /* live_swap.c - one turn of the loop in which what comes takes the place of what goes, and what is left to do with what goes. [loop] except where said. */
+#include <keelson/iface/layer.h>
+
 #include "conf/load.h"
 #include "live.h"
 
@@ -282,38 +284,77 @@ void live_swap(struct change *x)
 
 /* --- after --- */
 
-unsigned live_under_way(const struct change *x)
+static unsigned users_of(const struct pair *p, bool streams)
+{
+    const struct plugin_instance *i = p->old;
+    unsigned n = 0;
+    if (!p->stack)
+        return 0;
+    if (i->gate)
+        n += streams ? gate_streams(i->gate, &p->stack->outer) : gate_users(i->gate, &p->stack->outer);
+    if (i->runs)
+        n += streams ? 0 : gate_users(i->runs, &p->stack->outer);
+    if (p->stack->bottom && !streams)
+        n += gate_users(p->stack->bottom, &p->stack->inner) - gate_streams(p->stack->bottom, &p->stack->inner);
+    return n;
+}
+
+static bool is_idle(const struct pair *p)
+{
+    return users_of(p, false) == 0 && (!p->runner || p->runner_gone) && !(p->stack && host_reload_busy(p->old));
+}
+
+unsigned live_under_way(const struct change *x, bool streams_only)
 {
     unsigned n = 0;
     for (unsigned k = 0; k < x->n; k++) {
         const struct pair *p = &x->at[k];
-        if (p->stack)
-            n += host_stack_users(p->old, p->stack);
-        if (p->old && p->old->runs && p->stack)
-            n += gate_users(p->old->runs, &p->stack->outer);
+        unsigned users = p->old && p->stage == PAIR_WHOLE ? users_of(p, false) : 0;
+        if (streams_only && p->old && p->stage != PAIR_GONE && (users == 0 || users > users_of(p, true)))
+            return 0;
+        n += users;
     }
     return n;
 }
 
-bool live_drained(const struct change *x)
+/* Who is held by others that go, or stands before them, goes with the last of them. */
+static bool is_last(const struct plugin_instance *i)
 {
+    return i->lent || (i->provider && strcmp(i->provider->iface, KL_LAYER_0) == 0);
+}
+
+bool live_pick(struct change *x)
+{
+    bool all = true, any = false;
+    for (unsigned k = 0; k < x->n; k++)
+        all &= !x->at[k].old || x->at[k].stage != PAIR_WHOLE || is_idle(&x->at[k]);
     for (unsigned k = 0; k < x->n; k++) {
-        const struct pair *p = &x->at[k];
-        if ((p->runner && !p->runner_gone) || (p->stack && host_reload_busy(p->old)))
-            return false;
+        struct pair *p = &x->at[k];
+        if (!p->old || p->stage != PAIR_WHOLE || !is_idle(p) || (!all && is_last(p->old)))
+            continue;
+        p->stage = PAIR_CLOSES;
+        any = true;
     }
-    return live_under_way(x) == 0;
+    return any;
+}
+
+bool live_is_over(const struct change *x)
+{
+    for (unsigned k = 0; k < x->n; k++)
+        if (x->at[k].old && x->at[k].stage != PAIR_GONE)
+            return false;
+    return true;
 }
 
 void live_close(struct change *x)
 {
     for (unsigned k = x->n; k-- > 0;)
-        if (x->at[k].old == x->at[k].fresh) {
+        if (x->at[k].stage == PAIR_CLOSES && x->at[k].old == x->at[k].fresh) {
             host_stack_free(x->at[k].stack);
             x->at[k].stack = NULL;
         }
     for (unsigned k = x->n; k-- > 0;)
-        if (goes(&x->at[k]))
+        if (x->at[k].stage == PAIR_CLOSES && goes(&x->at[k]))
             host_close_instance(x->at[k].old);          /* its stack, too */
 }
 
@@ -321,9 +362,12 @@ void live_closed(struct change *x)
 {
     for (unsigned k = 0; k < x->n; k++) {
         struct pair *p = &x->at[k];
+        if (p->stage != PAIR_CLOSES)
+            continue;
         p->stack = NULL;
-        if (p->old && p->old != p->fresh)
-            host_calls_drop(x->host, p->old);
+        if (p->old == p->fresh)
+            continue;
+        host_calls_drop(x->host, p->old);
         if (comes(p) && p->fresh->runner && !x->warm)
             runner_release(p->fresh->runner);
     }
@@ -334,7 +378,7 @@ void live_release(struct change *x)
     for (unsigned k = 0; k < x->n; k++) {
         struct pair *p = &x->at[k];
         struct plugin_instance *i = p->old;
-        if (!i || i == p->fresh)
+        if (p->stage != PAIR_CLOSES || i == p->fresh)
             continue;
         runner_free(p->runner);
         p->runner = NULL;
@@ -353,7 +397,7 @@ void live_unload(struct change *x)
 {
     for (unsigned k = 0; k < x->n; k++) {
         struct pair *p = &x->at[k];
-        if (!p->old || p->old == p->fresh)
+        if (p->stage != PAIR_CLOSES || p->old == p->fresh)
             continue;
         cell_free(p->cell);
         p->cell = NULL;
@@ -362,7 +406,26 @@ void live_unload(struct change *x)
     }
 }
 
+void live_gone(struct change *x)
+{
+    for (unsigned k = 0; k < x->n; k++) {
+        struct pair *p = &x->at[k];
+        if (p->stage != PAIR_CLOSES)
+            continue;
+        p->stage = PAIR_GONE;
+        if (p->old != p->fresh && p->old->batch)
+            host_batch_put(p->old->batch);
+    }
+}
+
 /* --- the end of the process --- */
+
+void live_pick_all(struct change *x)
+{
+    for (unsigned k = 0; k < x->n; k++)
+        if (x->at[k].old && x->at[k].stage == PAIR_WHOLE)
+            x->at[k].stage = PAIR_CLOSES;
+}
 
 unsigned live_stop(struct change *x)
 {
@@ -370,7 +433,7 @@ unsigned live_stop(struct change *x)
     if (!x->swapped)
         live_unmeet(x);
     for (unsigned k = 0; k < x->n && x->swapped; k++)
-        n += x->at[k].runner && !x->at[k].runner_gone;
+        n += x->at[k].stage == PAIR_WHOLE && x->at[k].runner && !x->at[k].runner_gone;
     return n;
 }
 
@@ -384,12 +447,11 @@ void live_end(struct change *x)
     }
     live_release(x);
     for (unsigned k = 0; k < x->n; k++) {
-        struct plugin_instance *i = x->at[k].old;
-        cell_free(x->at[k].cell);
-        if (i && i != x->at[k].fresh) {
-            module_forget(i->module);
-            if (i->batch)
-                host_batch_put(i->batch);
-        }
+        struct pair *p = &x->at[k];
+        if (p->stage != PAIR_CLOSES || p->old == p->fresh)
+            continue;
+        cell_free(p->cell);
+        module_forget(p->old->module);
     }
+    live_gone(x);
 }

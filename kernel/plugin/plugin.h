@@ -88,6 +88,7 @@ struct plugin_instance {
     void *bare_self;
     struct gate *gate;                  /* the host's, which other instances of this name have after it; NULL: of an interface that has none */
     struct stack *stack;                /* what its gate leads to; NULL: not open */
+    bool lent;                          /* others of its file hold it behind its gate */
     struct gate *runs;                  /* of a controller: its runner's own, which is never led elsewhere but to other layers */
     struct plugin_module *module;       /* where its code is; NULL: it stays for good */
     struct batch *batch;                /* with which it was made while the host runs; NULL: the configuration's */

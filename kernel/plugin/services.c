@@ -124,6 +124,7 @@ static int find(const struct kl_host *h, struct kl_call *c, const char *iface, c
         i = host_find_locked(o, iface, name, &c->err);
     if (i) {
         bool kin = i->bare && i->plugin == x->plugin;
+        i->lent |= kin && i != x;
         *ret = (struct kl_instance){ sizeof *ret, i->gate ? gate_name(i->gate) : i->name, kin ? i->bare->table : i->provider->table, kin ? i->bare_self : i->self };
     } else {
         rc = -c->err.code;

@@ -1,4 +1,4 @@
-/* load.c - handover_load URL PKI: see README.md. Ends, and judges, at SIGTERM. Exit status 0: no client has noticed anything. */
+/* load.c - handover_load URL PKI REVISION [REQUESTS_PER_SECOND]: see README.md. Ends, and judges, at SIGTERM. Exit status 0: no client has noticed anything. */
 #include <signal.h>
 #include <stdlib.h>
 
@@ -7,6 +7,7 @@
 #include "load.h"
 
 #define OBJECTS 8
+#define WORKERS 9                       /* of main */
 
 enum does { PATCHES, READS, LISTS, CREATES };
 
@@ -20,6 +21,7 @@ struct worker {
     struct buf body;
     bool made, idle;
     int64_t began_ns, longest_ns;
+    struct loop_timer pause;
 };
 
 static struct worker workers[12];
@@ -111,6 +113,8 @@ static void on_end(void *ctx, const struct kl_err *err)
     w->serial++;
     if (l->ending)
         w->idle = true;
+    else if (l->pause_ns)
+        loop_timer_start(l->loop, &w->pause, l->pause_ns > took ? l->pause_ns - took : 0, ask, w);
     else
         loop_post(l->loop, ask, w);
 }
@@ -238,14 +242,16 @@ static void make_objects(struct load *l)
 int main(int argc, char **argv)
 {
     static struct load l;
-    if (argc != 4) {
-        fputs("usage: handover_load URL PKI REVISION\n", stderr);
+    if (argc != 4 && argc != 5) {
+        fputs("usage: handover_load URL PKI REVISION [REQUESTS_PER_SECOND]\n", stderr);
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     l = (struct load){ .url = argv[1], .pki = argv[2], .loop = loop_new() };
     list_init(&l.watchers);
+    if (argc == 5 && strtol(argv[4], NULL, 10) > 0)
+        l.pause_ns = WORKERS * NS_PER_S / strtol(argv[4], NULL, 10);
     make_objects(&l);
     start_watches(&l, strtoull(argv[3], NULL, 10));
     for (unsigned i = 0; i < 4; i++)

@@ -34,6 +34,7 @@ struct watcher {
 };
 
 struct load {
+    int64_t pause_ns;                   /* of a worker from one request to the next; 0: none */
     struct loop *loop;
     const char *url, *pki;
     struct list watchers;
