@@ -2,13 +2,14 @@
  * may not send. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/close_range.h>
 #include <nftables/libnftables.h>
 
 #include "bridge.h"
 
 #define TABLE "keelson-net"
 
-static int run(const char *text, struct kl_err *err)
+static int apply(const char *text, struct kl_err *err)
 {
     struct nft_ctx *n = nft_ctx_new(NFT_CTX_DEFAULT);
     if (!n)
@@ -22,6 +23,34 @@ static int run(const char *text, struct kl_err *err)
     }
     nft_ctx_free(n);
     return rc ? -KL_INTERNAL : 0;
+}
+
+struct job {
+    const char *text;
+    struct kl_err *err;
+    int rc;
+};
+
+/* The library waits by select, which ends a process whose descriptors have numbers above 1023: here it finds low ones, whatever the process has open. */
+static void *run_apart(void *ctx)
+{
+    struct job *j = ctx;
+    if (close_range(3, ~0u, CLOSE_RANGE_UNSHARE) < 0)
+        j->rc = kl_err_set(j->err, KL_INTERNAL, "descriptors of its own for nftables: %s", strerror(errno));
+    else
+        j->rc = apply(j->text, j->err);
+    return NULL;
+}
+
+static int run(const char *text, struct kl_err *err)
+{
+    struct job j = { text, err, 0 };
+    pthread_t t;
+    int e = pthread_create(&t, NULL, run_apart, &j);
+    if (e)
+        return kl_err_set(err, KL_UNAVAILABLE, "no thread for nftables: %s", strerror(e));
+    pthread_join(t, NULL);
+    return j.rc;
 }
 
 static void ip_text(uint32_t ip, char ret[INET_ADDRSTRLEN])

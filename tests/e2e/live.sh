@@ -25,7 +25,11 @@ p() { "$build/keelson" plugin "$@" --kubeconfig "$KUBECONFIG" 2>&1; }
 state_of() { p status | sed -n "s/^$1  *[^ ]*  *[^ ]*  *[^ ]*  *\([^ ]*\) .*/\1/p" | head -1; }
 # does COMMAND...; refuses STATUS TEXT COMMAND...
 does() {
-    out=$(p "$@") || fail "keelson plugin $*" "$out"
+    out=$(p "$@") && return 0
+    fail "keelson plugin $*" "$out"
+    kill -0 "$pid" 2>/dev/null && return 1
+    tail -20 "$dir/out"
+    exit 1
 }
 refuses() {
     status=$1 text=$2

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -274,4 +275,20 @@ Test(network, rules_that_somebody_removed_come_back)
     cr_assert_eq(net->list(self, &c, &ret), 0, "%s", c.err.msg);
     cr_expect_eq(connect_to("10.99.0.1", 8000 + 'a'), 0, "the host port is there again");
     close(fd);
+}
+
+/* A server has a descriptor for each connection; nftables' library cannot stand high numbers. */
+Test(network, a_thousand_open_descriptors_are_no_matter)
+{
+    struct rlimit r;
+    char ip[64], ns[256];
+    int open_fds[1100];
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+    for (int i = 0; i < 1100; i++)
+        cr_assert_geq(open_fds[i] = dup(0), 0);
+    cr_expect_eq(attach("a", ip, ns, NULL), 0);
+    for (int i = 0; i < 1100; i++)
+        close(open_fds[i]);
 }
