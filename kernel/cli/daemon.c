@@ -86,7 +86,9 @@ static int prepare(struct daemon *d, struct kl_err *err)
 
 static int open_store(struct daemon *d, struct kl_err *err)
 {
+    plugin_host_continues(d->host, d->heritage != NULL);
     int rc = plugin_host_open(d->host, KL_STORE_0, err);
+    plugin_host_continues(d->host, false);
     struct plugin_instance *i = rc == 0 ? plugin_host_find(d->host, KL_STORE_0, NULL, err) : NULL;
     if (!i)
         return rc < 0 ? rc : -err->code;
@@ -231,6 +233,27 @@ static int open_port(struct daemon *d, struct kl_err *err)
     return strncmp(d->o->address, "127.", 4) == 0 && strncmp(d->o->pods_address, "127.", 4) != 0 ? open_door(d, &hc, err) : 0;
 }
 
+/* What a process that follows another one has needed since it had the word: requests wait all that time. */
+static void say_phase(const char *what)
+{
+    static int64_t last;
+    int64_t now = env_mono_ns();
+    if (heir_is() && last)
+        log_info("server", "%s after %.1f ms", what, (double)(now - last) / NS_PER_MS);
+    last = now;
+}
+
+static int start_controllers(struct daemon *d, struct kl_err *err)
+{
+    struct schedule_conf sc = { .loop = d->loop, .store = d->store, .objects = d->objects, .find = find_scheduler, .ctx = d };
+    int rc = plugin_host_run(d->host, err);
+    if (rc == 0)
+        rc = schedule_start(&sc, &d->schedule, err);
+    if (rc == 0)
+        api_metrics_add(d->api, schedule_metrics, d->schedule);
+    return rc;
+}
+
 static int start(struct daemon *d, struct kl_err *err)
 {
     struct plugin_host_conf hc = { .config = d->o->tree, .plugin_dir = d->o->plugin_dir, .roles = d->roles, .variable = options_variable,
@@ -247,27 +270,37 @@ static int start(struct daemon *d, struct kl_err *err)
         rc = open_port(d, err);
     if (rc == 0)
         rc = heir_wait(&d->heritage, err);
+    say_phase("go");
     if (rc == 0)
         rc = open_store(d, err);
     if (rc == 0 && !d->sockets[SOCKET_API].server)
         rc = open_port(d, err);
     if (rc == 0)
         open_local(d);
+    say_phase("store");
     heir_point("opened");
     if (rc == 0)
         rc = open_api(d, err);
     if (rc == 0 && !(heir_is() && access(d->o->kubeconfig_path, R_OK) == 0))
         rc = pki_kubeconfig(d->pki_dir, d->o->address, d->port, d->o->kubeconfig_path, err);
+    say_phase("API");
     if (rc == 0)
         rc = plugin_host_open(d->host, NULL, err);
-    if (rc == 0)
-        rc = plugin_host_run(d->host, err);
-    struct schedule_conf sc = { .loop = d->loop, .store = d->store, .objects = d->objects, .find = find_scheduler, .ctx = d };
-    if (rc == 0)
-        rc = schedule_start(&sc, &d->schedule, err);
-    if (rc == 0)
-        api_metrics_add(d->api, schedule_metrics, d->schedule);
-    return rc;
+    say_phase("plugins");
+    return rc == 0 && !heir_is() ? start_controllers(d, err) : rc;
+}
+
+/* Of an heir: when requests are answered. */
+static void start_late(void *ctx)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    say_phase("turn");
+    if (start_controllers(ctx, &err) < 0) {
+        log_error("server", "%s", err.msg);
+        _exit(1);                       /* what was acknowledged lasts; as when a start fails */
+    }
+    say_phase("controllers");
 }
 
 /* --- end --- */
@@ -399,6 +432,8 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     heir_serves();
     log_info("server", "ready on https://%s:%d after %lld ms; kubeconfig %s", o->address, d.port,
              (long long)((env_mono_ns() - began) / NS_PER_MS), o->kubeconfig_path);
+    if (heir_is())
+        loop_post(d.loop, start_late, &d);
     arena_keep(16);                     /* requests end as often as they begin */
     loop_run(d.loop);
     arena_keep(0);

@@ -5,6 +5,7 @@
  * connections that stand here, and end with the last of them. Until it serves, anything that goes wrong ends it and we go on as before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -20,12 +21,14 @@
 
 #define READY_NS  (120 * NS_PER_S)      /* to start and to read what happened */
 #define CALLS_NS  (300 * NS_PER_S)      /* for calls of controllers under way (an image is pulled); requests are answered meanwhile */
+#define FEW       200                   /* events: little enough to be told while requests wait */
+#define ROUNDS    5                     /* of telling what has happened since the one before; then it is told, however much it is */
 #define DRAIN_NS  (2 * NS_PER_S)        /* for requests under way; those that wait for others longer begin anew in the other process */
 #define SERVE_NS  (60 * NS_PER_S)       /* to take the store and serve */
 #define LINGER_NS (3600 * NS_PER_S)     /* for connections that do not go by themselves */
 #define LATER_NS  (3 * NS_PER_S)        /* what may take its time is ended when nobody waits any more */
 
-enum step { STARTING = 1, TELLING, STOPPING, DRAINING, GIVEN, FOLLOWED };
+enum step { STARTING = 1, TELLING, STOPPING, CATCHING_UP, DRAINING, GIVEN, FOLLOWED };
 
 struct handover {
     struct daemon *d;
@@ -38,8 +41,10 @@ struct handover {
     struct http_req *asker;             /* NULL: a signal, or it has gone */
     int64_t linger_ns, held_ns;         /* held_ns: since when requests wait */
     struct store_parcel *parcel;        /* being written */
-    int file, write_rc;
+    int pipe, write_rc;
     uint64_t told;                      /* revision up to which it knows what happened */
+    size_t news;                        /* events of the last parcel */
+    unsigned rounds;
     bool writing, stopping, failed;     /* a worker is at the parcel; controllers are ending; it is over, but for these two */
 };
 
@@ -158,7 +163,7 @@ static void fail(struct handover *h, const char *why)
 static void out_of_time(void *ctx)
 {
     static const char *const what[] = { "", "the other process is not ready after two minutes", "the other process is not ready after two minutes",
-                                        "calls of controllers do not end", "", "the other process does not serve after a minute", "" };
+                                        "calls of controllers do not end", "the other process does not listen", "", "the other process does not serve after a minute", "" };
     struct handover *h = ctx;
     fail(h, what[h->step]);
 }
@@ -254,6 +259,8 @@ static void give(struct handover *h)
     int file = p ? memory_file() : -ENOMEM, rc = file < 0 ? file : store_parcel_write(p, file);
     store_parcel_free(p);
     plugin_host_let_go(d->host, KL_STORE_0);
+    if (rc == 0 && lseek(file, 0, SEEK_SET) < 0)
+        rc = -errno;
     if (rc == 0)
         rc = message_send(h->fd, "go", file);
     if (file >= 0)
@@ -285,23 +292,79 @@ static void drained(void *ctx)
         give(h);
 }
 
-static void controllers_ended(void *ctx)
+/* --- telling what happened --- */
+
+static void write_parcel(void *ctx)
 {
     struct handover *h = ctx;
-    struct daemon *d = h->d;
-    h->stopping = false;
-    if (h->failed) {
-        resume_controllers(d);
-        if (!h->writing)
-            forget(h);
+    h->write_rc = store_parcel_write(h->parcel, h->pipe);
+}
+
+static void parcel_written(void *ctx)
+{
+    struct handover *h = ctx;
+    h->writing = false;
+    h->told = store_parcel_revision(h->parcel);
+    h->news = store_parcel_events(h->parcel);
+    store_parcel_free(h->parcel);
+    h->parcel = NULL;
+    close(h->pipe);
+    if (h->failed && !h->stopping)
+        forget(h);
+    else if (!h->failed && h->write_rc < 0)
+        fail_errno(h, "the other process cannot be told what happened", h->write_rc);
+}
+
+/* All that there is, or what is new. The other one reads while a worker writes; it answers when it has read all. */
+static void tell(struct handover *h)
+{
+    int ends[2] = { -1, -1 };
+    int rc = pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0;
+    if (rc == 0)
+        fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+    h->parcel = rc == 0 ? store_parcel_new(h->d->store, h->told) : NULL;
+    if (rc == 0)
+        rc = h->parcel ? message_send(h->fd, "events", ends[0]) : -ENOMEM;
+    if (ends[0] >= 0)
+        close(ends[0]);
+    if (rc < 0) {
+        store_parcel_free(h->parcel);
+        h->parcel = NULL;
+        if (ends[1] >= 0)
+            close(ends[1]);
+        fail_errno(h, "the other process cannot be told what happened", rc);
         return;
     }
+    h->rounds++;
+    h->pipe = ends[1];
+    h->writing = true;
+    loop_work(h->d->loop, write_parcel, parcel_written, h);
+}
+
+static void hold_requests(struct handover *h)
+{
+    struct daemon *d = h->d;
     h->step = DRAINING;
     h->held_ns = env_mono_ns();
     d->mode = MODE_HOLD;
     hold_sockets(d, true);
     loop_timer_start(d->loop, &h->timer, DRAIN_NS, give_now, h);
     loop_hook_add(d->loop, &h->hook, drained, h);
+}
+
+static void controllers_ended(void *ctx)
+{
+    struct handover *h = ctx;
+    h->stopping = false;
+    if (h->failed) {
+        resume_controllers(h->d);
+        if (!h->writing)
+            forget(h);
+        return;
+    }
+    h->step = CATCHING_UP;
+    loop_timer_start(h->d->loop, &h->timer, READY_NS, out_of_time, h);
+    tell(h);
 }
 
 static void stop_controllers(struct handover *h)
@@ -313,44 +376,20 @@ static void stop_controllers(struct handover *h)
     plugin_host_stop(h->d->host, controllers_ended, h);
 }
 
-/* --- telling what happened --- */
-
-static void write_parcel(void *ctx)
+/* It has read; the parcel's end may not have come back from its worker yet. */
+static void has_read(struct handover *h)
 {
-    struct handover *h = ctx;
-    h->write_rc = store_parcel_write(h->parcel, h->file);
-}
-
-static void parcel_written(void *ctx)
-{
-    struct handover *h = ctx;
-    h->writing = false;
-    h->told = store_parcel_revision(h->parcel);
-    store_parcel_free(h->parcel);
-    h->parcel = NULL;
-    int rc = h->write_rc;
-    if (rc == 0 && !h->failed)
-        rc = message_send(h->fd, "events", h->file);
-    close(h->file);
-    if (h->failed && !h->stopping)
-        forget(h);
-    else if (rc < 0)
-        fail_errno(h, "the other process cannot be told what happened", rc);
-}
-
-static void tell(struct handover *h)
-{
-    h->step = TELLING;
-    h->file = memory_file();
-    h->parcel = h->file < 0 ? NULL : store_parcel_new(h->d->store, 0);
-    if (!h->parcel) {
-        if (h->file >= 0)
-            close(h->file);
-        fail(h, "out of memory");
+    struct daemon *d = h->d;
+    if (h->writing)
+        loop_work_join(d->loop, h);
+    if (d->handover != h || h->failed)
         return;
-    }
-    h->writing = true;
-    loop_work(h->d->loop, write_parcel, parcel_written, h);
+    if (h->news > FEW && h->rounds < ROUNDS)
+        tell(h);
+    else if (h->step == TELLING)
+        stop_controllers(h);
+    else
+        hold_requests(h);
 }
 
 /* --- the other process --- */
@@ -377,14 +416,20 @@ static void heir_gone(struct handover *h)
     fail(h, why);
 }
 
+static void begin_telling(struct handover *h)
+{
+    h->step = TELLING;
+    tell(h);
+}
+
 static void heard(struct handover *h, const char *text)
 {
     if (strncmp(text, "failed ", 7) == 0)
         fail(h, text + 7);
     else if (strcmp(text, "ready") == 0 && h->step == STARTING)
-        tell(h);
-    else if (strcmp(text, "read") == 0 && h->step == TELLING)
-        stop_controllers(h);
+        begin_telling(h);
+    else if (strcmp(text, "read") == 0 && (h->step == TELLING || h->step == CATCHING_UP))
+        has_read(h);
     else if (strcmp(text, "serving") == 0 && h->step == GIVEN)
         followed(h);
     else

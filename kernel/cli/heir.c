@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -86,31 +84,29 @@ void heir_failed(const char *why)
 
 static void read_parcel(struct store_heritage *x, int fd)
 {
-    struct stat st;
     struct kl_err err;
     kl_err_init(&err);
-    if (fstat(fd, &st) < 0 || st.st_size == 0)
+    char rest[4096];
+    if (store_heritage_read(x, fd, &err) == 0)
         return;
-    void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-    if (at == MAP_FAILED)
-        return;
-    if (store_heritage_read(x, str_n(at, (size_t)st.st_size), &err) < 0)
-        log_warn("server", "%s: clients that know less than the present state list anew", err.msg);
-    munmap(at, (size_t)st.st_size);
+    while (read(fd, rest, sizeof rest) > 0)
+        ;                               /* the other one writes all of it */
+    log_warn("server", "%s: clients that know less than the present state list anew", err.msg);
 }
 
-/* The next message, which must be that one; its file is read. */
-static int expect(const char *word, struct store_heritage *x, struct kl_err *err)
+/* The next message, "events" or "go"; what it brings is read. 1: more follow, 0: that was the last. */
+static int hear(struct store_heritage *x, struct kl_err *err)
 {
     char text[MESSAGE_MOST];
     int fd, rc = message_receive(heir.to, text, &fd);
-    if (rc <= 0 || strcmp(text, word) != 0)
+    bool more = rc > 0 && strcmp(text, "events") == 0;
+    if (rc <= 0 || (!more && strcmp(text, "go") != 0))
         rc = kl_err_set(err, KL_CANCELLED, "the process that was to be followed %s", rc <= 0 ? "has gone" : "says something else than was expected");
     else if (fd >= 0 && x)
         read_parcel(x, fd);
     if (fd >= 0)
         close(fd);
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : more;
 }
 
 static int say(const char *word, struct kl_err *err)
@@ -126,13 +122,10 @@ int heir_wait(struct store_heritage **ret, struct kl_err *err)
     heir_point("ready");
     *ret = store_heritage_new();
     int rc = say("ready", err);
-    if (rc == 0)
-        rc = expect("events", *ret, err);
-    heir_point("events");
-    if (rc == 0)
+    while (rc == 0 && (rc = hear(*ret, err)) > 0) {
+        heir_point("events");
         rc = say("read", err);
-    if (rc == 0)
-        rc = expect("go", *ret, err);
+    }
     heir_point("go");
     return rc;
 }

@@ -1,7 +1,8 @@
 /* heir.h - a process that was started to go on with what another one does (handover.h): it has that one's listening sockets, makes ready what it can,
  * waits for the word, and says when it serves. In any other process heir_is is false and the rest does nothing.
  *
- * The two say, in this order: "ready" -> <- "events" + file -> "read" -> <- "go" + file -> "serving". Instead of any of the heir's: "failed REASON".
+ * The two say, in this order: "ready" -> <- "events" + pipe -> "read" -> (again and again, until little is new) <- "go" + file -> "serving". Instead of
+ * any of the heir's: "failed REASON".
  */
 #ifndef CLI_HEIR_H
 #define CLI_HEIR_H

@@ -37,7 +37,10 @@ int plugin_host_take_again(struct plugin_host *h, const char *iface, struct kl_e
     for (unsigned k = 0; k < h->n; k++)
         if (h->at[k]->state == PLUGIN_CLOSED && is(h->at[k], iface))
             h->at[k]->state = PLUGIN_LOADED;
-    return plugin_host_open(h, iface, err);
+    plugin_host_continues(h, true);
+    int rc = plugin_host_open(h, iface, err);
+    plugin_host_continues(h, false);
+    return rc;
 }
 
 void plugin_host_retire(struct plugin_host *h)
@@ -51,4 +54,9 @@ void plugin_host_retire(struct plugin_host *h)
         host_close_one(i);
         forget(h, k);
     }
+}
+
+void plugin_host_continues(struct plugin_host *h, bool yes)
+{
+    h->open_flags = yes ? KL_CALL_CONTINUES : 0;
 }

@@ -63,6 +63,7 @@ struct plugin_host {
     struct api *api;                    /* NULL: no server */
     struct calls *calls;                /* NULL: none was ever made */
     struct chain authn, authz, admission;
+    uint32_t open_flags;                /* KL_CALL_* of calls of open */
     struct loop_timer reload;
     loop_fn gone;
     void *gone_ctx;

@@ -118,6 +118,7 @@ int host_open_instance(struct plugin_instance *i, struct kl_err *err)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     host_call_init(&c, i->arena, i->name);
     c.deadline_ns = env_mono_ns() + OPEN_NS;
+    c.flags = i->owner->open_flags;
     int rc = conf_bind(i->arena, i->plugin, i->settings, i->name, &conf, err);
     if (rc == 0) {
         const struct plugin_table *t = i->provider->table;

@@ -34,6 +34,8 @@ struct plugin_host_conf {
 int plugin_host_new(const struct plugin_host_conf *c, struct plugin_host **ret, struct kl_err *err);
 /* What need not stop a start but is a mistake: refused plugins, needs that nobody meets. KL_INVALID with file and line. */
 int plugin_host_check(struct plugin_host *h, struct kl_err *err);
+/* What is opened from here on goes on where another process has stopped: KL_CALL_CONTINUES. */
+void plugin_host_continues(struct plugin_host *h, bool yes);
 /* Opens the instances of that interface (NULL: all that are left). Fails when one that is required does not become READY. */
 int plugin_host_open(struct plugin_host *h, const char *iface, struct kl_err *err);
 /* What services stand on; before the instances that need them are opened. */

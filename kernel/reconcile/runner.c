@@ -244,7 +244,7 @@ static void on_key(void *ctx, struct str key)
 
 static int start_source(struct runner *r, struct store *s, const struct kl_watch *w, struct kl_err *err)
 {
-    struct source_conf sc = { .watch = w, .table = r->conf.table, .self = r->conf.self, .name = r->conf.name, .variable = r->conf.variable,
+    struct source_conf sc = { .loop = r->loop, .watch = w, .table = r->conf.table, .self = r->conf.self, .name = r->conf.name, .variable = r->conf.variable,
                               .variable_ctx = r->conf.ctx, .key = on_key, .ctx = r };
     if (r->n_sources == r->cap_sources) {
         unsigned cap = r->cap_sources ? r->cap_sources * 2 : 8;

@@ -2,6 +2,7 @@
 #include "reconcile/source.h"
 
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/json_scan.h"
 #include "base/log.h"
 #include "object/object.h"
@@ -16,7 +17,16 @@ struct source {
     char *resource;
     struct str owner_kind;              /* at NULL: not by owner */
     bool by_map;
+    /* The first look at what is there, in portions: others have their turns between them. */
+    struct loop_timer timer;
+    struct buf after;                   /* ns, a zero, name of the last one seen */
+    size_t after_ns;
+    unsigned seen;
+    int64_t until_ns;
 };
+
+#define PORTION_NS (2 * NS_PER_MS)
+#define LOOK_EACH  16u                  /* objects between looks at the clock */
 
 /* --- a change to keys --- */
 
@@ -100,8 +110,34 @@ static void change(struct source *x, struct store_object *old, struct store_obje
 
 static bool listed(void *ctx, struct store_object *o)
 {
-    change(ctx, NULL, o, false);
-    return true;
+    struct source *x = ctx;
+    change(x, NULL, o, false);
+    if (++x->seen % LOOK_EACH || env_mono_ns() < x->until_ns)
+        return true;
+    struct str ns = store_object_ns(o), name = store_object_name(o);
+    buf_clear(&x->after);
+    buf_add_str(&x->after, ns);
+    buf_add_str(&x->after, name);
+    x->after_ns = ns.len;
+    return x->after.failed;             /* without memory for the place it goes on at once */
+}
+
+static void look(void *ctx)
+{
+    struct source *x = ctx;
+    struct str at = buf_str(&x->after);
+    struct store_range r = { .resource = str_of(x->resource) };
+    char place[1024];
+    if (at.len && at.len < sizeof place) {      /* the buffer is written to meanwhile */
+        memcpy(place, at.at, at.len);
+        r.after_ns = str_n(place, x->after_ns);
+        r.after_name = str_n(place + x->after_ns, at.len - x->after_ns);
+    }
+    buf_clear(&x->after);
+    x->until_ns = env_mono_ns() + PORTION_NS;
+    store_list(x->store, &r, listed, x);
+    if (x->after.len)
+        loop_timer_start(x->conf.loop, &x->timer, 0, look, x);
 }
 
 static int begin(struct source *x, struct kl_err *err);
@@ -125,10 +161,10 @@ static void wake(void *ctx)
 
 static int begin(struct source *x, struct kl_err *err)
 {
-    struct store_range r = { .resource = str_of(x->resource) };
-    int rc = store_watch_new(x->store, r.resource, STR_NONE, store_revision(x->store), wake, x, &x->watch, err);
+    int rc = store_watch_new(x->store, str_of(x->resource), STR_NONE, store_revision(x->store), wake, x, &x->watch, err);
+    buf_clear(&x->after);
     if (rc == 0)
-        store_list(x->store, &r, listed, x);
+        look(x);
     return rc;
 }
 
@@ -200,6 +236,8 @@ void source_free(struct source *x)
 {
     if (!x)
         return;
+    loop_timer_stop(&x->timer);
+    buf_free(&x->after);
     if (x->watch)
         store_watch_free(x->watch);
     arena_free(x->arena);

@@ -10,6 +10,7 @@
 struct source;
 
 struct source_conf {
+    struct loop *loop;
     const struct kl_watch *watch;
     const struct kl_controller *table;  /* its map is asked when the watch says "map" */
     void *self;

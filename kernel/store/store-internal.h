@@ -150,8 +150,15 @@ struct store {
 };
 
 struct resource *resource_of(struct store *s, struct str name, bool make);
+void store_init(struct store *s);               /* zeroed: lists */
+/* An object that is there, durable. Takes the reference. KL_CORRUPT: it is there already. */
+int store_put_object(struct store *s, struct str key, struct resource *r, struct store_object *o, struct kl_err *err);
 
 /* --- handover.c --- */
+/* All objects of that revision are known, and need not be read. */
+bool heritage_whole(const struct store_heritage *x, uint64_t revision);
+uint64_t heritage_revision(const struct store_heritage *x);            /* 0: not all are known */
+void heritage_give(struct store_heritage *x, struct store *to);        /* all of it, once */
 /* Counted; NULL: it is not among what was told, as of that revision. x NULL is fine. */
 struct store_object *heritage_object(const struct store_heritage *x, struct str key, uint64_t revision);
 int heritage_install(struct store *s, const struct store_heritage *x);

@@ -49,10 +49,24 @@ static int open_value(struct store *s, struct arena *a, const struct kl_store_re
     return 0;
 }
 
+int store_put_object(struct store *s, struct str key, struct resource *r, struct store_object *o, struct kl_err *err)
+{
+    struct place at;
+    if (index_find(&r->index, store_object_ns(o), store_object_name(o), &at)) {
+        store_object_unref(o);
+        return kl_err_set(err, KL_CORRUPT, "the store holds '" STR_FMT "' twice", STR_ARG(key));
+    }
+    struct entry *e = index_insert(&r->index, at);
+    if (!e || links_replace(s, r, NULL, o) < 0)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    e->cur = e->head = o;
+    r->index.count++;
+    return 0;
+}
+
 static int load_record(struct store *s, const struct store_heritage *x, struct arena *a, const struct kl_store_record *rec, struct kl_err *err)
 {
     struct store_op op = { .json = str_n(rec->value.at, rec->value.len) };
-    struct place at;
     unsigned how = 0;
     if (!split_key(str_n(rec->key.at, rec->key.len), &op))
         return kl_err_set(err, KL_CORRUPT, "the store holds a key that is not 'group/plural/ns/name': '%.*s'", (int)rec->key.len,
@@ -67,19 +81,20 @@ static int load_record(struct store *s, const struct store_heritage *x, struct a
     if (!o)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     o->sealed = how & 31u;
-    if (index_find(&r->index, op.ns, op.name, &at)) {
-        store_object_unref(o);
-        return kl_err_set(err, KL_CORRUPT, "the store holds '%.*s' twice", (int)rec->key.len, rec->key.at);
-    }
-    struct entry *e = index_insert(&r->index, at);
-    if (!e || links_replace(s, r, NULL, o) < 0)
-        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    e->cur = e->head = o;
-    r->index.count++;
-    return 0;
+    return store_put_object(s, str_n(rec->key.at, rec->key.len), r, o, err);
 }
 
-static int load(struct store *s, const struct store_heritage *x, struct kl_err *err)
+/* --- what another process knew: nothing has to be read --- */
+
+/* The provider has what the heritage has; or it keeps nothing (it has no checkpoints), and then the heritage is all there is. How objects are written by a
+ * cipher is known only to who has read them. */
+static bool inherits(const struct store *s, const struct store_heritage *x)
+{
+    bool keeps_nothing = !s->revision && !KL_HAS(s->provider, checkpoint);
+    return !s->cipher && (heritage_whole(x, s->revision) || (keeps_nothing && heritage_revision(x)));
+}
+
+static int load(struct store *s, struct store_heritage *x, struct kl_err *err)
 {
     _cleanup_arena_ struct arena *a = arena_new(0), *keys = arena_new(0);
     struct kl_bytes after = { NULL, 0 };
@@ -87,6 +102,10 @@ static int load(struct store *s, const struct store_heritage *x, struct kl_err *
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     s->revision = s->provider->revision(s->self);
     s->oldest = s->revision;
+    if (inherits(s, x)) {
+        heritage_give(x, s);
+        return 0;
+    }
     for (;;) {
         struct kl_call c = { .size = sizeof c, .arena = a, .alloc = (void *(*)(void *, size_t))arena_alloc };
         const struct kl_store_record *rec;
@@ -109,6 +128,13 @@ static int load(struct store *s, const struct store_heritage *x, struct kl_err *
     }
 }
 
+void store_init(struct store *s)
+{
+    list_init(&s->queued);
+    list_init(&s->flying);
+    list_init(&s->hook.link);
+}
+
 int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err)
 {
     struct store *s = mem_alloc(sizeof *s);
@@ -120,9 +146,7 @@ int store_open(struct loop *l, const struct store_conf *c, struct store **ret, s
     s->cipher = c->cipher;
     s->history_max = c->history ? c->history : 100000;
     s->history_bytes_max = c->history_bytes ? c->history_bytes : (size_t)64 << 20;
-    list_init(&s->queued);
-    list_init(&s->flying);
-    list_init(&s->hook.link);
+    store_init(s);
     int rc = s->provider ? load(s, c->heritage, err) : 0;
     if (rc == 0 && heritage_install(s, c->heritage) < 0)
         rc = kl_err_set(err, KL_NO_MEMORY, "out of memory");

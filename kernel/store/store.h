@@ -53,7 +53,7 @@ struct store_conf {
     unsigned history;                   /* events kept for watches, 0: 100,000 */
     size_t history_bytes;               /* 0: 64 MiB */
     const struct store_cipher *cipher;  /* NULL: none */
-    const struct store_heritage *heritage;      /* what happened before, as another process knew it; used within store_open only. NULL: nothing is known */
+    struct store_heritage *heritage;    /* what was and happened, as another process knew it; used, and used up, within store_open. NULL: nothing is known */
 };
 int store_open(struct loop *l, const struct store_conf *c, struct store **ret, struct kl_err *err);
 /* Waits for what was committed, then frees. Of watches only store_watch_free may be called after it. */
@@ -127,16 +127,18 @@ uint64_t store_watch_revision(const struct store_watch *w);
 void store_watch_free(struct store_watch *w);
 
 /* --- handing over to another process (handover.c) --- */
-/* The events that watches may still ask for, behind that revision (0: all), with references of their own: written by another thread if need be. */
+/* The events that watches may still ask for, behind that revision; 0: all, and all objects. With references of its own: written by another thread if need
+ * be. */
 struct store_parcel;
 struct store_parcel *store_parcel_new(struct store *s, uint64_t after);  /* NULL: out of memory */
+size_t store_parcel_events(const struct store_parcel *p);               /* how much it tells */
 uint64_t store_parcel_revision(const struct store_parcel *p);           /* up to there */
 int store_parcel_write(const struct store_parcel *p, int fd);           /* [any] 0 or -errno */
 void store_parcel_free(struct store_parcel *p);
-/* Parcels on the other side, each behind the one before. */
+/* Parcels on the other side, each behind the one before. fd: a pipe, or a file at its beginning. */
 struct store_heritage;
 struct store_heritage *store_heritage_new(void);
-int store_heritage_read(struct store_heritage *x, struct str parcel, struct kl_err *err);
+int store_heritage_read(struct store_heritage *x, int fd, struct kl_err *err);
 void store_heritage_free(struct store_heritage *x);
 /* What was accepted is made durable; from here on commits are refused with KL_UNAVAILABLE and the provider is not used: it may be closed. Reads
  * and watches go on. */

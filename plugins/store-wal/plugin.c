@@ -10,6 +10,8 @@ static void close_(void *self)
     const struct env_ops *e = env_ops();
     wal_recovered_free(w);
     wal_end_direct(w);
+    if (w->opened)
+        wal_part(w);
     if (w->fd >= 0)
         e->close(e->ctx, w->fd);
     wal_snapshot_drop(w);
@@ -31,11 +33,14 @@ static int open_(const struct kl_host *h, const void *conf, void **self, struct 
     int rc = e->mkdir(e->ctx, w->conf.dir, 0700);
     rc = rc < 0 && rc != -EEXIST ? wal_errno(c, rc, "cannot make the folder", w->conf.dir) : wal_lock(w, c);
     if (rc == 0)
+        w->unread = wal_resume(w, c->flags & KL_CALL_CONTINUES);
+    if (rc == 0 && !w->unread)
         rc = wal_recover(w, c);
     if (rc < 0) {
         close_(w);
         return rc;
     }
+    w->opened = true;
     wal_reserve(w);                     /* when the disk is full already: the first append that needs it says so */
     *self = w;
     return 0;
@@ -49,6 +54,17 @@ static uint64_t revision(void *self)
 static int range(void *self, struct kl_call *c, struct kl_bytes after, uint32_t max, const struct kl_store_record **ret, uint32_t *ret_n)
 {
     struct wal *w = self;
+    if (w->unread) {                    /* the caller does not know what is here after all */
+        env_ops()->close(env_ops()->ctx, w->fd);
+        w->fd = -1;
+        w->unread = false;
+        w->len = w->since_snapshot = w->snapshot_bytes = 0;
+        w->base = w->revision = w->snapshot = w->snapshot_before = 0;
+        w->sum = w->batch_no = 0;
+        int rc = wal_recover(w, c);
+        if (rc < 0)
+            return rc;
+    }
     size_t low = 0, high = w->n_sorted;
     while (after.len && low < high) {
         size_t mid = (low + high) / 2;
@@ -229,6 +245,7 @@ static int append(void *self, struct kl_call *c, const struct kl_store_commit *c
     uint32_t sum = w->sum;
     if (w->arena)
         wal_recovered_free(w);
+    w->unread = false;
     if (commits[0].revision <= w->revision)
         return kl_fail(c, KL_INVALID, "revision %llu is not above %llu", (unsigned long long)commits[0].revision, (unsigned long long)w->revision);
     begin_batch(w, commits, n);

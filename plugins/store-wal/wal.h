@@ -78,6 +78,8 @@ struct wal {
     struct wal_entry **sorted;
     size_t n_sorted;
     bool cut;                           /* the current file has something behind len */
+    bool unread;                        /* goes on where another instance has stopped; nothing was read */
+    bool opened;
     /* checkpoint under way */
     int snap_fd;
     int64_t snap_len;                   /* all of it, with what is staged */
@@ -137,6 +139,12 @@ const char *wal_apply(struct wal *w, const struct wal_reader *r);
 int wal_recover(struct wal *w, struct kl_call *c);
 int wal_sort(struct wal *w, struct kl_call *c);
 void wal_recovered_free(struct wal *w);
+
+/* --- parting.c --- */
+/* Where an instance that goes on will find itself: written at its end, beside the files. */
+void wal_part(struct wal *w);
+/* True: nobody has written since; w is where that one was, and nothing is read. The note is gone in any case. */
+bool wal_resume(struct wal *w, bool wanted);
 
 /* --- snapshot.c --- */
 int wal_checkpoint(void *self, struct kl_call *c, uint64_t rev, const struct kl_store_record *records, uint32_t n, uint32_t last);

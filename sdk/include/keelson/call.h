@@ -29,6 +29,7 @@ struct kl_call {
 };
 
 #define KL_CALL_DRY_RUN 1u              /* no side effects */
+#define KL_CALL_CONTINUES 64u           /* open of a store: the caller knows what it holds, from who had it open before; range may never be called */
 #define KL_CALL_REINVOKED 4u            /* admission: the second walk through the mutating plugins */
 #define KL_CALL_VALIDATING 8u           /* admission: the object is final, a patch counts no more */
 #define KL_CALL_AUDITED 16u             /* admission: the verdict's annotations are kept */
