@@ -247,6 +247,7 @@ static int start_controllers(struct daemon *d, struct kl_err *err)
 {
     struct schedule_conf sc = { .loop = d->loop, .store = d->store, .objects = d->objects, .find = find_scheduler, .ctx = d };
     int rc = plugin_host_run(d->host, err);
+    say_phase("runners");
     if (rc == 0)
         rc = schedule_start(&sc, &d->schedule, err);
     if (rc == 0)
