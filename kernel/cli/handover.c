@@ -48,14 +48,7 @@ struct handover {
     bool writing, stopping, failed;     /* a worker is at the parcel; controllers are ending; it is over, but for these two */
 };
 
-/* --- what is asked, and what is answered --- */
-
-static void reply(struct http_req *r, int status, const char *text)
-{
-    const struct http_header type = { STR("content-type"), STR("text/plain; charset=utf-8") };
-    struct str body = str_of(arena_printf(http_arena(r), "%s\n", text));
-    http_reply(r, status, &type, 1, (struct http_slice){ .data = body });
-}
+/* --- who asked --- */
 
 static void asker_gone(void *ctx)
 {
@@ -69,7 +62,7 @@ static void tell_asker(struct handover *h, int status, const char *text)
     if (!r)
         return;
     http_on_close(r, NULL, NULL);
-    reply(r, status, text);
+    handover_reply(r, status, text);
 }
 
 /* --- failure: we go on --- */
@@ -467,7 +460,7 @@ static int start(struct handover *h, const char *binary, struct kl_err *err)
     return 0;
 }
 
-static int begin(struct daemon *d, struct http_req *asker, const char *binary, int64_t linger_ns, struct kl_err *err)
+int handover_begin(struct daemon *d, struct http_req *asker, const char *binary, int64_t linger_ns, struct kl_err *err)
 {
     if (d->handover || d->stopping)
         return kl_err_set(err, KL_CONFLICT, "%s", d->stopping ? "the server is stopping" : d->mode == MODE_RELAY ?
@@ -493,59 +486,4 @@ static int begin(struct daemon *d, struct http_req *asker, const char *binary, i
     if (asker)
         http_on_close(asker, asker_gone, h);
     return 0;
-}
-
-/* --- asked --- */
-
-void handover_signal(void *ctx)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    if (begin(ctx, NULL, NULL, 0, &err) < 0)
-        log_error("server", "%s", err.msg);
-}
-
-void handover_control(void *ctx, struct http_req *r)
-{
-    struct str query = http_query(r), key, value;
-    const char *binary = NULL;
-    int64_t seconds = 0;
-    struct kl_err err;
-    kl_err_init(&err);
-    if (!str_is(http_path(r), "/restart") || !str_is(http_method(r), "POST")) {
-        reply(r, 404, "there is POST /restart?binary=FILE&linger=SECONDS");
-        return;
-    }
-    while (http_query_next(http_arena(r), &query, &key, &value))
-        if (str_is(key, "binary"))
-            binary = arena_dup(http_arena(r), value);
-        else if (str_is(key, "linger") && (!str_int(value, &seconds) || seconds < 1 || seconds > 30 * 86400)) {
-            reply(r, 400, "linger is a number of seconds, at most thirty days");
-            return;
-        }
-    int rc = begin(ctx, r, binary, seconds * NS_PER_S, &err);
-    if (rc < 0)
-        reply(r, rc == -KL_CONFLICT ? 409 : 500, err.msg);
-}
-
-/* --- requests that wait --- */
-
-static void held_gone(void *ctx)
-{
-    struct held *x = ctx;
-    list_remove(&x->link);
-    x->daemon->n_held--;
-}
-
-void handover_hold(struct daemon *d, struct http_req *r)
-{
-    struct held *x = arena_alloc(http_arena(r), sizeof *x);
-    if (!x) {
-        reply(r, 503, "out of memory");
-        return;
-    }
-    *x = (struct held){ .daemon = d, .req = r };
-    list_push(&d->held, &x->link);
-    d->n_held++;
-    http_on_close(r, held_gone, x);
 }

@@ -3,6 +3,7 @@
 #define CLI_HANDOVER_H
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "cli/heir.h"
@@ -17,6 +18,11 @@ struct held {
     struct http_req *req;
 };
 void handover_hold(struct daemon *d, struct http_req *r);
+
+/* asker: is answered when it is over (held meanwhile); NULL: nobody. binary NULL: the program's own file as it is now. linger_ns 0: an hour. < 0: refused at
+ * once, and asker is the caller's. */
+int handover_begin(struct daemon *d, struct http_req *asker, const char *binary, int64_t linger_ns, struct kl_err *err);
+void handover_reply(struct http_req *r, int status, const char *text);
 
 /* heir_start.c */
 struct heir_start {

@@ -97,4 +97,19 @@ said=$(restart) || fail "a restart after those that failed" "$said"
 [ "$(now)" != "$serving" ] || fail "a restart after those that failed" "$said"
 wait_for "the watch shows all of it" grep -q "after-$((n - 1))" "$dir/names"
 [ "$(sort "$dir/names" | uniq -d | wc -l)" = 0 ] || fail "the watch shows nothing twice" "$(cat "$dir/names")"
+
+# --- by a signal; and the end of who serves is the end of those whom it followed ---
+serving=$(now)
+kill -USR2 "$serving"
+other_serves() { [ -n "$(now)" ] && [ "$(now)" != "$serving" ]; }
+wait_for "SIGUSR2 asks for it too" other_serves
+want created create cm by-signal -n default
+wait_for "the watch goes on through two old processes" grep -q by-signal "$dir/names"
+[ "$(pgrep -fc "^[^ ]*keelson server --state-dir $dir/state")" -ge 2 ] || fail "a watch keeps the old process" "$(pgrep -fa "keelson server --state-dir $dir/state")"
+kill "$(now)"
+nobody() { ! pgrep -f "^[^ ]*keelson server --state-dir $dir/state" >/dev/null; }
+wait_for "all of them end" nobody
+start_server
+want by-signal get cm by-signal -n default -o name
+grep -E "ERROR: |SUMMARY: " "$dir/log" && fail "a sanitizer has complained" "$(grep -A30 -m1 "ERROR: " "$dir/log")"
 exit $bad
