@@ -35,9 +35,9 @@ static const struct {
     { "", "namespaces", "", READ, ANY },
     { "", "secrets", "", READ, OF_SECRET },                      /* lists and watches of one name have that name */
     { "", "configmaps", "", READ, OF_CONFIGMAP },
-    { "", "persistentvolumeclaims", "", "get", OF_CLAIM },
+    { "", "persistentvolumeclaims", "", READ, OF_CLAIM },
     { "", "persistentvolumeclaims", "status", "update patch", OF_CLAIM },
-    { "", "persistentvolumes", "", "get", OF_VOLUME },
+    { "", "persistentvolumes", "", READ, OF_VOLUME },
     { "", "serviceaccounts", "token", "create", OF_ACCOUNT },
     { "", "serviceaccounts", "", "get", OF_ACCOUNT },
     { "", "events", "", "create update patch", ANY },

@@ -1,38 +1,18 @@
-/* claims.c - volumes of claims: published on this node once, by their driver, and bound into each pod that uses them.
- *
- *   STATE/claims/VOLUME/record      what a driver must be told to unpublish it, written before it is published
- *   STATE/claims/VOLUME/users/UID   pods that use it, written before it is bound for them
- *   STATE/claims/VOLUME/mount       where a driver may mount it
- *
- * So whatever is cut off is found again and undone. A lock on the folder keeps two pods from publishing and unpublishing one volume at once. */
+/* claims.c - volumes of claims in pods: the claim and its volume, and what the pod sees of it. Publishing: published.c. */
 #include "claims.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#define CALL_NS    (120 * NS_PER_S)
-#define RECORD_MOST (256u << 10)
+#include "base/quantity.h"
 
-struct using {
-    struct agent *agent;
-    struct kl_call *call;
-    struct arena *arena;
-    const struct val *volume;           /* the PersistentVolume; NULL when it is only given back */
-    struct str name;                    /* its name */
-    const char *dir;
-    int lock;
-};
-
-struct str claims_name(const struct pod_view *v, const struct val *o, struct arena *ar)
+struct str claims_name(struct str pod, const struct val *o, struct arena *ar)
 {
     struct str name = json_str(o, "persistentVolumeClaim.claimName");
     if (!json_get(o, STR("ephemeral")))
         return name;
-    return str_of(arena_printf(ar, STR_FMT "-" STR_FMT, STR_ARG(v->name), STR_ARG(json_str(o, "name"))));
+    return str_of(arena_printf(ar, STR_FMT "-" STR_FMT, STR_ARG(pod), STR_ARG(json_str(o, "name"))));
 }
 
 /* --- claim and volume --- */
@@ -47,203 +27,51 @@ static bool owned_by(const struct val *claim, struct str uid)
     return false;
 }
 
-static int find_volume(struct agent *a, struct kl_call *c, struct pod_view *v, const struct val *o, const struct val **ret)
+/* A pod's volume that is a claim's. */
+struct claimed {
+    struct using u;                     /* first */
+    struct pod_view *view;
+    const struct val *o, *claim;
+    const char *path, *ns, *name;       /* where it is to be; the claim's */
+    bool block;
+};
+
+static int find_claim(struct claimed *x)
 {
-    struct arena *ar = v->arena;
-    char *ns = arena_dup(ar, v->ns), *name = arena_dup(ar, claims_name(v, o, ar));
-    struct val *claim = NULL, *volume = NULL;
-    if (!ns || !name)
+    struct arena *ar = x->u.arena;
+    struct kl_call *c = x->u.call;
+    struct val *claim = NULL;
+    x->ns = arena_dup(ar, x->view->ns);
+    x->name = arena_dup(ar, claims_name(x->view->name, x->o, ar));
+    if (!x->ns || !x->name)
         return kl_fail(c, KL_NO_MEMORY, "no memory");
-    struct kl_object_key k = agent_key("/persistentvolumeclaims", ns, name, NULL);
-    int rc = agent_get(a, c, ar, &k, &claim);
+    struct kl_object_key k = agent_key("/persistentvolumeclaims", x->ns, x->name, NULL);
+    int rc = agent_get(x->u.agent, c, ar, &k, &claim);
     if (rc < 0)
-        return rc == -KL_NOT_FOUND ? kl_fail(c, KL_NOT_FOUND, "error processing PVC %s/%s: persistentvolumeclaim \"%s\" not found", ns, name, name) : rc;
-    if (json_get(o, STR("ephemeral")) && !owned_by(claim, v->uid))
-        return kl_fail(c, KL_CONFLICT, "PVC %s/%s was not created for pod " STR_FMT " (pod is not owner)", ns, name, STR_ARG(v->name));
-    char *pv = arena_dup(ar, json_str(claim, "spec.volumeName"));
-    if (!str_is(json_str(claim, "status.phase"), "Bound") || !pv || !*pv)
-        return kl_fail(c, KL_UNAVAILABLE, "error processing PVC %s/%s: PVC is not bound", ns, name);
-    k = agent_key("/persistentvolumes", "", pv, NULL);
-    rc = agent_get(a, c, ar, &k, &volume);
-    if (rc < 0)
-        return kl_err_wrap(&c->err, "error processing PVC %s/%s: failed to fetch PV %s from API server", ns, name, pv);
-    if (!str_eq(json_str(volume, "spec.claimRef.uid"), json_str(claim, "metadata.uid")))
-        return kl_fail(c, KL_CONFLICT, "error processing PVC %s/%s: PV %s is bound to another claim", ns, name, pv);
-    *ret = volume;
+        return rc == -KL_NOT_FOUND ? kl_fail(c, KL_NOT_FOUND, "error processing PVC %s/%s: persistentvolumeclaim \"%s\" not found", x->ns, x->name, x->name) : rc;
+    x->claim = claim;
+    x->block = str_is(json_str(claim, "spec.volumeMode"), "Block");
     return 0;
 }
 
-/* --- its folder on this node --- */
-
-static char *path_of(const struct using *u, const char *tail)
+static int find_volume(struct claimed *x)
 {
-    return arena_printf(u->arena, "%s%s", u->dir, tail);
-}
-
-static int enter(struct using *u)
-{
-    u->lock = -1;
-    u->dir = arena_printf(u->arena, "%s/claims/" STR_FMT, u->agent->conf->state_dir, STR_ARG(u->name));
-    int rc = u->dir ? fs_mkdirs(u->dir, 0750, &u->call->err) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
+    struct kl_call *c = x->u.call;
+    struct val *volume = NULL;
+    char *pv = arena_dup(x->u.arena, json_str(x->claim, "spec.volumeName"));
+    if (json_get(x->o, STR("ephemeral")) && !owned_by(x->claim, x->view->uid))
+        return kl_fail(c, KL_CONFLICT, "PVC %s/%s was not created for pod " STR_FMT " (pod is not owner)", x->ns, x->name, STR_ARG(x->view->name));
+    if (!str_is(json_str(x->claim, "status.phase"), "Bound") || !pv || !*pv)
+        return kl_fail(c, KL_UNAVAILABLE, "error processing PVC %s/%s: PVC is not bound", x->ns, x->name);
+    struct kl_object_key k = agent_key("/persistentvolumes", "", pv, NULL);
+    int rc = agent_get(x->u.agent, c, x->u.arena, &k, &volume);
     if (rc < 0)
-        return rc;
-    u->lock = open(u->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (u->lock < 0 || flock(u->lock, LOCK_EX) != 0)
-        return kl_fail(u->call, KL_INTERNAL, "'%s': %s", u->dir, strerror(errno));
+        return kl_err_wrap(&c->err, "error processing PVC %s/%s: failed to fetch PV %s from API server", x->ns, x->name, pv);
+    if (!str_eq(json_str(volume, "spec.claimRef.uid"), json_str(x->claim, "metadata.uid")))
+        return kl_fail(c, KL_CONFLICT, "error processing PVC %s/%s: PV %s is bound to another claim", x->ns, x->name, pv);
+    x->u.volume = volume;
+    x->u.name = json_str(volume, "metadata.name");
     return 0;
-}
-
-static void leave(struct using *u)
-{
-    if (u->lock >= 0)
-        close(u->lock);
-}
-
-static int add_user(struct using *u, struct str uid)
-{
-    char *users = path_of(u, "/users"), *user = arena_printf(u->arena, "%s/users/" STR_FMT, u->dir, STR_ARG(uid));
-    if (!users || !user)
-        return kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    int rc = fs_mkdirs(users, 0750, &u->call->err);
-    return rc == 0 ? fs_put(user, STR(""), 0600, &u->call->err) : rc;
-}
-
-static bool has_users(const struct using *u)
-{
-    char *users = path_of(u, "/users");
-    DIR *d = users ? opendir(users) : NULL;
-    bool any = !users;
-    for (struct dirent *e; d && !any && (e = readdir(d));)
-        any = e->d_name[0] != '.';
-    if (d)
-        closedir(d);
-    return any;
-}
-
-/* --- its driver --- */
-
-static const char *const *list_of(struct arena *ar, const struct val *object)
-{
-    size_t n = 0;
-    const char **list = arena_alloc(ar, (val_is(object, VAL_OBJ) ? 2 * object->n + 1 : 1) * sizeof *list);
-    if (list && val_is(object, VAL_OBJ))
-        val_each(m, object) {
-            list[n++] = arena_dup(ar, val_key(m));
-            list[n++] = arena_dup(ar, val_str(m).at ? val_str(m) : STR(""));
-        }
-    return list;
-}
-
-static const char *const *options_of(struct arena *ar, const struct val *options)
-{
-    size_t n = 0;
-    const char **list = arena_alloc(ar, (val_is(options, VAL_ARR) ? options->n + 1 : 1) * sizeof *list);
-    if (list && val_is(options, VAL_ARR))
-        val_each(o, options)
-            list[n++] = arena_dup(ar, val_str(o));
-    return list;
-}
-
-static bool only_reads(const struct val *volume)
-{
-    const struct val *modes = json_path(volume, "spec.accessModes");
-    if (json_bool(volume, "spec.csi.readOnly", false))
-        return true;
-    return val_is(modes, VAL_ARR) && modes->n == 1 && str_is(val_str(modes->first), "ReadOnlyMany");
-}
-
-/* From what the record has: the PersistentVolume may be gone when it is asked for. */
-static struct kl_volume_use use_of(const struct using *u, const struct val *record)
-{
-    struct str fs = json_str(record, "fsType");
-    return (struct kl_volume_use){ .size = sizeof(struct kl_volume_use), .id = arena_dup(u->arena, json_str(record, "id")),
-                                   .context = list_of(u->arena, json_get(record, STR("context"))), .target = path_of(u, "/mount"),
-                                   .fs_type = fs.len ? arena_dup(u->arena, fs) : NULL, .options = options_of(u->arena, json_get(record, STR("options"))),
-                                   .read_only = json_bool(record, "readOnly", false), .block = json_bool(record, "block", false) };
-}
-
-static struct val *record_of(const struct using *u)
-{
-    struct arena *ar = u->arena;
-    const struct val *csi = json_path(u->volume, "spec.csi"), *context = json_get(csi, STR("volumeAttributes")), *options = json_path(u->volume, "spec.mountOptions");
-    struct val *o = val_new(ar, VAL_OBJ);
-    set_s(ar, o, "driver", json_str(csi, "driver"));
-    set_s(ar, o, "id", json_str(csi, "volumeHandle"));
-    set_s(ar, o, "fsType", json_str(csi, "fsType"));
-    if (context)
-        set_v(ar, o, "context", val_copy(ar, context));
-    if (options)
-        set_v(ar, o, "options", val_copy(ar, options));
-    set_b(ar, o, "readOnly", only_reads(u->volume));
-    set_b(ar, o, "block", str_is(json_str(u->volume, "spec.volumeMode"), "Block"));
-    return o;
-}
-
-static int find_driver(const struct using *u, const struct val *record, struct kl_instance *ret)
-{
-    char *name = arena_dup(u->arena, json_str(record, "driver"));
-    *ret = (struct kl_instance){ .size = sizeof *ret };
-    if (!name)
-        return kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    int rc = u->agent->plugins->find(u->agent->host, u->call, KL_VOLUME_0, name, ret);
-    if (rc == -KL_NOT_FOUND)
-        return kl_fail(u->call, KL_NOT_FOUND, "driver name %s not found in the list of registered CSI drivers", name);
-    return rc;
-}
-
-static int publish(struct using *u, const char **ret_path)
-{
-    struct val *record = record_of(u);
-    struct kl_bytes text = agent_text(u->arena, record);
-    struct kl_volume_use use = use_of(u, record);
-    struct kl_instance driver;
-    char *file = path_of(u, "/record");
-    int rc = text.at && file && use.id && use.target ? find_driver(u, record, &driver) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    if (rc == 0)
-        rc = fs_mkdirs(use.target, 0750, &u->call->err);
-    if (rc == 0)
-        rc = fs_put(file, bytes_str(text), 0600, &u->call->err);
-    if (rc < 0)
-        return rc;
-    struct kl_call within = call_within(u->agent, u->call, CALL_NS);
-    const char *path = NULL;
-    const struct kl_volume *t = driver.table;
-    rc = t->publish(driver.self, &within, &use, &path);
-    u->call->err = within.err;
-    if (rc < 0)
-        return rc;
-    if (!path || !*path)
-        path = use.target;
-    struct stat st;
-    if (path[0] != '/' || stat(path, &st) != 0 || !(use.block ? S_ISBLK(st.st_mode) : S_ISDIR(st.st_mode)))
-        return kl_fail(u->call, KL_INTERNAL, "its driver says that it is at '%.200s', where no %s is", path, use.block ? "block device" : "folder");
-    *ret_path = arena_dup(u->arena, str_of(path));
-    return *ret_path ? 0 : kl_fail(u->call, KL_NO_MEMORY, "no memory");
-}
-
-static int unpublish(struct using *u)
-{
-    char *file = path_of(u, "/record");
-    struct str text = file ? fs_get(u->arena, file, RECORD_MOST) : STR_NONE;
-    struct val *record = text.at ? json_parse(u->arena, text, NULL) : NULL;
-    struct kl_instance driver;
-    if (!record)                        /* a folder that needs no driver */
-        return 0;
-    struct kl_volume_use use = use_of(u, record);
-    int rc = use.id && use.target ? find_driver(u, record, &driver) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    if (rc == -KL_NOT_FOUND && use.target && !fs_is_mounted(use.target)) {
-        kl_err_init(&u->call->err);
-        return 0;
-    }
-    if (rc < 0)
-        return rc;
-    const struct kl_volume *t = driver.table;
-    struct kl_call within = call_within(u->agent, u->call, CALL_NS);
-    rc = t->unpublish(driver.self, &within, &use);
-    u->call->err = within.err;
-    if (rc == 0 && fs_is_mounted(use.target))
-        rc = kl_fail(u->call, KL_INTERNAL, "its driver leaves something mounted on '%s'", use.target);
-    return rc;
 }
 
 /* --- what a pod sees --- */
@@ -254,7 +82,7 @@ static int locate(struct using *u, const char **ret_path)
     struct str path = json_str(host ? host : local, "path");
     struct stat st;
     if (json_path(u->volume, "spec.csi"))
-        return publish(u, ret_path);
+        return published_publish(u, ret_path);
     if (!host && !local)
         return kl_fail(u->call, KL_UNSUPPORTED, "no volume plugin matched");
     *ret_path = arena_dup(u->arena, path);
@@ -299,102 +127,124 @@ static int give_group(struct using *u, const struct pod_view *v, const char *pat
     return fsgroup_set(path, (uint32_t)gid, true, str_is(json_str(v->spec, "securityContext.fsGroupChangePolicy"), "OnRootMismatch"), &u->call->err);
 }
 
-static int set_up(struct using *u, struct pod_view *v, const struct val *o, const char *path)
+/* How the pod's containers name it must be what it is. */
+static int check_use(const struct claimed *x)
 {
-    bool readonly = json_bool(o, "persistentVolumeClaim.readOnly", false) || only_reads(u->volume);
-    const char *from = NULL;
-    if (str_is(json_str(u->volume, "spec.volumeMode"), "Block"))
-        return kl_fail(u->call, KL_UNSUPPORTED, "volume " STR_FMT " has volumeMode Block, but is specified in volumeMounts", STR_ARG(u->name));
-    if (fs_is_mounted(path))
+    const char *not_so = x->block ? "volumeMounts" : "volumeDevices";
+    for (size_t i = 0; i < x->view->n; i++) {
+        const struct val *list = json_get(x->view->ctrs[i].spec, str_of(not_so));
+        if (val_is(list, VAL_ARR))
+            val_each(m, list)
+                if (str_eq(json_str(m, "name"), json_str(x->o, "name")))
+                    return kl_fail(x->u.call, KL_INVALID, "volume " STR_FMT " has volumeMode %s, but is specified in %s", STR_ARG(json_str(x->o, "name")),
+                                   x->block ? "Block" : "Filesystem", not_so);
+    }
+    return 0;
+}
+
+/* --- block devices: a link to the device, for the runtime's configuration --- */
+
+char *claims_device(struct arena *ar, const char *path)
+{
+    char to[512];
+    struct stat st;
+    ssize_t n = readlink(path, to, sizeof to - 1);
+    if (n <= 0)
+        return NULL;
+    to[n] = '\0';
+    return stat(to, &st) == 0 && S_ISBLK(st.st_mode) ? arena_dup(ar, str_of(to)) : NULL;
+}
+
+static int link_to(struct using *u, const char *device, const char *path)
+{
+    unlink(path);
+    return symlink(device, path) == 0 ? 0 : kl_fail(u->call, KL_INTERNAL, "'%s': %s", path, strerror(errno));
+}
+
+/* --- growth --- */
+
+static bool is_growing(const struct val *claim)
+{
+    struct str s = json_str(claim, "status.allocatedResourceStatuses.storage");
+    return str_is(s, "NodeResizePending") || str_is(s, "NodeResizeInProgress");
+}
+
+static int note_growth(struct claimed *x)
+{
+    struct arena *ar = x->u.arena;
+    struct val *patch = val_new(ar, VAL_OBJ), *status = json_obj(ar, patch, STR("status")), *kept = json_arr(ar, status, STR("conditions"));
+    const struct val *list = json_path(x->claim, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (!str_is(json_str(c, "type"), "FileSystemResizePending") && !str_is(json_str(c, "type"), "Resizing"))
+                val_push(kept, val_copy(ar, c));
+    set_s(ar, json_obj(ar, status, STR("capacity")), "storage", json_str(x->u.volume, "spec.capacity.storage"));
+    set_v(ar, status, "allocatedResourceStatuses", val_new(ar, VAL_NULL));
+    struct kl_bytes text = agent_text(ar, patch);
+    struct kl_object_key k = agent_key("/persistentvolumeclaims", x->ns, x->name, "status");
+    return text.at ? x->u.agent->objects->patch(x->u.agent->host, x->u.call, &k, KL_PATCH_MERGE, text, NULL) : kl_fail(x->u.call, KL_NO_MEMORY, "no memory");
+}
+
+/* One that cannot grow while it is in use goes on as it is, and grows when it is published the next time. */
+static int grow(struct claimed *x, bool in_use)
+{
+    int rc = published_grow(&x->u);
+    if (rc < 0 && in_use) {
+        struct pod_mem *m = x->view->mem;
+        if (agent_mono(x->u.agent) >= m->volume_event_ns) {
+            event_pod(x->u.agent, x->view, NULL, "VolumeResizeFailed", "NodeExpandVolume failed for volume \"" STR_FMT "\": %s", STR_ARG(x->u.name), x->u.call->err.msg);
+            m->volume_event_ns = agent_mono(x->u.agent) + 300 * NS_PER_S;
+        }
+        kl_err_init(&x->u.call->err);
         return 0;
-    int rc = add_user(u, v->uid);
+    }
+    if (rc < 0)
+        return kl_err_wrap(&x->u.call->err, "NodeExpandVolume failed");
+    rc = note_growth(x);
+    if (rc == 0)
+        event_pod(x->u.agent, x->view, NULL, "FileSystemResizeSuccessful", "MountVolume.NodeExpandVolume succeeded for volume \"" STR_FMT "\"", STR_ARG(x->u.name));
+    return rc;
+}
+
+/* --- one volume --- */
+
+static int set_up(struct claimed *x)
+{
+    struct using *u = &x->u;
+    bool readonly = json_bool(x->o, "persistentVolumeClaim.readOnly", false) || published_read_only(u->volume);
+    const char *from = NULL;
+    int rc = published_add_user(u, x->view->uid);
     if (rc == 0)
         rc = locate(u, &from);
     if (u->agent->queue)
-        u->agent->queue->add(u->agent->host, u->agent->node, 0);
+        u->agent->queue->add(u->agent->host, u->agent->node, 0);       /* the node tells what it uses */
+    if (rc == 0 && x->block)
+        return link_to(u, from, x->path);
     if (rc == 0)
-        rc = give_group(u, v, from, readonly);
-    return rc == 0 ? bind_at(u, from, path, readonly) : rc;
+        rc = give_group(u, x->view, from, readonly);
+    return rc == 0 ? bind_at(u, from, x->path, readonly) : rc;
 }
 
 int claims_set_up(struct agent *a, struct kl_call *c, struct pod_view *v, const struct val *o, const char *path, struct str *ret_name)
 {
-    struct using u = { a, c, v->arena, NULL, STR_NONE, NULL, -1 };
-    int rc = find_volume(a, c, v, o, &u.volume);
+    struct claimed x = { .u = { a, c, v->arena, NULL, STR_NONE, NULL, -1 }, .view = v, .o = o, .path = path };
+    int rc = find_claim(&x);
     if (rc < 0)
         return rc;
-    u.name = *ret_name = json_str(u.volume, "metadata.name");
-    rc = enter(&u);
-    if (rc == 0)
-        rc = set_up(&u, v, o, path);
-    leave(&u);
-    return rc;
-}
-
-/* --- giving back --- */
-
-static int release(struct using *u, struct str uid)
-{
-    char *user = arena_printf(u->arena, "%s/users/" STR_FMT, u->dir, STR_ARG(uid)), *target = path_of(u, "/mount");
-    if (!user || !target)
-        return kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    if (access(user, F_OK) != 0)
+    bool there = x.block ? v->mem->volumes_ok && claims_device(v->arena, path) : fs_is_mounted(path);
+    if (there && !is_growing(x.claim))
         return 0;
-    int rc = 0;
-    char *gone = arena_printf(u->arena, "%s/leaving", u->dir);
-    if (!gone || rename(user, gone) != 0)
-        return kl_fail(u->call, KL_INTERNAL, "'%s': %s", user, strerror(errno));
-    if (!has_users(u))
-        rc = unpublish(u);
-    if (rc < 0) {                       /* it stays a user, and is asked again */
-        rename(gone, user);
-        return kl_err_wrap(&u->call->err, "UnmountVolume.TearDown failed for volume \"" STR_FMT "\"", STR_ARG(u->name));
-    }
-    unlink(gone);
-    if (!has_users(u))
-        fs_remove_tree(u->dir);
-    return 0;
-}
-
-static DIR *open_claims(const struct agent *a, struct arena *ar)
-{
-    char *dir = ar ? arena_printf(ar, "%s/claims", a->conf->state_dir) : NULL;
-    return dir ? opendir(dir) : NULL;
-}
-
-int claims_release(struct agent *a, struct kl_call *c, struct str uid)
-{
-    _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
-    DIR *d = open_claims(a, ar);
-    int rc = ar ? 0 : kl_fail(c, KL_NO_MEMORY, "no memory");
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char *user = arena_printf(ar, "%s/claims/%s/users/" STR_FMT, a->conf->state_dir, e->d_name, STR_ARG(uid));
-        struct using u = { a, c, ar, NULL, arena_str(ar, str_of(e->d_name)), NULL, -1 };
-        if (e->d_name[0] == '.' || (user && access(user, F_OK) != 0))
-            continue;
-        int one = enter(&u);
-        if (one == 0)
-            one = release(&u, uid);
-        leave(&u);
-        rc = one < 0 ? one : rc;
-        if (a->queue)
-            a->queue->add(a->host, a->node, 0);         /* the node tells what it uses */
-    }
-    if (d)
-        closedir(d);
+    rc = find_volume(&x);
+    if (rc == 0)
+        rc = check_use(&x);
+    if (rc < 0)
+        return rc;
+    *ret_name = x.u.name;
+    rc = published_enter(&x.u);
+    if (rc == 0 && !there)
+        rc = set_up(&x);
+    if (rc == 0 && is_growing(x.claim) && json_path(x.u.volume, "spec.csi"))
+        rc = grow(&x, there);
+    published_leave(&x.u);
     return rc;
-}
-
-void claims_in_use(const struct agent *a, struct arena *ar, struct val *ret_list)
-{
-    DIR *d = open_claims(a, ar);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        char *file = e->d_name[0] != '.' ? arena_printf(ar, "%s/claims/%s/record", a->conf->state_dir, e->d_name) : NULL;
-        struct str text = file ? fs_get(ar, file, RECORD_MOST) : STR_NONE;
-        struct val *record = text.at ? json_parse(ar, text, NULL) : NULL;
-        if (record)
-            val_push(ret_list, val_of_str(ar, str_of(arena_printf(ar, "kubernetes.io/csi/" STR_FMT "^" STR_FMT, STR_ARG(json_str(record, "driver")), STR_ARG(json_str(record, "id"))))));
-    }
-    if (d)
-        closedir(d);
 }

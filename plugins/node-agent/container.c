@@ -1,5 +1,5 @@
 /* container.c - one container as the runtime wants it (iface/runtime.h), from the pod's spec. */
-#include "agent.h"
+#include "claims.h"
 
 static const char *const masked[] = { "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
                                       "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
@@ -289,6 +289,29 @@ static bool add_mounts(const struct making *m, struct val *o, int64_t attempt)
     return add_message_file(m, mounts, attempt);
 }
 
+/* Volumes that are block devices, at the paths that the container names. */
+static bool add_devices(const struct making *m, struct val *o)
+{
+    const struct val *all = json_get(m->ctr->spec, STR("volumeDevices"));
+    struct arena *ar = m->view->arena;
+    if (!val_is(all, VAL_ARR))
+        return true;
+    val_each(d, all)
+    {
+        char *path = volumes_path(m->agent, m->view, json_str(d, "name"), &m->call->err), *device = path ? claims_device(ar, path) : NULL;
+        if (!device) {
+            kl_fail(m->call, KL_INVALID, "volume \"" STR_FMT "\" is no block device", STR_ARG(json_str(d, "name")));
+            return false;
+        }
+        bool ro = json_bool(volumes_named(m->view, json_str(d, "name")), "persistentVolumeClaim.readOnly", false);
+        struct val *one = val_push(json_arr(ar, o, STR("devices")), val_new(ar, VAL_OBJ));
+        set_s(ar, one, "containerPath", json_str(d, "devicePath"));
+        set_z(ar, one, "hostPath", device);
+        set_z(ar, one, "permissions", ro ? "r" : "mrw");
+    }
+    return true;
+}
+
 static bool make_log_dir(const struct making *m)
 {
     struct arena *ar = m->view->arena;
@@ -303,7 +326,7 @@ struct val *container_config(struct agent *a, struct kl_call *c, const struct po
     struct arena *ar = v->arena;
     struct making m = { a, c, v, k, env_make(a, c, v, k) };
     struct val *o = val_new(ar, VAL_OBJ), *meta = json_obj(ar, o, STR("metadata"));
-    if (!m.vars || !check_non_root(&m, image) || !make_log_dir(&m) || !add_mounts(&m, o, attempt))
+    if (!m.vars || !check_non_root(&m, image) || !make_log_dir(&m) || !add_mounts(&m, o, attempt) || !add_devices(&m, o))
         return NULL;
     set_s(ar, meta, "name", k->name);
     set_i(ar, meta, "attempt", attempt);

@@ -7,7 +7,7 @@ static const char *const warnings[] = {
     "BackOff", "Unhealthy", "Failed", "FailedMount", "FailedCreatePodSandBox", "FailedPostStartHook", "FailedPreStopHook",
     "ErrImageNeverPull", "FailedToken", "DeadlineExceeded", "FailedKillPod", "ProbeUnsupported", "InvalidDiskCapacity",
     "FailedToRetrieveImagePullSecret", "ResizeInfeasible", "ResizeDeferred", "ResizeError", "SysctlForbidden", "NodeAffinity", "NodeNotReady",
-    "Evicted", "EvictionThresholdMet", "FreeDiskSpaceFailed",
+    "VolumeResizeFailed", "Evicted", "EvictionThresholdMet", "FreeDiskSpaceFailed",
 };
 
 static const char *type_of(const char *reason, const char *message)

@@ -5,6 +5,7 @@ static const struct kl_watch watches[] = {
     { sizeof(struct kl_watch), "/pods", "spec.nodeName=$(node)", NULL },
     { sizeof(struct kl_watch), "/configmaps", NULL, "map" },
     { sizeof(struct kl_watch), "/secrets", NULL, "map" },
+    { sizeof(struct kl_watch), "/persistentvolumeclaims", NULL, "map" },
     { sizeof(struct kl_watch), "/nodes", "metadata.name=$(node)", NULL },
     { sizeof(struct kl_watch), "/namespaces", "metadata.name=" AGENT_LEASES, NULL },
 };

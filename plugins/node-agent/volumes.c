@@ -48,6 +48,9 @@ void volumes_uses(const struct val *pod, struct arena *a, struct val *ret)
         return;
     val_each(o, all)
     {
+        struct str claim = claims_name(json_str(pod, "metadata.name"), o, a);
+        if (claim.len)
+            val_push(ret, val_of_str(a, str_of(arena_printf(a, "persistentvolumeclaims/" STR_FMT, STR_ARG(claim)))));
         const struct val *sources = json_path(o, "projected.sources");
         for (size_t i = 0; i < 3; i++) {
             if (json_str(o, rows[i].path).len)

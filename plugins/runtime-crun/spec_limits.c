@@ -57,6 +57,53 @@ static void add_host_devices(const struct spec_input *in, struct val *devices)
         closedir(d);
 }
 
+/* A device that the container was given; where it is not there (any more), nothing. */
+static bool given_device(const struct val *d, struct arena *a, struct stat *st)
+{
+    char *host = arena_dup(a, json_str(d, "hostPath"));
+    return host && stat(host, st) == 0 && (S_ISBLK(st->st_mode) || S_ISCHR(st->st_mode));
+}
+
+static void set_number(struct arena *a, struct val *v, const struct stat *st)
+{
+    json_set_str(a, v, STR("type"), S_ISCHR(st->st_mode) ? STR("c") : STR("b"));
+    json_set_int(a, v, STR("major"), major(st->st_rdev));
+    json_set_int(a, v, STR("minor"), minor(st->st_rdev));
+}
+
+static void allow_devices(const struct spec_input *in, struct val *rules)
+{
+    const struct val *list = json_get(in->config, STR("devices"));
+    struct stat st;
+    if (!val_is(list, VAL_ARR))
+        return;
+    val_each(d, list)
+        if (given_device(d, in->a, &st)) {
+            struct str access = json_str(d, "permissions");
+            struct val *rule = val_push(rules, val_new(in->a, VAL_OBJ));
+            json_set_bool(in->a, rule, STR("allow"), true);
+            set_number(in->a, rule, &st);
+            json_set_str(in->a, rule, STR("access"), access.len ? access : STR("rwm"));
+        }
+}
+
+static void add_given_devices(const struct spec_input *in, struct val *devices)
+{
+    const struct val *list = json_get(in->config, STR("devices"));
+    struct stat st;
+    if (!val_is(list, VAL_ARR))
+        return;
+    val_each(d, list)
+        if (given_device(d, in->a, &st)) {
+            struct val *v = val_push(devices, val_new(in->a, VAL_OBJ));
+            json_set_str(in->a, v, STR("path"), json_str(d, "containerPath"));
+            set_number(in->a, v, &st);
+            json_set_int(in->a, v, STR("fileMode"), st.st_mode & 0777);
+            json_set_int(in->a, v, STR("uid"), st.st_uid);
+            json_set_int(in->a, v, STR("gid"), st.st_gid);
+        }
+}
+
 int spec_resources(const struct spec_input *in, struct val *resources, struct kl_err *err)
 {
     static const struct {
@@ -71,9 +118,10 @@ int spec_resources(const struct spec_input *in, struct val *resources, struct kl
         if (n > 0)
             json_set_int(a, json_obj(a, resources, str_of(rows[i].part)), str_of(rows[i].to), n);
     }
-    struct val *rule = val_push(json_arr(a, resources, STR("devices")), val_new(a, VAL_OBJ));
+    struct val *rules = json_arr(a, resources, STR("devices")), *rule = val_push(rules, val_new(a, VAL_OBJ));
     json_set_bool(a, rule, STR("allow"), all);
     json_set_str(a, rule, STR("access"), STR("rwm"));
+    allow_devices(in, rules);
     return add_memory(in, resources, r, err);
 }
 
@@ -81,6 +129,8 @@ void spec_devices(const struct spec_input *in, struct val *sys)
 {
     if (json_bool(in->config, "linux.securityContext.privileged", false))
         add_host_devices(in, json_arr(in->a, sys, STR("devices")));
+    if (json_get(in->config, STR("devices")))
+        add_given_devices(in, json_arr(in->a, sys, STR("devices")));
 }
 
 struct val *spec_seccomp(struct arena *a)

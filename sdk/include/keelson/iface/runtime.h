@@ -36,7 +36,7 @@ struct kl_runtime {
 
     /* config: {"metadata":{"name","attempt"},"image":{"image"},"command":[],"args":[],"workingDir","envs":[{"key","value"}],
      * "stopSignal","mounts":[{"containerPath","hostPath","readonly","recursiveReadOnly","propagation"}
-     * or {"containerPath","image":{"image"},"imageSubPath"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
+     * or {"containerPath","image":{"image"},"imageSubPath"}],"devices":[{"containerPath","hostPath","permissions":"mrw"}],"labels":{},"annotations":{},"logPath","stdin","stdinOnce","tty",
      * "linux":{"resources":{"cpuShares","cpuQuota","cpuPeriod","memoryLimitInBytes","oomScoreAdj","pidsLimit"},"securityContext":{
      * "privileged","runAsUser":{"value"},"runAsGroup":{"value"},"supplementalGroups":[],"supplementalGroupsPolicy":"Merge|Strict",
      * "seccomp":{"profileType":"RuntimeDefault|Unconfined|Localhost","localhostRef"},"readonlyRootfs","noNewPrivs",
