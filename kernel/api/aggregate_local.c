@@ -10,13 +10,13 @@ static const struct {
     const char *group, *version;        /* version NULL: any */
     int group_priority, version_priority;
 } rows[] = {
-    { "", NULL, 18000, 1 }, { "events.k8s.io", NULL, 17750, 5 }, { "apps", NULL, 17800, 15 }, { "authentication.k8s.io", NULL, 17700, 15 },
+    { "", NULL, 18000, 1 }, { "events.k8s.io", NULL, 17750, 15 }, { "apps", NULL, 17800, 15 }, { "authentication.k8s.io", NULL, 17700, 15 },
     { "authorization.k8s.io", NULL, 17600, 15 }, { "autoscaling", "v2", 17500, 30 }, { "autoscaling", NULL, 17500, 15 },
     { "batch", NULL, 17400, 15 }, { "certificates.k8s.io", NULL, 17300, 15 }, { "networking.k8s.io", NULL, 17200, 15 },
     { "policy", NULL, 17100, 15 }, { "rbac.authorization.k8s.io", NULL, 17000, 15 }, { "storage.k8s.io", NULL, 16800, 15 },
     { "apiextensions.k8s.io", NULL, 16700, 15 }, { "admissionregistration.k8s.io", NULL, 16700, 15 }, { "scheduling.k8s.io", NULL, 16600, 15 },
     { "coordination.k8s.io", NULL, 16500, 15 }, { "node.k8s.io", NULL, 16300, 15 }, { "discovery.k8s.io", NULL, 16200, 15 },
-    { "flowcontrol.apiserver.k8s.io", NULL, 16100, 21 }, { "resource.k8s.io", NULL, 15900, 21 },
+    { "flowcontrol.apiserver.k8s.io", NULL, 16100, 21 }, { "resource.k8s.io", NULL, 16200, 21 },
 };
 
 static void priorities(const struct schema_kind *k, int *group, int *version)

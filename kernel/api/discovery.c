@@ -56,7 +56,8 @@ static struct val *resource_list(struct arena *a, struct str group, struct str v
     struct val *v = val_new(a, VAL_OBJ), *list;
     bool found = false;
     put(a, v, "kind", "APIResourceList");
-    put(a, v, "apiVersion", "v1");
+    if (group.len)                      /* the core group's has none, nor has APIVersions */
+        put(a, v, "apiVersion", "v1");
     json_set_str(a, v, STR("groupVersion"), group.len ? str_of(arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(group), STR_ARG(version))) : version);
     list = json_arr(a, v, STR("resources"));
     for (size_t i = 0; i < schema_n_kinds(); i++) {
@@ -122,7 +123,6 @@ static struct val *versions_tree(struct arena *a, const struct api *api)
 {
     struct val *v = val_new(a, VAL_OBJ), *cidr;
     put(a, v, "kind", "APIVersions");
-    put(a, v, "apiVersion", "v1");
     val_push(json_arr(a, v, STR("versions")), val_of_str(a, STR("v1")));
     cidr = val_push(json_arr(a, v, STR("serverAddressByClientCIDRs")), val_new(a, VAL_OBJ));
     put(a, cidr, "clientCIDR", "0.0.0.0/0");
@@ -133,11 +133,13 @@ static struct val *versions_tree(struct arena *a, const struct api *api)
 
 /* --- aggregated --- */
 
-static struct val *response_kind(struct arena *a, const char *group, const char *version, const char *kind)
+/* Group and version only where they are not those of what it stands in. */
+static struct val *response_kind(struct arena *a, const struct schema_kind *k, const char *group, const char *version, const char *kind)
 {
     struct val *v = val_new(a, VAL_OBJ);
-    put(a, v, "group", group);
-    put(a, v, "version", version);
+    bool same = strcmp(group, k->group) == 0 && strcmp(version, k->version) == 0;
+    put(a, v, "group", same ? "" : group);
+    put(a, v, "version", same ? "" : version);
     put(a, v, "kind", kind);
     return v;
 }
@@ -146,7 +148,7 @@ static struct val *resource_entry(struct arena *a, const struct schema_kind *k)
 {
     struct val *v = val_new(a, VAL_OBJ);
     put(a, v, "resource", k->plural);
-    json_set(a, v, STR("responseKind"), response_kind(a, k->group, k->version, k->kind));
+    json_set(a, v, STR("responseKind"), response_kind(a, k, k->group, k->version, k->kind));
     put(a, v, "scope", k->flags & K_NAMESPACED ? "Namespaced" : "Cluster");
     put(a, v, "singularResource", k->singular);
     put_list(a, v, "verbs", verbs_of(k));
@@ -155,7 +157,7 @@ static struct val *resource_entry(struct arena *a, const struct schema_kind *k)
     for (unsigned i = 0; i < k->n_sub; i++) {
         struct val *s = val_push(json_arr(a, v, STR("subresources")), val_new(a, VAL_OBJ));
         put(a, s, "subresource", k->sub[i].name);
-        json_set(a, s, STR("responseKind"), response_kind(a, k->sub[i].group, k->sub[i].version, k->sub[i].kind));
+        json_set(a, s, STR("responseKind"), response_kind(a, k, k->sub[i].group, k->sub[i].version, k->sub[i].kind));
         put_list(a, s, "verbs", k->sub[i].verbs);
     }
     return v;

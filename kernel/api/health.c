@@ -6,7 +6,8 @@ static void send_version(struct api_rq *rq)
 {
     struct arena *a = rq->arena;
     struct val *v = val_new(a, VAL_OBJ);
-    static const char *const rows[][2] = { { "major", "1" }, { "minor", "36" }, { "gitVersion", NULL }, { "gitCommit", "" },
+    static const char *const rows[][2] = { { "major", "1" }, { "minor", "36" }, { "emulationMajor", "1" }, { "emulationMinor", "36" },
+                                           { "minCompatibilityMajor", "1" }, { "minCompatibilityMinor", "35" }, { "gitVersion", NULL }, { "gitCommit", "" },
                                            { "gitTreeState", "clean" }, { "buildDate", "1970-01-01T00:00:00Z" }, { "goVersion", "none" },
                                            { "compiler", "gcc" }, { "platform", "linux/amd64" } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

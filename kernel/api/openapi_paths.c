@@ -150,6 +150,12 @@ static const struct schema_type *sub_type(const struct schema_subresource *s)
     return k ? k->type : schema_type_find(str_of(s->group), str_of(s->version), str_of(s->kind));
 }
 
+/* Never written, but not by being reviews. */
+static bool is_shown_only(const struct schema_kind *k)
+{
+    return k->flags & K_MEASURED || strcmp(k->kind, "ComponentStatus") == 0;
+}
+
 static bool has_verb(const struct target *t, const struct operation *o)
 {
     uint32_t flags = t->k->flags;
@@ -160,7 +166,7 @@ static bool has_verb(const struct target *t, const struct operation *o)
     }
     if (o->place == EVERYWHERE && !(flags & K_NAMESPACED))
         return false;
-    if (flags & K_MEASURED)
+    if (is_shown_only(t->k))
         return strcmp(o->verb, "get") == 0 || strcmp(o->verb, "list") == 0;
     if (!(flags & K_STORED))
         return strcmp(o->verb, "create") == 0;
@@ -226,7 +232,7 @@ void openapi_add_kind(struct openapi *d, const struct schema_kind *k)
     const char *all = arena_printf(a, "%s/%s%s", base, k->flags & K_NAMESPACED ? "namespaces/{namespace}/" : "", k->plural);
     openapi_add_type(d, k->type);
     add_path(d, &t, COLLECTION, all);
-    if (k->flags & (K_STORED | K_MEASURED)) {
+    if (k->flags & K_STORED || is_shown_only(k)) {
         add_path(d, &t, ITEM, arena_printf(a, "%s/{name}", all));
         add_path(d, &t, EVERYWHERE, arena_printf(a, "%s/%s", base, k->plural));
     }

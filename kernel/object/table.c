@@ -17,6 +17,7 @@ struct column {
 #define P(name, path)       C(name, cell_plain, path)
 #define WIDE(name, fn, arg) { name, "string", "", 1, fn, arg }
 #define N(name, path)       { name, "integer", "", 0, cell_number, path }
+#define D(name, path)       { name, "string", "", 0, cell_number, path }        /* a number whose column says otherwise, as upstream's does */
 #define B(name, path)       { name, "boolean", "", 0, cell_boolean, path }
 #define END { NULL, NULL, NULL, 0, NULL, NULL }
 #define TEMPLATE(path) WIDE("Containers", cell_names, path ".spec.containers"), WIDE("Images", cell_images, path ".spec.containers")
@@ -55,22 +56,22 @@ TABLE(claims, NAME, C("Status", cell_phase, NULL), P("Volume", "spec.volumeName"
       C("VolumeAttributesClass", cell_unset, "spec.volumeAttributesClassName"), AGE, WIDE("VolumeMode", cell_unset, "spec.volumeMode"));
 
 /* --- apps, batch, autoscaling, policy --- */
-TABLE(deployments, NAME, C("Ready", cell_ready, "status.readyReplicas|spec.replicas"), N("Up-to-date", "status.updatedReplicas"),
-      N("Available", "status.availableReplicas"), AGE, TEMPLATE("spec.template"), WIDE("Selector", cell_selector, "spec.selector"));
+TABLE(deployments, NAME, C("Ready", cell_ready, "status.readyReplicas|spec.replicas"), D("Up-to-date", "status.updatedReplicas"),
+      D("Available", "status.availableReplicas"), AGE, TEMPLATE("spec.template"), WIDE("Selector", cell_selector, "spec.selector"));
 TABLE(replica_sets, NAME, N("Desired", "spec.replicas"), N("Current", "status.replicas"), N("Ready", "status.readyReplicas"), AGE,
       TEMPLATE("spec.template"), WIDE("Selector", cell_selector, "spec.selector"));
 TABLE(stateful_sets, NAME, C("Ready", cell_ready, "status.readyReplicas|spec.replicas"), AGE, TEMPLATE("spec.template"));
 TABLE(daemon_sets, NAME, N("Desired", "status.desiredNumberScheduled"), N("Current", "status.currentNumberScheduled"), N("Ready", "status.numberReady"),
       N("Up-to-date", "status.updatedNumberScheduled"), N("Available", "status.numberAvailable"),
       C("Node Selector", cell_labels, "spec.template.spec.nodeSelector"), AGE, TEMPLATE("spec.template"), WIDE("Selector", cell_selector, "spec.selector"));
-TABLE(revisions, NAME, C("Controller", cell_controller, NULL), N("Revision", "revision"), AGE);
+TABLE(revisions, NAME, C("Controller", cell_controller, NULL), D("Revision", "revision"), AGE);
 TABLE(jobs, NAME, C("Status", cell_job_status, NULL), C("Completions", cell_job_completions, NULL), C("Duration", cell_job_duration, NULL), AGE,
       TEMPLATE("spec.template"), WIDE("Selector", cell_selector, "spec.selector"));
 TABLE(cron_jobs, NAME, P("Schedule", "spec.schedule"), S("Timezone", "spec.timeZone"), { "Suspend", "boolean", "", 0, cell_flag, "spec.suspend" },
       { "Active", "integer", "", 0, cell_count, "status.active" }, C("Last Schedule", cell_since, "status.lastScheduleTime"), AGE,
       TEMPLATE("spec.jobTemplate.spec.template"), WIDE("Selector", cell_selector, "spec.jobTemplate.spec.selector"));
-TABLE(autoscalers, NAME, C("Reference", cell_reference, "spec.scaleTargetRef"), C("Targets", cell_hpa_targets, NULL), N("MinPods", "spec.minReplicas"),
-      N("MaxPods", "spec.maxReplicas"), N("Replicas", "status.currentReplicas"), AGE);
+TABLE(autoscalers, NAME, C("Reference", cell_reference, "spec.scaleTargetRef"), C("Targets", cell_hpa_targets, NULL), C("MinPods", cell_maybe_text, "spec.minReplicas"),
+      D("MaxPods", "spec.maxReplicas"), D("Replicas", "status.currentReplicas"), AGE);
 TABLE(budgets, NAME, C("Min Available", cell_int_or_string, "spec.minAvailable"), C("Max Unavailable", cell_int_or_string, "spec.maxUnavailable"),
       N("Allowed Disruptions", "status.disruptionsAllowed"), AGE);
 
@@ -84,22 +85,22 @@ TABLE(service_cidrs, NAME, C("CIDRs", cell_strings, "spec.cidrs"), AGE);
 TABLE(slices, NAME, P("AddressType", "addressType"), C("Ports", cell_slice_ports, NULL), C("Endpoints", cell_slice_endpoints, NULL), AGE);
 TABLE(bindings, NAME, C("Role", cell_reference, "roleRef"), AGE, WIDE("Users", cell_subjects, "User"), WIDE("Groups", cell_subjects, "Group"),
       WIDE("ServiceAccounts", cell_subjects, "ServiceAccount"));
-TABLE(roles, NAME, { "Created At", "date", "", 0, cell_plain, "metadata.creationTimestamp" });
+TABLE(generic_dated, NAME, { "Created At", "date", "", 0, cell_plain, "metadata.creationTimestamp" });     /* upstream has no printer for these */
 TABLE(ip_addresses, NAME, C("ParentRef", cell_parent, "spec.parentRef"));
 TABLE(api_services, NAME, C("Service", cell_api_service, NULL), C("Available", cell_api_available, NULL), AGE);
 TABLE(leases, NAME, P("Holder", "spec.holderIdentity"), AGE);
 TABLE(storage_classes, { "Name", "string", "name", 0, cell_class_name, "storageclass.kubernetes.io/is-default-class" }, P("Provisioner", "provisioner"),
-      P("ReclaimPolicy", "reclaimPolicy"), P("VolumeBindingMode", "volumeBindingMode"), B("AllowVolumeExpansion", "allowVolumeExpansion"), AGE);
+      P("ReclaimPolicy", "reclaimPolicy"), P("VolumeBindingMode", "volumeBindingMode"), C("AllowVolumeExpansion", cell_boolean, "allowVolumeExpansion"), AGE);
 TABLE(attributes_classes, { "Name", "string", "name", 0, cell_class_name, "storageclass.kubernetes.io/is-default-class" },
       P("DriverName", "driverName"), AGE);
-TABLE(attachments, NAME, P("Attacher", "spec.attacher"), P("PV", "spec.source.persistentVolumeName"), P("Node", "spec.nodeName"),
+TABLE(attachments, NAME, { "Attacher", "string", "name", 0, cell_plain, "spec.attacher" }, P("PV", "spec.source.persistentVolumeName"), P("Node", "spec.nodeName"),
       B("Attached", "status.attached"), AGE);
 TABLE(csi_nodes, NAME, { "Drivers", "integer", "", 0, cell_count, "spec.drivers" }, AGE);
 TABLE(csi_drivers, NAME, B("AttachRequired", "spec.attachRequired"), B("PodInfoOnMount", "spec.podInfoOnMount"), B("StorageCapacity", "spec.storageCapacity"),
       C("TokenRequests", cell_audiences, "spec.tokenRequests"), B("RequiresRepublish", "spec.requiresRepublish"),
       C("Modes", cell_strings, "spec.volumeLifecycleModes"), AGE);
 TABLE(priorities, NAME, N("Value", "value"), B("Global-Default", "globalDefault"), AGE, P("PreemptionPolicy", "preemptionPolicy"));
-TABLE(flow_schemas, NAME, P("PriorityLevel", "spec.priorityLevelConfiguration.name"), N("MatchingPrecedence", "spec.matchingPrecedence"),
+TABLE(flow_schemas, NAME, P("PriorityLevel", "spec.priorityLevelConfiguration.name"), D("MatchingPrecedence", "spec.matchingPrecedence"),
       S("DistinguisherMethod", "spec.distinguisherMethod.type"), AGE, C("MissingPL", cell_condition, "Dangling"));
 TABLE(priority_levels, NAME, P("Type", "spec.type"), C("NominalConcurrencyShares", cell_maybe, "spec.limited.nominalConcurrencyShares"),
       C("Queues", cell_maybe, "spec.limited.limitResponse.queuing.queues"), C("HandSize", cell_maybe, "spec.limited.limitResponse.queuing.handSize"),
@@ -107,6 +108,13 @@ TABLE(priority_levels, NAME, P("Type", "spec.type"), C("NominalConcurrencyShares
 TABLE(runtime_classes, NAME, P("Handler", "handler"), AGE);
 TABLE(requests, NAME, AGE, S("SignerName", "spec.signerName"), P("Requestor", "spec.username"), C("RequestedDuration", cell_seconds, "spec.expirationSeconds"),
       C("Condition", cell_csr_condition, NULL));
+TABLE(webhooks, NAME, { "Webhooks", "integer", "", 0, cell_count, "webhooks" }, AGE);
+TABLE(validating_policies, NAME, { "Validations", "integer", "", 0, cell_count, "spec.validations" }, C("ParamKind", cell_param_kind, "spec.paramKind"), AGE);
+TABLE(mutating_policies, NAME, { "Mutations", "integer", "", 0, cell_count, "spec.mutations" }, C("ParamKind", cell_param_kind, "spec.paramKind"), AGE);
+TABLE(policy_bindings, NAME, P("PolicyName", "spec.policyName"), C("ParamRef", cell_param_ref, "spec.paramRef"), AGE);
+TABLE(device_claims, NAME, C("State", cell_claim_state, NULL), AGE);
+TABLE(device_slices, NAME, P("Node", "spec.nodeName"), P("Driver", "spec.driver"), P("Pool", "spec.pool.name"), AGE);
+TABLE(components, NAME, C("Status", cell_component, "status"), C("Message", cell_component, "message"), C("Error", cell_component, "error"));
 TABLE(usages, NAME, C("cpu", cell_usage, "cpu"), C("memory", cell_usage, "memory"), P("Window", "window"));
 
 static const struct {
@@ -122,13 +130,22 @@ static const struct {
     { "networking.k8s.io/ingresses", ingresses }, { "networking.k8s.io/ingressclasses", ingress_classes },
     { "networking.k8s.io/networkpolicies", network_policies }, { "networking.k8s.io/servicecidrs", service_cidrs },
     { "networking.k8s.io/ipaddresses", ip_addresses }, { "apiregistration.k8s.io/apiservices", api_services },
-    { "discovery.k8s.io/endpointslices", slices }, { "rbac.authorization.k8s.io/roles", roles }, { "rbac.authorization.k8s.io/clusterroles", roles },
+    { "discovery.k8s.io/endpointslices", slices }, { "rbac.authorization.k8s.io/roles", generic_dated },
+    { "rbac.authorization.k8s.io/clusterroles", generic_dated },
     { "rbac.authorization.k8s.io/rolebindings", bindings }, { "rbac.authorization.k8s.io/clusterrolebindings", bindings },
     { "coordination.k8s.io/leases", leases }, { "storage.k8s.io/storageclasses", storage_classes },
     { "storage.k8s.io/volumeattributesclasses", attributes_classes }, { "storage.k8s.io/volumeattachments", attachments },
     { "storage.k8s.io/csinodes", csi_nodes }, { "storage.k8s.io/csidrivers", csi_drivers }, { "scheduling.k8s.io/priorityclasses", priorities },
     { "flowcontrol.apiserver.k8s.io/flowschemas", flow_schemas }, { "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations", priority_levels },
     { "node.k8s.io/runtimeclasses", runtime_classes }, { "certificates.k8s.io/certificatesigningrequests", requests },
+    { "/limitranges", generic_dated }, { "apiextensions.k8s.io/customresourcedefinitions", generic_dated },
+    { "storage.k8s.io/csistoragecapacities", generic_dated }, { "/componentstatuses", components },
+    { "admissionregistration.k8s.io/mutatingwebhookconfigurations", webhooks }, { "admissionregistration.k8s.io/validatingwebhookconfigurations", webhooks },
+    { "admissionregistration.k8s.io/validatingadmissionpolicies", validating_policies },
+    { "admissionregistration.k8s.io/mutatingadmissionpolicies", mutating_policies },
+    { "admissionregistration.k8s.io/validatingadmissionpolicybindings", policy_bindings },
+    { "admissionregistration.k8s.io/mutatingadmissionpolicybindings", policy_bindings },
+    { "resource.k8s.io/resourceclaims", device_claims }, { "resource.k8s.io/resourceslices", device_slices },
     { "metrics.k8s.io/nodes", usages }, { "metrics.k8s.io/pods", usages },
 };
 

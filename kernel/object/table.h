@@ -16,6 +16,7 @@ typedef struct val *(*cell_fn)(const struct cell_in *in, const char *arg);
 struct val *cell_text(const struct cell_in *in, const char *s);         /* s itself */
 struct val *cell_str(const struct cell_in *in, struct str s);           /* copied */
 struct val *cell_path(const struct cell_in *in, const char *path);      /* "<none>" when absent */
+struct val *cell_maybe_text(const struct cell_in *in, const char *path); /* a number as text, "<unset>" when absent */
 struct val *cell_unset(const struct cell_in *in, const char *path);     /* "<unset>" when absent */
 struct val *cell_unknown(const struct cell_in *in, const char *path);   /* "<unknown>" when absent */
 struct val *cell_plain(const struct cell_in *in, const char *path);
@@ -35,6 +36,12 @@ struct val *cell_strings(const struct cell_in *in, const char *path);
 struct val *cell_audiences(const struct cell_in *in, const char *path);
 struct val *cell_seconds(const struct cell_in *in, const char *path);
 const char *table_human(struct arena *a, int64_t s);                    /* upstream's HumanDuration */
+
+/* table_policies.c: what admission and devices are about */
+struct val *cell_param_kind(const struct cell_in *in, const char *path);
+struct val *cell_param_ref(const struct cell_in *in, const char *path);
+struct val *cell_claim_state(const struct cell_in *in, const char *arg);
+struct val *cell_component(const struct cell_in *in, const char *member);
 
 /* table_pod.c */
 struct val *cell_pod_ready(const struct cell_in *in, const char *arg);

@@ -125,6 +125,12 @@ struct val *cell_str(const struct cell_in *in, struct str s)
     return val_of_str(in->arena, arena_str(in->arena, s));
 }
 
+struct val *cell_maybe_text(const struct cell_in *in, const char *path)
+{
+    const struct val *v = json_path(in->v, path);
+    return val_is(v, VAL_INT) ? cell_text(in, arena_printf(in->arena, "%lld", (long long)v->i)) : cell_text(in, "<unset>");
+}
+
 struct val *cell_unset(const struct cell_in *in, const char *path)
 {
     struct str s = json_str(in->v, path);

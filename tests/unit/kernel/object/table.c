@@ -58,6 +58,19 @@ Test(table, others)
     static const struct {
         const char *resource, *json, *cells;
     } rows[] = {
+        { "/limitranges", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"}}", "o|2026-01-01T23:59:00Z" },
+        { "admissionregistration.k8s.io/mutatingwebhookconfigurations", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"webhooks\":[{},{}]}", "o|2|60s" },
+        { "admissionregistration.k8s.io/validatingadmissionpolicies", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"validations\":[{}],\"paramKind\":{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\"}}}", "o|1|v1/ConfigMap|60s" },
+        { "admissionregistration.k8s.io/mutatingadmissionpolicies", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{}}", "o|0|<unset>|60s" },
+        { "admissionregistration.k8s.io/validatingadmissionpolicybindings", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"policyName\":\"p\"}}", "o|p|<unset>|60s" },
+        { "admissionregistration.k8s.io/validatingadmissionpolicybindings", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"policyName\":\"p\",\"paramRef\":{\"name\":\"r\"}}}", "o|p|*/r|60s" },
+        { "admissionregistration.k8s.io/validatingadmissionpolicybindings", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"policyName\":\"p\",\"paramRef\":{\"name\":\"r\",\"namespace\":\"n\"}}}", "o|p|n/r|60s" },
+        { "admissionregistration.k8s.io/validatingadmissionpolicybindings", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"policyName\":\"p\",\"paramRef\":{\"selector\":{\"matchLabels\":{\"a\":\"b\"},\"matchExpressions\":[{\"key\":\"k\",\"operator\":\"In\",\"values\":[\"x\",\"y\"]}]}}}}", "o|p|&LabelSelector{MatchLabels:map[string]string{a: b,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:In,Values:[x y],},},}|60s" },
+        { "resource.k8s.io/resourceclaims", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"status\":{}}", "o|pending|60s" },
+        { "resource.k8s.io/resourceclaims", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"status\":{\"allocation\":{}}}", "o|allocated|60s" },
+        { "resource.k8s.io/resourceclaims", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"status\":{\"allocation\":{},\"reservedFor\":[{}]}}", "o|allocated,reserved|60s" },
+        { "resource.k8s.io/resourceslices", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"spec\":{\"driver\":\"d\",\"nodeName\":\"n\",\"pool\":{\"name\":\"p\"}}}", "o|n|d|p|60s" },
+        { "/componentstatuses", "{\"metadata\":{\"name\":\"o\",\"creationTimestamp\":\"2026-01-01T23:59:00Z\"},\"conditions\":[{\"type\":\"Healthy\",\"status\":\"True\",\"message\":\"ok\"}]}", "o|Healthy|ok|" },
         { "batch/jobs", "{\"metadata\":{\"name\":\"j\"},\"spec\":{\"completions\":3},\"status\":{\"succeeded\":1,"
           "\"startTime\":\"2026-01-01T23:59:50Z\"}}", "j|Running|1/3|10s|<unknown>|<none>|<none>|<none>" },
         { "batch/cronjobs", "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"schedule\":\"* * * * *\",\"suspend\":false}}",
