@@ -286,16 +286,14 @@ static const char *path_below(const char *path, struct str key)
     return path[key.len] ? path + key.len + 1 : path + key.len;
 }
 
-/* Members of one group, p at its bracket; returns behind it, or NULL. */
-static const char *scan_group(const char *p, const char *end, struct str group, const char *const *paths, unsigned n, struct str *ret)
+/* Members of one group, p at its bracket; returns behind it, or NULL. below: their names, or NULL or "" where a path is of another group. */
+static const char *scan_group(const char *p, const char *end, const char *const *below, unsigned n, struct str *ret)
 {
     struct str at = str_n(p, (size_t)(end - p)), key, value;
     while (json_scan_next(&at, &key, &value))
-        for (unsigned i = 0; i < n; i++) {
-            const char *below = path_below(paths[i], group);
-            if (below && !ret[i].at && str_is(key, below))
+        for (unsigned i = 0; i < n; i++)
+            if (below[i] && key.at[0] == below[i][0] && !ret[i].at && str_is(key, below[i]))
                 ret[i] = value;
-        }
     p = skip_space(at.at, end);
     if (p < end && *p == '{')           /* it has no members */
         p = skip_space(p + 1, end);
@@ -305,6 +303,7 @@ static const char *scan_group(const char *p, const char *end, struct str group, 
 void json_scan_paths(struct str object, const char *const *paths, unsigned n, struct str *ret)
 {
     const char *end = object.at + object.len, *p = object.len ? skip_space(object.at, end) : end;
+    const char *below[JSON_SCAN_PATHS];
     memset(ret, 0, n * sizeof *ret);
     while (p && p < end && (*p == '{' || *p == ',')) {
         p = skip_space(p + 1, end);
@@ -314,15 +313,14 @@ void json_scan_paths(struct str object, const char *const *paths, unsigned n, st
         if (p >= end || *p != ':')
             return;
         p = skip_space(p + 1, end);
-        bool within = false, whole = false;
+        bool within = false;
         for (unsigned i = 0; i < n; i++) {
-            const char *below = path_below(paths[i], key);
-            within |= below && *below;
-            whole |= below && !*below;
+            below[i] = path_below(paths[i], key);
+            within |= below[i] && *below[i];
         }
-        const char *v = within && p < end && *p == '{' ? scan_group(p, end, key, paths, n, ret) : skip_value(p, end);
-        for (unsigned i = 0; i < n && whole && v; i++)
-            if (path_below(paths[i], key) && strlen(paths[i]) == key.len && !ret[i].at)
+        const char *v = within && p < end && *p == '{' ? scan_group(p, end, below, n, ret) : skip_value(p, end);
+        for (unsigned i = 0; i < n && v; i++)
+            if (below[i] && !*below[i] && !ret[i].at)
                 ret[i] = str_n(p, (size_t)(v - p));
         p = v ? skip_space(v, end) : NULL;
     }

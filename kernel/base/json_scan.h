@@ -10,7 +10,8 @@
 struct str json_scan_member(struct str object, struct str key);
 /* By names with dots. */
 struct str json_scan_path(struct str object, const char *path);
-/* Several of them in one pass: ret[i] is what json_scan_path says of paths[i], each one or two names ("spec.nodeName"). */
+/* Several of them in one pass, at most JSON_SCAN_PATHS: ret[i] is what json_scan_path says of paths[i], each one or two names ("spec.nodeName"). */
+#define JSON_SCAN_PATHS 16
 void json_scan_paths(struct str object, const char *const *paths, unsigned n, struct str *ret);
 /* The same without looking for the value's end: what begins there and whatever follows, for json_scan_next and json_scan_item, which stop
  * where it ends. */

@@ -325,7 +325,7 @@ static bool rebook(struct booking *b, struct str json)
 static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
 {
     const struct kl_places *p = store_object_places(o);
-    struct str node = json_scan_text(json_scan_member(store_object_from(o, p->spec), STR("nodeName")));
+    struct str node = json_scan_text(json_scan_value(store_object_from(o, p->node)));
     struct booking *b = map_get(&l->by_uid, store_object_uid(o));
     struct str phase = deleted || b || node.len ? json_scan_text(json_scan_member(store_object_from(o, p->status), STR("phase"))) : STR_NONE;
     if (deleted || str_is(phase, "Succeeded") || str_is(phase, "Failed")) {

@@ -423,7 +423,7 @@ void schedule_pause(struct schedule *s, bool paused)
 static void pod_news(struct schedule *s, struct store_object *o)
 {
     char key[600];
-    struct str node = json_scan_text(json_scan_member(store_object_from(o, store_object_places(o)->spec), STR("nodeName")));
+    struct str node = json_scan_text(json_scan_value(store_object_from(o, store_object_places(o)->node)));
     int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(o)), STR_ARG(store_object_name(o)));
     if (!node.len && n > 0 && (size_t)n < sizeof key && !map_get(&s->parked, str_n(key, (size_t)n)))
         queue_add(s->queue, str_n(key, (size_t)n), 0);

@@ -10,8 +10,9 @@ static struct str text_of(const struct store_object *o, uint32_t at, uint32_t le
     return str_n((const char *)o + at, len);
 }
 
-enum { UID, OWNERS, LABELS, SPEC, STATUS, N_PARTS };
-static const char *const parts[N_PARTS] = { "metadata.uid", "metadata.ownerReferences", "metadata.labels", "spec", "status" };
+enum { UID, OWNERS, LABELS, SPEC, STATUS, NODE, MANAGED, N_PARTS };
+static const char *const parts[N_PARTS] = { "metadata.uid", "metadata.ownerReferences", "metadata.labels", "spec", "status", "spec.nodeName",
+                                            "metadata.managedFields" };
 
 static unsigned scan_owners(struct str json, struct str refs, struct owner_ref *ret)
 {
@@ -49,7 +50,8 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
                                 .json_at = (uint32_t)(head + op->ns.len + op->name.len), .uid_len = (uint16_t)uid.len,
                                 .uid_at = uid.len ? place_of(json, uid) : 0,
                                 .places = { sizeof o->places, place_of(json, found[LABELS]), place_of(json, found[OWNERS]),
-                                            place_of(json, found[SPEC]), place_of(json, found[STATUS]) } };
+                                            place_of(json, found[SPEC]), place_of(json, found[STATUS]), place_of(json, found[NODE]),
+                                            place_of(json, found[MANAGED]) } };
     if (n_owners)
         scan_owners(json, found[OWNERS], o->owners);
     memcpy(text, op->ns.at ? op->ns.at : "", op->ns.len);

@@ -58,14 +58,34 @@ int ctl_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again
     return rc;
 }
 
+/* An older host knows fewer. */
+static bool knows_all(const struct kl_places *p)
+{
+    return p->size > offsetof(struct kl_places, managed);
+}
+
 struct str ctl_part(const struct ctl_run *r, enum ctl_part part)
 {
-    static const char *const paths[] = { "metadata.labels", "metadata.ownerReferences", "spec", "status" };
+    static const char *const paths[] = { "metadata.labels", "metadata.ownerReferences", "spec", "status", "spec.nodeName" };
     const struct kl_places *p = KL_HAS(r->call, places) ? r->call->places : NULL;
-    if (!p)
+    if (!p || (part == CTL_NODE && !knows_all(p)))
         return json_scan_open(r->obj, paths[part]);
-    const uint32_t at[] = { p->labels, p->owners, p->spec, p->status };
+    const uint32_t at[] = { p->labels, p->owners, p->spec, p->status, part == CTL_NODE ? p->node : 0 };
     return at[part] ? str_skip(r->obj, at[part]) : STR_NONE;
+}
+
+struct str ctl_node(const struct ctl_run *r)
+{
+    return json_scan_text(json_scan_value(ctl_part(r, CTL_NODE)));
+}
+
+struct str ctl_meta(const struct ctl_run *r)
+{
+    const struct kl_places *p = KL_HAS(r->call, places) ? r->call->places : NULL;
+    struct str obj = r->obj;
+    if (p && knows_all(p) && p->managed)
+        obj.len = p->managed;
+    return json_scan_open(obj, "metadata");
 }
 
 int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj, struct kl_bytes *ret, ctl_map_fn map)

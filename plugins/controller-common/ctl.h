@@ -47,8 +47,11 @@ int ctl_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again
 int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes old, struct kl_bytes obj, struct kl_bytes *ret, ctl_map_fn map);
 
 /* In a map: what begins at that member's value of obj, and whatever follows, for json_scan_next, _item and _member. STR_NONE: not there. */
-enum ctl_part { CTL_LABELS, CTL_OWNERS, CTL_SPEC, CTL_STATUS };
+enum ctl_part { CTL_LABELS, CTL_OWNERS, CTL_SPEC, CTL_STATUS, CTL_NODE };
 struct str ctl_part(const struct ctl_run *r, enum ctl_part part);
+struct str ctl_node(const struct ctl_run *r);                   /* spec.nodeName */
+/* The beginning of its metadata, for json_scan_member: all but managedFields. */
+struct str ctl_meta(const struct ctl_run *r);
 
 /* A provider's table around a run and a map function (or NULL). */
 #define CTL_RUN(ID, RUN) \

@@ -238,8 +238,9 @@ static void add_owners(struct ctl_run *r, struct str refs, struct str ns, struct
 
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
-    struct str meta = json_scan_open(obj, "metadata"), was = old.len ? json_scan_path(old, "metadata.ownerReferences") : STR_NONE;
+    struct str meta = ctl_meta(r), was = old.len ? json_scan_path(old, "metadata.ownerReferences") : STR_NONE;
     struct str refs = json_scan_value(ctl_part(r, CTL_OWNERS)), dying = STR_NONE;
+    (void)obj;
     struct str ns = json_scan_text(json_scan_member(meta, STR("namespace"))), name = json_scan_text(json_scan_member(meta, STR("name")));
     if (r->call->flags & KL_CALL_DELETED) {
         buf_printf(keys, "owner " STR_FMT, STR_ARG(json_scan_text(json_scan_member(meta, STR("uid")))));

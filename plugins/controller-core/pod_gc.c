@@ -104,7 +104,7 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
         return 0;
     }
     struct str phase = json_scan_text(json_scan_member(ctl_part(r, CTL_STATUS), STR("phase")));
-    struct str node = json_scan_text(json_scan_member(ctl_part(r, CTL_SPEC), STR("nodeName")));
+    struct str node = ctl_node(r);
     if ((str_is(phase, "Succeeded") || str_is(phase, "Failed")) && (!old.len || !str_eq(json_scan_text(json_scan_path(old, "status.phase")), phase)))
         r->ctl->queue->add(r->ctl->host, "finished", COUNT_NS);
     if (old.len || !node.len)

@@ -52,7 +52,7 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
             ctl_key_add(keys, STR(""), json_scan_text(json_scan_path(obj, "metadata.name")));
         return 0;
     }
-    struct str was[2], is[2], node = json_scan_text(json_scan_member(ctl_part(r, CTL_SPEC), STR("nodeName")));
+    struct str was[2], is[2], node = ctl_node(r);
     if (!node.len)
         return 0;
     json_scan_paths(obj, parts, 2, is);

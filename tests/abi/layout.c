@@ -47,7 +47,7 @@ static void print_descriptors(void)
     PRINT(kl_call, R(size), R(flags), R(err), R(deadline_ns), R(trace_id), R(user), R(arena), R(alloc), R(cancelled), R(request), R(places));
 #undef R
 #define R(m) ROW(kl_places, m)
-    PRINT(kl_places, R(size), R(labels), R(owners), R(spec), R(status));
+    PRINT(kl_places, R(size), R(labels), R(owners), R(spec), R(status), R(node), R(managed));
 #undef R
 #define R(m) ROW(kl_host, m)
     PRINT(kl_host, R(size), R(abi_major), R(name), R(version), R(instance), R(ctx), R(log), R(service));
