@@ -7,26 +7,32 @@
 #define MOST ((__int128)INT64_MAX * NANO)
 
 struct suffix {
-    const char *text;
     int power;                          /* of 10, or of 2 when binary */
     enum quantity_format format;
 };
 
-static const struct suffix suffixes[] = {
-    { "", 0, QUANTITY_DECIMAL },   { "n", -9, QUANTITY_DECIMAL }, { "u", -6, QUANTITY_DECIMAL }, { "m", -3, QUANTITY_DECIMAL },
-    { "k", 3, QUANTITY_DECIMAL },  { "M", 6, QUANTITY_DECIMAL },  { "G", 9, QUANTITY_DECIMAL },  { "T", 12, QUANTITY_DECIMAL },
-    { "P", 15, QUANTITY_DECIMAL }, { "E", 18, QUANTITY_DECIMAL }, { "Ki", 10, QUANTITY_BINARY }, { "Mi", 20, QUANTITY_BINARY },
-    { "Gi", 30, QUANTITY_BINARY }, { "Ti", 40, QUANTITY_BINARY }, { "Pi", 50, QUANTITY_BINARY }, { "Ei", 60, QUANTITY_BINARY },
-};
+/* A thousand from one to the next, or 1024 with an "i" behind. */
+static const char thousands[] = "num kMGTPE", powers[] = "KMGTPE";
+
+static bool place_in(const char *row, char c, int *ret)
+{
+    const char *at = c && c != ' ' ? strchr(row, c) : NULL;
+    *ret = at ? (int)(at - row) : 0;
+    return at != NULL;
+}
 
 static bool parse_suffix(struct str s, struct suffix *ret)
 {
     int64_t e;
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        if (str_is(s, suffixes[i].text)) {
-            *ret = suffixes[i];
-            return true;
-        }
+    int at;
+    if (!s.len || (s.len == 1 && place_in(thousands, s.at[0], &at))) {
+        *ret = (struct suffix){ s.len ? 3 * (at - 3) : 0, QUANTITY_DECIMAL };
+        return true;
+    }
+    if (s.len == 2 && s.at[1] == 'i' && place_in(powers, s.at[0], &at)) {
+        *ret = (struct suffix){ 10 * (at + 1), QUANTITY_BINARY };
+        return true;
+    }
     if (s.len < 2 || (s.at[0] != 'e' && s.at[0] != 'E'))
         return false;
     s = str_skip(s, 1);
@@ -37,7 +43,7 @@ static bool parse_suffix(struct str s, struct suffix *ret)
     }
     if (!str_int(s, &e) || e > 1000 || e < -1000)
         return false;
-    *ret = (struct suffix){ "", (int)e, QUANTITY_EXPONENT };
+    *ret = (struct suffix){ (int)e, QUANTITY_EXPONENT };
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* default.c - defaults: those of the rows first, then the ones that look at more than one field. Upstream's are in
  * pkg/apis/<group>/<version>/defaults.go. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "object/custom.h"
 #include "object-internal.h"
@@ -10,7 +11,14 @@ struct defaulting {
 };
 
 typedef void (*default_fn)(struct defaulting *d, struct val *v);
-static default_fn default_of(const struct schema_type *t);
+
+/* What is known of a type once: most have no defaults, nor has anything in them. */
+struct plan {
+    default_fn fn;
+    bool own;                           /* of itself and of the structs that it has by value: it is not empty even when nothing was said */
+    bool any;                           /* of whatever it may hold */
+};
+static const struct plan *plan_of(const struct schema_type *t);
 
 static void set_text(struct defaulting *d, struct val *v, const char *key, const char *text)
 {
@@ -43,17 +51,9 @@ static bool by_value(const struct schema_field *f)
     return f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER);
 }
 
-static bool has_defaults(const struct schema_type *t)
-{
-    bool any = default_of(t) != NULL;
-    for (unsigned i = 0; i < t->n_flat && !any; i++)
-        any = t->flat[i]->fallback || (by_value(t->flat[i]) && has_defaults(t->flat[i]->type));
-    return any;
-}
-
 static void walk_field(struct defaulting *d, const struct schema_field *f, struct val *v)
 {
-    if (f->type->kind != T_STRUCT)
+    if (f->type->kind != T_STRUCT || !plan_of(f->type)->any)
         return;
     if (f->shape == SHAPE_ONE) {
         if (v->type == VAL_OBJ)
@@ -76,12 +76,12 @@ static void walk(struct defaulting *d, const struct schema_type *t, struct val *
         if (f->fallback)
             m = declared(d, f, v, m);
         /* A struct by value is always there: its own defaults count even when nothing was said. */
-        if (by_value(f) && !val_is(m, VAL_OBJ) && has_defaults(f->type))
+        if (by_value(f) && !val_is(m, VAL_OBJ) && plan_of(f->type)->own)
             m = json_obj(d->arena, v, str_n(f->json, f->json_len));
         if (m)
             walk_field(d, f, m);
     }
-    default_fn fn = default_of(t);
+    default_fn fn = plan_of(t)->fn;
     if (fn)
         fn(d, v);
 }
@@ -397,29 +397,47 @@ static const struct {
     { "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", definition_spec },
 };
 
-#define N_ROWS (sizeof rows / sizeof *rows)
-
-static const struct schema_type *row_types[N_ROWS];
+static struct plan *plans;               /* by the type's number */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void find_types(void)
+static const struct plan *plan_of(const struct schema_type *t)
 {
-    for (size_t i = 0; i < N_ROWS; i++)
-        row_types[i] = schema_type_by_name(str_of(rows[i].type));
+    return &plans[t - schema_type_at(0)];
 }
 
-static default_fn default_of(const struct schema_type *t)
+/* Types hold each other in circles: again until nothing new is found. */
+static bool spread(const struct schema_type *t, struct plan *p)
 {
-    pthread_once(&once, find_types);
-    for (size_t i = 0; i < N_ROWS; i++)
-        if (row_types[i] == t)
-            return rows[i].fn;
-    return NULL;
+    struct plan was = *p;
+    for (unsigned i = 0; i < t->n_flat; i++) {
+        const struct schema_field *f = t->flat[i];
+        bool nests = f->type->kind == T_STRUCT;
+        p->own |= f->fallback || (by_value(f) && plan_of(f->type)->own);
+        p->any |= p->own || (nests && plan_of(f->type)->any);
+    }
+    return p->own != was.own || p->any != was.any;
+}
+
+static void make_plans(void)
+{
+    size_t n = schema_n_types();
+    if (!(plans = calloc(n, sizeof *plans)))
+        abort();                        /* at the first object of all */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct schema_type *t = schema_type_by_name(str_of(rows[i].type));
+        plans[t - schema_type_at(0)] = (struct plan){ rows[i].fn, true, true };
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < n; i++)
+            more |= spread(schema_type_at(i), &plans[i]);
+    }
 }
 
 int object_default(struct arena *a, const struct schema_kind *k, struct val *v)
 {
     struct defaulting d = { .arena = a };
+    pthread_once(&once, make_plans);
     if (k->flags & K_CUSTOM)
         custom_default(a, custom_schema_tree(k->type->custom), v);
     else

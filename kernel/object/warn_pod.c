@@ -29,9 +29,10 @@ struct file {
 
 struct files {
     struct warning *w;
-    const char *volume;                 /* `"name" (kind)` */
-    struct file at[FILES_MOST];
+    const char *kind;                   /* of the volume */
+    struct str volume, source;          /* its name, and that of what it shows; len 0: it has none */
     unsigned n;
+    struct file at[FILES_MOST];         /* not cleared: they are many, and mostly none is needed */
 };
 
 static bool within(struct str path, struct str folder)
@@ -44,6 +45,13 @@ static const char *file_text(struct files *f, const struct file *x)
     return x->source ? words(&f->w->names, "\"" STR_FMT "\" (%s)", STR_ARG(x->path), x->source) : words(&f->w->names, "\"" STR_FMT "\"", STR_ARG(x->path));
 }
 
+static const char *volume_text(struct files *f)
+{
+    causes c = &f->w->names;
+    return f->source.len ? words(c, "\"" STR_FMT "\" (%s \"" STR_FMT "\")", STR_ARG(f->volume), f->kind, STR_ARG(f->source)) :
+                           words(c, "\"" STR_FMT "\" (%s)", STR_ARG(f->volume), f->kind);
+}
+
 static void add_file(struct files *f, struct str path, const char *source)
 {
     struct file now = { path, source };
@@ -51,7 +59,7 @@ static void add_file(struct files *f, struct str path, const char *source)
         now.path.len--;
     for (unsigned i = 0; i < f->n && now.path.len; i++)
         if (f->at[i].path.len && (within(f->at[i].path, now.path) || within(now.path, f->at[i].path)))
-            warn(f->w, "volume %s: overlapping paths: %s with %s", f->volume, file_text(f, &now), file_text(f, &f->at[i]));
+            warn(f->w, "volume %s: overlapping paths: %s with %s", volume_text(f), file_text(f, &now), file_text(f, &f->at[i]));
     if (f->n < FILES_MOST)
         f->at[f->n++] = now;
 }
@@ -88,18 +96,15 @@ static void warn_files(struct warning *w, const struct val *v)
 {
     struct val *map = json_get(v, STR("configMap")), *secret = json_get(v, STR("secret")), *down = json_get(v, STR("downwardAPI"));
     struct val *projected = json_get(v, STR("projected"));
-    struct str name = json_str(v, "name");
-    struct files f = { .w = w };
-    causes c = &w->names;
-    if (map)
-        f.volume = words(c, "\"" STR_FMT "\" (ConfigMap \"" STR_FMT "\")", STR_ARG(name), STR_ARG(json_str(map, "name")));
-    else if (secret)
-        f.volume = words(c, "\"" STR_FMT "\" (Secret \"" STR_FMT "\")", STR_ARG(name), STR_ARG(json_str(secret, "secretName")));
-    else if (down || projected)
-        f.volume = words(c, "\"" STR_FMT "\" (%s)", STR_ARG(name), down ? "DownwardAPI" : "Projected");
+    struct files f;
+    f.w = w;
+    f.kind = map ? "ConfigMap" : secret ? "Secret" : down ? "DownwardAPI" : "Projected";
+    f.volume = json_str(v, "name");
+    f.source = map ? json_str(map, "name") : secret ? json_str(secret, "secretName") : STR_NONE;
+    f.n = 0;
     add_items(&f, map ? map : secret ? secret : down, NULL);
     LIST_EACH (s, at, json_get(projected, STR("sources")))
-        add_source(&f, name, s);
+        add_source(&f, f.volume, s);
 }
 
 static void warn_volumes(struct warning *w, const struct path *p, const struct val *list)
@@ -279,7 +284,8 @@ static void warn_port_names(struct warning *w, const struct ports *all)
 
 static void warn_containers(struct warning *w, const struct path *up, const struct path *p, const struct val *meta, const struct val *spec)
 {
-    struct ports all = { .n = 0 };
+    struct ports all;
+    all.n = 0;
     for (int i = 0; i < 3; i++)
         LIST_EACH (x, at, json_get(spec, str_of(lists[i])))
             warn_container(w, up, ITEM(IN(p, lists[i]), at.i), x, json_get(meta, STR("annotations")));
