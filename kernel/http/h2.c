@@ -249,8 +249,9 @@ int h2_input(struct conn *c, struct str bytes)
 int h2_fill(struct conn *c)
 {
     int rc = nghttp2_session_send(c->h2);
-    list_each(node, &c->reqs)
-        req_after_drain(list_item(node, struct http_req, link));
+    if (c->n_full)
+        list_each(node, &c->reqs)
+            req_after_drain(list_item(node, struct http_req, link));
     if (rc < 0)
         return -1;
     bool over = !nghttp2_session_want_read(c->h2) && !nghttp2_session_want_write(c->h2);

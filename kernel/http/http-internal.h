@@ -112,6 +112,7 @@ struct conn {
     int64_t header_since_ns;            /* a request head is being read since; 0: none */
     struct list reqs;
     unsigned n_reqs, n_handlers;        /* streams; requests whose handler has not answered */
+    unsigned n_full;                    /* requests that were full */
     uint64_t resets, ignored;           /* flood counters, see h2.c */
     uint64_t updates_owed;              /* window updates that our DATA frames may still bring */
     int64_t flood_since_ns;

@@ -51,6 +51,7 @@ void req_free(struct http_req *r)
     drop_queue(r);
     list_remove(&r->link);
     r->conn->n_reqs--;
+    r->conn->n_full -= r->was_full;
     if (r->handled && r->answer == REQ_OPEN)
         r->conn->n_handlers--;
     if (r->conn->h1_req == r)
@@ -255,8 +256,10 @@ static void push(struct http_req *r, struct http_slice s)
     r->last = q;
     r->queued += s.data.len;
     r->sent += s.data.len;
-    if (r->queued >= DRAIN_BELOW)
+    if (r->queued >= DRAIN_BELOW && !r->was_full) {
         r->was_full = true;
+        r->conn->n_full++;
+    }
 }
 
 static void answered(struct http_req *r, int status, enum req_answer how)
@@ -354,6 +357,7 @@ void req_after_drain(struct http_req *r)
     if (!r->was_full || r->queued >= DRAIN_BELOW)
         return;
     r->was_full = false;
+    r->conn->n_full--;
     if (r->on_drain)
         r->on_drain(r->drain_ctx);
 }
