@@ -288,6 +288,9 @@ static int start(struct daemon *d, struct kl_err *err)
     if (rc == 0)
         rc = plugin_host_open(d->host, NULL, err);
     say_phase("plugins");
+    if (rc == 0 && heir_is())
+        rc = plugin_host_run_deciders(d->host, err);
+    say_phase("deciders");
     return rc == 0 && !heir_is() ? start_controllers(d, err) : rc;
 }
 

@@ -46,6 +46,7 @@ struct handover {
     size_t news;                        /* events of the last parcel */
     unsigned rounds;
     bool writing, stopping, failed;     /* a worker is at the parcel; controllers are ending; it is over, but for these two */
+    bool resting;                       /* no controller runs any more */
 };
 
 /* --- who asked --- */
@@ -270,7 +271,10 @@ static void give_now(void *ctx)
     for (int i = 0; i < SOCKET_CONTROL; i++)
         if (h->d->sockets[i].server)
             http_server_rehandle(h->d->sockets[i].server);     /* they are held like the rest */
-    give(h);
+    if (h->resting)
+        give(h);
+    else
+        fail(h, "calls of controllers do not end");
 }
 
 /* Each turn: are those over that came before? */
@@ -281,7 +285,7 @@ static void drained(void *ctx)
     for (int i = 0; i < SOCKET_CONTROL; i++)
         if (h->d->sockets[i].server)
             n += http_server_waiting(h->d->sockets[i].server);
-    if (n == h->d->n_held)
+    if (n == h->d->n_held && h->resting)
         give(h);
 }
 
@@ -334,6 +338,19 @@ static void tell(struct handover *h)
     loop_work(h->d->loop, write_parcel, parcel_written, h);
 }
 
+/* The last controllers, by which requests are decided. */
+static void deciders_ended(void *ctx)
+{
+    struct handover *h = ctx;
+    h->stopping = false;
+    h->resting = !h->failed;
+    if (!h->failed)
+        return;                         /* drained looks on */
+    resume_controllers(h->d);
+    if (!h->writing)
+        forget(h);
+}
+
 static void hold_requests(struct handover *h)
 {
     struct daemon *d = h->d;
@@ -343,6 +360,8 @@ static void hold_requests(struct handover *h)
     hold_sockets(d, true);
     loop_timer_start(d->loop, &h->timer, DRAIN_NS, give_now, h);
     loop_hook_add(d->loop, &h->hook, drained, h);
+    h->stopping = true;
+    plugin_host_stop(d->host, deciders_ended, h);
 }
 
 static void controllers_ended(void *ctx)
@@ -366,7 +385,7 @@ static void stop_controllers(struct handover *h)
     h->stopping = true;
     loop_timer_start(h->d->loop, &h->timer, CALLS_NS, out_of_time, h);
     schedule_pause(h->d->schedule, true);
-    plugin_host_stop(h->d->host, controllers_ended, h);
+    plugin_host_stop_others(h->d->host, controllers_ended, h);
 }
 
 /* It has read; the parcel's end may not have come back from its worker yet. */

@@ -157,6 +157,7 @@ struct http_req {
     void (*on_end)(void *ctx, struct http_req *r);
     void *end_ctx;
     struct http_peer *peer;             /* NULL: the connection's */
+    bool elsewhere;                     /* a proxy has sent it on: another server is at it */
 };
 
 /* conn.c */

@@ -57,13 +57,13 @@ void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, vo
 int http_server_fd(const struct http_server *s);
 /* Connections wait in the socket's queue, or are taken again. */
 void http_server_hold(struct http_server *s, bool hold);
-/* Requests whose handler has not answered yet. */
+/* Requests whose handler has not answered yet; but for those that were sent on to other servers (http_proxy), who answer them here. */
 unsigned http_server_waiting(const struct http_server *s);
 unsigned http_server_connections(const struct http_server *s);
 /* As http_server_close, but so that no client notices: the socket's file stays, HTTP/2 connections hear first that they should go and a moment later
  * that they must, HTTP/1.1 connections with their next answer. Requests that come meanwhile are handled. */
 void http_server_retire(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx);
-/* Every request of these connections that waits for its answer is taken from its handler, as though its client had gone, and given to the handler
+/* Every request of these connections that waits for its answer, as http_server_waiting counts, is taken from its handler, as though its client had gone, and given to the handler
  * again: only for handlers that then do something else with it. */
 void http_server_rehandle(struct http_server *s);
 

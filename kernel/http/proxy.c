@@ -256,6 +256,7 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
         req_reply_status(r, 500, "InternalError", "out of memory");
         return;
     }
+    r->elsewhere = true;
     http_on_close(r, on_close, p);
     http_stream_on_drain(r, on_drain, p);
 }

@@ -346,11 +346,21 @@ void http_server_hold(struct http_server *s, bool hold)
     loop_fd_set(s->watch, hold ? 0 : LOOP_READ);
 }
 
+static bool waits(const struct http_req *r)
+{
+    return r->handled && r->answer == REQ_OPEN && !r->elsewhere;
+}
+
 unsigned http_server_waiting(const struct http_server *s)
 {
     unsigned n = 0;
     list_each(node, &s->owner.conns)
-        n += list_item(node, struct conn, link)->n_handlers;
+    {
+        struct conn *c = list_item(node, struct conn, link);
+        if (c->n_handlers)
+            list_each(of, &c->reqs)
+                n += waits(list_item(of, struct http_req, link));
+    }
     return n;
 }
 
@@ -389,7 +399,7 @@ void http_server_rehandle(struct http_server *s)
         list_each(of, &c->reqs)
         {
             struct http_req *r = list_item(of, struct http_req, link);
-            if (!r->handled || r->answer != REQ_OPEN)
+            if (!waits(r))
                 continue;
             req_take_back(r);
             s->handler(s->ctx, r);

@@ -1,6 +1,7 @@
 /* host.c - see host.h: instances, the order in which they open, controllers. */
 #include "plugin/host.h"
 
+#include <keelson/iface/auth.h>
 #include <keelson/iface/layer.h>
 
 #include "base/env.h"
@@ -269,6 +270,17 @@ bool host_is_controller(const struct plugin_instance *i)
     return i->provider && strcmp(i->provider->iface, KL_CONTROLLER_0) == 0;
 }
 
+/* Requests are decided by what its controller has seen. */
+static bool decides(const struct plugin_instance *i)
+{
+    static const char *const ids[] = { KL_AUTHN_0, KL_AUTHZ_0, KL_ADMISSION_0 };
+    for (uint32_t k = 0; k < i->plugin->providers.n; k++)
+        for (size_t j = 0; j < sizeof ids / sizeof *ids; j++)
+            if (strcmp(KL_AT(struct kl_provider, i->plugin->providers, k)->iface, ids[j]) == 0)
+                return true;
+    return false;
+}
+
 /* Its runner goes through a gate of this one instance: the one with its name leads to the next before that has anything to do. */
 int host_start_runner(struct plugin_instance *i, bool held, struct kl_err *err)
 {
@@ -277,11 +289,11 @@ int host_start_runner(struct plugin_instance *i, bool held, struct kl_err *err)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     gate_set(i->runs, &i->stack->outer, i->bare->rank);
     struct runner_conf rc = { .name = i->name, .table = gate_provider(i->runs)->table, .self = i->runs, .variable = h->conf.variable,
-                              .ctx = h->conf.ctx, .held = held };
+                              .ctx = h->conf.ctx, .held = held, .whole = decides(i) };
     return runner_start(h->conf.loop, h->store, &rc, &i->runner, err);
 }
 
-int plugin_host_run(struct plugin_host *h, struct kl_err *err)
+static int run(struct plugin_host *h, bool deciders_only, struct kl_err *err)
 {
     if (h->ended) {
         h->ended = false;
@@ -289,9 +301,9 @@ int plugin_host_run(struct plugin_host *h, struct kl_err *err)
     }
     for (unsigned k = 0; k < h->n_opened; k++) {
         struct plugin_instance *i = h->opened[k];
-        if (!host_is_controller(i))
+        if (!host_is_controller(i) || (i->runner && !runner_stopped(i->runner)) || (deciders_only && !decides(i)))
             continue;
-        runner_free(i->runner);         /* it was stopped before */
+        runner_free(i->runner);
         i->runner = NULL;
         struct kl_err why;
         kl_err_init(&why);
@@ -301,8 +313,19 @@ int plugin_host_run(struct plugin_host *h, struct kl_err *err)
             log_error("plugin", "%s FAILED: %s", i->name, i->reason);
         }
     }
-    host_reload_start(h);
+    if (!deciders_only)
+        host_reload_start(h);
     return check_required(h, err);
+}
+
+int plugin_host_run(struct plugin_host *h, struct kl_err *err)
+{
+    return run(h, false, err);
+}
+
+int plugin_host_run_deciders(struct plugin_host *h, struct kl_err *err)
+{
+    return run(h, true, err);
 }
 
 void host_one_gone(void *ctx)
@@ -315,7 +338,7 @@ void host_one_gone(void *ctx)
     }
 }
 
-void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
+static void stop(struct plugin_host *h, bool but_deciders, loop_fn gone, void *ctx)
 {
     h->gone = gone;
     h->gone_ctx = ctx;
@@ -323,11 +346,21 @@ void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
     loop_timer_stop(&h->reload);
     h->running = 1 + host_live_stop(h);
     for (unsigned k = h->n_opened; k-- > 0;)
-        if (h->opened[k]->runner) {
+        if (h->opened[k]->runner && !(but_deciders && decides(h->opened[k]))) {
             h->running++;
             runner_stop(h->opened[k]->runner, host_one_gone, h);
         }
     host_one_gone(h);
+}
+
+void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx)
+{
+    stop(h, false, gone, ctx);
+}
+
+void plugin_host_stop_others(struct plugin_host *h, loop_fn gone, void *ctx)
+{
+    stop(h, true, gone, ctx);
 }
 
 void host_close_one(struct plugin_instance *i)

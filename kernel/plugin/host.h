@@ -43,7 +43,10 @@ void plugin_host_set_objects(struct plugin_host *h, struct store *s, struct obje
 void plugin_host_set_api(struct plugin_host *h, struct api *a);          /* of a server, likewise */
 /* Starts every READY controller over the store (of a server, or a node's mirror); again behind the end of plugin_host_stop. */
 int plugin_host_run(struct plugin_host *h, struct kl_err *err);
+/* Those first by whose controllers requests are decided (RBAC, quotas, webhooks): in the same call they have seen all there is. */
+int plugin_host_run_deciders(struct plugin_host *h, struct kl_err *err);
 void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx);
+void plugin_host_stop_others(struct plugin_host *h, loop_fn gone, void *ctx);          /* all but the deciders; plugin_host_stop follows */
 /* handover.c: closes the instances of that interface; opens them again; of a stopped host, closes controllers but for node agents, whose streams go on. */
 void plugin_host_let_go(struct plugin_host *h, const char *iface);
 int plugin_host_take_again(struct plugin_host *h, const char *iface, struct kl_err *err);

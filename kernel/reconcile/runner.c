@@ -244,7 +244,7 @@ static void on_key(void *ctx, struct str key)
 
 static int start_source(struct runner *r, struct store *s, const struct kl_watch *w, struct kl_err *err)
 {
-    struct source_conf sc = { .loop = r->loop, .watch = w, .table = r->conf.table, .self = r->conf.self, .name = r->conf.name, .variable = r->conf.variable,
+    struct source_conf sc = { .loop = r->loop, .whole = r->conf.whole, .watch = w, .table = r->conf.table, .self = r->conf.self, .name = r->conf.name, .variable = r->conf.variable,
                               .variable_ctx = r->conf.ctx, .key = on_key, .ctx = r };
     if (r->n_sources == r->cap_sources) {
         unsigned cap = r->cap_sources ? r->cap_sources * 2 : 8;
@@ -384,6 +384,11 @@ void runner_stop(struct runner *r, loop_fn gone, void *ctx)
         r->gone = NULL;
         gone(ctx);
     }
+}
+
+bool runner_stopped(const struct runner *r)
+{
+    return r->stopping;
 }
 
 void runner_free(struct runner *r)

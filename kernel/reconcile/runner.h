@@ -17,6 +17,7 @@ struct runner_conf {
     /* Value of $(NAME) in field selectors; NULL: not known. */
     const char *(*variable)(void *ctx, struct str name);
     void *ctx;
+    bool whole;                         /* as of source_conf: requests are decided by what it has seen */
     bool held;                          /* keys are gathered, and worked on only from runner_release on */
 };
 
@@ -26,6 +27,7 @@ void runner_release(struct runner *r);
 bool runner_caught_up(const struct runner *r);          /* nothing waits that could be worked on now */
 /* No new work; calls under way see `cancelled`. gone(ctx) when the last has returned (maybe at once). */
 void runner_stop(struct runner *r, loop_fn gone, void *ctx);
+bool runner_stopped(const struct runner *r);            /* or about to */
 void runner_free(struct runner *r);                     /* after gone */
 
 void runner_add(struct runner *r, const char *key, int64_t delay_ns);           /* [any] */

@@ -112,7 +112,7 @@ static bool listed(void *ctx, struct store_object *o)
 {
     struct source *x = ctx;
     change(x, NULL, o, false);
-    if (++x->seen % LOOK_EACH || env_mono_ns() < x->until_ns)
+    if (x->conf.whole || ++x->seen % LOOK_EACH || env_mono_ns() < x->until_ns)
         return true;
     struct str ns = store_object_ns(o), name = store_object_name(o);
     buf_clear(&x->after);

@@ -11,6 +11,7 @@ struct source;
 
 struct source_conf {
     struct loop *loop;
+    bool whole;                         /* what is there is looked at within source_start, however much it is */
     const struct kl_watch *watch;
     const struct kl_controller *table;  /* its map is asked when the watch says "map" */
     void *self;
