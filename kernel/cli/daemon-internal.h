@@ -50,6 +50,7 @@ void daemon_handle(void *ctx, struct http_req *r);
 #define RELAY_SOCKET   "relay.sock"
 void handover_control(void *ctx, struct http_req *r);          /* the handler of the control socket */
 void handover_signal(void *ctx);                               /* as asked without anything said */
+void handover_free(struct handover *h);                         /* when the loop has stopped; NULL is fine */
 bool handover_stop(struct daemon *d);                          /* the process is to end. True: it has been followed, and ends its connections here */
 
 #endif

@@ -15,7 +15,6 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/daemon-internal.h"
 #include "cli/door.h"
@@ -378,7 +377,7 @@ static void end(struct daemon *d)
     api_objects_free(d->objects);
     api_free(d->api);
     plugin_host_free(d->host);
-    mem_free(d->handover);
+    handover_free(d->handover);
     loop_free(d->loop);
 }
 

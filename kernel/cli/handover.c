@@ -74,6 +74,17 @@ static void forget(struct handover *h)
     mem_free(h);
 }
 
+void handover_free(struct handover *h)
+{
+    if (!h)
+        return;
+    loop_timer_stop(&h->timer);
+    loop_fd_free(h->watch);
+    if (h->fd >= 0)
+        close(h->fd);
+    mem_free(h);
+}
+
 static void release_held(struct daemon *d)
 {
     for (struct list *n; (n = list_pop(&d->held));) {

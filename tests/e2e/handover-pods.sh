@@ -89,6 +89,18 @@ spec:
         readinessProbe: {httpGet: {path: /index.html, port: 8080}, periodSeconds: 1}
         livenessProbe: {exec: {command: ["true"]}, periodSeconds: 1}
 ---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: other}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: other}}
+  template:
+    metadata: {labels: {app: other}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: other, image: "localhost/busybox:handover", command: [sleep, "3600"]}]
+---
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -109,7 +121,7 @@ spec:
 EOF
 k apply -f "$dir/pods.yaml" >/dev/null
 ready() { k get pods --no-headers | awk '{ print $2 $3 }' | sort | uniq -c | tr -s ' ' | tr '\n' ';'; }
-settles "all pods run" " 3 1/1Running; 1 2/2Running;" ready
+settles "all pods run" " 4 1/1Running; 1 2/2Running;" ready
 
 # What must stay: the process, start and count of each container.
 processes() {
@@ -146,10 +158,10 @@ for i in $(seq "$restarts"); do
     is "port-forward goes on" web "$(forwarded)"
     is "the pid file names who serves" "keelson" "$(basename "$(readlink "/proc/$(cat "$dir/run/keelson.pid")/exe")")"
     k exec talker -c talker -- echo new >"$dir/new" && is "a new exec" new "$(cat "$dir/new")"
-    k scale deployment web --replicas=$((3 + i)) >/dev/null
-    settles "controllers, scheduler and node go on" " $((3 + i)) 1/1Running; 1 2/2Running;" ready
-    k scale deployment web --replicas=3 >/dev/null
-    settles "and back" " 3 1/1Running; 1 2/2Running;" ready
+    k scale deployment other --replicas=$((1 + i)) >/dev/null
+    settles "controllers, scheduler and node go on" " $((4 + i)) 1/1Running; 1 2/2Running;" ready
+    k scale deployment other --replicas=1 >/dev/null
+    settles "and back" " 4 1/1Running; 1 2/2Running;" ready
 done
 kept() { # of the pods that were there before, those that are there now are as before
     now=$(processes)
@@ -179,5 +191,5 @@ is "the address goes" 0 "$(ip addr show lo | grep -c 10.244.255.254)"
 grep -E " E |ERROR|SUMMARY" "$dir/out" | head -20
 "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name handover --node-address 127.0.0.1 \
     --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
-settles "an ordinary start finds them too" " 3 1/1Running; 1 2/2Running;" ready
+settles "an ordinary start finds them too" " 4 1/1Running; 1 2/2Running;" ready
 exit $bad

@@ -47,6 +47,31 @@ watches="$watches $!"
 kubectl get cm -n default -w -o name >"$dir/few" 2>"$dir/few.err" &
 few=$!
 watches="$watches $few"
+# One who may read just what RBAC says, and a kind of one's own: neither is unknown for a moment.
+k create sa reader -n default >/dev/null
+k create rolebinding reader -n default --role=reader --serviceaccount=default:reader >/dev/null
+kubectl apply -f - >/dev/null <<'END'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: things, singular: thing, kind: Thing}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+END
+made_known() { kubectl create role reader -n default --verb=get,list --resource=configmaps,things.example.com; }
+wait_for "a kind of one's own is known" made_known
+token=$(kubectl create token reader -n default)
+made() { echo '{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"one"}}' | kubectl create -n default -f -; }
+wait_for "a kind of one's own" made
+while :; do
+    curl -s -o /dev/null -w '%{http_code}\n' --cacert "$pki/ca.crt" -H "Authorization: Bearer $token" "$url/apis/example.com/v1/namespaces/default/things/one" \
+        "$url/api/v1/namespaces/default/configmaps" -o /dev/null
+done >"$dir/statuses" 2>/dev/null &
+reader=$!
+watches="$watches $reader"
+wait_for "the reader reads" grep -q 200 "$dir/statuses"
 wait_for "kubectl watches" grep -q kube-root "$dir/few"
 sleep 1
 for i in $(seq "$restarts"); do
@@ -62,6 +87,8 @@ for i in $(seq "$restarts"); do
 done
 [ "$(sort "$dir/few" | uniq -d | wc -l)" = 0 ] || fail "kubectl's watch says something twice" "$(cat "$dir/few")"
 kill -0 "$few" 2>/dev/null || fail "kubectl's watch has ended" "$(cat "$dir/few.err")"
+kill "$reader"
+[ "$(sort -u "$dir/statuses")" = 200 ] || fail "who is allowed some things is always allowed them" "$(sort "$dir/statuses" | uniq -c)"
 kill -TERM "$loader"
 wait "$loader" || fail "clients have noticed" "$(cat "$dir/load")"
 tail -1 "$dir/load"
