@@ -28,7 +28,7 @@ struct aggregated {
     /* Where it is now. */
     struct http_client *client;         /* NULL: nowhere */
     char *url;
-    bool available;
+    bool available, known;              /* known: it was asked, or there is nobody to ask */
     struct loop_timer timer;
     unsigned failures;                  /* in a row */
     struct http_call *probe;            /* under way */

@@ -80,6 +80,7 @@ static void say(struct aggregated *g, bool available, const char *reason, const 
     if (g->available != available)
         log_info("api", "APIService '%s' is %s: %s", g->name, available ? "available" : "not available", message);
     g->available = available;
+    g->known = true;
     aggregate_say(g->of->api, str_of(g->name), available, reason, message);
 }
 

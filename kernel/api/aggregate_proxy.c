@@ -2,6 +2,8 @@
  * client's own ones of that name never pass. */
 #include "aggregate.h"
 
+#include "base/env.h"
+
 #define EXTRA_MOST 40
 
 static const char *const withheld[] = { "x-remote-", "impersonate-", NULL };
@@ -59,9 +61,55 @@ static bool unavailable(struct api_rq *rq)
     return true;
 }
 
+/* --- right after a start nobody has been asked yet --- */
+
+#define KNOWN_NS      (3 * NS_PER_S)
+#define KNOWN_STEP_NS (20 * NS_PER_MS)
+
+struct await {
+    struct api_rq *rq;
+    struct loop_timer timer;
+    int64_t until_ns;
+};
+
+static struct aggregated *find(struct api_rq *rq);
+
+static void on_gone(void *ctx)
+{
+    loop_timer_stop(&((struct await *)ctx)->timer);
+}
+
+static void look(void *ctx)
+{
+    struct await *w = ctx;
+    struct loop *l = w->rq->api->loop;
+    const struct aggregated *g = find(w->rq);
+    if (g && !g->known && loop_now(l) < w->until_ns) {
+        loop_timer_start(l, &w->timer, KNOWN_STEP_NS, look, w);
+        return;
+    }
+    http_on_close(w->rq->http, NULL, NULL);
+    if (!api_aggregated(w->rq))
+        unavailable(w->rq);
+}
+
+static bool await_known(struct api_rq *rq)
+{
+    struct await *w = rq->awaited ? NULL : arena_alloc(rq->arena, sizeof *w);
+    if (!w)
+        return false;
+    rq->awaited = true;
+    *w = (struct await){ .rq = rq, .until_ns = loop_now(rq->api->loop) + KNOWN_NS };
+    http_on_close(rq->http, on_gone, w);
+    loop_timer_start(rq->api->loop, &w->timer, KNOWN_STEP_NS, look, w);
+    return true;
+}
+
 static bool go(struct api_rq *rq, struct aggregated *g, const char *path)
 {
     struct http_header h[EXTRA_MOST];
+    if (!g->known && path && await_known(rq))
+        return true;
     if (!g->available || !g->client || !path)
         return unavailable(rq);
     struct http_proxy_conf conf = { .path_and_query = path, .headers = h, .n_headers = who(rq, h), .without = withheld };

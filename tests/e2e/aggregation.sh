@@ -128,6 +128,18 @@ slice "$port" true | k replace -f - >/dev/null
 wait_for 'wardle/api   True' get apiservice v1.wardle.example.com
 want FlunderList get --raw /apis/wardle.example.com/v1/flunders
 
+# A restart without a gap has none for others' groups: the process that goes on has asked nobody yet, and waits for what it hears.
+while :; do c -o /dev/null -w '%{http_code}\n' "$url/apis/wardle.example.com/v1/flunders"; done >"$dir/codes" &
+reader=$!
+for _ in 1 2 3; do
+    said=$("$build/keelson" restart --state-dir "$dir/state" 2>&1) || fail "a restart" "$said"
+    pid=$(echo "$said" | sed -n 's/^process \([0-9]*\) .*/\1/p')
+    want FlunderList get --raw /apis/wardle.example.com/v1/flunders
+done
+kill "$reader"
+wait "$reader" 2>/dev/null
+[ "$(sort -u "$dir/codes")" = 200 ] || fail "others' groups are there all the time" "$(sort "$dir/codes" | uniq -c)"
+
 # Whose certificate it is counts.
 apiservice "\"caBundle\":\"$(base64 -w0 "$dir/state/pki/ca.crt")\"" | k apply -f - >/dev/null
 wait_for 'False (FailedDiscoveryCheck)' get apiservice v1.wardle.example.com
