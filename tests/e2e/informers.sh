@@ -1,6 +1,6 @@
 #!/bin/sh
-# 500 informers over 10,000 objects under load, with cut connections, histories that end too late and a server that is killed: in the end each cache
-# equals the store (tests/clients/informers). usage: informers.sh BUILD_DIR [SECONDS [OPTION...]]   (30 without SECONDS)
+# 500 informers over 10,000 objects under load, with cut connections, histories that end too late, a server that is killed, and others that go on
+# without a gap: in the end each cache equals the store (tests/clients/informers). usage: informers.sh BUILD_DIR [SECONDS [OPTION...]]   (30 without SECONDS)
 set -u
 build=$(cd "$1" && pwd)
 seconds=${2:-30}
@@ -24,7 +24,14 @@ while read -r word code <&3; do
     kill)
         kill -9 "$pid"
         wait "$pid" 2>/dev/null
+        # It may be no child of ours: one that has taken over.
+        while [ -n "$(tr -d '\0' <"/proc/$pid/cmdline" 2>/dev/null)" ]; do sleep 0.05; done
         start_server "$port"
+        echo up >&4
+        ;;
+    handover)
+        said=$("$build/keelson" restart --linger 20 --state-dir "$dir/state" 2>&1) || fail "a restart without a gap" "$said"
+        pid=$(echo "$said" | sed -n 's/^process \([0-9]*\) .*/\1/p')
         echo up >&4
         ;;
     end)

@@ -68,12 +68,12 @@ func open(t *testing.T) *world {
 	return w
 }
 
-// restart kills the server as a power cut would and waits until it is back.
-func (w *world) restart() {
+// restart kills the server as a power cut would ("kill"), or lets a new process go on without a gap ("handover"), and waits until it is there.
+func (w *world) restart(how string) {
 	if w.control == nil {
 		return
 	}
-	fmt.Fprintln(w.control, "kill")
+	fmt.Fprintln(w.control, how)
 	if line, err := w.answers.ReadString('\n'); err != nil || strings.TrimSpace(line) != "up" {
 		w.t.Errorf("the server did not come back: %q %v", line, err)
 	}
@@ -208,7 +208,8 @@ func TestSoak(t *testing.T) {
 	close(w.stop)
 	group.Wait()
 	w.proxy.quiet()
-	t.Logf("%d writes, %d connections cut, %d restarts, %d compactions", writes.Load(), w.proxy.cuts.Load(), restarts, compactions)
+	t.Logf("%d writes, %d connections cut, %d restarts, %d of them without a gap, %d compactions", writes.Load(), w.proxy.cuts.Load(), restarts+handovers, handovers,
+		compactions)
 	began = time.Now()
 	w.compare(all)
 	if again := lists.Load() - before; compactions > 0 && again < int64(len(all)) {
@@ -218,21 +219,28 @@ func TestSoak(t *testing.T) {
 	close(done)
 }
 
-var restarts, compactions int
+var restarts, handovers, compactions int
 
-// trouble cuts connections, at random; at a third of the time the server is killed, at two thirds again with its history compacted.
+// trouble cuts connections, at random; at a third of the time the server is killed, at two thirds again with its history compacted; at each ninth of it
+// another process goes on with what the server does.
 func (w *world) trouble(lasts time.Duration) {
 	r := rand.New(rand.NewPCG(*seed, 7))
 	end := time.Now().Add(lasts)
 	kills := []time.Time{end.Add(-lasts * 2 / 3), end.Add(-lasts / 3)}
 	nextCompaction := time.Now().Add(lasts / 5)
+	nextHandover := time.Now().Add(lasts / 9)
 	for time.Now().Before(end) {
 		time.Sleep(time.Duration(100+r.IntN(400)) * time.Millisecond)
 		w.proxy.cut(1+r.IntN(3), r)
 		if len(kills) > 0 && time.Now().After(kills[0]) {
 			kills = kills[1:]
-			w.restart()
+			w.restart("kill")
 			restarts++
+		}
+		if time.Now().After(nextHandover) {
+			nextHandover = time.Now().Add(lasts / 9)
+			w.restart("handover")
+			handovers++
 		}
 		if time.Now().After(nextCompaction) {
 			nextCompaction = time.Now().Add(lasts / 5)
