@@ -287,6 +287,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 /* --- strategy.c: what upstream's per-kind strategies do --- */
 /* Before anybody looks at it: forms that upstream turns into others when it decodes (stringData into data). */
 void api_convert_input(struct api_op *op, struct val *v);
+void api_prepare_tracked(struct api_op *op, struct val *v);             /* before fields are owned */
 int api_prepare_create(struct api_op *op, struct val *v);
 int api_prepare_update(struct api_op *op, struct val *v, struct val *old);
 void claim_forget_devices(struct val *v, const struct val *old);               /* claims.c: what drivers said of devices that are given back */

@@ -154,8 +154,10 @@ int api_op_create(struct api_op *op, struct val *v)
     if (wipe_metadata(op, v) < 0)
         return -op->err.code;
     api_convert_input(op, v);
-    if (!op->applies)
+    if (!op->applies) {
+        api_prepare_tracked(op, v);
         api_track_create(op, v);
+    }
     if (op->err.code)
         return -op->err.code;
     if (api_admit(op, true, "create", &v, NULL) < 0)

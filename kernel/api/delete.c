@@ -81,7 +81,8 @@ static void mark_deleting(struct api_op *op, struct val *v, int64_t grace)
     if (!json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
         json_set_int(op->arena, m, STR("generation"), json_int(m, "generation", 0) + 1);
     json_set_str(op->arena, m, STR("deletionTimestamp"), arena_str(op->arena, str_of(when)));
-    json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), grace);
+    if (op->kind->group[0] || strcmp(op->kind->kind, "Namespace") != 0)        /* whose own strategy sets the time alone */
+        json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), grace);
 }
 
 static bool finalizers_left(const struct api_op *op, const struct val *v)

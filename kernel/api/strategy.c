@@ -134,25 +134,108 @@ static void job_create(struct api_op *op, struct val *v)
     struct val *spec = json_obj(op->arena, v, STR("spec"));
     if (json_bool(spec, "manualSelector", false))
         return;
-    struct val *meta = json_obj(op->arena, json_obj(op->arena, spec, STR("template")), STR("metadata"));
+    struct val *meta = json_obj(op->arena, json_obj(op->arena, spec, STR("template")), STR("metadata")), *own = json_path(v, "metadata.labels");
+    bool of_template = !own || !own->n || val_equal(own, json_get(meta, STR("labels")));       /* it was given the template's, and goes on so */
     job_labels(op, json_obj(op->arena, meta, STR("labels")), v, true);
+    if (of_template)
+        json_set(op->arena, json_obj(op->arena, v, STR("metadata")), STR("labels"), val_copy(op->arena, json_get(meta, STR("labels"))));
     if (!json_get(spec, STR("selector"))) {
         struct val *match = json_obj(op->arena, json_obj(op->arena, spec, STR("selector")), STR("matchLabels"));
         json_set_str(op->arena, match, STR("batch.kubernetes.io/controller-uid"), json_str(v, "metadata.uid"));
     }
 }
 
+/* --- volumes --- */
+
+static void volume_phase_time(struct api_op *op, struct val *v)
+{
+    char text[CLOCK_TEXT];
+    clock_format(api_op_now(op), text);
+    json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("lastPhaseTransitionTime"), arena_str(op->arena, str_of(text)));
+}
+
+static void volume_create(struct api_op *op, struct val *v)
+{
+    phase_create(op, v);
+    volume_phase_time(op, v);
+}
+
+static void volume_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    static const char time[] = "status.lastPhaseTransitionTime";
+    bool same = str_eq(json_str(v, "status.phase"), json_str(old, "status.phase"));
+    if (status && !same && (!json_path(v, time) || val_equal(json_path(v, time), json_path(old, time))))
+        volume_phase_time(op, v);
+}
+
+static void claim_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    (void)old;
+    if (!status)
+        claim_sources(op->arena, v);
+}
+
+/* --- daemons: how often their template changed, in an annotation that old clients know --- */
+
+#define TEMPLATE_GENERATION "deprecated.daemonset.template.generation"
+
+static void set_template_generation(struct api_op *op, struct val *v, int64_t n)
+{
+    char *text = arena_printf(op->arena, "%lld", (long long)(n < 1 ? 1 : n));
+    json_set_str(op->arena, json_obj(op->arena, json_obj(op->arena, v, STR("metadata")), STR("annotations")), STR(TEMPLATE_GENERATION), str_of(text ? text : "1"));
+}
+
+static int64_t template_generation(const struct val *v)
+{
+    int64_t n = 0;
+    str_int(val_str(json_get(json_path(v, "metadata.annotations"), STR(TEMPLATE_GENERATION))), &n);
+    return n;
+}
+
+static void daemons_create(struct api_op *op, struct val *v)
+{
+    set_template_generation(op, v, template_generation(v));
+}
+
+/* Of a new object the creator owns the annotation: upstream it is there by conversion, with the zero it then has. */
+void api_prepare_tracked(struct api_op *op, struct val *v)
+{
+    if (strcmp(op->kind->kind, "DaemonSet") == 0 && strcmp(op->kind->group, "apps") == 0)
+        daemons_create(op, v);
+}
+
+static void daemons_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    bool changed = !status && !val_equal(json_path(v, "spec.template"), json_path(old, "spec.template"));
+    set_template_generation(op, v, template_generation(old) + changed);
+}
+
+static void device_claim_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    (void)op;
+    if (status)
+        claim_forget_devices(v, old);
+}
+
 static const struct {
     const char *group, *kind;
     void (*create)(struct api_op *op, struct val *v);
+    void (*update)(struct api_op *op, struct val *v, const struct val *old, bool status);        /* of the object or its status */
 } rows[] = {
-    { "", "Pod", pod_create },
-    { "", "Namespace", namespace_create },
-    { "", "PersistentVolume", phase_create },
-    { "", "PersistentVolumeClaim", claim_create },
-    { "batch", "Job", job_create },
-    { "certificates.k8s.io", "CertificateSigningRequest", csr_create },
+    { "", "Pod", pod_create, NULL },
+    { "", "Namespace", namespace_create, NULL },
+    { "", "PersistentVolume", volume_create, volume_update },
+    { "", "PersistentVolumeClaim", claim_create, claim_update },
+    { "apps", "DaemonSet", daemons_create, daemons_update },
+    { "batch", "Job", job_create, NULL },
+    { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },
+    { "resource.k8s.io", "ResourceClaim", NULL, device_claim_update },
 };
+
+static bool is_kind(const struct schema_kind *k, const char *group, const char *kind)
+{
+    return strcmp(kind, k->kind) == 0 && strcmp(group, k->group) == 0;
+}
 
 static int has_memory(struct api_op *op)
 {
@@ -162,7 +245,7 @@ static int has_memory(struct api_op *op)
 int api_prepare_create(struct api_op *op, struct val *v)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i].kind, op->kind->kind) == 0 && strcmp(rows[i].group, op->kind->group) == 0)
+        if (rows[i].create && is_kind(op->kind, rows[i].group, rows[i].kind))
             rows[i].create(op, v);
     return has_memory(op);
 }
@@ -208,7 +291,42 @@ static int check_finalizers(struct api_op *op, const struct val *v, const struct
     return 0;
 }
 
-/* A status write changes the status only (and, for pods and nodes as upstream, nothing of the metadata but what kubelets own). */
+/* metav1.ResetObjectMetaForStatus: who writes a part owns nothing of the metadata. */
+static void only_metadata(struct arena *a, struct val *v, const struct val *old)
+{
+    static const char *const members[] = { "ownerReferences", "finalizers", "labels", "annotations" };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        keep(a, json_obj(a, v, STR("metadata")), json_get(old, STR("metadata")), members[i]);
+}
+
+/* What of the metadata a write of the status may not change, by kind; "*": nothing of it. All else may change, as upstream has it. */
+static const struct {
+    const char *group, *kind, *member;
+} status_keeps[] = {
+    { "", "Pod", "ownerReferences" },
+    { "apps", "Deployment", "labels" },
+    { "networking.k8s.io", "ServiceCIDR", "*" },
+    { "resource.k8s.io", "ResourceClaim", "*" },
+    { "storage.k8s.io", "VolumeAttachment", "*" },
+    { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "*" },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", "*" },
+    { "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "*" },
+    { "apiextensions.k8s.io", "CustomResourceDefinition", "*" },
+    { "apiregistration.k8s.io", "APIService", "*" },
+};
+
+static void keep_for_status(struct api_op *op, struct val *v, const struct val *old)
+{
+    const char *member = op->kind->flags & K_CUSTOM ? "*" : NULL;
+    for (size_t i = 0; i < sizeof status_keeps / sizeof *status_keeps && !member; i++)
+        if (strcmp(status_keeps[i].kind, op->kind->kind) == 0 && strcmp(status_keeps[i].group, op->kind->group) == 0)
+            member = status_keeps[i].member;
+    if (member && member[0] == '*')
+        only_metadata(op->arena, v, old);
+    else if (member)
+        keep(op->arena, json_obj(op->arena, v, STR("metadata")), json_get(old, STR("metadata")), member);
+}
+
 static void only_status(struct api_op *op, struct val *v, const struct val *old)
 {
     for (unsigned i = 0; i < op->kind->type->n_flat; i++) {
@@ -216,17 +334,7 @@ static void only_status(struct api_op *op, struct val *v, const struct val *old)
         if (strcmp(name, "status") != 0 && strcmp(name, "metadata") != 0)
             keep(op->arena, v, old, name);
     }
-    struct val *m = json_obj(op->arena, v, STR("metadata")), *om = json_get(old, STR("metadata"));
-    keep(op->arena, m, om, "ownerReferences");
-    keep(op->arena, m, om, "finalizers");
-}
-
-/* metav1.ResetObjectMetaForStatus: who writes a part owns nothing of the metadata. */
-static void only_metadata(struct arena *a, struct val *v, const struct val *old)
-{
-    static const char *const members[] = { "ownerReferences", "finalizers", "labels", "annotations" };
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        keep(a, json_obj(a, v, STR("metadata")), json_get(old, STR("metadata")), members[i]);
+    keep_for_status(op, v, old);
 }
 
 /* Of the containers of new (in the order of old's, or it is left for validation to say): resources and resizePolicy, the rest of old. */
@@ -267,8 +375,18 @@ static bool nothing(const struct val *v)
     return !v || v->type == VAL_NULL || (v->type >= VAL_ARR && !v->n);
 }
 
+/* Whose generation counts some of the metadata too. */
+static bool counted_metadata_changed(const struct schema_kind *k, const struct val *v, const struct val *old)
+{
+    const char *path = is_kind(k, "apps", "Deployment") ? "metadata.annotations" : is_kind(k, "discovery.k8s.io", "EndpointSlice") ? "metadata.labels" : NULL;
+    const struct val *x = path ? json_path(v, path) : NULL, *y = path ? json_path(old, path) : NULL;
+    return !val_equal(x, y) && !(nothing(x) && nothing(y));
+}
+
 static bool spec_changed(const struct api_op *op, const struct val *v, const struct val *old)
 {
+    if (counted_metadata_changed(op->kind, v, old))
+        return true;
     for (unsigned i = 0; i < op->kind->type->n_flat; i++) {
         const struct schema_field *f = op->kind->type->flat[i];
         struct str name = str_n(f->json, f->json_len);
@@ -333,10 +451,9 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         only_status(op, v, old);
     else if (op->kind->flags & K_STATUS && !op->subresource)
         keep(a, v, old, "status");
-    if (status && strcmp(op->kind->kind, "ResourceClaim") == 0) {
-        only_metadata(a, v, old);
-        claim_forget_devices(v, old);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].update && (!op->subresource || status) && is_kind(op->kind, rows[i].group, rows[i].kind))
+            rows[i].update(op, v, old, status);
     if (is_core(op->kind, "PersistentVolumeClaim")) {
         claim_sources(a, v);
         claim_sources(a, old);

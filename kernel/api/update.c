@@ -54,6 +54,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 {
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    object_trim(op->kind->type, v);     /* as the old one is */
     api_convert_input(op, v);
     if (!op->applies)
         api_track_update(op, v, old_tree);
@@ -73,7 +74,14 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
 static struct val *old_tree_of(struct api_op *op, struct store_object *old)
 {
     struct api_asker q = api_op_asker(op);
-    return api_stored_tree(&q, op->kind, old);
+    struct val *v = api_stored_tree(&q, op->kind, old);
+    struct str text = store_object_json(old);
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!v || op->kind->flags & K_CUSTOM || !memmem(text.at, text.len, "null", 4))
+        return v;
+    /* Some members are written as null where they are not there; what is compared with it has none of them. */
+    return object_conform(op->arena, op->kind->type, v, NULL, &err) < 0 ? (api_fail_err(&op->err, op->arena, &err), NULL) : v;
 }
 
 int api_op_update(struct api_op *op, struct val *v)

@@ -30,6 +30,25 @@ bool base64_valid(struct str s)
     return pad <= 2 && (n + pad) % 4 == 0 && n % 4 != 1;
 }
 
+/* The first character that cannot stand there; of a text that ends too early, the beginning of its last four. */
+size_t base64_wrong_at(struct str s)
+{
+    size_t n = 0, four = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (c == '\n' || c == '\r')
+            continue;
+        if (n % 4 == 0)
+            four = i;
+        if (c == '=' ? n % 4 < 2 : digit(c) < 0)
+            return i;
+        if (c == '=')                   /* the rest of it, and nothing behind */
+            return n % 4 == 3 || i + 1 >= s.len ? i + 1 : s.at[i + 1] != '=' ? i : i + 2;
+        n++;
+    }
+    return four;
+}
+
 size_t base64_decoded(struct str s)
 {
     size_t n = 0;

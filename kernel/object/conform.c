@@ -89,7 +89,7 @@ static int conform_bytes(struct walk *w, struct val *v, const struct path *p, co
     if (v->type != VAL_STR)
         return wrong(w, v, p, owner, "[]uint8");
     if (!base64_valid(str_n(v->s, v->n)))
-        return kl_err_set(w->err, KL_BAD_REQUEST, "illegal base64 data at %s", path_text(w->arena, p));
+        return kl_err_set(w->err, KL_BAD_REQUEST, "illegal base64 data at input byte %zu", base64_wrong_at(str_n(v->s, v->n)));
     return 0;
 }
 

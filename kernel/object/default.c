@@ -278,15 +278,23 @@ static void daemon_set_spec(struct defaulting *d, struct val *v)
     }
 }
 
-static void job_spec(struct defaulting *d, struct val *v)
+static void labels_from_template(struct defaulting *d, struct val *v);
+
+/* A Job's own: those of a CronJob's template come when the Job is made. */
+static void job(struct defaulting *d, struct val *whole)
 {
+    struct val *v = json_obj(d->arena, whole, STR("spec"));
+    set_text(d, v, "completionMode", "NonIndexed");
+    set_text(d, v, "podReplacementPolicy", json_get(v, STR("podFailurePolicy")) ? "Failed" : "TerminatingOrFailed");
+    if (!json_get(v, STR("suspend")))
+        json_set_bool(d->arena, v, STR("suspend"), false);
+    if (!json_get(v, STR("manualSelector")))
+        json_set_bool(d->arena, v, STR("manualSelector"), false);
     if (!json_get(v, STR("completions")) && !json_get(v, STR("parallelism")))
         set_int(d, v, "completions", 1);
     set_int(d, v, "parallelism", 1);
-    if (json_get(v, STR("backoffLimitPerIndex")))
-        set_int(d, v, "backoffLimit", INT32_MAX);
-    if (json_get(v, STR("podFailurePolicy")) && str_is(json_str(v, "podReplacementPolicy"), "TerminatingOrFailed"))
-        json_set_str(d->arena, v, STR("podReplacementPolicy"), STR("Failed"));
+    set_int(d, v, "backoffLimit", json_get(v, STR("backoffLimitPerIndex")) ? INT32_MAX : 6);
+    labels_from_template(d, whole);
 }
 
 /* Labels and selector of the older workloads come from the template; a Job's labels too. */
@@ -386,8 +394,7 @@ static const struct {
     { "io.k8s.api.apps.v1.DeploymentSpec", deployment_spec },
     { "io.k8s.api.apps.v1.StatefulSetSpec", stateful_set_spec },
     { "io.k8s.api.apps.v1.DaemonSetSpec", daemon_set_spec },
-    { "io.k8s.api.batch.v1.JobSpec", job_spec },
-    { "io.k8s.api.batch.v1.Job", labels_from_template },
+    { "io.k8s.api.batch.v1.Job", job },
     { "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern", on_pod_condition },
     { "io.k8s.api.core.v1.NodeSpec", node_spec },
     { "io.k8s.api.resource.v1.ExactDeviceRequest", device_request },

@@ -146,6 +146,28 @@ bool object_leaves_out(const struct schema_field *f, const struct val *v)
     return f->flags & F_OMITEMPTY && is_empty(f, v);
 }
 
+void object_trim(const struct schema_type *t, struct val *v)
+{
+    if (t->kind != T_STRUCT || !val_is(v, VAL_OBJ))
+        return;
+    for (struct val *m = v->first, *next; m; m = next) {
+        next = m->next;
+        int at = schema_flat_find(t, val_key(m), 0);
+        const struct schema_field *f = at < 0 ? NULL : t->flat[at];
+        if (f && m->type != VAL_NULL && object_leaves_out(f, m)) {
+            val_unlink(v, m);
+            continue;
+        }
+        if (!f || f->type->kind != T_STRUCT)
+            continue;
+        if (f->shape == SHAPE_ONE)
+            object_trim(f->type, m);
+        else
+            val_each(x, m)
+                object_trim(f->type, x);
+    }
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {

@@ -42,6 +42,8 @@ static inline void object_write_yaml(struct buf *b, const struct val *v)
 
 /* Compact JSON with upstream's omissions: what is stored and sent. Includes apiVersion and kind when they are members of v. */
 void object_encode_json(struct buf *b, const struct schema_type *type, const struct val *v);
+/* Takes out of a tree what the encoding leaves out, so that it compares with one that was read from such text. */
+void object_trim(const struct schema_type *type, struct val *v);
 
 /* With the k8s\0 envelope; type NULL: found by the envelope. *ret_type may be NULL. */
 struct val *object_decode_protobuf(struct arena *a, const struct schema_type *type, struct str bytes,

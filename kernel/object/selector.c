@@ -336,6 +336,30 @@ static int by_text(const void *a, const void *b)
     return str_cmp((*x)->key, (*y)->key);
 }
 
+static int by_str(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* In their order, as Go shows a set. */
+static void write_values(struct buf *b, const struct requirement *r)
+{
+    struct str few[16], *at = r->n > 16 ? mem_alloc(r->n * sizeof *at) : few;
+    if (!at) {
+        b->failed = true;
+        return;
+    }
+    if (r->n)
+        memcpy(at, r->values, r->n * sizeof *at);
+    qsort(at, r->n, sizeof *at, by_str);
+    for (unsigned i = 0; i < r->n; i++) {
+        buf_add_z(b, i ? "," : "");
+        buf_add_str(b, at[i]);
+    }
+    if (at != few)
+        mem_free(at);
+}
+
 static void write_one(struct buf *b, const struct requirement *r)
 {
     if (r->op == OP_ABSENT)
@@ -349,10 +373,7 @@ static void write_one(struct buf *b, const struct requirement *r)
         return;
     }
     buf_add_z(b, r->op == OP_IN ? " in (" : " notin (");
-    for (unsigned i = 0; i < r->n; i++) {
-        buf_add_z(b, i ? "," : "");
-        buf_add_str(b, r->values[i]);
-    }
+    write_values(b, r);
     buf_add_c(b, ')');
 }
 

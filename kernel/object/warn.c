@@ -160,6 +160,15 @@ RULES(named_runner)
     runner(w, v, old);
 }
 
+/* Upstream asks for the generation, which annotations count in too. */
+RULES(deployment)
+{
+    if (!old)
+        warn_name(w, v, PODS);
+    if (!old || json_int(v, "metadata.generation", 0) != json_int(old, "metadata.generation", 0))
+        template(w, IN(IN(NULL, "spec"), "template"), json_path(v, "spec.template"));
+}
+
 static void claim_sizes(struct warning *w, const struct path *p, const struct val *spec)
 {
     struct val *resources = json_get(spec, STR("resources"));
@@ -356,7 +365,7 @@ static const struct {
     { "/nodes", node },
     { "/serviceaccounts", service_account },
     { "/resourcequotas", quota },
-    { "apps/deployments", named_runner },
+    { "apps/deployments", deployment },
     { "apps/replicasets", named_runner },
     { "apps/daemonsets", runner },
     { "apps/statefulsets", stateful_set },

@@ -351,9 +351,9 @@ static int priority_review(void *self, struct kl_call *c, const struct kl_admiss
 
 static const char *const pods[] = { "/pods", NULL };
 
-#define TABLE(NAME) \
+#define TABLE(NAME, OPERATIONS) \
     const struct kl_admission NAME##_admission = { .size = sizeof(struct kl_admission), .life = { .open = pods_open, .close = pods_close }, .resources = pods, \
-                                                   .operations = "CREATE", .mutates = 1, .review = NAME##_review, .reads = NAME##_reads }
-TABLE(serviceaccount);
-TABLE(tolerations);
-TABLE(priority);
+                                                   .operations = OPERATIONS, .mutates = 1, .review = NAME##_review, .reads = NAME##_reads }
+TABLE(serviceaccount, "CREATE");
+TABLE(tolerations, "CREATE,UPDATE");
+TABLE(priority, "CREATE");

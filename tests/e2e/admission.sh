@@ -44,8 +44,14 @@ want "gold" get pvc after -o jsonpath='{.spec.storageClassName}'
 want "kubernetes.io/pvc-protection" get pvc after -o jsonpath='{.metadata.finalizers}'
 want "ingress.networking.k8s.io/web created" create ingress web --rule='a.example/*=svc:80'
 want "front" get ingress web -o jsonpath='{.spec.ingressClassName}'
+k create -f - >/dev/null <<END
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: v}
+spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1Gi}, storageClassName: gold, hostPath: {path: /tmp/v}}
+END
 k patch pvc after -p '{"spec":{"volumeName":"v"}}' >/dev/null
-k patch pvc after --subresource=status -p '{"status":{"phase":"Bound"}}' >/dev/null
+until_is Bound get pvc after -o jsonpath='{.status.phase}'
 want 'persistentvolumeclaims "after" is forbidden: only dynamically provisioned pvc can be resized' patch pvc after -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'
 k patch storageclass gold -p '{"allowVolumeExpansion":true}' >/dev/null
 want "persistentvolumeclaim/after patched" patch pvc after -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'

@@ -121,4 +121,28 @@ gives 200 '"app":"y"' PATCH "$roles/anywhere?fieldManager=m&force=true" \
 gives 201 '"data":{"a":"","b":"eA=="}' POST "$ns/secrets" '{"metadata":{"name":"s1"},"data":{"a":null,"b":"eA=="}}'
 gives 201 '"data":{"a":""}' POST "$ns/configmaps" '{"metadata":{"name":"nulls"},"data":{"a":null}}'
 gives 201 '"cpu":"0"' POST "$ns/resourcequotas" '{"metadata":{"name":"q"},"spec":{"hard":{"cpu":null}}}'
+gives 400 'illegal base64 data at input byte 0' POST "$ns/secrets" '{"metadata":{"name":"s2"},"data":{"a":"abc"}}'
+
+# What is there by default or empty is no change: applied anew, nothing counts up, warns or is refused.
+apply=application/apply-patch+yaml
+template='"template":{"metadata":{"labels":{"a":"b"}},"spec":{"hostPID":false,"nodeSelector":{},"volumes":[{"name":"d","downwardAPI":{"items":[{"path":"cpu","resourceFieldRef":{"containerName":"c","resource":"limits.cpu"}}]}}],"initContainers":[],"containers":[{"name":"c","image":"i","env":[]}]'
+daemons='{"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},'$template'}}}}'
+job='{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j"},"spec":{"suspend":true,'$(echo "$template" | sed 's/"hostPID"/"restartPolicy":"Never","hostPID"/')'}}}}'
+gives 201 '"deprecated.daemonset.template.generation":"1"' POST "$apps/daemonsets" "$daemons"
+gives 200 '"deprecated.daemonset.template.generation":"1"' PATCH "$apps/daemonsets/d?fieldManager=m&force=true" "$daemons" $apply
+gives 200 '"deprecated.daemonset.template.generation":"2"' PATCH "$apps/daemonsets/d" '{"spec":{"template":{"metadata":{"labels":{"c":"d"}}}}}' $merge
+c "$apps/daemonsets/d" | grep -q '"f:annotations":{".":{},"f:deprecated.daemonset.template.generation":{}}' || fail "who makes daemons owns their annotation" "$(c "$apps/daemonsets/d")"
+jobs=$url/apis/batch/v1/namespaces/default/jobs
+gives 201 '"suspend":true' POST "$jobs" "$job"
+gives 200 '"manager":"m"' PATCH "$jobs/j?fieldManager=m&force=true" "$job" $apply
+gives 422 'field is immutable' PATCH "$jobs/j" '{"spec":{"template":{"spec":{"hostPID":true}}}}' $merge
+# A claim's source of the core group has none in it, whichever way that is said.
+claim='{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"copy"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"dataSource":{"kind":"PersistentVolumeClaim","name":"x"}}}'
+gives 201 '"dataSourceRef":{' POST "$ns/persistentvolumeclaims" "$claim"
+gives 200 '"x":"y"' PATCH "$ns/persistentvolumeclaims/copy" '{"metadata":{"labels":{"x":"y"}}}' $merge
+# A status may be written with what else its kind lets through: annotations of deployments, no labels.
+gives 201 '"generation":1' POST "$apps/deployments" '{"metadata":{"name":"by-status"},"spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}'
+gives 200 '"via":"status"' PATCH "$apps/deployments/by-status/status" '{"metadata":{"annotations":{"via":"status"},"labels":{"no":"label"}}}' $merge
+c "$apps/deployments/by-status" | grep -q '"no":"label"' && fail "labels of a deployment through its status" "$(c "$apps/deployments/by-status")"
+gives 200 '"generation":2' PATCH "$apps/deployments/by-status" '{"metadata":{"annotations":{"an":"other"}}}' $merge
 exit $bad
