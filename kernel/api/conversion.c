@@ -43,6 +43,8 @@ struct question {
     struct conversion_target target;
     char uid[37];
     struct http_fetch *fetch;           /* NULL: not sent yet */
+    enum conversion_outcome outcome;
+    int64_t sent_ns;
 };
 
 struct holder {                         /* a request that waited */
@@ -55,6 +57,7 @@ struct holder {                         /* a request that waited */
 struct conversions {
     struct api *api;
     struct http_pool *pool;
+    struct conversion_metrics *metrics;
     uint64_t key[4];
     struct map by_key;
     struct list known, questions, holders[BUCKETS];
@@ -68,7 +71,9 @@ struct conversions {
 struct conversions *conversions_new(struct api *api)
 {
     struct conversions *x = mem_alloc(sizeof *x);
-    if (!x || !(x->pool = http_pool_new(api->loop))) {
+    if (!x || !(x->pool = http_pool_new(api->loop)) || !(x->metrics = conversion_metrics_new())) {
+        if (x)
+            http_pool_free(x->pool);
         mem_free(x);
         return NULL;
     }
@@ -179,10 +184,22 @@ static void question_free(struct question *q)
     mem_free(q);
 }
 
+static void count(const struct question *q, bool converted)
+{
+    struct conversions *x = q->of;
+    const struct val *first = json_parse(q->arena, q->objects[0], NULL);
+    struct str version = json_str(first, "apiVersion");
+    const char *slash = memchr(version.at ? version.at : "", '/', version.len);
+    struct str from = slash ? str_n(slash + 1, (size_t)(version.at + version.len - slash - 1)) : version;
+    enum conversion_outcome how = converted ? CONVERTED : q->outcome == CONVERTED ? CONVERSION_CALL_FAILED : q->outcome;
+    conversion_metrics_count(x->metrics, arena_printf(q->arena, "%s.%s", q->to->plural, q->to->group), from, q->to->version, how, q->sent_ns ? loop_now(x->api->loop) - q->sent_ns : 0);
+}
+
 /* texts NULL: they failed, all for one reason. */
 static void settle(struct question *q, const struct str *texts, const char *why)
 {
     struct conversions *x = q->of;
+    count(q, texts != NULL);
     for (unsigned i = 0; i < q->n; i++) {
         struct known *k = q->answers[i];
         struct str text = texts ? texts[i] : str_of(why);
@@ -235,6 +252,7 @@ static void answered(void *ctx, const struct http_answer *answer, const struct k
         return;
     }
     struct str *texts = arena_alloc(a, (q->n + 1) * sizeof *texts);
+    asked.outcome = &q->outcome;
     why = texts ? conversion_read(a, &asked, answer->body, texts) : "out of memory";
     settle(q, why ? NULL : texts, why);
 }
@@ -249,6 +267,7 @@ static void send(struct question *q)
     struct kl_err err;
     kl_err_init(&err);
     api_new_uid(q->uid);
+    q->sent_ns = loop_now(q->of->api->loop);
     struct conversion_asked asked = asked_of(q, api_group_version(a, q->to));
     const char *why = conversion_target(q->of->api, a, w, &q->target);
     if (!w->review) {
@@ -421,6 +440,11 @@ int conversion_get(const struct api_asker *q, const struct schema_kind *to, stru
 
 /* --- life --- */
 
+void conversions_metrics(const struct conversions *x, struct prom *p)
+{
+    conversion_metrics_write(x->metrics, p);
+}
+
 void conversions_free(struct conversions *x)
 {
     if (!x)
@@ -434,6 +458,7 @@ void conversions_free(struct conversions *x)
     list_each(l, &x->known)
         forget(x, list_item(l, struct known, link));
     http_pool_free(x->pool);
+    conversion_metrics_free(x->metrics);
     map_free(&x->by_key);
     mem_free(x);
 }

@@ -20,11 +20,15 @@ struct crd_webhook {
     struct str ca;                      /* PEM; at NULL: none is given */
 };
 
+/* How a call ended, as upstream's metrics tell it. */
+enum conversion_outcome { CONVERTED = 0, CONVERSION_CALL_FAILED, CONVERSION_MALFORMED, CONVERSION_PARTIAL, CONVERSION_INVALID, CONVERSION_OUTCOMES };
+
 /* --- conversion_answer.c: pure --- */
 struct conversion_asked {
     const char *review, *uid, *desired; /* desired: "group/version" */
     const struct str *objects;          /* as they were sent */
     unsigned n;
+    enum conversion_outcome *outcome;   /* conversion_read says it here; NULL: nobody asks */
 };
 /* The converted objects' texts, in a, in the order of the question. NULL, or what upstream says of the answer. */
 const char *conversion_read(struct arena *a, const struct conversion_asked *asked, struct str body, struct str *ret);
@@ -40,6 +44,13 @@ struct conversion_target {
 const char *conversion_target(struct api *api, struct arena *a, const struct crd_webhook *w, struct conversion_target *ret);
 void conversion_write(struct buf *b, const struct conversion_asked *asked);
 
+/* --- conversion_metrics.c --- */
+struct conversion_metrics;
+struct conversion_metrics *conversion_metrics_new(void);                /* NULL: no memory */
+void conversion_metrics_free(struct conversion_metrics *m);
+void conversion_metrics_count(struct conversion_metrics *m, const char *crd, struct str from, const char *to, enum conversion_outcome how, int64_t took_ns);
+void conversion_metrics_write(const struct conversion_metrics *m, struct prom *p);
+
 /* --- conversion.c --- */
 /* The object's text in version `to`, in q->arena. < 0: q->err says why; -KL_PENDING: the request is run again when it is known. */
 int conversion_get(const struct api_asker *q, const struct schema_kind *to, struct str object, struct str *ret);
@@ -48,5 +59,6 @@ void conversions_gather(struct api *api);
 void conversions_send(struct api *api);
 void conversions_over(struct api *api, uint64_t request);       /* that request needs nothing any more */
 #define CONVERSION_MOST (4u << 20)
+void conversions_metrics(const struct conversions *x, struct prom *p);
 
 #endif

@@ -164,6 +164,13 @@ static const char *take_object(const struct reading *r, unsigned i, const struct
     return ret->at ? NULL : "failed: out of memory";
 }
 
+static const char *ends(const struct reading *r, enum conversion_outcome how, const char *what)
+{
+    if (r->asked->outcome)
+        *r->asked->outcome = how;
+    return what ? conversion_failed(r->arena, r->asked, what) : NULL;
+}
+
 const char *conversion_read(struct arena *a, const struct conversion_asked *asked, struct str body, struct str *ret)
 {
     struct reading r = { a, asked };
@@ -172,12 +179,12 @@ const char *conversion_read(struct arena *a, const struct conversion_asked *aske
     const struct val *list = NULL, *v = json_parse(a, body, &err);
     const char *why = v ? check_envelope(&r, v, &list) : arena_printf(a, "couldn't get version/kind; json parse error: %s", err.msg);
     if (why || arena_exhausted(a))
-        return conversion_failed(a, asked, arena_printf(a, "failed: %s", why ? why : "out of memory"));
+        return ends(&r, v ? CONVERSION_MALFORMED : CONVERSION_CALL_FAILED, arena_printf(a, "failed: %s", why ? why : "out of memory"));
     unsigned n = val_is(list, VAL_ARR) ? list->n : 0, i = 0;
     if (n != asked->n)
-        return conversion_failed(a, asked, arena_printf(a, "returned %u objects, expected %u", n, asked->n));
+        return ends(&r, CONVERSION_PARTIAL, arena_printf(a, "returned %u objects, expected %u", n, asked->n));
     for (const struct val *o = n ? list->first : NULL; o; o = o->next, i++)
         if ((why = take_object(&r, i, o, &ret[i])))
-            return conversion_failed(a, asked, why);
-    return arena_exhausted(a) ? conversion_failed(a, asked, "failed: out of memory") : NULL;
+            return ends(&r, CONVERSION_INVALID, why);
+    return arena_exhausted(a) ? ends(&r, CONVERSION_INVALID, "failed: out of memory") : ends(&r, CONVERTED, NULL);
 }

@@ -2,7 +2,7 @@
  * server has begins with keelson_. */
 #include "api/metrics.h"
 
-#include "api-internal.h"
+#include "conversion.h"
 #include "base/env.h"
 #include "base/json_scan.h"
 
@@ -239,6 +239,8 @@ void metrics_write(struct api *api, struct prom *p)
     health(api, p);
     audit_metrics(api->audit, p);
     flow_metrics(api->flow, p);
+    if (api->conversions)
+        conversions_metrics(api->conversions, p);
     for (unsigned i = 0; i < m->n_sources; i++)
         m->sources[i].write(m->sources[i].ctx, p);
     build_info(api, p);

@@ -187,6 +187,29 @@ grep -q over "$dir/slow" && fail "the slow one did not wait"
 wait $slow
 holds "and it is answered" '"address":"d.example.com:83"' "$(cat "$dir/slow")"
 echo >"$dir/mode"
+# --- a webhook that never answers is given up after 30 s, as upstream's client does it; and what is counted ---
+sleep 1.5
+echo hang >"$dir/mode"
+began=$(date +%s)
+out=$(raw v2 /one)
+took=$(($(date +%s) - began))
+echo >"$dir/mode"
+holds "time-out" "conversion webhook for stable.example.com/v1, Kind=CronTab failed: Post \"https://127.0.0.1:$port/convert?timeout=30s\": context deadline exceeded" "$out"
+[ $took -ge 29 ] && [ $took -le 45 ] || fail "the time-out is 30 s" "$took s"
+sleep 1.5
+holds "and the next one is asked" '"kind":"CronTab"' "$(raw v2 /one)"
+k get --raw /metrics | grep webhook >"$dir/metrics"
+for line in 'apiserver_conversion_webhook_request_total{result="success",failure_type=""}' \
+    'apiserver_conversion_webhook_request_total{result="failure",failure_type="conversion_webhook_call_failure"}' \
+    'apiserver_conversion_webhook_request_total{result="failure",failure_type="conversion_webhook_malformed_response_failure"}' \
+    'apiserver_conversion_webhook_request_total{result="failure",failure_type="conversion_webhook_partial_response_failure"}' \
+    'apiserver_conversion_webhook_request_total{result="failure",failure_type="conversion_webhook_invalid_converted_object_failure"}' \
+    'apiserver_conversion_webhook_duration_seconds_bucket{result="failure",failure_type="conversion_webhook_call_failure",le="45"}' \
+    'apiserver_crd_conversion_webhook_duration_seconds_count{crd_name="crontabs.stable.example.com",from_version="v1",to_version="v2",succeeded="true"}' \
+    'apiserver_crd_conversion_webhook_duration_seconds_count{crd_name="crontabs.stable.example.com",from_version="v2",to_version="v1",succeeded="true"}' \
+    'apiserver_crd_conversion_webhook_duration_seconds_count{crd_name="crontabs.stable.example.com",from_version="v1",to_version="v2",succeeded="false"}'; do
+    grep -F "$line " "$dir/metrics" | grep -q ' [1-9]' || fail "$line" "$(grep conversion "$dir/metrics")"
+done
 definition v1 "{ strategy: Webhook, webhook: { conversionReviewVersions: [ v1beta1 ], clientConfig: { service: { name: hook, namespace: demo, path: /convert }, caBundle: $ca } } }" >/dev/null
 # served WORDS PATH: until the change of the definition is seen.
 until_holds() {

@@ -53,6 +53,15 @@ define atomic atomic
 comes_to "atomic" '{"f:l":{},"f:m":{}}'
 define granular map
 comes_to "granular again" '{"f:l":{".":{},"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{".":{},"f:a":{}}}'
+# And once more, one at a time: a definition may change as often as it likes.
+define atomic map
+comes_to "the map is atomic again" '{"f:l":{".":{},"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{}}'
+define granular atomic
+comes_to "the list is, the map is not" '{"f:l":{},"f:m":{".":{},"f:a":{}}}'
+define atomic atomic
+comes_to "both" '{"f:l":{},"f:m":{}}'
+define granular map
+comes_to "none" '{"f:l":{".":{},"k:{\"k\":\"x\"}":{".":{},"f:k":{},"f:v":{}}},"f:m":{".":{},"f:a":{}}}'
 # The owner may take its item out, and it goes: it owned it all the time.
 printf 'apiVersion: stable.example.com/v1\nkind: Thing\nmetadata: {name: one}\nm: {a: 2}\n' | k apply --server-side --field-manager owner -f - >/dev/null
 want '{"a":2}' get thing one -o 'jsonpath={.m}'

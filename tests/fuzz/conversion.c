@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t n)
     if (n < 1)
         return 0;
     struct arena *a = arena_new(64 << 20);
-    struct conversion_asked asked = { at[0] & 1 ? "v1" : "v1beta1", "u", "b.c/v2", objects, at[0] & 2 ? 2 : 1 };
+    struct conversion_asked asked = { at[0] & 1 ? "v1" : "v1beta1", "u", "b.c/v2", objects, at[0] & 2 ? 2 : 1, NULL };
     struct str texts[2] = { STR_NONE, STR_NONE };
     const char *why = conversion_read(a, &asked, str_n((const char *)at + 1, n - 1), texts);
     if (why && !str_starts(str_of(why), STR("conversion webhook for b.c/v1, Kind=A ")))

@@ -48,7 +48,7 @@ Test(conversion, answers)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         _cleanup_arena_ struct arena *a = arena_new(0);
         struct str texts[2];
-        struct conversion_asked asked = { rows[i].review, "q", "stable.example.com/v2", asked_for, rows[i].n };
+        struct conversion_asked asked = { rows[i].review, "q", "stable.example.com/v2", asked_for, rows[i].n, NULL };
         const char *why = conversion_read(a, &asked, str_of(rows[i].body), texts);
         cr_assert_eq(why != NULL, rows[i].want != NULL, "row %zu: %s", i, why ? why : "taken");
         if (why)
@@ -62,7 +62,7 @@ Test(conversion, a_label_that_is_none_is_told_as_validation_tells_it)
 {
     _cleanup_arena_ struct arena *a = arena_new(0);
     struct str text;
-    struct conversion_asked asked = { "v1", "q", "stable.example.com/v2", asked_for, 1 };
+    struct conversion_asked asked = { "v1", "q", "stable.example.com/v2", asked_for, 1, NULL };
     const char *why = conversion_read(a, &asked, STR(ANSWER(OBJECT("v2", ID ",\"labels\":{\"a b\":\"c\"}"))), &text);
     cr_assert(why && strstr(why, FROM "returned invalid metadata: metadata.labels: Invalid value: \"a b\": "), "%s", why ? why : "taken");
     /* What was there before is not judged: the object could not be read any more. */
@@ -75,7 +75,7 @@ Test(conversion, the_question_holds_what_was_asked)
 {
     _cleanup_arena_ struct arena *a = arena_new(0);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
-    struct conversion_asked asked = { "v1beta1", "q", "stable.example.com/v2", asked_for, 2 };
+    struct conversion_asked asked = { "v1beta1", "q", "stable.example.com/v2", asked_for, 2, NULL };
     conversion_write(&b, &asked);
     struct val *v = json_parse(a, buf_str(&b), NULL), *list = json_path(v, "request.objects");
     cr_assert(str_is(json_str(v, "apiVersion"), "apiextensions.k8s.io/v1beta1") && str_is(json_str(v, "request.uid"), "q") &&
