@@ -12,7 +12,7 @@
 #define OTHERS_MOST 64
 
 struct order {
-    const char *action, *instance, *file, *as, *provider, *before;
+    const char *action, *instance, *file, *as, *provider, *isolate, *before;
     const char *settings[OTHERS_MOST];
     unsigned n_settings;
     char *others[OTHERS_MOST];          /* options of every command that reads the configuration */
@@ -86,6 +86,7 @@ static int take_flag(struct order *o, int argc, char **argv, int *i)
         const char *flag, **at;
         bool mine;
     } flags[] = { { "--as", &o->as, load },         { "--before", &o->before, load },      { "--provider", &o->provider, load || replace },
+                  { "--isolate", &o->isolate, load || replace },
                   { "--file", &o->file, reload },   { "--set", &setting, load || replace } };
     for (size_t k = 0; k < sizeof flags / sizeof *flags; k++) {
         int rc = flags[k].mine ? cli_option(argc, argv, i, flags[k].flag, flags[k].at) : 0;
@@ -171,6 +172,7 @@ static int send(const struct order *o, const struct options *opt, struct arena *
     if (rc)
         return rc;
     put_text(a, v, "provider", o->provider);
+    put_text(a, v, "isolate", o->isolate);
     put_text(a, v, "before", o->before);
     json_write(&body, v);
     buf_lit(&path, "/debug/plugins/");

@@ -411,7 +411,7 @@ static void change(void *ctx, struct str instance, const char *action, const str
 {
     const struct val *settings = json_get(body, STR("settings"));
     struct plugin_change c = { .action = action, .instance = str_is(instance, "-") ? STR("") : instance, .file = json_str(body, "file"),
-                               .before = json_str(body, "before"), .provider = json_str(body, "provider"),
+                               .before = json_str(body, "before"), .provider = json_str(body, "provider"), .isolate = json_str(body, "isolate"),
                                .settings = val_is(settings, VAL_OBJ) ? settings : NULL, .user = user };
     plugin_host_change(ctx, &c, done, done_ctx);
 }

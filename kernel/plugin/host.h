@@ -71,6 +71,7 @@ struct plugin_change {
     struct str instance;                /* "NAME" or "INTERFACE:NAME" ("authz:node"); load: of the new one, empty: as its provider is called */
     struct str file;                    /* a path, or a plugin's name; empty (reload, set): what it was made from */
     struct str provider;                /* load, replace: which of the file's; empty: the only one, or the one of the interface */
+    struct str isolate;                 /* load, replace: "none", "process" or "sandbox"; empty: as what is there, or none */
     struct str before;                  /* load: its place in a chain; empty: by chains of the configuration, else the end */
     const struct val *settings;         /* an object; NULL: none */
     const char *user;                   /* who asks, for the log */

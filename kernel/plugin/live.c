@@ -455,6 +455,7 @@ static struct change *change_new(struct plugin_host *h, const struct plugin_chan
     }
     x->file = arena_str(x->arena, c->file);
     x->provider = arena_str(x->arena, c->provider);
+    x->isolate = arena_str(x->arena, c->isolate);
     x->before = arena_str(x->arena, c->before);
     x->settings = live_copy(x->arena, c->settings);
     x->user = arena_dup(x->arena, str_of(c->user));

@@ -32,7 +32,7 @@ struct change {
     struct plugin_host *host;
     struct arena *arena;
     enum live_action action;
-    struct str name, iface, file, provider, before;     /* copies; empty: not said */
+    struct str name, iface, file, provider, isolate, before;     /* copies; empty: not said */
     const struct val *settings;         /* a copy; NULL: none */
     const char *user;
     struct pair at[PAIRS_MOST];

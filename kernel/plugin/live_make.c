@@ -78,6 +78,30 @@ static int match(struct change *x)
     return 0;
 }
 
+static bool offered(const struct plugin_host *h, const char *iface)
+{
+    for (unsigned k = 0; k < h->n; k++)
+        if (h->at[k]->provider && strcmp(h->at[k]->provider->iface, iface) == 0 && (h->batch || h->at[k]->state == PLUGIN_READY))
+            return true;
+    return false;
+}
+
+static int check_needs(struct change *x)
+{
+    int rc = 0;
+    pthread_mutex_lock(&x->host->lock);
+    for (unsigned k = 0; k < x->n && rc == 0; k++) {
+        const struct plugin_instance *i = x->at[k].fresh;
+        for (uint32_t n = 0; n < i->plugin->needs.n && rc == 0; n++) {
+            const struct kl_need *need = KL_AT(struct kl_need, i->plugin->needs, n);
+            if (!need->optional && !host_offers(x->host, need->id) && !offered(x->host, need->id) && !offered(&x->batch->made, need->id))
+                rc = kl_err_set(&x->err, KL_CONFLICT, "'%s' needs '%s', which nobody here provides", i->name, need->id);
+        }
+    }
+    pthread_mutex_unlock(&x->host->lock);
+    return rc;
+}
+
 static int check_settings(struct change *x)
 {
     int rc = 0;
@@ -143,6 +167,8 @@ int live_make(struct change *x)
         rc = kl_err_set(&x->err, why.code, "%s", strncmp(why.msg, "configuration: ", 15) == 0 ? why.msg + 15 : why.msg);
     if (rc == 0)
         rc = match(x);
+    if (rc == 0)
+        rc = check_needs(x);
     if (rc == 0)
         rc = check_settings(x);
     return rc == 0 && !x->quiet ? open_all(x) : rc;

@@ -254,6 +254,8 @@ static struct val *entry_of(struct change *x, struct plugin_instance *old)
         put(a, e, "provider", old->entry);
     if (!other && old->provider)
         json_set_str(a, e, STR("provider"), arena_str(a, str_of(old->bare ? old->bare->name : old->provider->name)));
+    if (other && x->isolate.len)
+        json_set_str(a, e, STR("isolate"), arena_str(a, x->isolate));
     if (x->file.len)
         json_set_str(a, e, STR("plugin"), arena_str(a, x->file));
     if (other && x->provider.len)

@@ -204,6 +204,29 @@ printf 'not a plugin' >"$dir/plugins/text.so"
 head -c 9000 "$build/plugins/scheduler-spread.so" >"$dir/plugins/half.so"
 cp "$build/plugins/scheduler-spread.so" "$dir/plugins/open.so"
 chmod 666 "$dir/plugins/open.so"
+# plugin NAME NEEDS OPEN: a scheduler of that kind.
+plugin() {
+    cat >"$dir/$1.c" <<END
+#include <keelson/iface/scheduler.h>
+static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c) { (void)h; (void)conf; (void)self; (void)c; $3 }
+static int score(void *self, struct kl_call *c, void *cycle, const struct kl_pod_view *p, const struct kl_node_view *n) {
+    (void)self; (void)c; (void)cycle; (void)p; (void)n; return 1; }
+static const struct kl_scheduler table = { .size = sizeof table, .life = { .open = open_ }, .score = score };
+static const struct kl_provider provides[] = { { KL_SCHEDULER_0, "$1", 0, &table } };
+static const struct kl_need needs[] = { { "$2", 0 } };
+KL_PLUGIN_DEFINE("org.example.$1", "1", "keelson.scheduler/0:$1", "$2", .needs = KL_ARRAY_OF(needs), .providers = KL_ARRAY_OF(provides));
+END
+    ${CC:-cc} -shared -fPIC -fvisibility=hidden ${asan:+-fsanitize=address,undefined} -I "$root/sdk/include" "$dir/$1.c" -o "$dir/plugins/$1.so" "-Wl,--version-script=$root/sdk/cmake/plugin.map" ||
+        fail "building '$1'"
+}
+plugin hungry x.oven/0 'return 0;'
+plugin tired keelson.host.env/0 'return kl_fail(c, KL_UNAVAILABLE, "it rains");'
+plugin dying keelson.host.env/0 '__builtin_trap();'
+refuses 1 "'hungry' needs 'x.oven/0', which nobody here provides" load hungry
+refuses 1 "tired: it rains" load tired
+refuses 1 "it rains" replace spread tired --provider tired
+refuses 1 "ended by signal" load dying --isolate process
+hasnt "none of them is there" dying "$(p status)"
 refuses 2 "there is no instance 'sprad'; did you mean 'spread'?" reload sprad
 refuses 2 "there is no instance 'rbac' of that interface" reload scheduler:rbac
 refuses 1 "'$dir/plugins/text.so'" reload spread --file "$dir/plugins/text.so"
