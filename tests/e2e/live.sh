@@ -225,7 +225,7 @@ plugin dying keelson.host.env/0 '__builtin_trap();'
 refuses 1 "'hungry' needs 'x.oven/0', which nobody here provides" load hungry
 refuses 1 "tired: it rains" load tired
 refuses 1 "it rains" replace spread tired --provider tired
-refuses 1 "ended by signal" load dying --isolate process
+refuses 1 "'dying' ended in open" load dying --isolate process
 hasnt "none of them is there" dying "$(p status)"
 refuses 2 "there is no instance 'sprad'; did you mean 'spread'?" reload sprad
 refuses 2 "there is no instance 'rbac' of that interface" reload scheduler:rbac
