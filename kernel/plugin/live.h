@@ -23,6 +23,7 @@ struct pair {
     struct runner *runner;              /* old's, after swap */
     struct cell *cell;                  /* the process that ends with old */
     bool runner_gone;
+    bool releases;                      /* fresh's runner begins once old is closed. Till then no other change begins; else fresh may be gone after swap */
     enum { PAIR_WHOLE, PAIR_CLOSES, PAIR_GONE } stage;  /* of what goes: closed as soon as nothing is under way in it */
     struct change *of;
 };

@@ -196,12 +196,26 @@ static int plan_remove(struct change *x)
     return rc;
 }
 
+/* Calls are under way in layers that it had before. */
+static bool leaves_layers(const struct plugin_host *h, const struct plugin_instance *i)
+{
+    list_each(l, &h->live->leaving) {
+        const struct change *x = list_item(l, struct change, link);
+        for (unsigned k = 0; k < x->n; k++)
+            if (x->at[k].old == i && x->at[k].fresh == i && x->at[k].stage != PAIR_GONE)
+                return true;
+    }
+    return false;
+}
+
 static int changeable(struct change *x)
 {
     for (unsigned k = 0; k < x->n; k++) {
         const struct plugin_instance *i = x->at[k].old;
         if (!i || i->state != PLUGIN_READY)
             continue;
+        if (leaves_layers(x->host, i))
+            return kl_err_set(&x->err, KL_CONFLICT, "'%s' has calls under way in layers that were changed before; try again when they are over", i->name);
         if (x->action == LIVE_REPLACE && strcmp(i->provider->iface, KL_STORE_0) == 0)
             return kl_err_set(&x->err, KL_UNSUPPORTED, "'%s' is where all objects are: another store has none of them", i->name);
         if (!gate_knows(i->provider->iface) && strcmp(i->provider->iface, KL_LAYER_0) != 0)
@@ -341,14 +355,14 @@ int live_plan(struct change *x)
         rc = plan_remove(x);
     if (rc == 0 && x->action == LIVE_REPLACE)
         rc = no_kin(x);
+    if (rc == 0 && x->action != LIVE_LOAD && x->action != LIVE_REPLACE && x->action != LIVE_REMOVE)
+        add_kin(x);
+    if (rc == 0 && x->action != LIVE_LOAD && x->action != LIVE_REMOVE)
+        add_layered(x);
     if (rc == 0)
         rc = changeable(x);
     if (rc < 0 || x->action == LIVE_REMOVE)
         return rc;
-    if (x->action != LIVE_LOAD && x->action != LIVE_REPLACE)
-        add_kin(x);
-    if (x->action != LIVE_LOAD)
-        add_layered(x);
     find_layers(x);
     find_quiet(x);
     return new_batch(x);

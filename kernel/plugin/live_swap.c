@@ -275,8 +275,13 @@ void live_swap(struct change *x)
         struct pair *p = &x->at[k];
         if (p->old && p->fresh != p->old)
             move_over(p);
+        p->releases = comes(p) && p->fresh->runner && !x->warm;
         if (p->runner)
             runner_stop(p->runner, gone, p);
+        else if (p->releases && (!p->old || !goes(p))) {
+            p->releases = false;        /* nobody was there before it */
+            runner_release(p->fresh->runner);
+        }
     }
     if (h->api)
         api_wake_everybody(h->api);     /* what waits for an answer that only what goes would have told asks again */
@@ -368,7 +373,7 @@ void live_closed(struct change *x)
         if (p->old == p->fresh)
             continue;
         host_calls_drop(x->host, p->old);
-        if (comes(p) && p->fresh->runner && !x->warm)
+        if (p->releases)
             runner_release(p->fresh->runner);
     }
 }
