@@ -26,6 +26,7 @@
 #define DRAIN_NS  (2 * NS_PER_S)        /* for requests under way; those that wait for others longer begin anew in the other process */
 #define SERVE_NS  (60 * NS_PER_S)       /* to take the store and serve */
 #define LINGER_NS (3600 * NS_PER_S)     /* for connections that do not go by themselves */
+#define END_NS    (5 * NS_PER_S)        /* for calls of plugins that are still under way then */
 #define LATER_NS  (3 * NS_PER_S)        /* what may take its time is ended when nobody waits any more */
 
 enum step { STARTING = 1, TELLING, STOPPING, CATCHING_UP, DRAINING, GIVEN, FOLLOWED };
@@ -187,6 +188,12 @@ static void all_over(void *ctx)
     loop_stop(((struct daemon *)ctx)->loop);
 }
 
+static void too_long(void *ctx)
+{
+    ((struct daemon *)ctx)->hasty = true;       /* a plugin's call does not end */
+    all_over(ctx);
+}
+
 static void one_closed(void *ctx)
 {
     struct daemon_socket *x = ctx;
@@ -196,6 +203,7 @@ static void one_closed(void *ctx)
         if (d->sockets[i].server)
             return;
     log_info("server", "the last connection from before is over");
+    loop_timer_start(d->loop, &d->patience, END_NS, too_long, d);
     api_stop(d->api, all_over, d);
 }
 
