@@ -1,5 +1,6 @@
 #!/bin/sh
-# WATCH over a WebSocket: a text message for each event, with selectors, as a Table, from a revision, under any one protocol's name; an end that is clean.
+# WATCH over a WebSocket: a text message for each event, with selectors, as a Table, from a revision, under any one protocol's name; an end that is clean;
+# through restarts without a gap.
 # usage: watch-socket.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
@@ -10,5 +11,7 @@ command -v python3 >/dev/null || {
 }
 . "$here/lib/server.sh"
 start_server
-python3 "$here/watch_socket.py" "$url" "$dir/state/pki" || bad=1
+said=$(python3 "$here/watch_socket.py" "$url" "$dir/state/pki" "$build/keelson" "$dir/state") || bad=1
+pid=$(echo "$said" | tail -1)
+[ "$bad" = 0 ] || echo "$said"
 exit $bad

@@ -1,4 +1,4 @@
-"""watch_socket.py URL PKI: a WebSocket client of its own that watches."""
+"""watch_socket.py URL PKI KEELSON STATE: a WebSocket client of its own that watches. Prints who serves in the end, after restarts without a gap."""
 import base64
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 from urllib.parse import quote, urlparse
 
@@ -142,6 +143,15 @@ many = [Watch(f"{maps}?watch=true&fieldSelector=metadata.name%3Dfirst") for _ in
 check("fifty at once", 50 * [("ADDED", "first")], [said(x.event()) for x in many])
 put("first", {"color": "green"}, "PUT")
 check("fifty hear it", 50 * [("MODIFIED", "first")], [said(x.event()) for x in many])
-for x in many:
+table = Watch(f"{maps}?watch=true&fieldSelector=metadata.name%3Dfirst", accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+check("as a Table again", "ADDED", table.event()["type"])
+for color in ("blue", "white"):
+    done = subprocess.run([sys.argv[3], "restart", "--state-dir", sys.argv[4]], capture_output=True, text=True)
+    check("another process goes on", (0, ""), (done.returncode, done.stderr))
+    put("first", {"color": color}, "PUT")
+    check("fifty hear it from there", 50 * [("MODIFIED", "first", color)], [(*said(e), e["object"]["metadata"]["labels"]["color"]) for e in (x.event() for x in many)])
+    check("and the Table", ("MODIFIED", "first"), (lambda e: (e["type"], e["object"]["rows"][0]["cells"][0]))(table.event()))
+    print(done.stdout.split()[1])
+for x in [table, *many]:
     x.s.close()
 sys.exit(failed)
