@@ -491,8 +491,10 @@ void plugin_host_change(struct plugin_host *h, const struct plugin_change *c, pl
 unsigned host_live_stop(struct plugin_host *h)
 {
     unsigned n = 0;
+    if (!h->live)
+        return 0;
     struct list *const lists[] = { &h->live->changes, &h->live->leaving };
-    for (unsigned k = 0; h->live && k < 2; k++)
+    for (unsigned k = 0; k < 2; k++)
         list_each(l, lists[k]) {
             struct change *x = list_item(l, struct change, link);
             loop_timer_stop(&x->timer);
@@ -506,8 +508,10 @@ unsigned host_live_stop(struct plugin_host *h)
 /* The end was put off: what was under way is ended, or given up where it had not come to anything. */
 void host_live_resume(struct plugin_host *h)
 {
+    if (!h->live)
+        return;
     struct list *const lists[] = { &h->live->changes, &h->live->leaving };
-    for (unsigned k = 0; h->live && k < 2; k++)
+    for (unsigned k = 0; k < 2; k++)
         list_each(l, lists[k]) {
             struct change *x = list_item(l, struct change, link);
             if (x->unloaded) {
@@ -522,8 +526,7 @@ void host_live_resume(struct plugin_host *h)
                 give_up(x);
             }
         }
-    if (h->live)
-        begin(h);
+    begin(h);
 }
 
 void host_live_close(struct plugin_host *h)
