@@ -353,7 +353,6 @@ struct api_nodes;
 struct api_nodes *api_nodes_new(void);
 void api_nodes_free(struct api_nodes *n);
 /* To that node's own port; NULL: err says why not. a: for what is needed meanwhile. */
-struct http_client *api_node_client(struct api *api, struct arena *a, struct str name, struct kl_err *err);
 void api_node_send(struct api_rq *rq, struct str node, const char *path);
 void api_node_proxy(struct api_rq *rq);
 struct proxies;

@@ -103,4 +103,8 @@ void api_check_add(struct api *a, const char *name, const char *(*reason)(void *
 /* Adds whole families to /metrics (base/prom.h). */
 void api_metrics_add(struct api *a, void (*write)(void *ctx, struct prom *p), void *ctx);
 
+struct http_client;
+/* Towards the own port of a node in another process; NULL: err says why. Good until the loop turns. [loop] */
+struct http_client *api_node_client(struct api *api, struct arena *a, struct str name, struct kl_err *err);
+
 #endif

@@ -158,12 +158,16 @@ struct figures {
     struct ask *ask;                    /* NULL: the client has gone */
     struct kl_bytes text;
     const char *page;                   /* NULL: the summary */
+    const struct node_paths *paths;
+    struct kl_bytes request;            /* of a plugin's call; at NULL: it is none */
 };
 
 static int figures_run(struct stream_call *c)
 {
     struct figures *f = (struct figures *)c;
     const struct kl_node *n = c->at.node;
+    if (f->request.at)
+        return f->paths->call(f->paths->ctx, &c->call, f->request, &f->text);
     if (!f->page)
         return n->stats(c->at.self, &c->call, &f->text);
     return KL_HAS(n, page) ? n->page(c->at.self, &c->call, f->page, &f->text) : kl_fail(&c->call, KL_NOT_FOUND, "404 page not found");
@@ -177,7 +181,7 @@ static void figures_done(struct stream_call *c)
         http_on_close(q->http, NULL, NULL);
         struct str text = c->rc < 0 ? STR_NONE : arena_str(q->arena, str_n(f->text.at, f->text.len));
         if (text.at)
-            reply(q, 200, f->page ? "text/plain; version=0.0.4; charset=utf-8" : "application/json", text);
+            reply(q, 200, f->request.at ? "application/octet-stream" : f->page ? "text/plain; version=0.0.4; charset=utf-8" : "application/json", text);
         else
             refuse(q, &c->call.err);
     }
@@ -192,7 +196,7 @@ static void figures_gone(void *ctx)
     stream_call_cancel(&f->call);
 }
 
-static void ask_figures(struct ask *q, const char *page)
+static void ask_figures(struct ask *q, const char *page, struct str request)
 {
     struct figures *f = mem_alloc(sizeof *f);
     struct kl_err err;
@@ -202,6 +206,9 @@ static void ask_figures(struct ask *q, const char *page)
         refuse_with(q, KL_NO_MEMORY, "%s", err.code ? err.msg : "out of memory");
         return;
     }
+    if (request.len)                    /* who asks may go while it is worked on */
+        f->request = (struct kl_bytes){ arena_dup(f->call.arena, request), request.len };
+    f->paths = q->paths;
     f->call.run = figures_run;
     f->call.done = figures_done;
     f->ask = q;
@@ -217,16 +224,27 @@ static void ask_figures(struct ask *q, const char *page)
 
 static void stats(struct ask *q)
 {
-    ask_figures(q, NULL);
+    ask_figures(q, NULL, STR_NONE);
 }
 
 static void page(struct ask *q)
 {
     const char *path = q->n == 1 ? q->seg[0] : arena_printf(q->arena, "%s/%s", q->seg[0], q->seg[1]);
     if (path)
-        ask_figures(q, path);
+        ask_figures(q, path, STR_NONE);
     else
         refuse_with(q, KL_NO_MEMORY, "out of memory");
+}
+
+static void call(struct ask *q)
+{
+    struct str request = http_body(q->http);
+    if (!q->paths->call || strcmp(q->seg[1], "call") != 0)
+        refuse_with(q, KL_NOT_FOUND, "404 page not found");
+    else if (!request.len)
+        refuse_with(q, KL_BAD_REQUEST, "this is no call");
+    else
+        ask_figures(q, NULL, request);
 }
 
 static void log_failed(void *ctx, const struct kl_err *err)
@@ -298,7 +316,7 @@ static const struct {
     void (*run)(struct ask *q);
 } routes[] = {
     { "healthz", 1, false, healthz },   { "pods", 1, false, pods }, { "debug", 2, false, debug },  { "stats", 2, true, stats },
-    { "metrics", 1, true, page },       { "metrics", 2, true, page },
+    { "metrics", 1, true, page },       { "metrics", 2, true, page }, { "keelson", 2, false, call },
     { "containerLogs", 4, true, logs }, { "exec", 4, true, run },   { "attach", 4, true, run },    { "portForward", 3, true, forward },
 };
 

@@ -54,6 +54,7 @@ int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_po
     p->paths.node = c->node;
     p->paths.pods = c->pods;
     p->paths.debug = c->debug;
+    p->paths.call = c->call;
     int rc = http_server_new(l, &hc, handle, p, &p->http, err);
     if (rc < 0) {
         node_port_free(p);

@@ -24,6 +24,7 @@ struct node_port_conf {
     void (*pods)(void *ctx, struct buf *b);
     /* Documents below /debug/; NULL: not found. */
     struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+    int (*call)(void *ctx, struct kl_call *c, struct kl_bytes request, struct kl_bytes *ret);    /* node_paths.h */
 };
 
 int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_port **ret, struct kl_err *err);

@@ -191,7 +191,7 @@ static void local_proxy(struct api_rq *rq, struct str name, struct str path)
         api_send_error(rq);
         return;
     }
-    *l = (struct local){ { rq->api->streams, l, local_node, local_pods, NULL }, rq, name };
+    *l = (struct local){ { rq->api->streams, l, local_node, local_pods, NULL, NULL }, rq, name };
     node_paths_serve(&l->paths, rq->http, path);
 }
 

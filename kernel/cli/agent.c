@@ -179,6 +179,12 @@ static const struct kl_node *find_node(void *ctx, void **ret_self)
     return i->provider->table;
 }
 
+static int answer_call(void *ctx, struct kl_call *c, struct kl_bytes request, struct kl_bytes *ret)
+{
+    struct agent *a = ctx;
+    return a->running ? plugin_host_answer(a->host, c, request, ret) : kl_fail(c, KL_UNAVAILABLE, "the node is starting");
+}
+
 static bool add_pod(void *ctx, struct store_object *o)
 {
     struct buf *b = ctx;
@@ -211,7 +217,7 @@ static int open_port(struct agent *a, struct kl_err *err)
         return 0;                       /* it is asked for: server_changed */
     str_int(str_of(a->o->node_port), &port);
     struct node_port_conf pc = { .address = "0.0.0.0", .port = (uint16_t)port, .cert = cert, .key = key, .client_ca = a->kubeconfig.ca,
-                                 .client_name = PKI_TOWARDS_NODES, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug };
+                                 .client_name = PKI_TOWARDS_NODES, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug, .call = answer_call };
     return node_port_new(a->loop, &pc, &a->port, err);
 }
 

@@ -58,6 +58,7 @@ struct plugin_host {
     struct batch *batch;                /* of which it is the list: files are loaded anew; NULL: it is a process's */
     bool ended;                         /* nothing is changed any more */
     struct live *live;                  /* NULL: nothing was ever changed */
+    struct elsewhere *elsewhere;        /* instances of other nodes that were found */
     struct store *store;
     struct objects *objects;
     struct api *api;                    /* NULL: no server */
@@ -104,6 +105,9 @@ int host_check_cycles(struct plugin_host *h, struct kl_err *err);
 int host_check_needs(struct plugin_host *h, struct kl_err *err);
 /* A chain's item that is no instance of its interface: says so. */
 int host_missing_link(struct plugin_host *h, const char *chain, const char *iface, const struct val *item, struct kl_err *err);
+/* elsewhere.c: the instance "NAME@NODE". [worker] */
+int host_find_elsewhere(struct plugin_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret);
+void host_elsewhere_free(struct plugin_host *h);
 /* calls.c: keelson.host.http/0 */
 extern const struct kl_host_http host_http_table;
 extern const struct kl_host_versions host_versions_table;              /* versions.c */

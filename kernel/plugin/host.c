@@ -401,6 +401,7 @@ void plugin_host_free(struct plugin_host *h)
     plugin_host_close(h, NULL);
     host_cells_free(h);
     host_calls_drop(h, NULL);
+    host_elsewhere_free(h);
     for (unsigned k = 0; k < h->n_gates; k++)
         gate_free(h->gates[k]);
     for (unsigned k = 0; k < h->n; k++)

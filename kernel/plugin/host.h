@@ -56,6 +56,8 @@ void plugin_host_close(struct plugin_host *h, const char *but_iface);
 void plugin_host_free(struct plugin_host *h);                           /* closes the rest too; NULL is fine */
 
 /* [loop] The instance of that interface and name, or the default one. */
+/* A call of a storage driver of this process, from an API server elsewhere (elsewhere.c). [worker] */
+int plugin_host_answer(struct plugin_host *h, struct kl_call *c, struct kl_bytes request, struct kl_bytes *ret);
 struct plugin_instance *plugin_host_find(struct plugin_host *h, const char *iface, const char *name, struct kl_err *err);
 unsigned plugin_host_count(const struct plugin_host *h);
 struct plugin_instance *plugin_host_at(const struct plugin_host *h, unsigned i);

@@ -117,6 +117,8 @@ static int find(const struct kl_host *h, struct kl_call *c, const char *iface, c
     struct plugin_instance *x = me(h), *i = NULL;
     struct plugin_host *o = x->owner;
     int rc = 0;
+    if (name && strchr(name, '@'))
+        return host_find_elsewhere(o, c, iface, name, ret);
     pthread_mutex_lock(&o->lock);
     if (x->batch)
         i = host_find_locked(&x->batch->made, iface, name, NULL);

@@ -6,26 +6,38 @@
 
 #define CALL_NS (120 * NS_S)
 
-int driver_find(struct ctl_run *r, struct str name, struct driver *d)
+int driver_find(struct ctl_run *r, struct str name, struct str node, struct driver *d)
 {
     const struct kl_host_plugins *plugins = r->ctl->host->service(r->ctl->host, KL_HOST_PLUGINS_0);
     struct kl_instance found = { .size = sizeof found };
-    char *z = arena_dup(r->arena, name);
+    char *z = node.len ? arena_printf(r->arena, STR_FMT "@" STR_FMT, STR_ARG(name), STR_ARG(node)) : arena_dup(r->arena, name);
     *d = (struct driver){ .call = *r->call };
     kl_err_init(&d->call.err);
     if (!z || !plugins)
         return ctl_no_memory(r);
+    int64_t by = r->ctl->env->mono_ns(r->ctl->host) + CALL_NS;
+    if (!d->call.deadline_ns || d->call.deadline_ns > by)
+        d->call.deadline_ns = by;
     int rc = plugins->find(r->ctl->host, &d->call, KL_VOLUME_0, z, &found);
     if (rc == -KL_NOT_FOUND)
         return 0;
     if (rc < 0)
         return driver_failed(r, d, rc);
-    int64_t by = r->ctl->env->mono_ns(r->ctl->host) + CALL_NS;
     d->table = found.table;
     d->self = found.self;
-    if (!d->call.deadline_ns || d->call.deadline_ns > by)
-        d->call.deadline_ns = by;
     return 0;
+}
+
+int driver_of(struct ctl_run *r, const struct val *volume, struct driver *d, bool *ret_gone)
+{
+    struct str node = meta_annotation(volume, ON_NODE);
+    struct val *there = NULL;
+    int rc = node.len ? ctl_get(r, NODES, STR(""), node, &there) : 0;
+    if (rc == 0 && node.len && !there && ret_gone) {
+        *ret_gone = true;
+        return 0;
+    }
+    return rc < 0 ? rc : driver_find(r, json_str(volume, "spec.csi.driver"), node, d);
 }
 
 int driver_failed(struct ctl_run *r, struct driver *d, int rc)

@@ -8,7 +8,7 @@ static const struct kl_need needs[] = { { KL_HOST_ENV_0, 0 }, { KL_HOST_OBJECTS_
 
 #define FIELD(NAME, TYPE, ...) { .key = #NAME, .type = TYPE, .offset = offsetof(struct volumes_conf, NAME), __VA_ARGS__ }
 static const struct kl_conf_field conf[] = {
-    FIELD(node, KL_CONF_STR, .doc = "the node whose local volumes this process makes"),
+    FIELD(node, KL_CONF_STR, .doc = "the node that is preferred for local volumes that no pod waits for"),
     FIELD(default_class, KL_CONF_STR, .doc = "StorageClass that a new cluster begins with, marked as the default one; unset: none"),
     FIELD(default_provisioner, KL_CONF_STR, .fallback = "dir.keelson.dev", .doc = "its provisioner: an instance of keelson.volume"),
 };

@@ -150,6 +150,8 @@ static struct val *volume_of(struct making *m)
     json_set_str(a, v, STR("kind"), STR("PersistentVolume"));
     json_set_str(a, meta, STR("name"), m->name);
     meta_set_annotation(a, v, PROVISIONED_BY, m->by);
+    if (is_local(m))
+        meta_set_annotation(a, v, ON_NODE, meta_name(m->node));
     if (str_is(policy, "Delete"))
         val_push(json_arr(a, meta, STR("finalizers")), val_of_str(a, STR(PV_FINALIZER)));
     quantity_format(quantity_of(m->made.bytes, QUANTITY_BINARY), size);
@@ -171,22 +173,54 @@ static struct val *volume_of(struct making *m)
 
 /* --- one claim --- */
 
-/* The node where it will be used first; -KL_PENDING: not to be made here and now. */
-static int find_node(struct making *m)
+static bool is_ready(const struct val *node)
+{
+    return cond_is(node, "Ready", "True") && !json_bool(node, "spec.unschedulable", false);
+}
+
+/* A local volume that nobody waits for: some node is chosen, and noted first, so that it stays the one. */
+static int choose_node(struct making *m)
 {
     const struct volumes_conf *conf = m->r->ctl->conf;
+    struct arena *a = m->r->arena;
+    struct ctl_list nodes;
+    const struct val *best = NULL;
+    int rc = ctl_list(m->r, (struct kl_list_options){ .resource = NODES }, &nodes);
+    for (uint32_t i = 0; rc == 0 && i < nodes.n; i++)
+        if (is_ready(nodes.at[i]) && (!best || str_is(meta_name(nodes.at[i]), conf->node ? conf->node : "")))
+            best = nodes.at[i];
+    if (rc == 0 && !best)
+        return kl_fail(m->r->call, KL_UNAVAILABLE, "no node is ready");
+    struct val *now = val_copy(a, m->claim);
+    if (rc == 0)
+        meta_set_annotation(a, now, SELECTED_NODE, meta_name(best));
+    return rc < 0 ? rc : ctl_update(m->r, CLAIMS, NULL, m->claim, now, NULL);
+}
+
+/* Which driver, and for which node. *ret_ours false: there is nothing to do here, or not yet. */
+static int find_driver(struct making *m, bool *ret_ours)
+{
+    struct ctl_run *r = m->r;
     struct str node = meta_annotation(m->claim, SELECTED_NODE);
-    bool own = !node.len && is_local(m);        /* made at once: here */
-    if (own)
-        node = str_of(conf->node);
-    if (!node.len)
+    int rc = driver_find(r, m->by, STR_NONE, &m->driver);
+    bool local = rc == 0 && (!m->driver.table || is_local(m));
+    *ret_ours = false;
+    if (rc < 0 || (!m->driver.table && !node.len))
+        return rc;
+    if (local && !node.len)
+        return choose_node(m);          /* which brings this claim here again */
+    if (node.len && (rc = ctl_get(r, NODES, STR(""), node, &m->node)) < 0)
+        return rc;
+    if (local && !m->node)
+        return m->driver.table ? kl_fail(r->call, KL_UNAVAILABLE, "node \"" STR_FMT "\" is not there", STR_ARG(node)) : 0;
+    bool expected = m->driver.table != NULL;
+    if (local)
+        rc = driver_find(r, m->by, node, &m->driver);
+    if (rc == 0 && expected && !m->driver.table)
+        return kl_fail(r->call, KL_UNAVAILABLE, "node \"" STR_FMT "\" has no driver " STR_FMT, STR_ARG(node), STR_ARG(m->by));
+    if (rc < 0 && !expected)            /* it may be somebody else's: that node's own affair */
         return 0;
-    int rc = ctl_get(m->r, NODES, STR(""), node, &m->node);
-    if (rc == 0 && !m->node)
-        return kl_fail(m->r->call, KL_UNAVAILABLE, "node \"" STR_FMT "\" is not there", STR_ARG(node));
-    if (rc == 0 && is_local(m) && !str_is(node, conf->node ? conf->node : ""))
-        return kl_fail(m->r->call, KL_UNSUPPORTED, "driver " STR_FMT " makes volumes on node \"%s\" only, not on \"" STR_FMT "\"", STR_ARG(m->by), conf->node ? conf->node : "",
-                       STR_ARG(node));
+    *ret_ours = rc == 0 && m->driver.table;
     return rc;
 }
 
@@ -213,6 +247,7 @@ int provision(struct ctl_run *r, struct val *claim)
     struct making m = { .r = r, .claim = claim, .by = meta_annotation(claim, PROVISIONER) };
     struct val *there = NULL;
     struct str class = class_of(claim);
+    bool ours = false;
     m.name = str_of(arena_printf(r->arena, "pvc-" STR_FMT, STR_ARG(meta_uid(claim))));
     if (!m.by.len || !class.len || json_str(claim, "spec.volumeName").len)
         return 0;
@@ -223,11 +258,9 @@ int provision(struct ctl_run *r, struct val *claim)
     rc = ctl_get(r, VOLUMES, STR(""), m.name, &there);
     if (rc < 0 || there)
         return rc;
-    rc = driver_find(r, m.by, &m.driver);
-    if (rc == 0 && !m.driver.table)
+    rc = find_driver(&m, &ours);
+    if (rc == 0 && !ours)
         return 0;                       /* a driver outside sees to it */
-    if (rc == 0)
-        rc = find_node(&m);
     if (rc == 0)
         rc = make(&m);
     if (rc == 0) {

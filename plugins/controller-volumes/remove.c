@@ -33,14 +33,15 @@ static int remove_volume(struct ctl_run *r, struct val *volume, struct driver *d
 int reclaim(struct ctl_run *r, struct val *volume)
 {
     struct str phase = json_str(volume, "status.phase"), by = json_str(volume, "spec.csi.driver");
-    struct driver d;
+    struct driver d = { 0 };
+    bool gone = false;
     if (!str_is(json_str(volume, "spec.persistentVolumeReclaimPolicy"), "Delete") || !by.len || !str_eq(meta_annotation(volume, PROVISIONED_BY), by) ||
         !(str_is(phase, "Released") || str_is(phase, "Failed") || (meta_deleting(volume) && str_is(phase, "Available"))))
         return 0;
-    int rc = driver_find(r, by, &d);
-    if (rc == 0 && !d.table)
+    int rc = driver_of(r, volume, &d, &gone);
+    if (rc == 0 && !d.table && !gone)
         return 0;
-    if (rc == 0)
+    if (rc == 0 && !gone)
         rc = remove_volume(r, volume, &d);
     if (rc < 0) {
         ctl_event(r, volume, "Warning", "VolumeFailedDelete", "%s", r->call->err.msg);

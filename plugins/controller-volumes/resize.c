@@ -112,7 +112,7 @@ int resize(struct ctl_run *r, struct val *claim)
     int rc = ctl_get(r, VOLUMES, STR(""), json_str(claim, "spec.volumeName"), &x.volume);
     if (rc < 0 || !json_str(x.volume, "spec.csi.driver").len || !bound_to(x.volume, claim))
         return rc;
-    rc = driver_find(r, json_str(x.volume, "spec.csi.driver"), &x.driver);
+    rc = driver_of(r, x.volume, &x.driver, NULL);
     if (rc < 0 || !x.driver.table)
         return rc;
     rc = begin(&x, want);

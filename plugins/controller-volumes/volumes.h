@@ -32,6 +32,7 @@ VOLUMES_CONTROLLERS(DECLARE)
 #define PROVISIONER_BETA    "volume.beta.kubernetes.io/storage-provisioner"
 #define CLASS_BETA          "volume.beta.kubernetes.io/storage-class"
 #define NO_PROVISIONER      "kubernetes.io/no-provisioner"
+#define ON_NODE             "keelson.dev/node"      /* of a local volume */
 #define PV_FINALIZER        "external-provisioner.volume.kubernetes.io/finalizer"
 
 /* claim.c */

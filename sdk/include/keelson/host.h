@@ -202,7 +202,8 @@ struct kl_host_plugins {
     KL_STRUCT_HEAD;
     /* [any] The instance of that interface with that name, or (name NULL) the default one: a configured instance before
      * an automatic one, the highest rank first. KL_NOT_FOUND when there is none, KL_UNAVAILABLE when it is not READY.
-     * The instance stays usable until the asking instance is closed. */
+     * The instance stays usable until the asking instance is closed. "NAME@NODE" is the one of that name on that node (another process, if need be; only
+     * keelson.volume, from a server's workers: [worker]). */
     int (*find)(const struct kl_host *h, struct kl_call *c, const char *iface, const char *name, struct kl_instance *ret);
 };
 
