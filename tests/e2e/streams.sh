@@ -64,9 +64,27 @@ spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8000}]}
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: switch, labels: {app: switch}}
+spec: {nodeName: $node, terminationGracePeriodSeconds: 0, volumes: [{name: x, configMap: {name: switch, defaultMode: 0755}}],
+  containers: [{name: c, image: $image, command: [busybox, nc, -ll, -p, "9000", -e, /x/echo], volumeMounts: [{name: x, mountPath: /x}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: switch}
+spec: {selector: {app: switch}, ports: [{name: raw, port: 80, targetPort: 9000}]}
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: none}
 spec: {nodeName: $node, containers: [{name: c, image: "localhost/none:1"}]}
 END
+cat >"$dir/echo" <<'END'
+#!/bin/sh
+while read -r line && [ ${#line} -gt 1 ]; do :; done
+printf 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: echo.example.com\r\n\r\n'
+exec cat
+END
+k create configmap switch --from-file="$dir/echo" >/dev/null
 k apply -f "$dir/pods.yaml" >/dev/null
 k wait --for=condition=Ready pod/two pod/tty pod/pipe --timeout=30s >/dev/null || fail "pods become ready" "$(k get pods)"
 
@@ -207,6 +225,10 @@ if "$python" -c 'import kubernetes' 2>/dev/null; then
 else
     echo "skipped: the Python client is not installed"
 fi
+echo "--- a WebSocket client of its own"
+k wait --for=condition=Ready pod/switch --timeout=20s >/dev/null
+python3 "$here/streams_sockets.py" "$(k config view --raw --minify -o 'jsonpath={.clusters[0].cluster.server}')" "$dir/state/pki" $node && ok "logs, exec of v5, proxies" ||
+    fail "logs, exec of v5, proxies" "$(k logs switch)"
 echo "--- many at once"
 many=
 for i in $(seq 40); do
