@@ -9,6 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
     exit 0
 }
 . "$here/lib/node.sh"
+# Devices of raw volumes outlive a run that is cut off.
+trap 'node_finish; losetup -l -n -O NAME,BACK-FILE | grep " $dir/" | cut -d" " -f1 | xargs -r -n1 losetup -d' EXIT
 start
 field() { k get "$1" "$2" -o "jsonpath=$3"; }
 comes() {
