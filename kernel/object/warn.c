@@ -341,6 +341,14 @@ RULES(quota)
     }
 }
 
+RULES(csi_driver)
+{
+    const struct val *now = json_path(v, "spec.tokenRequests"), *was = json_path(old, "spec.tokenRequests");
+    if (val_is(now, VAL_ARR) && now->n && !json_path(v, "spec.serviceAccountTokenInSecrets") && !(old && val_equal(now, was)))
+        warn(w, "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume "
+             "attributes");
+}
+
 RULES(storage_class)
 {
     (void)old;
@@ -373,6 +381,7 @@ static const struct {
     { "batch/cronjobs", cron_job },
     { "networking.k8s.io/ingresses", ingress },
     { "discovery.k8s.io/endpointslices", endpoint_slice },
+    { "storage.k8s.io/csidrivers", csi_driver },
     { "storage.k8s.io/storageclasses", storage_class },
 };
 

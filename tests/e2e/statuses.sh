@@ -99,6 +99,8 @@ gives 422 'at least one of user or group must be specified' POST "$url/apis/auth
 warns 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' GET "$ns/endpoints"
 warns "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]" \
     POST "$ns/pods?dryRun=All" '{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"i"}]}}'
+warns 'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes' \
+    POST "$url/apis/storage.k8s.io/v1/csidrivers" '{"metadata":{"name":"d.example.com"},"spec":{"tokenRequests":[{"audience":"a"}]}}'
 
 # a collection is deleted when its answer comes, and only what was selected
 gives 201 '"name":"c2"' POST "$ns/configmaps" '{"metadata":{"name":"c2","labels":{"x":"y"}}}'
