@@ -10,7 +10,7 @@
  * host gives names of [a-z0-9-] only, but an id may come from a PersistentVolume that a user wrote: check it.
  *
  * Errors: KL_INVALID (a parameter is wrong: asked again only when something has changed), KL_NOT_FOUND (no such volume), KL_ALREADY_EXISTS (that name has
- * another volume), KL_STORAGE_FULL (no room here: another node is looked for), KL_CONFLICT (in use), KL_UNSUPPORTED; anything else is tried again with back-off.
+ * another volume), KL_STORAGE_FULL (no room here), KL_CONFLICT (in use), KL_UNSUPPORTED; anything else is tried again with back-off.
  */
 #ifndef KEELSON_IFACE_VOLUME_H
 #define KEELSON_IFACE_VOLUME_H
