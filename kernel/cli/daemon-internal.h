@@ -38,6 +38,8 @@ struct daemon {
     enum daemon_mode mode;
     struct list held;                   /* requests of MODE_HOLD */
     unsigned n_held;
+    struct loop_hook deciding;          /* of an heir: requests wait until it can decide about them */
+    int64_t deciding_ns;
     struct handover *handover;          /* NULL: none is under way, and none was */
     struct http_relay *relay;           /* of MODE_RELAY */
     char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], front_proxy[3][PATH_MAX], pid_file[PATH_MAX], relay_path[PATH_MAX + 32];
@@ -51,6 +53,7 @@ void daemon_handle(void *ctx, struct http_req *r);
 void handover_control(void *ctx, struct http_req *r);          /* the handler of the control socket */
 void handover_signal(void *ctx);                               /* as asked without anything said */
 void handover_free(struct handover *h);                         /* when the loop has stopped; NULL is fine */
+void handover_release(struct daemon *d);                       /* what was held is handled */
 bool handover_stop(struct daemon *d);                          /* the process is to end. True: it has been followed, and ends its connections here */
 
 #endif

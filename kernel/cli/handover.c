@@ -86,7 +86,7 @@ void handover_free(struct handover *h)
     mem_free(h);
 }
 
-static void release_held(struct daemon *d)
+void handover_release(struct daemon *d)
 {
     for (struct list *n; (n = list_pop(&d->held));) {
         struct held *x = list_item(n, struct held, link);
@@ -157,7 +157,7 @@ static void fail(struct handover *h, const char *why)
     if (step >= DRAINING) {
         d->mode = MODE_SERVE;
         hold_sockets(d, false);
-        release_held(d);
+        handover_release(d);
     }
     if (step >= STOPPING && !h->stopping)
         resume_controllers(d);
@@ -233,7 +233,7 @@ static void followed(struct handover *h)
     d->mode = MODE_RELAY;
     d->pid_file[0] = '\0';
     d->has_door = false;                /* they are the other one's now */
-    release_held(d);
+    handover_release(d);
     api_retire(d->api, d->relay);
     tell_asker(h, 200, text);
     for (int i = 0; i < SOCKETS; i++)

@@ -328,6 +328,14 @@ int plugin_host_run_deciders(struct plugin_host *h, struct kl_err *err)
     return run(h, true, err);
 }
 
+bool plugin_host_decides(const struct plugin_host *h)
+{
+    for (unsigned k = 0; k < h->n_opened; k++)
+        if (h->opened[k]->runner && decides(h->opened[k]) && !runner_caught_up(h->opened[k]->runner))
+            return false;
+    return true;
+}
+
 void host_one_gone(void *ctx)
 {
     struct plugin_host *h = ctx;

@@ -45,6 +45,7 @@ void plugin_host_set_api(struct plugin_host *h, struct api *a);          /* of a
 int plugin_host_run(struct plugin_host *h, struct kl_err *err);
 /* Those first by whose controllers requests are decided (RBAC, quotas, webhooks): in the same call they have seen all there is. */
 int plugin_host_run_deciders(struct plugin_host *h, struct kl_err *err);
+bool plugin_host_decides(const struct plugin_host *h);        /* they have worked off what they have seen */
 void plugin_host_stop(struct plugin_host *h, loop_fn gone, void *ctx);
 void plugin_host_stop_others(struct plugin_host *h, loop_fn gone, void *ctx);          /* all but the deciders; plugin_host_stop follows */
 /* handover.c: closes the instances of that interface; opens them again; of a stopped host, closes controllers but for node agents, whose streams go on. */
