@@ -1,5 +1,6 @@
-/* cost.c - what one call costs at each level of isolation: score of scheduler-binpack (a pod and a node of 1 KiB each), and "bare" without the host's gate. Prints, judges nothing: a line
- * "LEVEL best median" in ns for each. Best: the tenth percentile, both sides awake; median: as this machine's load has it. usage: isolate_cost [CALLS] */
+/* cost.c - what one call costs at each level of isolation: score with a pod and a node of 1 KiB each. "none" is the call alone: the host's gate and a function that does nothing; the
+ * others are scheduler-binpack's: "bare" without the gate, "gate", "process", "sandbox". Prints, judges nothing: a line "LEVEL best median" in ns for each. Best: the tenth percentile,
+ * both sides awake; median: as this machine's load has it. usage: isolate_cost [CALLS] */
 #include <keelson/iface/scheduler.h>
 
 #include <dlfcn.h>
@@ -104,6 +105,19 @@ static struct cost isolated(enum isolate_level level, struct loop *loop, unsigne
     return ret;
 }
 
+static int nothing(void *self, struct kl_call *c, void *cycle, const struct kl_pod_view *pod, const struct kl_node_view *node)
+{
+    (void)self;
+    (void)c;
+    (void)cycle;
+    (void)pod;
+    (void)node;
+    return 0;
+}
+
+static const struct kl_scheduler idle = { .size = sizeof idle, .score = nothing };
+static const struct kl_provider idler = { KL_SCHEDULER_0, "idle", 0, &idle };
+
 /* As the host calls it. */
 static struct cost gated(const struct kl_provider *v, struct loop *loop, unsigned n)
 {
@@ -139,7 +153,8 @@ int main(int argc, char **argv)
     const struct kl_provider *v = provider(p, &at);
     measure(v->table, NULL, (unsigned)calls);
     show("bare", measure(v->table, NULL, (unsigned)calls * 10));
-    show("none", gated(v, loop, (unsigned)calls * 10));
+    show("gate", gated(v, loop, (unsigned)calls * 10));
+    show("none", gated(&idler, loop, (unsigned)calls * 10));
     show("process", isolated(ISOLATE_PROCESS, loop, (unsigned)calls));
     if (geteuid() == 0)
         show("sandbox", isolated(ISOLATE_SANDBOX, loop, (unsigned)calls));
