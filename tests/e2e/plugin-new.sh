@@ -49,7 +49,7 @@ refused() {
 }
 refused 1 "'my-store' is there already" store my-store
 refused 2 "did you mean 'scheduler'" schedular x
-refused 2 "there is no kind 'volume'" volume x
+refused 2 "there is no kind 'ingress'" ingress x
 refused 2 "a name has at most" store My
 refused 2 "a name has at most" store a/b
 refused 2 "a name has at most" store ../x
