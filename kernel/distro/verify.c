@@ -25,7 +25,7 @@ static int check_signature(struct check *c, const char *what, struct str bytes, 
     kl_err_init(&why);
     int rc = sign_check(sig, bytes, c->keys, c->n_keys, &by, number, &why);
     if (rc == -KL_NOT_FOUND)
-        return kl_err_set(err, KL_FORBIDDEN, "'%s' is signed by key %s, which '%s' does not have: `keelson plugin keys trust NAME.pub` if it is to be trusted", what,
+        return kl_err_set(err, KL_FORBIDDEN, "'%s' is signed by key %s, which '%s' does not have: `keelson plugin keys trust NAME.pub`", what,
                           number, c->trust->keys_dir);
     if (rc == -KL_INVALID || (rc == 0 && !sign_canonical(sig, by)))
         return kl_err_set(err, KL_CORRUPT, "the signature of '%s' is damaged", what);

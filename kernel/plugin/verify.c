@@ -108,7 +108,7 @@ int verify_signature(const char *path, const char *sig_path, struct str bytes, c
     case KL_INVALID:
         return kl_err_set(err, KL_FORBIDDEN, "'%s' is not a signature: sign the file again, or get it again from where it came", sig_path);
     case KL_NOT_FOUND:
-        return kl_err_set(err, KL_FORBIDDEN, "'%s' is signed by key %s, which '%s' does not have: `keelson plugin keys trust NAME.pub` if it is to be trusted",
+        return kl_err_set(err, KL_FORBIDDEN, "'%s' is signed by key %s, which '%s' does not have: `keelson plugin keys trust NAME.pub`",
                           path, number, keys_dir);
     default:
         return kl_err_set(err, KL_FORBIDDEN, "'%s' is not what key %s signed: file or signature was changed; get both again from where they came", path,

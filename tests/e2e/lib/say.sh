@@ -1,7 +1,7 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
 # k, c, ok, fail, is, has, hasnt, becomes, soon, none, eventually. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
-dir=$(mktemp -d /tmp/keelson-e2e.XXXXXX)
+dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
 bad=0
 pid=
