@@ -7,8 +7,8 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/e2e/lib/server.sh"
 needs kubectl
 mkdir -p "$dir/conf/conf.d"
-sed 's|{ plugin = "scheduler-binpack"; }|{ plugin = "scheduler-binpack"; layers = [ "trace", "record" ]; }|
-     s|{ plugin = "authz-rbac"; |&layers = [ "trace" ]; |; s|{ plugin = "admission-quota"; |&layers = [ "trace", "fault" ]; |
+sed 's|{ plugin = "scheduler-binpack"; }|{ plugin = "scheduler-binpack"; isolate = "process"; layers = [ "trace", "record" ]; }|
+     s|{ plugin = "authz-rbac"; |&isolate = "process"; layers = [ "trace" ]; |; s|{ plugin = "admission-quota"; |&layers = [ "trace", "fault" ]; |
      s|{ plugin = "store-wal"; |&layers = [ "viewer" ]; |; s|{ plugin = "controller-workloads"; }|{ plugin = "controller-workloads"; layers = [ "viewer" ]; }|' \
     "$root/conf/keelson.cfg" >"$dir/conf/keelson.cfg"
 [ "$(grep -c 'layers = ' "$dir/conf/keelson.cfg")" = 5 ] || fail "the configuration is not as this test knows it"
