@@ -2,10 +2,13 @@
 #include "base/disk.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 #define DEPTH_MOST 64
 
@@ -43,4 +46,49 @@ int64_t disk_use(const char *path, int64_t *ret_inodes)
     if (ret_inodes)
         *ret_inodes = inodes;
     return sum;
+}
+
+/* --- the end --- */
+
+static int remove_inside(int dir, dev_t dev, int left);
+
+static int remove_entry(int dir, const char *name, dev_t dev, int left)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (st.st_dev != dev || left <= 0)
+        return -EXDEV;                      /* a mount that could not be taken away: never empty what is behind it */
+    int rc = remove_inside(fd, dev, left - 1);
+    return rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT ? -errno : rc;
+}
+
+static int remove_inside(int dir, dev_t dev, int left)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return -errno;
+    }
+    for (struct dirent *e; (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        int one = remove_entry(fd, e->d_name, dev, left);
+        rc = one < 0 ? one : rc;
+    }
+    closedir(d);
+    return rc;
+}
+
+int disk_remove(int dir, const char *name, int depth_most)
+{
+    struct stat st;
+    return fstat(dir, &st) == 0 ? remove_entry(dir, name, st.st_dev, depth_most) : -errno;
 }

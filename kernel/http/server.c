@@ -316,13 +316,19 @@ static void finish(void *ctx)
         done(done_ctx);
 }
 
-void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx)
+/* Nobody new is let in. */
+static void begin_close(struct http_server *s, loop_fn done, void *ctx)
 {
     s->done = done;
     s->done_ctx = ctx;
     s->closing = true;
     loop_fd_free(s->watch);
     s->watch = NULL;
+}
+
+void http_server_close(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx)
+{
+    begin_close(s, done, ctx);
     list_each(node, &s->owner.conns)
     {
         struct conn *c = list_item(node, struct conn, link);
@@ -371,11 +377,7 @@ unsigned http_server_connections(const struct http_server *s)
 
 void http_server_retire(struct http_server *s, int64_t grace_ns, loop_fn done, void *ctx)
 {
-    s->done = done;
-    s->done_ctx = ctx;
-    s->closing = true;
-    loop_fd_free(s->watch);
-    s->watch = NULL;
+    begin_close(s, done, ctx);
     close(s->fd);
     s->fd = -1;
     mem_free(s->unix_path);

@@ -56,7 +56,7 @@ static int lose(struct claim *x, const char *reason, const char *message)
 
 /* --- binding --- */
 
-static struct val *reference(struct ctl_run *r, const struct val *claim)
+struct val *reference_to(struct ctl_run *r, const struct val *claim)
 {
     struct arena *a = r->arena;
     struct val *ref = val_new(a, VAL_OBJ);
@@ -77,7 +77,7 @@ static int bind_volume(struct claim *x, struct val **volume)
         return 0;
     if (!ref)
         meta_set_annotation(a, now, BOUND_BY_CONTROLLER, STR("yes"));
-    json_set(a, json_obj(a, now, STR("spec")), STR("claimRef"), reference(x->r, x->v));
+    json_set(a, json_obj(a, now, STR("spec")), STR("claimRef"), reference_to(x->r, x->v));
     int rc = ctl_update(x->r, VOLUMES, NULL, *volume, now, &ret);
     if (rc == 0 && ret)
         *volume = ret;

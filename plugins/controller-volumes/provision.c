@@ -115,17 +115,6 @@ static void set_affinity(struct making *m, struct val *spec)
         add_term(a, all, str_of(t[0]), str_of(t[1]));
 }
 
-static void set_reference(struct arena *a, struct val *spec, const struct val *claim)
-{
-    struct val *ref = json_obj(a, spec, STR("claimRef"));
-    json_set_str(a, ref, STR("kind"), STR("PersistentVolumeClaim"));
-    json_set_str(a, ref, STR("apiVersion"), STR("v1"));
-    json_set_str(a, ref, STR("namespace"), meta_ns(claim));
-    json_set_str(a, ref, STR("name"), meta_name(claim));
-    json_set_str(a, ref, STR("uid"), meta_uid(claim));
-    json_set_str(a, ref, STR("resourceVersion"), json_str(claim, "metadata.resourceVersion"));
-}
-
 static void set_source(struct making *m, struct val *spec)
 {
     struct arena *a = m->r->arena;
@@ -165,7 +154,7 @@ static struct val *volume_of(struct making *m)
         json_set_str(a, spec, STR("volumeAttributesClassName"), vac);
     if (val_is(options, VAL_ARR) && options->n)
         json_set(a, spec, STR("mountOptions"), val_copy(a, options));
-    set_reference(a, spec, m->claim);
+    json_set(a, spec, STR("claimRef"), reference_to(m->r, m->claim));
     set_source(m, spec);
     set_affinity(m, spec);
     return v;

@@ -43,6 +43,7 @@ struct str volume_mode(const struct val *claim_or_volume);              /* "File
 const char *why_not(const struct val *volume, const struct val *claim); /* NULL: the volume is fit for the claim */
 struct val *best_volume(struct ctl_run *r, const struct val *claim, bool later, int *ret_rc);
 bool waits_for_consumer(const struct val *class);
+struct val *reference_to(struct ctl_run *r, const struct val *claim);            /* spec.claimRef */
 
 /* volume.c */
 int volume_run(struct ctl_run *r, struct str name);

@@ -1,11 +1,12 @@
 /* fs.c - folders and files of pods: made, replaced, read and removed without following links that a container made. */
 #include "claims.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+
+#include "base/disk.h"
 
 #define DEPTH_MOST 128
 
@@ -30,47 +31,9 @@ int fs_mkdirs(const char *path, uint32_t mode, struct kl_err *err)
     return mkdir(part, mode) != 0 && errno != EEXIST ? fail(err, path) : 0;
 }
 
-static int remove_inside(int dir, dev_t dev, int depth);
-
-static int remove_entry(int dir, const char *name, dev_t dev, int depth)
-{
-    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM)
-        return -errno;
-    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (st.st_dev != dev || depth >= DEPTH_MOST)
-        return -EXDEV;                      /* a mount that could not be taken away: never empty what is behind it */
-    int rc = remove_inside(fd, dev, depth + 1);
-    return rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT ? -errno : rc;
-}
-
-static int remove_inside(int dir, dev_t dev, int depth)
-{
-    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!d) {
-        if (fd >= 0)
-            close(fd);
-        return -errno;
-    }
-    for (struct dirent *e; (e = readdir(d));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        int one = remove_entry(fd, e->d_name, dev, depth);
-        rc = one < 0 ? one : rc;
-    }
-    closedir(d);
-    return rc;
-}
-
 int fs_remove_at(int dir, const char *name)
 {
-    struct stat st;
-    return fstat(dir, &st) == 0 ? remove_entry(dir, name, st.st_dev, 0) : -errno;
+    return disk_remove(dir, name, DEPTH_MOST);
 }
 
 int fs_remove_tree(const char *path)

@@ -9,6 +9,7 @@
 #include <keelson/iface/volume.h>
 #include <sys/stat.h>
 
+#include "folder.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -58,32 +59,10 @@ static int fail(struct kl_call *c, const char *id, const char *what, int error)
     return kl_fail(c, error == ENOSPC || error == EDQUOT ? KL_STORAGE_FULL : KL_INTERNAL, "volume '%.128s': %s: %s", id, what, strerror(error));
 }
 
-/* What becomes part of a path. */
-static bool id_ok(const char *id)
-{
-    size_t n = id ? strlen(id) : 0;
-    for (size_t i = 0; i < n; i++) {
-        char x = id[i];
-        if (!((x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') || x == '-' || x == '_' || (x == '.' && i)))
-            return false;
-    }
-    return n > 0 && n <= 128;
-}
-
 /* The folder of all volumes. */
 static int open_root(const struct driver *d)
 {
-    char path[4096];
-    int fd = open(d->conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 || errno != ENOENT || strlen(d->conf->dir) >= sizeof path)
-        return fd;
-    snprintf(path, sizeof path, "%s", d->conf->dir);
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        mkdir(path, 0755);
-        *p = '/';
-    }
-    return mkdir(path, 0711) != 0 && errno != EEXIST ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return volume_folder(d->conf->dir, 0711);
 }
 
 /* Its capacity; -1: there is no such volume. */
@@ -144,11 +123,11 @@ static int make(struct kl_call *c, int root, const struct kl_volume_spec *s)
 
 static int create(void *self, struct kl_call *c, const struct kl_volume_spec *s, struct kl_volume_made *ret)
 {
-    if (!id_ok(s->name))
+    if (!volume_name_ok(s->name))
         return kl_fail(c, KL_INVALID, "'%.128s' is no name of a volume", s->name ? s->name : "");
     if (s->parameters && s->parameters[0])
         return kl_fail(c, KL_INVALID, "there is no parameter '%.60s'", s->parameters[0]);
-    if (s->block || (s->from && s->from[0] && !id_ok(s->from)) || s->bytes < 0)
+    if (s->block || (s->from && s->from[0] && !volume_name_ok(s->from)) || s->bytes < 0)
         return kl_fail(c, KL_INVALID, "volume '%s': it cannot be made so", s->name);
     _cleanup_close_ int root = open_root(self);
     if (root < 0)
@@ -167,7 +146,7 @@ static int create(void *self, struct kl_call *c, const struct kl_volume_spec *s,
 
 static int remove_(void *self, struct kl_call *c, const struct kl_volume_use *v)
 {
-    if (!id_ok(v->id))
+    if (!volume_name_ok(v->id))
         return 0;                       /* it never was one of these */
     _cleanup_close_ int root = open_root(self);
     int rc = root < 0 ? -errno : tree_remove(root, v->id);
@@ -179,7 +158,7 @@ static int remove_(void *self, struct kl_call *c, const struct kl_volume_use *v)
 /* *ret: its folder, open. */
 static int find(struct driver *d, struct kl_call *c, const struct kl_volume_use *v, int *ret)
 {
-    _cleanup_close_ int root = id_ok(v->id) ? open_root(d) : -1;
+    _cleanup_close_ int root = volume_name_ok(v->id) ? open_root(d) : -1;
     _cleanup_close_ int volume = root < 0 ? -1 : openat(root, v->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (volume < 0 || bytes_of(volume) < 0)
         return kl_fail(c, KL_NOT_FOUND, "there is no volume '%.128s' on this node", v->id ? v->id : "");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/disk.h"
 
 #define DEPTH_MOST 512
 
@@ -28,35 +29,9 @@ static struct dirent *next(DIR *d)
     return e;
 }
 
-/* --- removing --- */
-
-static int remove_one(int dir, const char *name, dev_t dev, int depth)
-{
-    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM)
-        return -errno;
-    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (st.st_dev != dev || depth > DEPTH_MOST)
-        return -EXDEV;
-    DIR *d = open_list(fd);
-    int rc = d ? 0 : -errno;
-    for (struct dirent *e; d && (e = next(d));) {
-        int one = remove_one(fd, e->d_name, dev, depth + 1);
-        rc = one < 0 ? one : rc;
-    }
-    if (d)
-        closedir(d);
-    return rc == 0 && unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT ? -errno : rc;
-}
-
 int tree_remove(int dir, const char *name)
 {
-    struct stat st;
-    return fstat(dir, &st) == 0 ? remove_one(dir, name, st.st_dev, 0) : -errno;
+    return disk_remove(dir, name, DEPTH_MOST + 1);
 }
 
 /* --- copying --- */

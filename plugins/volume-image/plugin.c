@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
+#include "folder.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -60,37 +61,17 @@ static int fail(struct kl_call *c, const char *id, const char *what, int error)
     return kl_fail(c, code, "volume '%.128s': %s: %s", id, what, strerror(error));
 }
 
-static bool id_ok(const char *id)
-{
-    size_t n = id ? strlen(id) : 0;
-    for (size_t i = 0; i < n; i++) {
-        char x = id[i];
-        if (!((x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') || x == '-' || x == '_' || (x == '.' && i)))
-            return false;
-    }
-    return n > 0 && n <= 128;
-}
-
+/* The folder of all volumes. */
 static int open_root(const struct driver *d)
 {
-    char path[4096];
-    int fd = open(d->conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 || errno != ENOENT || strlen(d->conf->dir) >= sizeof path)
-        return fd;
-    snprintf(path, sizeof path, "%s", d->conf->dir);
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        mkdir(path, 0755);
-        *p = '/';
-    }
-    return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return volume_folder(d->conf->dir, 0700);
 }
 
 /* The volume's file; -KL_NOT_FOUND. */
 static int find(const struct driver *d, struct kl_call *c, const char *id, int *ret)
 {
     struct stat st;
-    _cleanup_close_ int root = id_ok(id) ? open_root(d) : -1;
+    _cleanup_close_ int root = volume_name_ok(id) ? open_root(d) : -1;
     *ret = root < 0 ? -1 : openat(root, id, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*ret >= 0 && fstat(*ret, &st) == 0 && S_ISREG(st.st_mode))
         return 0;
@@ -209,7 +190,7 @@ static int create(void *self, struct kl_call *c, const struct kl_volume_spec *s,
 {
     struct driver *d = self;
     bool thick = d->conf->thick;
-    if (!id_ok(s->name) || s->bytes < 0)
+    if (!volume_name_ok(s->name) || s->bytes < 0)
         return kl_fail(c, KL_INVALID, "'%.128s' is no name of a volume", s->name ? s->name : "");
     int rc = read_parameters(c, s, &thick);
     if (rc < 0)

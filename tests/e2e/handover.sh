@@ -26,22 +26,12 @@ end_all() {
 trap end_all EXIT
 alone() { [ "$(pgrep -fc "^[^ ]*keelson server --state-dir $dir/state")" = 1 ]; }
 restart() { "$build/keelson" restart --state-dir "$dir/state" "$@" 2>&1; }
-wait_for() { # WHAT COMMAND...: within a minute
-    what=$1
-    shift
-    for _ in $(seq 600); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.1
-    done
-    fail "$what" "in vain: $*"
-}
-
 # --- restarts under load ---
 rv=$(kubectl get --raw /api/v1/namespaces/default/configmaps | sed -n 's|.*"metadata":{"resourceVersion":"\([0-9]*\)"}.*|\1|p')
 "$load" "$url" "$pki" "$rv" >"$dir/load" 2>&1 &
 loader=$!
 watches=$loader
-wait_for "the load begins" grep -q running "$dir/load"
+eventually "the load begins" 60 grep -q running "$dir/load"
 kubectl get cm -n load -w -o name >"$dir/names" 2>"$dir/names.err" &
 watches="$watches $!"
 kubectl get cm -n default -w -o name >"$dir/few" 2>"$dir/few.err" &
@@ -61,21 +51,21 @@ spec:
   versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
 END
 made_known() { kubectl create role reader -n default --verb=get,list --resource=configmaps,things.example.com; }
-wait_for "a kind of one's own is known" made_known
+eventually "a kind of one's own is known" 60 made_known
 token=$(kubectl create token reader -n default)
 made() { echo '{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"one"}}' | kubectl create -n default -f -; }
-wait_for "a kind of one's own" made
+eventually "a kind of one's own" 60 made
 asked() {
     curl -s -o /dev/null -w '%{http_code}\n' --cacert "$pki/ca.crt" -H "Authorization: Bearer $token" "$url/apis/example.com/v1/namespaces/default/things/one" \
         "$url/api/v1/namespaces/default/configmaps" -o /dev/null
 }
 allowed() { [ "$(asked | sort -u)" = 200 ]; }
-wait_for "the reader may read" allowed
+eventually "the reader may read" 60 allowed
 while :; do asked; done >"$dir/statuses" 2>/dev/null &
 reader=$!
 watches="$watches $reader"
-wait_for "the reader reads" grep -q 200 "$dir/statuses"
-wait_for "kubectl watches" grep -q kube-root "$dir/few"
+eventually "the reader reads" 60 grep -q 200 "$dir/statuses"
+eventually "kubectl watches" 60 grep -q kube-root "$dir/few"
 sleep 1
 for i in $(seq "$restarts"); do
     before=$(now)
@@ -86,7 +76,7 @@ for i in $(seq "$restarts"); do
     sleep 1
 done
 for i in $(seq "$restarts"); do
-    wait_for "kubectl's watch shows cm-$i" grep -q "/cm-$i\$" "$dir/few"
+    eventually "kubectl's watch shows cm-$i" 60 grep -q "/cm-$i\$" "$dir/few"
 done
 [ "$(sort "$dir/few" | uniq -d | wc -l)" = 0 ] || fail "kubectl's watch says something twice" "$(cat "$dir/few")"
 kill -0 "$few" 2>/dev/null || fail "kubectl's watch has ended" "$(cat "$dir/few.err")"
@@ -98,7 +88,7 @@ tail -1 "$dir/load"
 
 # --- who is followed ends with the last connection ---
 kill $watches 2>/dev/null
-wait_for "one process is left" alone
+eventually "one process is left" 60 alone
 
 # --- what may go wrong: the one that serves goes on, and says why ---
 goes_on() { # WHAT TEXT: the restart has failed, said so, and nothing else has happened
@@ -125,20 +115,20 @@ done
 : >"$dir/fault"
 said=$(restart) || fail "a restart after those that failed" "$said"
 [ "$(now)" != "$serving" ] || fail "a restart after those that failed" "$said"
-wait_for "the watch shows all of it" grep -q "after-$((n - 1))" "$dir/names"
+eventually "the watch shows all of it" 60 grep -q "after-$((n - 1))" "$dir/names"
 [ "$(sort "$dir/names" | uniq -d | wc -l)" = 0 ] || fail "the watch shows nothing twice" "$(cat "$dir/names")"
 
 # --- by a signal; and the end of who serves is the end of those whom it followed ---
 serving=$(now)
 kill -USR2 "$serving"
 other_serves() { [ -n "$(now)" ] && [ "$(now)" != "$serving" ]; }
-wait_for "SIGUSR2 asks for it too" other_serves
+eventually "SIGUSR2 asks for it too" 60 other_serves
 want created create cm by-signal -n default
-wait_for "the watch goes on through two old processes" grep -q by-signal "$dir/names"
+eventually "the watch goes on through two old processes" 60 grep -q by-signal "$dir/names"
 [ "$(pgrep -fc "^[^ ]*keelson server --state-dir $dir/state")" -ge 2 ] || fail "a watch keeps the old process" "$(pgrep -fa "keelson server --state-dir $dir/state")"
 kill "$(now)"
 nobody() { ! pgrep -f "^[^ ]*keelson server --state-dir $dir/state" >/dev/null; }
-wait_for "all of them end" nobody
+eventually "all of them end" 60 nobody
 start_server
 want by-signal get cm by-signal -n default -o name
 grep -E "ERROR: |SUMMARY: " "$dir/log" && fail "a sanitizer has complained" "$(grep -A30 -m1 "ERROR: " "$dir/log")"

@@ -8,17 +8,6 @@ rounds=${2:-6}
 node=crash
 . "$(dirname "$0")/lib/node.sh"
 count() { ls "$1" 2>/dev/null | wc -l; }
-# settles WHAT WANTED COMMAND...: within a minute.
-settles() {
-    what=$1 wanted=$2
-    shift 2
-    for _ in $(seq 300); do
-        got=$("$@")
-        [ "$got" = "$wanted" ] && break
-        sleep 0.2
-    done
-    is "$what" "$wanted" "$got"
-}
 pod() {
     cat <<EOF
 ---
@@ -55,19 +44,19 @@ wait $clients 2>/dev/null
 for i in $(seq "$rounds"); do [ "$i" -gt 1 ] && echo "p$((i * 4 - 5)) p$((i * 4 - 4))"; done | xargs timeout 120 kubectl --kubeconfig "$dir/kc" delete pod --ignore-not-found >/dev/null 2>&1
 pods() { k get pods --no-headers; }
 unready() { pods | grep -cv "2/2 *Running *0 "; }
-settles "all pods run, none of them restarted" 0 unready
+settles "all pods run, none of them restarted" 0 60 unready
 left=$(pods | wc -l)
 [ "$left" -ge 4 ] || { echo "FAILED: only $left pods were created" && bad=1; }
-settles "one sandbox a pod" "$left" count "$dir/state/runtime/sandboxes"
-settles "two containers a pod" $((2 * left)) count "$dir/state/runtime/containers"
+settles "one sandbox a pod" "$left" 60 count "$dir/state/runtime/sandboxes"
+settles "two containers a pod" $((2 * left)) 60 count "$dir/state/runtime/containers"
 monitors() { pgrep -fc "conmon.*$dir"; }
-settles "one monitor a container" $((2 * left)) monitors
-settles "one network namespace a pod" "$left" count "$dir/run/network/ns"
-settles "one folder a pod" "$left" count "$dir/state/node/pods"
-settles "one log folder a pod" "$left" count "$dir/log/pods"
+settles "one monitor a container" $((2 * left)) 60 monitors
+settles "one network namespace a pod" "$left" 60 count "$dir/run/network/ns"
+settles "one folder a pod" "$left" 60 count "$dir/state/node/pods"
+settles "one log folder a pod" "$left" 60 count "$dir/log/pods"
 k delete pods --all --wait=true >/dev/null
 for what in state/runtime/sandboxes state/runtime/containers run/network/ns state/node/pods log/pods; do
-    settles "nothing is left in $what" 0 count "$dir/$what"
+    settles "nothing is left in $what" 0 60 count "$dir/$what"
 done
 is "no monitor is left" 0 "$(monitors)"
 is "no mount is left" 0 "$(grep -c " $dir/" /proc/self/mountinfo)"

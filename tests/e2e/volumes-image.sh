@@ -13,14 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 trap 'node_finish; losetup -l -n -O NAME,BACK-FILE | grep " $dir/" | cut -d" " -f1 | xargs -r -n1 losetup -d' EXIT
 start
 field() { k get "$1" "$2" -o "jsonpath=$3"; }
-comes() {
-    end=$(($(date +%s) + 3 * $3))
-    until got=$(field "$4" "$5" "$6"); [ "$got" = "$2" ]; do
-        [ "$(date +%s)" -ge "$end" ] && break
-        sleep 0.2
-    done
-    is "$1" "$2" "$got"
-}
+comes() { what=$1 wanted=$2 seconds=$3; shift 3; settles "$what" "$wanted" "$seconds" field "$@"; }
 loops() { losetup -l -n -O BACK-FILE 2>/dev/null | grep -c "^$dir/"; }
 cat >"$dir/x.yaml" <<EOT
 apiVersion: storage.k8s.io/v1

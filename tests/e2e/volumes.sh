@@ -17,14 +17,7 @@ pod() {
 }
 field() { k get "$1" "$2" -o "jsonpath=$3"; }
 # comes WHAT WANTED SECONDS KIND NAME JSONPATH
-comes() {
-    end=$(($(date +%s) + 3 * $3))
-    until got=$(field "$4" "$5" "$6"); [ "$got" = "$2" ]; do
-        [ "$(date +%s)" -ge "$end" ] && break
-        sleep 0.2
-    done
-    is "$1" "$2" "$got"
-}
+comes() { what=$1 wanted=$2 seconds=$3; shift 3; settles "$what" "$wanted" "$seconds" field "$@"; }
 phase() { comes "$1" "$2" "${5:-30}" "$3" "$4" '{.status.phase}'; }
 gone() { eventually "$1" 60 sh -c "! kubectl --kubeconfig '$dir/kc' get $2 $3"; }
 events() { k get events --field-selector "involvedObject.name=$1" -o 'jsonpath={range .items[*]}{.type} {.reason}: {.message}{"\n"}{end}'; }

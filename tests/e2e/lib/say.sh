@@ -1,5 +1,5 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
-# k, c, ok, fail, is, has, hasnt, becomes, soon, none, eventually. The script ends with: exit $bad.
+# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, none, eventually. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
 dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
@@ -52,6 +52,17 @@ becomes() {
     done
     fail "$what" "wanted '$part', got '$got'"
     return 1
+}
+# settles WHAT WANTED SECONDS COMMAND...: its output is exactly that in time.
+settles() {
+    what=$1 wanted=$2
+    end=$(($(date +%s) + 3 * $3))
+    shift 3
+    until got=$("$@"); [ "$got" = "$wanted" ]; do
+        [ "$(date +%s)" -lt "$end" ] || break
+        sleep 0.2
+    done
+    is "$what" "$wanted" "$got"
 }
 # soon WHAT PART COMMAND...: within 30 s.
 soon() {
