@@ -86,7 +86,7 @@ want created create configmap quiet --from-literal=a=b
 want "older: not so loud" create configmap loud --from-literal=a=b!
 want "more than the 2048 that are allowed" create configmap large --from-literal=a="$(head -c 4000 /dev/zero | tr '\0' x)"
 want yes auth can-i delete nodes --as=older
-want no auth can-i delete nodes --as=younger
+is "auth can-i delete nodes --as=younger" no "$(k auth can-i delete nodes --as=younger | tail -1)"
 want yes auth can-i list secrets --as=x --as-group=auditors
 # The controller of then still makes its ConfigMap.
 for _ in $(seq 600); do

@@ -83,7 +83,7 @@ for _ in $(seq 240); do
     sleep 0.25
 done
 want yes auth can-i get pods --as=ann
-want no auth can-i delete pods --as=ann
+is "auth can-i delete pods --as=ann" no "$(k auth can-i delete pods --as=ann | tail -1)"
 kill "$pid"
 wait "$pid" 2>/dev/null
 
