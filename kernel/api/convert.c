@@ -14,8 +14,7 @@ static void move(struct val *v, const char *from, const char *to)
     if (!m)
         return;
     json_del(v, str_of(to));
-    m->key = to;
-    m->key_len = (uint32_t)strlen(to);
+    val_rename(v, m, str_of(to));
 }
 
 static const char *const event_names[][2] = {        /* core, events.k8s.io */

@@ -92,7 +92,7 @@ static struct schema_type *root_type(struct crd_kinds *d, struct crd_version *v,
     if (!t || !parts || !f || !flat || !sorted)
         return NULL;
     unsigned n = 0;
-    f[n++] = (struct schema_field){ .json = "metadata", .json_len = 8, .shape = SHAPE_ONE, .flags = 0,
+    f[n++] = (struct schema_field){ .json = "metadata", .json_len = 8, .shape = SHAPE_ONE, .flags = F_SHOWN,
                                     .type = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")) };
     struct str at = json_scan_member(schema, STR("properties")), key, value;
     while (at.at && json_scan_next(&at, &key, &value) && n < most) {
@@ -112,7 +112,7 @@ static struct schema_type *root_type(struct crd_kinds *d, struct crd_version *v,
     }
     bool preserve = str_is(json_scan_member(schema, STR("x-kubernetes-preserve-unknown-fields")), "true");
     *t = (struct schema_type){ .name = type_name(a, str_of(v->kind.group), str_of(v->kind.version), str_of(v->kind.kind)), .go = v->kind.kind,
-                               .fields = f, .flat = flat, .sorted = sorted, .n_fields = (uint16_t)n, .n_flat = (uint16_t)n, .kind = T_STRUCT,
+                               .fields = f, .flat = flat, .sorted = sorted, .shown = 1, .n_fields = (uint16_t)n, .n_flat = (uint16_t)n, .kind = T_STRUCT,
                                .has_typemeta = 1, .flags = preserve ? F_PRESERVE : 0, .custom = v->schema };
     return t;
 }

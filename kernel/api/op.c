@@ -57,12 +57,8 @@ static void set_type(struct api_op *op, struct val *v, const char *gv, const cha
     gvv->key_len = 10;
     kv->key = "kind";
     kv->key_len = 4;
-    gvv->next = v->first;
-    kv->next = gvv;
-    v->first = kv;
-    if (!v->last)
-        v->last = gvv;
-    v->n += 2;
+    val_unshift(v, gvv);
+    val_unshift(v, kv);
 }
 
 /* What the object says it is must be what the path says; where it says nothing the path counts. */

@@ -24,7 +24,9 @@ struct val {
     uint32_t key_len;
     uint8_t type;                       /* enum val_type */
     uint8_t flags;                      /* VAL_*: free for interpreters */
+    uint16_t place;                     /* of a member: a guess for interpreters, 1 + where its type has the field; 0: none */
     uint32_t n;                         /* items or members; bytes of STR and NUM */
+    uint32_t names;                     /* OBJ: a bit for each name that a member has or had (val_bit) */
     union {
         int64_t i;                      /* INT; BOOL 0/1 */
         const char *s;                  /* STR decoded, NUM as written */
@@ -33,6 +35,12 @@ struct val {
         };
     };
 };
+
+/* Most look-ups are for what is not there: one test says so. Folded for names that the compiler knows. */
+static inline uint32_t val_bit(struct str key)
+{
+    return key.len ? 1u << (((unsigned char)key.at[0] * 5u + (unsigned char)key.at[key.len - 1] * 3u + key.len) & 31u) : 1u;
+}
 
 #define val_each(v, parent) for (struct val *v = (parent)->first; v; v = v->next)
 
@@ -51,7 +59,17 @@ void json_write_pretty(struct buf *b, const struct val *v);
 void json_write_str(struct buf *b, struct str s);               /* with quotes */
 
 /* Reading. All accept v == NULL (as "not there"). */
-struct val *json_get(const struct val *obj, struct str key);            /* NULL: not there or not an object */
+struct val *json_find(const struct val *obj, struct str key);           /* of an object; json_get is the one to call */
+static inline struct val *json_get(const struct val *obj, struct str key)       /* NULL: not there or not an object */
+{
+    if (!obj || obj->type != VAL_OBJ)
+        return NULL;
+#ifndef __SANITIZE_ADDRESS__            /* whose builds find a member that was put in past val_push */
+    if (!(obj->names & val_bit(key)))
+        return NULL;
+#endif
+    return json_find(obj, key);
+}
 /* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. */
 struct val *json_path(const struct val *v, const char *path);
 struct str val_str(const struct val *v);                                /* STR, else STR_NONE */
@@ -85,8 +103,10 @@ struct val *json_set_bool(struct arena *a, struct val *obj, struct str key, bool
 struct val *json_obj(struct arena *a, struct val *obj, struct str key);
 struct val *json_arr(struct arena *a, struct val *obj, struct str key);
 bool json_del(struct val *obj, struct str key);                         /* was it there? */
-struct val *val_push(struct val *arr, struct val *v);                   /* at the end; returns v */
+struct val *val_push(struct val *parent, struct val *v);                /* at the end, an object's member with its key; returns v */
+void val_unshift(struct val *parent, struct val *v);                    /* at the front */
 void val_unlink(struct val *parent, struct val *v);
+void val_rename(struct val *obj, struct val *member, struct str key);
 /* Turns v into a (shallow) copy of src, keeping its place and name. */
 void val_replace(struct val *v, const struct val *src);
 

@@ -1,13 +1,11 @@
 /* json_tree.c - reading, building and comparing trees. */
 #include "base/json.h"
 
-struct val *json_get(const struct val *obj, struct str key)
+struct val *json_find(const struct val *obj, struct str key)
 {
     struct val *found = NULL;
-    if (!val_is(obj, VAL_OBJ))
-        return NULL;
-    val_each(v, obj)                    /* most names differ in length or at the first byte */
-        if (v->key_len == key.len && (v->key == key.at || !key.len || (v->key[0] == key.at[0] && memcmp(v->key, key.at, key.len) == 0)))
+    val_each(v, obj)                    /* most names differ in length */
+        if (v->key_len == key.len && (v->key == key.at || str_same(v->key, key.at, key.len)))
             found = v;
     return found;
 }
@@ -152,7 +150,27 @@ struct val *val_push(struct val *parent, struct val *v)
         parent->first = v;
     parent->last = v;
     parent->n++;
+    if (parent->type == VAL_OBJ)
+        parent->names |= val_bit(val_key(v));
     return v;
+}
+
+void val_unshift(struct val *parent, struct val *v)
+{
+    v->next = parent->first;
+    parent->first = v;
+    if (!parent->last)
+        parent->last = v;
+    parent->n++;
+    if (parent->type == VAL_OBJ)
+        parent->names |= val_bit(val_key(v));
+}
+
+void val_rename(struct val *obj, struct val *member, struct str key)
+{
+    member->key = key.at;
+    member->key_len = (uint32_t)key.len;
+    obj->names |= val_bit(key);
 }
 
 void val_replace(struct val *v, const struct val *src)
@@ -162,6 +180,7 @@ void val_replace(struct val *v, const struct val *src)
     v->next = place.next;
     v->key = place.key;
     v->key_len = place.key_len;
+    v->place = place.place;
 }
 
 struct val *json_set(struct arena *a, struct val *obj, struct str key, struct val *v)

@@ -61,7 +61,7 @@ void json_write_str(struct buf *b, struct str s)
         return;
     size_t plain = (size_t)(at - s.at);
     *out++ = '"';
-    memcpy(out, s.at, plain);
+    str_copy(out, s.at, plain);
     if (at == end) {
         out[plain] = '"';
         out[plain + 1] = '\0';
@@ -123,10 +123,12 @@ static void write_val(struct buf *b, const struct val *v, int indent)
 
 void json_write(struct buf *b, const struct val *v)
 {
-    if (v)
-        write_val(b, v, -1);
-    else
+    if (!v)
         b->failed = true;
+    else if (v->type == VAL_STR)
+        json_write_str(b, str_n(v->s, v->n));
+    else
+        write_val(b, v, -1);
 }
 
 void json_write_pretty(struct buf *b, const struct val *v)

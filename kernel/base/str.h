@@ -17,6 +17,45 @@ struct str {
 #define STR_FMT   "%.*s"
 #define STR_ARG(s) (int)(s).len, (s).at ? (s).at : ""
 
+/* memcpy of what is mostly a few bytes (names, short values): without a call up to 32, by pieces that may overlap. */
+static inline void str_copy(char *to, const char *from, size_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n > 15) {
+        memcpy(to + n - 16, from + n - 16, 16);
+        memcpy(to, from, 16);
+    } else if (n > 7) {
+        memcpy(to + n - 8, from + n - 8, 8);
+        memcpy(to, from, 8);
+    } else if (n > 3) {
+        memcpy(to + n - 4, from + n - 4, 4);
+        memcpy(to, from, 4);
+    } else if (n) {
+        to[n - 1] = from[n - 1];
+        to[n / 2] = from[n / 2];
+        to[0] = from[0];
+    }
+}
+
+/* memcmp(...) == 0 likewise. */
+static inline bool str_same(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y, v, w;
+    if (n > 16)
+        return memcmp(a, b, n) == 0;
+    if (n > 7) {
+        memcpy(&x, a, 8), memcpy(&y, b, 8), memcpy(&v, a + n - 8, 8), memcpy(&w, b + n - 8, 8);
+        return x == y && v == w;
+    }
+    uint32_t p, q, r, s;
+    if (n > 3) {
+        memcpy(&p, a, 4), memcpy(&q, b, 4), memcpy(&r, a + n - 4, 4), memcpy(&s, b + n - 4, 4);
+        return p == q && r == s;
+    }
+    return !n || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+}
+
 static inline struct str str_of(const char *z)
 {
     return (struct str){ z, z ? strlen(z) : 0 };
@@ -29,7 +68,7 @@ static inline struct str str_n(const char *at, size_t len)
 
 static inline bool str_eq(struct str a, struct str b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+    return a.len == b.len && str_same(a.at, b.at, a.len);
 }
 
 static inline bool str_is(struct str a, const char *z)

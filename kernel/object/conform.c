@@ -292,7 +292,7 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
         if (meta ? m->type != VAL_STR : conform_field(w, t->flat[at], m, &here, t->go) < 0)
             return meta ? wrong(w, m, &here, t->go, "string") : -1;
         if (!meta && !t->custom)            /* a custom kind's rows may go before the tree does */
-            m->key = t->flat[at]->json;
+            m->key = t->flat[at]->json, m->place = (uint16_t)(at + 1);
         if (meta || !is_unset(t->flat[at], m))
             slots[slot] = m;
     }

@@ -17,6 +17,7 @@ struct plan {
     default_fn fn;
     bool own;                           /* of itself and of the structs that it has by value: it is not empty even when nothing was said */
     bool any;                           /* of whatever it may hold */
+    uint64_t fills, enters;             /* fields that are made when they are absent; those that hold types with `any` */
 };
 static const struct plan *plan_of(const struct schema_type *t);
 
@@ -53,8 +54,6 @@ static bool by_value(const struct schema_field *f)
 
 static void walk_field(struct defaulting *d, const struct schema_field *f, struct val *v)
 {
-    if (f->type->kind != T_STRUCT || !plan_of(f->type)->any)
-        return;
     if (f->shape == SHAPE_ONE) {
         if (v->type == VAL_OBJ)
             walk(d, f->type, v);
@@ -69,8 +68,9 @@ static void walk_field(struct defaulting *d, const struct schema_field *f, struc
 static void walk(struct defaulting *d, const struct schema_type *t, struct val *v)
 {
     struct val *members[OBJECT_FIELDS];
-    object_members(t, v, members);
-    for (unsigned i = 0; i < t->n_flat; i++) {
+    const struct plan *plan = plan_of(t);
+    struct field_set set = object_present(t, v, plan->fills, members);
+    BITS_EACH(i, set.word[0] & (plan->fills | plan->enters)) {
         const struct schema_field *f = t->flat[i];
         struct val *m = members[i];
         if (f->fallback)
@@ -78,12 +78,11 @@ static void walk(struct defaulting *d, const struct schema_type *t, struct val *
         /* A struct by value is always there: its own defaults count even when nothing was said. */
         if (by_value(f) && !val_is(m, VAL_OBJ) && plan_of(f->type)->own)
             m = json_obj(d->arena, v, str_n(f->json, f->json_len));
-        if (m)
+        if (m && plan->enters >> i & 1)
             walk_field(d, f, m);
     }
-    default_fn fn = plan_of(t)->fn;
-    if (fn)
-        fn(d, v);
+    if (plan->fn)
+        plan->fn(d, v);
 }
 
 /* --- computed --- */
@@ -418,11 +417,14 @@ static bool spread(const struct schema_type *t, struct plan *p)
     struct plan was = *p;
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
-        bool nests = f->type->kind == T_STRUCT;
-        p->own |= f->fallback || (by_value(f) && plan_of(f->type)->own);
-        p->any |= p->own || (nests && plan_of(f->type)->any);
+        if (f->fallback || (by_value(f) && plan_of(f->type)->own))
+            p->fills |= 1ull << i;
+        if (f->type->kind == T_STRUCT && plan_of(f->type)->any)
+            p->enters |= 1ull << i;
+        p->own |= p->fills != 0;
+        p->any |= p->own || p->enters;
     }
-    return p->own != was.own || p->any != was.any;
+    return p->own != was.own || p->any != was.any || p->fills != was.fills || p->enters != was.enters;
 }
 
 static void make_plans(void)
@@ -432,7 +434,7 @@ static void make_plans(void)
         abort();                        /* at the first object of all */
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct schema_type *t = schema_type_by_name(str_of(rows[i].type));
-        plans[t - schema_type_at(0)] = (struct plan){ rows[i].fn, true, true };
+        plans[t - schema_type_at(0)] = (struct plan){ .fn = rows[i].fn, .own = true, .any = true };
     }
     for (bool more = true; more;) {
         more = false;

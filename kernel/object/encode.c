@@ -20,20 +20,6 @@ static bool is_empty(const struct schema_field *f, const struct val *v)
     }
 }
 
-bool object_shows_empty(const struct schema_field *f)
-{
-    if (f->shape == SHAPE_ONE && f->type->kind == T_STRUCT && !(f->flags & F_POINTER))
-        return !(f->flags & F_OMITZERO);
-    if (f->shape == SHAPE_ONE && !(f->flags & F_POINTER)) {
-        switch (f->type->kind) {        /* structs upstream: never empty for Go's encoder */
-        case T_TIME: case T_MICROTIME: case T_DURATION: case T_QUANTITY: case T_INT_OR_STRING: case T_RAW: case T_JSON:
-            return !(f->flags & F_OMITZERO);
-        default: break;
-        }
-    }
-    return !(f->flags & F_OMITEMPTY);
-}
-
 static void encode_zero(struct buf *b, const struct schema_field *f)
 {
     if (f->shape != SHAPE_ONE || f->flags & F_POINTER) {
@@ -89,7 +75,7 @@ static void put_name(struct buf *b, bool *first, struct str name)
         *o++ = ',';
     *first = false;
     *o++ = '"';
-    memcpy(o, name.at, name.len);
+    str_copy(o, name.at, name.len);
     o += name.len;
     *o++ = '"';
     *o++ = ':';
@@ -108,20 +94,36 @@ static void put_type_meta(struct buf *b, bool *first, const struct val *v)
     }
 }
 
+/* Where member m stands among the fields of t; guess: after the one before it. -1: nowhere. */
+static inline int place_of(const struct schema_type *t, const struct val *m, unsigned guess)
+{
+    if (m->place && m->place <= t->n_flat && t->flat[m->place - 1]->json == m->key)
+        return m->place - 1;
+    return schema_flat_find(t, val_key(m), guess);
+}
+
+struct field_set object_present(const struct schema_type *t, const struct val *v, uint64_t also, struct val **ret)
+{
+    struct field_set set = { .word = { also } };
+    int at = -1;
+    BITS_EACH(i, also)
+        ret[i] = NULL;
+    for (struct val *m = v ? v->first : NULL; m; m = m->next) {
+        if ((at = place_of(t, m, (unsigned)(at + 1))) < 0)
+            continue;
+        ret[at] = m;
+        set.word[at / 64] |= 1ull << at % 64;
+    }
+    return set;
+}
+
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret)
 {
-    unsigned guess = 0;
+    int at = -1;
     memset(ret, 0, t->n_flat * sizeof *ret);
-    for (struct val *m = v ? v->first : NULL; m; m = m->next) {
-        unsigned at = guess;
-        while (at < t->n_flat && t->flat[at]->json != m->key)
-            at++;
-        int found = at < t->n_flat ? (int)at : schema_flat_find(t, val_key(m), 0);
-        if (found < 0)
-            continue;
-        ret[found] = m;
-        guess = (unsigned)found + 1;
-    }
+    for (struct val *m = v ? v->first : NULL; m; m = m->next)
+        if ((at = place_of(t, m, (unsigned)(at + 1))) >= 0)
+            ret[at] = m;
 }
 
 /* Members of a root that keeps what it does not know. */
@@ -133,12 +135,6 @@ static void put_unknown(struct buf *b, const struct schema_type *t, bool *first,
         put_name(b, first, val_key(m));
         json_write(b, m);
     }
-}
-
-/* Most fields are absent, and most of those by these three looks. */
-static inline bool hides(const struct schema_field *f)
-{
-    return f->flags & F_OMITEMPTY && (f->flags & F_POINTER || f->shape != SHAPE_ONE || f->type->kind == T_STRING);
 }
 
 bool object_leaves_out(const struct schema_field *f, const struct val *v)
@@ -168,30 +164,70 @@ void object_trim(const struct schema_type *t, struct val *v)
     }
 }
 
+struct placed {
+    const struct val *m;
+    unsigned at;
+};
+
+/* The members by field, in the order of the rows, in which they mostly are: the last of several with one name. */
+static unsigned in_order(const struct schema_type *t, const struct val *v, struct placed *ret)
+{
+    unsigned n = 0;
+    int at = -1;
+    for (const struct val *m = v ? v->first : NULL; m; m = m->next) {
+        unsigned i = n;
+        if ((at = place_of(t, m, (unsigned)(at + 1))) < 0)
+            continue;
+        while (i && ret[i - 1].at > (unsigned)at)
+            i--;
+        if (i && ret[i - 1].at == (unsigned)at) {
+            ret[i - 1].m = m;
+            continue;
+        }
+        if (i < n)
+            memmove(&ret[i + 1], &ret[i], (n - i) * sizeof *ret);
+        ret[i] = (struct placed){ m, (unsigned)at };
+        n++;
+    }
+    return n;
+}
+
+static void put_zeros(struct buf *b, const struct schema_type *t, bool *first, uint64_t which)
+{
+    BITS_EACH(i, which) {
+        put_name(b, first, str_n(t->flat[i]->json, t->flat[i]->json_len));
+        encode_zero(b, t->flat[i]);
+    }
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {
-    struct val *members[OBJECT_FIELDS];
+    struct placed members[OBJECT_FIELDS];
     bool first = true;
     buf_add_c(b, '{');
     if (v && t->has_typemeta)
         put_type_meta(b, &first, v);
-    object_members(t, v, members);
-    for (unsigned i = 0; i < t->n_flat; i++) {
-        const struct schema_field *f = t->flat[i];
-        const struct val *m = members[i];
-        if (!m && hides(f))
-            continue;
-        if (m && m->type == VAL_NULL && f->type->kind != T_JSON && f->type->kind != T_CUSTOM)
-            m = NULL;
-        if (m ? f->flags & F_OMITEMPTY && is_empty(f, m) : !object_shows_empty(f))
+    unsigned n = in_order(t, v, members);
+    uint64_t zeros = t->shown;
+    for (unsigned i = 0; i < n; i++) {
+        const struct schema_field *f = t->flat[members[i].at];
+        const struct val *m = members[i].m;
+        if (m->type == VAL_NULL && f->type->kind != T_JSON && f->type->kind != T_CUSTOM)
+            continue;                   /* absent */
+        if (zeros) {
+            uint64_t here = members[i].at < 64 ? 1ull << members[i].at : 0;
+            if (zeros & (here - 1))
+                put_zeros(b, t, &first, zeros & (here - 1));
+            zeros &= here ? ~(here | (here - 1)) : 0;
+        }
+        if (f->flags & F_OMITEMPTY && is_empty(f, m))
             continue;
         put_name(b, &first, str_n(f->json, f->json_len));
-        if (m)
-            encode_field(b, f, m);
-        else
-            encode_zero(b, f);
+        encode_field(b, f, m);
     }
+    if (zeros)
+        put_zeros(b, t, &first, zeros);
     if (v && t->flags & F_PRESERVE)
         put_unknown(b, t, &first, v);
     buf_add_c(b, '}');

@@ -45,24 +45,17 @@ static void put_name(struct writer *w, const struct schema_field *f)
     w->b->len += (size_t)(o - p);
 }
 
-/* Most fields are absent, and most of those are told by this. */
-static inline bool hides(const struct schema_field *f)
-{
-    return f->flags & F_OMITEMPTY && (f->flags & F_POINTER || f->shape != SHAPE_ONE || f->type->kind == T_STRING);
-}
-
 /* Members in the order of their names, but for those that `without` has. */
 static bool put_members(struct writer *w, const struct schema_type *t, const struct val *v, bool live, const struct fields *without)
 {
     struct val *members[OBJECT_FIELDS];
     bool any = false;
-    object_members(t, v, members);
+    struct field_set set = object_present(t, v, live ? 0 : t->shown, members);
     for (unsigned i = 0; i < t->n_flat; i++) {
-        const struct schema_field *f = t->flat[t->sorted[i]];
-        const struct val *m = members[t->sorted[i]];
-        if (!m && (live || hides(f) || !object_shows_empty(f)))
+        if (!field_set_has(&set, t->sorted[i]))
             continue;
-        m = fields_present(f, m);
+        const struct schema_field *f = t->flat[t->sorted[i]];
+        const struct val *m = fields_present(f, members[t->sorted[i]]);
         if (!m)
             continue;
         const struct fields *skip = without ? fields_name(without, str_n(f->json, f->json_len)) : NULL;

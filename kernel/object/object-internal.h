@@ -21,11 +21,27 @@ void strict_add(struct object_strict *s, const char *what, const struct path *p)
 
 /* The members of v (NULL: none) by field, ret[i] for t->flat[i]; of several with one name the last. Trees that conform have them in the order
  * of the rows and under the rows' own names, so one pass that compares pointers finds them. */
-#define OBJECT_FIELDS 256               /* no type has more */
+#define OBJECT_FIELDS 256               /* no type has more; of those in the tables none more than 64 */
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret);
 
-/* Does an absent field of this row still show in JSON? (no omitempty, or a struct by value) */
-bool object_shows_empty(const struct schema_field *f);
+struct field_set {
+    uint64_t word[OBJECT_FIELDS / 64];
+};
+/* The same for those who look only at some fields: the set has those that v has, and `also` of the first 64. ret of others is not set. */
+struct field_set object_present(const struct schema_type *t, const struct val *v, uint64_t also, struct val **ret);
+
+static inline bool field_set_has(const struct field_set *s, unsigned i)
+{
+    return s->word[i / 64] >> i % 64 & 1;
+}
+/* Each bit of one word: of the fields of a type in the tables. */
+#define BITS_EACH(i, word) for (uint64_t bits_ = (word), i; bits_ && (i = (uint64_t)__builtin_ctzll(bits_), true); bits_ &= bits_ - 1)
+
+/* Does an absent field of this row still show in JSON? */
+static inline bool object_shows_empty(const struct schema_field *f)
+{
+    return f->flags & F_SHOWN;
+}
 /* Is a present value one that JSON leaves out? */
 bool object_leaves_out(const struct schema_field *f, const struct val *v);
 

@@ -50,6 +50,7 @@ static struct val *merge_wide(struct arena *a, struct val *old, const struct val
         old->first = all->first;
         old->last = all->last;
         old->n = all->n;
+        old->names = all->names;
     }
     return ok ? old : NULL;
 }
@@ -176,6 +177,27 @@ static int insert(struct arena *a, struct val **root, struct spot *s, struct val
     return 0;
 }
 
+/* What is stored must be readable: patches may nest no deeper than texts may. */
+static bool too_deep(const struct val *v, int left)
+{
+    if (v->type < VAL_ARR)
+        return false;
+    if (left == 0)
+        return true;
+    val_each(kid, v)
+        if (too_deep(kid, left - 1))
+            return true;
+    return false;
+}
+
+static int nests(struct kl_err *err, struct str path, const struct val *v)
+{
+    int left = JSON_DEPTH;
+    for (size_t i = 0; i < path.len && left > 0; i++)
+        left -= path.at[i] == '/';
+    return v && too_deep(v, left) ? kl_err_set(err, KL_INVALID, "the JSON patch nests values more than %d deep", JSON_DEPTH) : 0;
+}
+
 static int apply_op(struct arena *a, struct val **root, const struct val *op, struct kl_err *err)
 {
     struct str name = json_str(op, "op"), path = json_str(op, "path"), from = json_str(op, "from");
@@ -210,6 +232,8 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
         val_unlink(to.parent, to.value);
         return 0;
     }
+    if (nests(err, path, value) < 0)
+        return -KL_INVALID;
     if (replace && to.parent && to.parent->type == VAL_ARR) {
         struct val *now = val_copy(a, value);
         if (!now)
@@ -218,19 +242,6 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
         return 0;
     }
     return insert(a, root, &to, move || copy ? value : val_copy(a, value), path, err);
-}
-
-/* What is stored must be readable: patches may nest no deeper than texts may. */
-static bool too_deep(const struct val *v, int left)
-{
-    if (v->type < VAL_ARR)
-        return false;
-    if (left == 0)
-        return true;
-    val_each(kid, v)
-        if (too_deep(kid, left - 1))
-            return true;
-    return false;
 }
 
 struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
@@ -260,10 +271,6 @@ struct val *object_patch_json_here(struct arena *a, struct val *root, const stru
     }
     if (!val_is(root, VAL_OBJ)) {
         kl_err_set(err, KL_INVALID, "the JSON patch leaves no object");
-        return NULL;
-    }
-    if (too_deep(root, JSON_DEPTH)) {
-        kl_err_set(err, KL_INVALID, "the JSON patch nests values more than %d deep", JSON_DEPTH);
         return NULL;
     }
     return root;

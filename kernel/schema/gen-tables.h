@@ -6,6 +6,7 @@
 
 static const struct {
     const char *row, *kind, *name;
+    bool is_struct;                     /* to Go, whose encoder finds it never empty */
 } scalars[] = {
     { "string", "T_STRING", "string" },
     { "bool", "T_BOOL", "boolean" },
@@ -13,14 +14,14 @@ static const struct {
     { "int64", "T_INT64", "int64" },
     { "double", "T_DOUBLE", "double" },
     { "bytes", "T_BYTES", "bytes" },
-    { "Time", "T_TIME", "io.k8s.apimachinery.pkg.apis.meta.v1.Time" },
-    { "MicroTime", "T_MICROTIME", "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime" },
-    { "Duration", "T_DURATION", "io.k8s.apimachinery.pkg.apis.meta.v1.Duration" },
-    { "Quantity", "T_QUANTITY", "io.k8s.apimachinery.pkg.api.resource.Quantity" },
-    { "IntOrString", "T_INT_OR_STRING", "io.k8s.apimachinery.pkg.util.intstr.IntOrString" },
-    { "RawExtension", "T_RAW", "io.k8s.apimachinery.pkg.runtime.RawExtension" },
-    { "FieldsV1", "T_JSON", "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1" },
-    { "JSON", "T_JSON", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON" },
+    { "Time", "T_TIME", "io.k8s.apimachinery.pkg.apis.meta.v1.Time", true },
+    { "MicroTime", "T_MICROTIME", "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", true },
+    { "Duration", "T_DURATION", "io.k8s.apimachinery.pkg.apis.meta.v1.Duration", true },
+    { "Quantity", "T_QUANTITY", "io.k8s.apimachinery.pkg.api.resource.Quantity", true },
+    { "IntOrString", "T_INT_OR_STRING", "io.k8s.apimachinery.pkg.util.intstr.IntOrString", true },
+    { "RawExtension", "T_RAW", "io.k8s.apimachinery.pkg.runtime.RawExtension", true },
+    { "FieldsV1", "T_JSON", "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", true },
+    { "JSON", "T_JSON", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON", true },
     { "SchemaOrBool", "T_JSON_SCHEMA_OR_BOOL", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool" },
     { "SchemaOrArray", "T_JSON_SCHEMA_OR_ARRAY", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray" },
     { "SchemaOrStrings", "T_JSON_SCHEMA_OR_STRINGS",
@@ -47,7 +48,7 @@ static const struct {
 };
 
 #define MOST_TYPES  1200
-#define MOST_FIELDS 64
+#define MOST_FIELDS 64                  /* flat ones too: schema_type.shown has a bit for each */
 #define MOST_KINDS  128
 
 struct field {
@@ -77,5 +78,19 @@ struct kind_row {
 struct package {
     char *key, *name, *group, *version;
 };
+
+/* gen_read.c */
+extern struct type types[MOST_TYPES];
+extern struct kind kinds[MOST_KINDS];
+extern struct package packages[64];
+extern unsigned n_types, n_kinds, n_packages;
+__attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...);        /* with file and line */
+char *word(char **at);                  /* the next one of a line; NULL at its end */
+char *need(char **at, const char *what);
+char *base_name(const char *path);
+struct type *type_find(const char *key, const char *name);       /* NULL: none */
+int pass_of(const char *key);
+void read_file(const char *path);
+void resolve(void);                     /* once all is read: types by name become places */
 
 #endif

@@ -2,285 +2,15 @@
  *
  * usage: gen OUTPUT FILE.rows...
  */
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "schema/gen-tables.h"
+#include "schema/schema.h"
 
-static struct type types[MOST_TYPES];
-static unsigned n_types;
-static struct kind kinds[MOST_KINDS];
-static unsigned n_kinds;
-static struct package packages[64];
-static unsigned n_packages;
 static FILE *out;
-static const char *file_now;
-static unsigned line_now;
-
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fprintf(stderr, "%s:%u: ", file_now, line_now);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-static char *word(char **at)
-{
-    while (**at == ' ')
-        ++*at;
-    if (!**at)
-        return NULL;
-    char *w = *at;
-    while (**at && **at != ' ')
-        ++*at;
-    if (**at)
-        *(*at)++ = '\0';
-    return w;
-}
-
-static char *need(char **at, const char *what)
-{
-    char *w = word(at);
-    if (!w)
-        die("%s is missing", what);
-    return w;
-}
-
-static struct type *type_find(const char *key, const char *name)
-{
-    for (unsigned i = 0; i < n_types; i++)
-        if (strcmp(types[i].name, name) == 0 && strcmp(types[i].key, key) == 0)
-            return &types[i];
-    return NULL;
-}
-
-static bool set_flag(struct field *f, char *w)
-{
-    char *eq = strchr(w, '=');
-    if (!eq || strncmp(w, "default=", 8) == 0) {
-        if (eq) {
-            f->fallback = eq + 1;
-            return true;
-        }
-        for (unsigned i = 0; i < sizeof field_flags / sizeof *field_flags; i++)
-            if (strcmp(w, field_flags[i].word) == 0) {
-                f->flags |= field_flags[i].bit;
-                return true;
-            }
-        return false;
-    }
-    *eq = '\0';
-    if (strcmp(w, "merge") == 0) {
-        f->flags |= 0x80;
-        f->patch_key = eq + 1;
-    } else if (strcmp(w, "map") == 0) {
-        f->flags |= 0x20;
-        f->list_keys = eq + 1;
-    } else if (strcmp(w, "enum") == 0) {
-        f->choices = eq + 1;
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static void read_field(struct type *t, char *at)
-{
-    if (t->n == MOST_FIELDS)
-        die("more than %d fields", MOST_FIELDS);
-    struct field *f = &t->f[t->n];
-    f->declared = t->n++;
-    f->json = need(&at, "name");
-    char *type = need(&at, "type");
-    f->tag = (unsigned)atol(need(&at, "number"));
-    f->shape = "SHAPE_ONE";
-    if (*type == '*') {
-        f->flags |= 2;
-        type++;
-    }
-    if (strncmp(type, "[]", 2) == 0) {
-        f->shape = "SHAPE_LIST";
-        type += 2;
-    } else if (strncmp(type, "map:", 4) == 0) {
-        f->shape = "SHAPE_MAP";
-        type += 4;
-    }
-    f->type = type;
-    for (char *w; (w = word(&at));)
-        if (!set_flag(f, w))
-            die("unknown flag '%s'", w);
-}
-
-static struct field *field_of(struct type *t, const char *json)
-{
-    for (unsigned i = 0; i < t->n; i++)
-        if (strcmp(t->f[i].json, json) == 0)
-            return &t->f[i];
-    die("no field '%s' in '%s'", json, t->name);
-}
-
-/* "core.v1/Pod.spec" -> type and field. */
-static struct field *target(char *name, struct type **ret_type)
-{
-    char *slash = strchr(name, '/'), *dot = slash ? strchr(slash, '.') : NULL;
-    if (!slash)
-        die("'%s' is not PACKAGE/TYPE", name);
-    *slash = '\0';
-    if (dot)
-        *dot = '\0';
-    *ret_type = type_find(name, slash + 1);
-    if (!*ret_type)
-        die("no type '%s' in '%s'", slash + 1, name);
-    return dot ? field_of(*ret_type, dot + 1) : NULL;
-}
-
-/* First the types, then what speaks of them, then what speaks for those that nothing was said of. */
-static int pass_of(const char *key)
-{
-    return strcmp(key, "docs") == 0 ? 2 : strncmp(key, "docs.", 5) == 0 || strcmp(key, "defaults") == 0;
-}
-
-/* A type and its text (none: its field's says it all), then its fields and theirs, indented. */
-static void read_doc(char *line)
-{
-    static struct type *t;
-    char *at = line, *name = need(&at, "name");
-    if (*line == ' ' && !t)
-        die("a field before any type");
-    struct field *f = *line == ' ' ? field_of(t, name) : target(name, &t);
-    char **text = f ? &f->doc : &t->doc;
-    if (*text || (f && !*at))
-        die("'%s' is described %s", f ? f->json : t->name, *text ? "twice" : "by nothing");
-    *text = *at ? at : NULL;
-}
-
-static void read_common_doc(char *line)
-{
-    char *at = line, *name = need(&at, "name");
-    bool known = false;
-    for (unsigned i = 0; i < n_types; i++)
-        for (struct field *f = types[i].f; f < types[i].f + types[i].n; f++)
-            if (strcmp(f->json, name) == 0) {
-                f->doc = f->doc ? f->doc : at;
-                known = true;
-            }
-    if (!known || !*at)
-        die("'%s' is %s", name, known ? "described by nothing" : "no field of any type");
-}
-
-static char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *name = strdup(slash ? slash + 1 : path);
-    name[strlen(name) - strlen(".rows")] = '\0';
-    return name;
-}
-
-static void read_line(char *key, char *line)
-{
-    static char *group = "", *version = "";
-    static char *package;
-    struct type *t;
-    if (!line[0] || line[0] == '#')
-        return;
-    if (strncmp(key, "docs", 4) == 0) {
-        (key[4] ? read_doc : read_common_doc)(line);
-        return;
-    }
-    if (strcmp(key, "defaults") == 0) {
-        char *at = line, *name = word(&at);
-        struct field *f = target(name, &t);
-        if (f)
-            f->fallback = at;
-        return;
-    }
-    if (line[0] == ' ') {
-        if (!n_types)
-            die("a field before any type");
-        read_field(&types[n_types - 1], line);
-        return;
-    }
-    char *at = line, *w = word(&at);
-    if (strcmp(w, "package") == 0) {
-        struct package *p = &packages[n_packages++];
-        *p = (struct package){ key, need(&at, "package"), need(&at, "group"), need(&at, "version") };
-        package = p->name;
-    } else if (strcmp(w, "type") == 0) {
-        t = &types[n_types++];
-        if (n_types == MOST_TYPES)
-            die("too many types");
-        t->package = package;
-        t->key = key;
-        t->name = need(&at, "name");
-        while ((w = word(&at)))
-            *(strcmp(w, "typemeta") == 0 ? &t->typemeta : &t->atomic) = true;
-    } else if (strcmp(w, "group") == 0) {
-        group = need(&at, "group");
-        version = need(&at, "version");
-        if (strcmp(group, "-") == 0)
-            group = "";
-    } else if (strcmp(w, "kind") == 0) {
-        kinds[n_kinds++] = (struct kind){ group, version, at };
-    } else {
-        die("unknown row '%s'", w);
-    }
-}
-
-static void read_file(const char *path)
-{
-    FILE *f = fopen(path, "r");
-    char *line = NULL, *key = base_name(path);
-    size_t cap = 0;
-    ssize_t n;
-    file_now = path;
-    line_now = 0;
-    if (!f)
-        die("cannot be opened");
-    while ((n = getline(&line, &cap, f)) >= 0) {
-        line_now++;
-        if (n && line[n - 1] == '\n')
-            line[n - 1] = '\0';
-        read_line(key, strdup(line));
-    }
-    free(line);
-    fclose(f);
-}
-
-static int by_tag(const void *a, const void *b)
-{
-    const struct field *x = a, *y = b;
-    return x->tag != y->tag ? (x->tag > y->tag) - (x->tag < y->tag) : (x->declared > y->declared) - (x->declared < y->declared);
-}
-
-static void resolve(void)
-{
-    for (unsigned i = 0; i < n_types; i++)
-        qsort(types[i].f, types[i].n, sizeof *types[i].f, by_tag);
-    for (unsigned i = 0; i < n_types; i++)
-        for (unsigned k = 0; k < types[i].n; k++) {
-            struct field *f = &types[i].f[k];
-            char *slash = strchr(f->type, '/');
-            f->type_at = -1000;
-            for (unsigned s = 0; s < N_SCALARS; s++)
-                if (strcmp(f->type, scalars[s].row) == 0)
-                    f->type_at = -1 - (int)s;
-            if (f->type_at != -1000)
-                continue;
-            if (slash)
-                *slash = '\0';
-            struct type *t = type_find(slash ? f->type : types[i].key, slash ? slash + 1 : f->type);
-            if (!t)
-                die("type '%s' of %s.%s is not known", f->type, types[i].name, f->json);
-            f->type_at = (int)(t - types);
-        }
-}
-
-/* --- writing --- */
 
 static void put_text(const char *s)
 {
@@ -378,20 +108,29 @@ static int by_name(const void *a, const void *b)
     return strcmp(types[x->type].f[x->field].json, types[y->type].f[y->field].json);
 }
 
-static unsigned put_flat(unsigned i)
+static unsigned put_flat(unsigned i, uint64_t *ret_shown)
 {
     struct flat flat[256];
     unsigned char sorted[256];
     unsigned n = flatten(i, flat, 0);
     if (!n)
         return 0;
+    if (n > MOST_FIELDS)
+        die("%s has more than %d fields", types[i].name, MOST_FIELDS);
     fprintf(out, "static const struct schema_field *const flat_%u[] = { ", i);
     for (unsigned k = 0; k < n; k++) {
         fprintf(out, "&f_%u[%u], ", flat[k].type, flat[k].field);
         sorted[k] = (unsigned char)k;
+        *ret_shown |= types[flat[k].type].f[flat[k].field].flags & 0x4000 ? 1ull << k : 0;
     }
     sort_base = flat;
     qsort(sorted, n, 1, by_name);
+    fprintf(out, "};\nstatic const uint8_t hashed_%u[SCHEMA_HASHED] = { ", i);
+    unsigned hashed[SCHEMA_HASHED] = { 0 };
+    for (unsigned k = n; k-- > 0;)      /* of several with one hash the first */
+        hashed[schema_hash(str_of(types[flat[k].type].f[flat[k].field].json))] = k + 1;
+    for (unsigned h = 0; h < SCHEMA_HASHED; h++)
+        fprintf(out, "%u, ", hashed[h]);
     fprintf(out, "};\nstatic const uint8_t sorted_%u[] = { ", i);
     for (unsigned k = 0; k < n; k++)
         fprintf(out, "%u, ", sorted[k]);
@@ -402,11 +141,12 @@ static unsigned put_flat(unsigned i)
 static void put_types(void)
 {
     static unsigned n_flat[MOST_TYPES];
+    static uint64_t shown[MOST_TYPES];
     fprintf(out, "const struct schema_type schema_types[%u];\nconst struct schema_type schema_scalars[%zu];\n", n_types, N_SCALARS);
     for (unsigned i = 0; i < n_types; i++)
         put_fields(i);
     for (unsigned i = 0; i < n_types; i++)
-        n_flat[i] = put_flat(i);
+        n_flat[i] = put_flat(i, &shown[i]);
     fprintf(out, "const struct schema_type schema_scalars[%zu] = {\n", N_SCALARS);
     for (unsigned s = 0; s < N_SCALARS; s++)
         fprintf(out, "    { .name = \"%s\", .go = \"%s\", .kind = %s },\n", scalars[s].name, scalars[s].row, scalars[s].kind);
@@ -420,9 +160,9 @@ static void put_types(void)
         else
             fputs(", NULL", out);
         if (n_flat[i])
-            fprintf(out, ", flat_%u, sorted_%u", i, i);
+            fprintf(out, ", flat_%u, sorted_%u, hashed_%u, 0x%llxu", i, i, i, (unsigned long long)shown[i]);
         else
-            fputs(", NULL, NULL", out);
+            fputs(", NULL, NULL, NULL, 0", out);
         fprintf(out, ", %u, %u, T_STRUCT, %d, %s, NULL },\n", t->n, n_flat[i], t->typemeta, t->atomic ? "F_STRUCT_ATOMIC" : "0");
     }
     fprintf(out, "};\nconst size_t schema_type_count = %u;\n", n_types);

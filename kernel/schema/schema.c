@@ -132,12 +132,18 @@ const struct schema_type *schema_type_at(size_t i)
 
 int schema_flat_find(const struct schema_type *t, struct str json, unsigned guess)
 {
-    unsigned near = guess + NEAR < t->n_flat ? guess + NEAR : t->n_flat;
-    for (unsigned i = guess; i < near; i++) {
-        const struct schema_field *f = t->flat[i];
-        if (f->json == json.at || (f->json_len == json.len && json.len && f->json[0] == json.at[0] && memcmp(f->json, json.at, json.len) == 0))
-            return (int)i;
+    if (t->hashed) {
+        unsigned at = t->hashed[schema_hash(json)];
+        if (!at)
+            return -1;
+        const struct schema_field *f = t->flat[at - 1];
+        if (f->json == json.at || str_eq(str_n(f->json, f->json_len), json))
+            return (int)at - 1;
     }
+    unsigned near = t->hashed ? 0 : guess + NEAR < t->n_flat ? guess + NEAR : t->n_flat;
+    for (unsigned i = guess; i < near; i++)
+        if (str_eq(str_n(t->flat[i]->json, t->flat[i]->json_len), json))
+            return (int)i;
     unsigned low = 0, high = t->n_flat;
     while (low < high) {
         unsigned mid = (low + high) / 2;

@@ -38,6 +38,7 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 #define F_INLINE_STRUCT 0x1000u         /* protobuf nests it (tag), JSON has its members in place */
 #define F_OPTIONAL 0x2000u              /* marked +optional upstream */
 #define F_PRESERVE 0x4000u              /* of a type: members that no field names are kept */
+#define F_SHOWN 0x4000u                 /* of a field: JSON shows its zero when it is absent (no omitempty, or a struct by value) */
 #define F_GRANULAR 0x8000u              /* merged member by member though its type is F_STRUCT_ATOMIC */
 
 struct schema_type;
@@ -65,12 +66,21 @@ struct schema_type {
     const struct schema_field *fields;  /* by protobuf number: F_INLINE_STRUCT fields nest */
     const struct schema_field *const *flat;      /* in declaration order, as JSON sees them: members of inline structs in their place */
     const uint8_t *sorted;              /* indexes into flat, by name */
+    const uint8_t *hashed;              /* SCHEMA_HASHED places: 1 + index into flat of a name with that schema_hash, 0 none; NULL: no table */
+    uint64_t shown;                     /* a bit for each of flat that is F_SHOWN; none stands behind the 64th */
     uint16_t n_fields, n_flat;
     uint8_t kind;                       /* enum schema_type_kind */
     uint8_t has_typemeta;               /* apiVersion and kind are members too, before the others; not among the fields */
     uint16_t flags;                     /* F_STRUCT_ATOMIC, F_PRESERVE */
     const struct custom_schema *custom; /* T_CUSTOM, and the root type of a custom resource: see object/custom.h */
 };
+
+#define SCHEMA_HASHED 64u
+static inline unsigned schema_hash(struct str name)
+{
+    return name.len ? ((unsigned char)name.at[0] * 5u + (unsigned char)name.at[name.len - 1] * 3u + (unsigned char)name.at[name.len / 2] * 7u +
+                       (unsigned)name.len) % SCHEMA_HASHED : 0;
+}
 
 #define K_NAMESPACED 0x01u
 #define K_STORED     0x02u              /* else a review or an option kind: never stored */

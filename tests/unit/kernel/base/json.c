@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static const char *round_trip(struct arena *a, const char *text)
 {
@@ -103,6 +104,35 @@ Test(json, tree_edits)
     cr_assert_eq(json_int(v, "d.e", 0), 5);
     cr_assert(val_equal(v, val_copy(a, v)));
     buf_free(&b);
+    arena_free(a);
+}
+
+/* A name is found however it came there: look-ups ask a set of bits first. */
+Test(json, members_are_found_however_they_came)
+{
+    struct arena *a = arena_new(0);
+    struct val *v = json_parse(a, STR("{\"one\":1}"), NULL), *two = val_of_int(a, 2), *three = val_of_int(a, 3);
+    char name[16];
+    two->key = "two", two->key_len = 3;
+    three->key = "three", three->key_len = 5;
+    val_push(v, two);
+    val_unshift(v, three);
+    cr_expect_eq(json_int(v, "two", 0), 2);
+    cr_expect_eq(v->first, three);
+    val_rename(v, two, STR("second"));
+    cr_expect_null(json_get(v, STR("two")));
+    cr_expect_eq(json_get(v, STR("second")), two);
+    cr_expect_eq(json_int(val_copy(a, v), "three", 0), 3);
+    val_unlink(v, three);
+    cr_expect_null(json_get(v, STR("three")));
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "name-%d", i);
+        json_set_int(a, v, arena_str(a, str_of(name)), i);
+    }
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "name-%d", i);
+        cr_expect_eq(json_int(v, name, -1), i);
+    }
     arena_free(a);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/slab.h"
 
-#define PIECES 4000
+#define PIECES 30000                   /* so much that slabs are of huge pages in the end */
 
 struct piece {
     unsigned char *at, mark;
@@ -39,7 +39,7 @@ static void check_and_free(struct piece *p)
 Test(slab, pieces_keep_their_bytes)
 {
     static struct piece all[PIECES];
-    for (int round = 0; round < 60000; round++) {
+    for (int round = 0; round < 200000; round++) {
         struct piece *p = &all[roll(PIECES)];
         if (p->at)
             check_and_free(p);

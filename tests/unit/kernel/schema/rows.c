@@ -113,6 +113,7 @@ Test(schema, fields_hang_together)
             if (x->patch_key)
                 cr_expect(x->shape == SHAPE_LIST && flat(x->type, x->patch_key), "%s.%s merges by '%s', which its items lack", t->name, x->json, x->patch_key);
             cr_expect(!x->fallback || json_ok(x->fallback), "%s.%s: default %s", t->name, x->json, x->fallback ? x->fallback : "");
+            cr_expect_eq(t->shown >> f & 1, (x->flags & F_SHOWN) != 0, "%s.%s", t->name, x->json);
             cr_expect(!x->choices || x->choices[0], "%s.%s", t->name, x->json);
         }
         cr_expect_eq(schema_flat_find(t, STR("noSuchField"), 0), -1);
