@@ -10,6 +10,7 @@ struct requirement {
     struct requirement *next;
     struct str key;                     /* label, or field path */
     const char *path;                   /* field path, zero-terminated; NULL: a label */
+    struct str absent;                  /* of a field: what one that is not there says */
     enum operator op;
     struct str *values;
     unsigned n;
@@ -181,7 +182,23 @@ static const char *stored_path(struct arena *a, const struct schema_kind *k, str
         return "reportingComponent";
     if (str_is(key, "source") && strcmp(k->kind, "Event") == 0)
         return "source.component";
+    if (str_is(key, "status.successful") && strcmp(k->kind, "Job") == 0)
+        return "status.succeeded";
     return arena_dup(a, key);
+}
+
+/* A built-in type's zero, which is not stored; custom resources have none. */
+static struct str zero_text(const struct schema_kind *k, const char *path)
+{
+    const struct schema_type *t = k->storage->type;
+    struct str rest = str_of(k->flags & K_CUSTOM ? NULL : path);
+    while (rest.at && t) {
+        const struct schema_field *f = schema_field_find(t, str_cut(&rest, '.'));
+        t = f ? f->type : NULL;
+    }
+    if (!t || k->flags & K_CUSTOM)
+        return STR("");
+    return t->kind == T_BOOL ? STR("false") : t->kind == T_INT32 || t->kind == T_INT64 ? STR("0") : STR("");
 }
 
 struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err)
@@ -207,7 +224,8 @@ struct selector *selector_parse_fields(struct arena *a, const struct schema_kind
         struct requirement *r = add(a, sel, key, ne ? OP_NOT_IN : OP_IN, 1);
         if (!r)
             break;
-        r->path = stored_path(a, k, key);
+        if ((r->path = stored_path(a, k, key)))
+            r->absent = zero_text(k, r->path);
         r->values[r->n++] = str_trim(value);
     }
     if (arena_exhausted(a) || !sel) {
@@ -278,7 +296,7 @@ static bool meets(const struct requirement *r, struct str value)
     if (r->op == OP_EXISTS || r->op == OP_ABSENT)
         return (value.at != NULL) == (r->op == OP_EXISTS);
     if (!value.at && r->path)
-        value = STR("");                /* fields that are not there are empty */
+        value = r->absent;
     for (unsigned i = 0; value.at && i < r->n; i++)
         in |= str_eq(value, r->values[i]) || (!value.len && !r->values[i].len);
     return in == (r->op == OP_IN);

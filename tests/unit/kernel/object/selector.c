@@ -83,6 +83,7 @@ Test(selector, fields)
     } rows[] = {
         { "metadata.name=p", 1 }, { "metadata.name==p", 1 }, { "metadata.name!=p", 0 }, { "spec.nodeName=n1,status.phase=Running", 1 },
         { "spec.nodeName=n1,status.phase!=Running", 0 }, { "spec.nodeName=", 0 }, { "status.podIP=", 1 }, { "status.podIP!=", 0 },
+        { "spec.hostNetwork=false", 1 }, { "spec.hostNetwork=true", 0 }, { "spec.hostNetwork!=true", 1 }, { "spec.hostNetwork=", 0 },
         { "spec.foo=x", -1 }, { "metadata.name", -1 }, { "=x", -1 }, { "", 1 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -95,6 +96,31 @@ Test(selector, fields)
             cr_expect_eq(matches(a, s, true), rows[i].match, "%s", rows[i].text);
         else
             cr_expect_eq(err.code, KL_BAD_REQUEST);
+        arena_free(a);
+    }
+}
+
+/* What is not stored because it is zero is selected by its text, as upstream does: false and 0. */
+Test(selector, fields_that_are_zero)
+{
+    static const struct {
+        const char *group, *kind, *text, *json;
+        bool match;
+    } rows[] = {
+        { "", "Node", "spec.unschedulable=false", "{}", true }, { "", "Node", "spec.unschedulable=false", "{\"spec\":{\"unschedulable\":true}}", false },
+        { "", "Node", "spec.unschedulable=true", "{\"spec\":{\"unschedulable\":true}}", true }, { "", "Node", "spec.unschedulable!=true", "{}", true },
+        { "batch", "Job", "status.successful=0", "{\"status\":{}}", true }, { "batch", "Job", "status.successful=2", "{\"status\":{\"succeeded\":2}}", true },
+        { "batch", "Job", "status.successful=0", "{\"status\":{\"succeeded\":2}}", false }, { "apps", "ReplicaSet", "status.replicas=0", "{}", true },
+        { "", "Pod", "spec.nodeName=", "{}", true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct kl_err err;
+        kl_err_init(&err);
+        struct selector *s = selector_parse_fields(a, schema_kind_find(str_of(rows[i].group), STR("v1"), str_of(rows[i].kind)), str_of(rows[i].text), &err);
+        cr_assert(s, "%s: %s", rows[i].text, err.msg);
+        cr_expect_eq(selector_matches_text(s, str_of(rows[i].json)), rows[i].match, "%s of %s", rows[i].text, rows[i].json);
+        cr_expect_eq(selector_matches_fields(s, json_parse(a, str_of(rows[i].json), &err)), rows[i].match, "%s of %s", rows[i].text, rows[i].json);
         arena_free(a);
     }
 }
