@@ -314,6 +314,8 @@ int api_alloc_new(struct api *api, int first_port, int last_port, struct api_all
 void api_alloc_free(struct api_alloc *x);
 void api_ports_fill(struct api *api);                                           /* from the Services that are there */
 int api_service_allocate(struct api_op *op, struct val *v, const struct val *old);
+/* Of another type than before: what that type has not, and who writes left as it was, goes. */
+void api_service_update(struct api_op *op, struct val *v, const struct val *old, bool status);
 void api_service_release(struct api *api, const struct val *old);
 int api_service_ip(struct api_op *op, struct val *spec, const struct val *old);
 void api_service_ip_release(struct api_op *op, const struct val *service);

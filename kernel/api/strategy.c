@@ -226,6 +226,7 @@ static const struct {
     { "", "Namespace", namespace_create, NULL },
     { "", "PersistentVolume", volume_create, volume_update },
     { "", "PersistentVolumeClaim", claim_create, claim_update },
+    { "", "Service", NULL, api_service_update },
     { "apps", "DaemonSet", daemons_create, daemons_update },
     { "batch", "Job", job_create, NULL },
     { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },

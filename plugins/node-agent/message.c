@@ -1,5 +1,6 @@
 /* message.c - the words a container leaves behind: its termination message file, or the end of its log. */
 #include "agent.h"
+#include "serve.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,17 +9,6 @@
 #define LOG_TAIL_BYTES 2048
 #define LOG_TAIL_LINES 80
 #define LOG_READ       16384            /* raw bytes looked at: lines carry a time and a stream each */
-
-/* What was written behind "TIME STREAM TAG ". */
-static struct str log_text(struct str line)
-{
-    for (int i = 0; i < 3; i++) {
-        str_cut(&line, ' ');
-        if (!line.at)
-            return STR("");
-    }
-    return line;
-}
 
 static struct str raw_tail(struct arena *ar, const char *path)
 {
@@ -41,11 +31,15 @@ static struct str log_tail(struct arena *ar, const char *path)
     struct str lines[LOG_TAIL_LINES];
     size_t n = 0;
     for (struct str rest = raw_tail(ar, path); rest.at && rest.len;)
-        lines[n++ % LOG_TAIL_LINES] = log_text(str_cut(&rest, '\n'));
+        lines[n++ % LOG_TAIL_LINES] = str_cut(&rest, '\n');
     _cleanup_buf_ struct buf b = BUF_INIT(1u << 20);
     for (size_t i = n > LOG_TAIL_LINES ? n - LOG_TAIL_LINES : 0; i < n; i++) {
-        buf_add_str(&b, lines[i % LOG_TAIL_LINES]);
-        buf_add_c(&b, '\n');
+        struct log_line l;
+        if (!log_line_parse(lines[i % LOG_TAIL_LINES], &l))
+            continue;
+        buf_add_str(&b, l.text);
+        if (!l.partial)                     /* it was written without its end */
+            buf_add_c(&b, '\n');
     }
     struct str all = b.failed ? STR("") : buf_str(&b);
     return arena_str(ar, all.len > LOG_TAIL_BYTES ? str_skip(all, all.len - LOG_TAIL_BYTES) : all);

@@ -62,7 +62,7 @@ spec: {$spec, containers: [{name: c, image: $image, command: [sh, -c, 'echo last
 apiVersion: v1
 kind: Pod
 metadata: {name: failed}
-spec: {$spec, restartPolicy: Never, containers: [{name: c, image: $image, terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, 'echo from the log; exit 7']}]}
+spec: {$spec, restartPolicy: Never, containers: [{name: c, image: $image, terminationMessagePolicy: FallbackToLogsOnError, command: [sh, -c, 'echo from; printf "the log"; exit 7']}]}
 ---
 apiVersion: v1
 kind: Pod
@@ -211,7 +211,8 @@ is "vols: containers share the network namespace" 1 "$(echo "$nets" | grep -c ne
 # --- ends ---
 becomes "failed: phase" Failed 20 get failed '{.status.phase}'
 is "failed: exit code and reason" "7 Error" "$(get failed '{.status.containerStatuses[0].state.terminated.exitCode} {.status.containerStatuses[0].state.terminated.reason}')"
-has "failed: message from the log" "from the log" "$(get failed '{.status.containerStatuses[0].state.terminated.message}')"
+is "failed: message from the log, to its last byte" "from
+the log." "$(get failed '{.status.containerStatuses[0].state.terminated.message}.')"
 becomes "oom: OOMKilled" "OOMKilled 137" 20 get oom '{.status.containerStatuses[0].state.terminated.reason} {.status.containerStatuses[0].state.terminated.exitCode}'
 becomes "crash: CrashLoopBackOff" CrashLoopBackOff 20 get crash '{.status.containerStatuses[0].state.waiting.reason}'
 has "crash: back-off in words" "s restarting failed container=c pod=crash_default($(get crash '{.metadata.uid}'))" \

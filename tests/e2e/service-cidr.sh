@@ -45,6 +45,17 @@ not default/one get ipaddress
 k create service clusterip dry --tcp 80 --dry-run=server >/dev/null
 not default/dry get ipaddress
 
+# Of another type: what only the old one has goes by itself, unless the writer changes it.
+k create service nodeport types --tcp 80 >/dev/null
+got=$(k patch service types --type merge -p '{"spec":{"type":"ClusterIP"}}' -o 'jsonpath={.spec.externalTrafficPolicy}/{.spec.ports[0].nodePort}')
+is "no longer NodePort" / "$got"
+k patch service types --type merge -p '{"spec":{"type":"NodePort"}}' >/dev/null
+want 'may only be set for externally-accessible services' patch service types --type merge -p '{"spec":{"type":"ClusterIP","externalTrafficPolicy":"Local"}}'
+want 'may not be set for ExternalName services' patch service types --type merge -p '{"spec":{"type":"ExternalName","externalName":"far.example","ipFamilyPolicy":"PreferDualStack"}}'
+got=$(k patch service types --type merge -p '{"spec":{"type":"ExternalName","externalName":"far.example"}}' -o 'jsonpath={.spec}')
+for gone in clusterIP ipFamil externalTrafficPolicy nodePort; do hasnt "now ExternalName" "$gone" "$got"; done
+k delete service types >/dev/null
+
 # A second range, which holds what is in it until that has gone.
 printf '{"apiVersion":"networking.k8s.io/v1","kind":"ServiceCIDR","metadata":{"name":"more"},"spec":{"cidrs":["10.200.0.0/29"]}}' | k create -f - >/dev/null
 wait_for True get servicecidr more -o 'jsonpath={.status.conditions[0].status}'
