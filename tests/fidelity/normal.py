@@ -1,0 +1,61 @@
+"""What two servers may differ in (uids, revisions, times, allocated addresses and ports, random ends of names) becomes the same word; the rest is compared."""
+import datetime
+import re
+
+UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+GO_TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=[+-][\d.]+)?")
+VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}\b")
+ADDRESS = re.compile(r"\b10\.(9[6-9]|10\d|111)\.\d+\.\d+\b")
+PORTS = {"nodePort", "healthCheckNodePort"}
+TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
+
+
+def text(s, rename=()):
+    s = UID.sub("<uid>", s)
+    s = TIME.sub(lambda m: "<time" + ("." + str(len(m[2]) - 1) if m[2] else "") + ">" if m[1] in TODAY else m[0], s)
+    s = GO_TIME.sub("<time>", s)
+    s = VOLUME.sub("kube-api-access-<random>", s)
+    s = ADDRESS.sub("<address>", s)
+    for prefix in rename:
+        s = re.sub(re.escape(prefix) + r"[a-z0-9]{5}\b", prefix + "<random>", s)
+    return s
+
+
+def tree(v, rename=(), key=None):
+    if isinstance(v, dict):
+        if v.keys() >= {"name", "type", "format", "description", "priority"} and v["description"]:
+            v = {**v, "description": "<words>"}  # of a table's column: each has its own
+        return {text(k, rename): tree(e, rename, k) for k, e in v.items()}
+    if isinstance(v, list):
+        return [tree(e, rename, key) for e in v]
+    if isinstance(v, str):
+        if key == "resourceVersion" and v.isdigit() and v != "0":
+            return "<revision>"
+        return text(v, rename)
+    if key in PORTS and isinstance(v, int) and 30000 <= v <= 32767:
+        return "<port>"
+    return v
+
+
+def differences(ours, theirs, path=""):
+    """(path, ours, theirs) for all that differs; what only one has stands against None. Order of members counts, and comes last."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for k in theirs:
+            if k not in ours:
+                yield f"{path}.{k}", "<absent>", theirs[k]
+        for k, v in ours.items():
+            if k not in theirs:
+                yield f"{path}.{k}", v, "<absent>"
+            else:
+                yield from differences(v, theirs[k], f"{path}.{k}")
+        if [k for k in ours if k in theirs] != [k for k in theirs if k in ours]:
+            yield f"{path} (order)", list(ours), list(theirs)
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        if len(ours) != len(theirs):
+            yield f"{path} (length)", ours, theirs
+        else:
+            for i, (a, b) in enumerate(zip(ours, theirs)):
+                yield from differences(a, b, f"{path}[{i}]")
+    elif type(ours) is not type(theirs) or ours != theirs:
+        yield path, ours, theirs
