@@ -1,22 +1,28 @@
 /* review.c - kinds that are questions: who am I, who bears this token, what may I; access reviews are in review_access.c. Nothing is stored. */
 #include "api-internal.h"
+#include "base/clock.h"
+#include "base/env.h"
 
 bool api_is_review(const struct schema_kind *k)
 {
     return k && !(k->flags & K_STORED) && strstr(k->kind, "Review");
 }
 
+/* The question as a new object: with the namespace of its request, and with who owns its fields. */
 static int read_body(struct api_rq *rq, struct val **ret)
 {
-    struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind };
+    struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns), .kept = &rq->kept };
     api_op_strict(rq, &op);
     enum api_media media = api_media_of(http_header(rq->http, STR("content-type")));
+    if (api_check_write_options(rq, false) < 0)
+        return -1;
     if (!media)
         return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "the body of the request was in an unknown format");
-    if (api_op_decode(&op, rq->info.kind->type, media, http_body(rq->http), ret) < 0) {
+    if (api_op_decode(&op, rq->info.kind->type, media, http_body(rq->http), ret) < 0 || api_fit_namespace(&op, *ret) < 0) {
         rq->err = op.err;
         return -1;
     }
+    api_track_create(&op, *ret);
     return 0;
 }
 
@@ -38,11 +44,25 @@ static void put_user(struct arena *a, struct val *info, const struct kl_user *u)
         val_push(json_arr(a, json_obj(a, info, STR("extra")), str_of(x[0])), val_of_str(a, str_of(x[1])));
 }
 
-static void self_subject(struct api_rq *rq, struct val *v)
+/* An answer that has nothing of the question but its kind. */
+static struct val *answer_new(struct api_rq *rq)
 {
     struct arena *a = rq->arena;
-    struct val *info = json_obj(a, json_obj(a, v, STR("status")), STR("userInfo"));
-    put_user(a, info, &rq->user);
+    struct val *v = val_new(a, VAL_OBJ);
+    json_set_str(a, v, STR("kind"), str_of(rq->info.kind->kind));
+    json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, rq->info.kind)));
+    json_obj(a, v, STR("metadata"));
+    return v;
+}
+
+static void self_subject(struct api_rq *rq)
+{
+    struct arena *a = rq->arena;
+    char now[CLOCK_TEXT];
+    struct val *v = answer_new(rq);
+    clock_format(env_wall_ns(), now);
+    json_set_str(a, json_get(v, STR("metadata")), STR("creationTimestamp"), arena_str(a, str_of(now)));
+    put_user(a, json_obj(a, json_obj(a, v, STR("status")), STR("userInfo")), &rq->user);
     api_send_tree(rq, 201, rq->info.kind->type, v);
 }
 
@@ -82,14 +102,14 @@ static void token_review(struct api_rq *rq, struct val *v)
     if (rc == 1 && cred.audiences && !user.audiences && !(user.audiences = own_audience(rq, cred.audiences)))
         rc = 0;                         /* credentials for this server, asked about for others */
     struct val *st = val_new(a, VAL_OBJ);
-    json_set_bool(a, st, STR("authenticated"), rc == 1);
+    struct val *info = json_obj(a, st, STR("user"));
     if (rc == 1) {
-        struct val *info = json_obj(a, st, STR("user"));
+        json_set_bool(a, st, STR("authenticated"), true);
         put_user(a, info, &user);
         for (const char *const *x = user.audiences; x && *x; x++)
             val_push(json_arr(a, st, STR("audiences")), val_of_str(a, str_of(*x)));
-    } else if (rc < 0) {
-        json_set_str(a, st, STR("error"), arena_str(a, str_of(c.err.msg)));
+    } else {
+        json_set_str(a, st, STR("error"), rc < 0 && c.err.msg[0] ? arena_str(a, str_of(c.err.msg)) : STR("invalid bearer token"));
     }
     json_set(a, v, STR("status"), st);
     api_send_tree(rq, 201, rq->info.kind->type, v);
@@ -99,11 +119,21 @@ static void rules_review(struct api_rq *rq, struct val *v)
 {
     struct arena *a = rq->arena;
     struct kl_call c;
+    const char *ns = text(a, v, "spec.namespace");
+    if (!ns[0]) {
+        api_fail(&rq->err, a, KL_BAD_REQUEST, "no namespace on request");
+        api_send_error(rq);
+        return;
+    }
     api_call_init(&c, a, rq->user.name);
     struct val *st = val_new(a, VAL_OBJ), *resource = json_arr(a, st, STR("resourceRules")), *other = json_arr(a, st, STR("nonResourceRules"));
     bool all = rq->api->hooks.rules &&
-               rq->api->hooks.rules(rq->api->hooks.ctx, &c, &rq->user, text(a, v, "spec.namespace"), a, resource, other);
+               rq->api->hooks.rules(rq->api->hooks.ctx, &c, &rq->user, ns, a, resource, other);
     json_set_bool(a, st, STR("incomplete"), !all);
+    if (!all && c.err.msg[0])
+        json_set_str(a, st, STR("evaluationError"), arena_str(a, str_of(c.err.msg)));
+    v = answer_new(rq);
+    json_obj(a, v, STR("spec"));
     json_set(a, v, STR("status"), st);
     api_send_tree(rq, 201, rq->info.kind->type, v);
 }
@@ -122,7 +152,7 @@ void api_review(struct api_rq *rq)
     else if (strstr(kind, "AccessReview"))
         api_access_review(rq, v);
     else if (strcmp(kind, "SelfSubjectReview") == 0)
-        self_subject(rq, v);
+        self_subject(rq);
     else if (strcmp(kind, "TokenReview") == 0)
         token_review(rq, v);
     else

@@ -15,12 +15,6 @@ static int validation_mode(const struct api_rq *rq)
     return str_is(v, "Strict") ? VALIDATE_STRICT : str_is(v, "Ignore") ? VALIDATE_IGNORE : VALIDATE_WARN;
 }
 
-void api_op_strict(struct api_rq *rq, struct api_op *op)
-{
-    op->field_validation = validation_mode(rq);
-    api_op_tell(rq, op);
-}
-
 /* The fieldManager, else what the client's name begins with. */
 static struct str manager_of(struct api_rq *rq)
 {
@@ -41,6 +35,13 @@ static struct str manager_of(struct api_rq *rq)
     return b.len ? arena_str(rq->arena, buf_str(&b)) : STR("unknown");
 }
 
+void api_op_strict(struct api_rq *rq, struct api_op *op)
+{
+    op->field_validation = validation_mode(rq);
+    op->manager = manager_of(rq);
+    api_op_tell(rq, op);
+}
+
 static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
 {
     const struct kl_request *t = &rq->info.tuple;
@@ -52,7 +53,6 @@ static void op_init(struct api_rq *rq, struct arena *a, struct api_op *op)
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     api_op_strict(rq, op);
-    op->manager = manager_of(rq);
     op->force = rq->info.q.force;
 }
 

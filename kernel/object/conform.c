@@ -6,26 +6,56 @@
 #include "object/custom.h"
 #include "object-internal.h"
 
+#define IN_MAP (-2)                     /* path.index: the name is a map's key, though it is written as a member's */
 
 struct walk {
     struct arena *arena;
     struct object_strict *strict;
     struct kl_err *err;
+    bool wrong;                         /* some value has not the type of its field: the first is in err */
 };
 
 static int conform_type(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner);
 
 static const char *const type_words[] = { "", "null", "bool", "number", "number", "string", "array", "object" };
 
+/* Where a value is, as Go's decoder says it: the names of fields alone. */
+static void members_write(struct buf *b, const struct path *p)
+{
+    if (!p)
+        return;
+    members_write(b, p->up);
+    if (p->name.at && p->index != IN_MAP)
+        buf_printf(b, "%s" STR_FMT, b->len ? "." : "", STR_ARG(p->name));
+}
+
+/* A value of another type than its field's. Go's decoder goes on: what a type's own decoder complains of comes before it. */
 static int wrong(struct walk *w, const struct val *v, const struct path *p, const char *owner, const char *go)
 {
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
     const char *num = "";
-    if (v->type == VAL_NUM)
+    if (w->wrong)
+        return 0;
+    if (v->type == VAL_NUM && (strcmp(go, "int32") == 0 || strcmp(go, "int64") == 0))
         num = arena_printf(w->arena, " %.*s", (int)v->n, v->s);
     if (v->type == VAL_INT && (strcmp(go, "int32") == 0 || strcmp(go, "int64") == 0))
         num = arena_printf(w->arena, " %lld", (long long)v->i);
-    return kl_err_set(w->err, KL_BAD_REQUEST, "json: cannot unmarshal %s%s into Go struct field %s.%s of type %s",
-                      type_words[v->type], num, owner, path_text(w->arena, p), go);
+    members_write(&b, p);
+    w->wrong = true;
+    kl_err_set(w->err, KL_BAD_REQUEST, "json: cannot unmarshal %s%s into Go struct field %s.%s of type %s", type_words[v->type], num, owner,
+               b.len ? b.at : "", go);
+    return 0;
+}
+
+/* A type as Go writes it: "v1.Container". */
+static const char *go_type(struct walk *w, const struct schema_type *t)
+{
+    const char *dot = strrchr(t->name, '.'), *from = dot;
+    if (t->kind == T_BYTES)
+        return "[]uint8";
+    while (from && from > t->name && from[-1] != '.')
+        from--;
+    return dot && t->kind == T_STRUCT ? arena_printf(w->arena, "%.*s.%s", (int)(dot - from), from, t->go) : t->go;
 }
 
 static int no_memory(struct walk *w)
@@ -33,7 +63,7 @@ static int no_memory(struct walk *w)
     return kl_err_set(w->err, KL_NO_MEMORY, "out of memory");
 }
 
-static int conform_quantity(struct walk *w, struct val *v, const struct path *p)
+static int conform_quantity(struct walk *w, struct val *v)
 {
     struct quantity q;
     char text[QUANTITY_TEXT];
@@ -41,8 +71,7 @@ static int conform_quantity(struct walk *w, struct val *v, const struct path *p)
     if (v->type == VAL_INT) {
         q = quantity_of(v->i, QUANTITY_DECIMAL);
     } else if (!quantity_parse(s, &q)) {
-        return kl_err_set(w->err, KL_BAD_REQUEST, "quantities must match the regular expression "
-                          "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' (%s)", path_text(w->arena, p));
+        return kl_err_set(w->err, KL_BAD_REQUEST, "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
     }
     size_t n = quantity_format(q, text);
     if (v->type == VAL_STR && str_eq(s, str_n(text, n)))
@@ -56,16 +85,61 @@ static int conform_quantity(struct walk *w, struct val *v, const struct path *p)
     return 0;
 }
 
+/* Go's parser of times goes through its layout; what does not fit is told with what was expected there. */
+static int bad_time(struct walk *w, struct str s, bool micro)
+{
+    static const struct {
+        const char *part;
+        int digits;                     /* 0: the part itself */
+    } rows[] = { { "2006", 4 }, { "-", 0 }, { "01", 2 }, { "-", 0 }, { "02", 2 }, { "T", 0 }, { "15", 2 }, { ":", 0 }, { "04", 2 }, { ":", 0 }, { "05", 2 } };
+    const char *layout = micro ? "2006-01-02T15:04:05.000000Z07:00" : "2006-01-02T15:04:05Z07:00", *part = NULL;
+    struct str rest = s;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !part; i++) {
+        size_t n = rows[i].digits ? (size_t)rows[i].digits : 1;
+        bool fits = rest.len >= n;
+        for (size_t k = 0; k < n && fits; k++)
+            fits = rows[i].digits ? rest.at[k] >= '0' && rest.at[k] <= '9' : rest.at[k] == rows[i].part[k];
+        if (fits)
+            rest = str_skip(rest, n);
+        else
+            part = rows[i].part;
+    }
+    size_t digits = 1;
+    while (!part && rest.len > digits && rest.at[0] == '.' && rest.at[digits] >= '0' && rest.at[digits] <= '9')
+        digits++;
+    if (!part && micro && digits < 7)
+        part = ".000000";
+    if (!part) {
+        rest = str_skip(rest, micro ? 7 : digits > 1 ? digits : 0);
+        part = "Z07:00";
+    }
+    return kl_err_set(w->err, KL_BAD_REQUEST, "parsing time \"" STR_FMT "\" as \"%s\": cannot parse \"" STR_FMT "\" as \"%s\"", STR_ARG(s), layout,
+                      STR_ARG(rest), part);
+}
+
+/* RFC 3339; upstream's MicroTime wants exactly six digits behind the point. */
+static bool parses(struct str s, bool micro, int64_t *ret_ns)
+{
+    if (!clock_parse(s, ret_ns))
+        return false;
+    if (!micro)
+        return true;
+    size_t n = 0;
+    long dot = str_find(s, '.');
+    for (struct str rest = dot < 0 ? STR("") : str_skip(s, (size_t)dot + 1); n < rest.len && rest.at[n] >= '0' && rest.at[n] <= '9';)
+        n++;
+    return n == 6;
+}
+
 static int conform_time(struct walk *w, struct val *v, const struct path *p, bool micro, const char *owner)
 {
     int64_t ns;
     char text[CLOCK_TEXT];
     if (v->type != VAL_STR)
-        return wrong(w, v, p, owner, micro ? "v1.MicroTime" : "v1.Time");
+        return wrong(w, v, p, owner, "string");
     struct str s = str_n(v->s, v->n);
-    if (!clock_parse(s, &ns))
-        return kl_err_set(w->err, KL_BAD_REQUEST, "parsing time \"" STR_FMT "\" as RFC 3339 failed (%s)", STR_ARG(s),
-                          path_text(w->arena, p));
+    if (!parses(s, micro, &ns))
+        return bad_time(w, s, micro);
     (micro ? clock_format_micro : clock_format)(ns, text);
     if (str_is(s, text))
         return 0;
@@ -138,7 +212,7 @@ static int conform_scalar(struct walk *w, const struct schema_type *t, struct va
     case T_TIME: return conform_time(w, v, p, false, owner);
     case T_MICROTIME: return conform_time(w, v, p, true, owner);
     case T_DURATION: return v->type == VAL_STR ? 0 : wrong(w, v, p, owner, "v1.Duration");
-    case T_QUANTITY: return conform_quantity(w, v, p);
+    case T_QUANTITY: return conform_quantity(w, v);
     case T_INT_OR_STRING:
         if (v->type == VAL_STR)
             return 0;
@@ -206,12 +280,13 @@ static int conform_field(struct walk *w, const struct schema_field *f, struct va
     if (f->shape == SHAPE_ONE)
         return conform_type(w, f->type, v, p, owner);
     if (v->type != (f->shape == SHAPE_LIST ? VAL_ARR : VAL_OBJ))
-        return wrong(w, v, p, owner, arena_printf(w->arena, "%s%s", f->shape == SHAPE_LIST ? "[]" : "map[string]", f->type->go));
+        return wrong(w, v, p, owner, f->shape == SHAPE_MAP && f->type->kind == T_QUANTITY ? "v1.ResourceList" :
+                     arena_printf(w->arena, "%s%s", f->shape == SHAPE_LIST ? "[]" : "map[string]", go_type(w, f->type)));
     if (f->shape == SHAPE_MAP && drop_duplicates(w, v, p) < 0)
         return -1;
     val_each(kid, v)
     {
-        struct path here = { p, f->shape == SHAPE_MAP ? val_key(kid) : STR_NONE, i++ };
+        struct path here = { p, f->shape == SHAPE_MAP ? val_key(kid) : STR_NONE, f->shape == SHAPE_MAP ? IN_MAP : i++ };
         if (kid->type == VAL_NULL)
             be_zero(kid, f->type->kind);
         if (conform_type(w, f->type, kid, &here, owner) < 0)
@@ -267,7 +342,7 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
     unsigned guess = 0;
     memset(slots, 0, (t->n_flat + 2u) * sizeof *slots);
     if (v->type != VAL_OBJ)
-        return wrong(w, v, p, owner, arena_printf(w->arena, "%s", t->go));
+        return wrong(w, v, p, owner, go_type(w, t));
     for (struct val *m = v->first, *next; m; m = next) {
         next = m->next;
         struct path here = { p, val_key(m), 0 };
@@ -290,7 +365,7 @@ static int conform_struct(struct walk *w, const struct schema_type *t, struct va
         if (m->type == VAL_NULL && (meta || (t->flat[at]->type->kind != T_JSON && t->flat[at]->type->kind != T_CUSTOM) || t->flat[at]->flags & F_POINTER))
             continue;
         if (meta ? m->type != VAL_STR : conform_field(w, t->flat[at], m, &here, t->go) < 0)
-            return meta ? wrong(w, m, &here, t->go, "string") : -1;
+            return meta ? wrong(w, m, &here, p ? t->go : "", "string") : -1;
         if (!meta && !t->custom)            /* a custom kind's rows may go before the tree does */
             m->key = t->flat[at]->json, m->place = (uint16_t)(at + 1);
         if (meta || !is_unset(t->flat[at], m))
@@ -315,8 +390,8 @@ static int conform_type(struct walk *w, const struct schema_type *t, struct val 
 int object_conform(struct arena *a, const struct schema_type *t, struct val *v, struct object_strict *strict,
                    struct kl_err *err)
 {
-    struct walk w = { a, strict, err };
-    return conform_type(&w, t, v, NULL, t->go) < 0 ? -(err && err->code ? err->code : KL_BAD_REQUEST) : 0;
+    struct walk w = { a, strict, err, false };
+    return conform_type(&w, t, v, NULL, t->go) < 0 || w.wrong ? -(err && err->code ? err->code : KL_BAD_REQUEST) : 0;
 }
 
 static const struct schema_type *type_of(const struct val *v, struct kl_err *err)

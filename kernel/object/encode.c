@@ -1,6 +1,8 @@
 /* encode.c - typed tree to compact JSON with the omissions that upstream's encoder makes. */
 #include "object-internal.h"
 
+#include <stdlib.h>
+
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v);
 
 /* Is a present value one that omitempty leaves out? */
@@ -45,6 +47,40 @@ static void encode_one(struct buf *b, const struct schema_type *t, const struct 
         json_write(b, v);
 }
 
+static int by_key(const void *x, const void *y)
+{
+    const struct val *a = *(const struct val *const *)x, *b = *(const struct val *const *)y;
+    return str_cmp(val_key(a), val_key(b));
+}
+
+static void encode_entry(struct buf *b, const struct schema_type *t, bool first, const struct val *v)
+{
+    if (!first)
+        buf_add_c(b, ',');
+    json_write_str(b, val_key(v));
+    buf_add_c(b, ':');
+    encode_one(b, t, v);
+}
+
+/* The keys of a map are sorted, as upstream's encoder has them; mostly they are already. */
+static void encode_map(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    bool sorted = true;
+    for (const struct val *kid = v->first; kid && kid->next && sorted; kid = kid->next)
+        sorted = str_cmp(val_key(kid), val_key(kid->next)) < 0;
+    const struct val **all = sorted ? NULL : mem_alloc(v->n * sizeof *all);
+    if (!all) {
+        val_each(kid, v) encode_entry(b, t, kid == v->first, kid);
+        return;
+    }
+    unsigned n = 0;
+    val_each(kid, v) all[n++] = kid;
+    qsort(all, n, sizeof *all, by_key);
+    for (unsigned i = 0; i < n; i++)
+        encode_entry(b, t, i == 0, all[i]);
+    mem_free(all);
+}
+
 static void encode_field(struct buf *b, const struct schema_field *f, const struct val *v)
 {
     if (f->shape == SHAPE_ONE) {
@@ -53,16 +89,15 @@ static void encode_field(struct buf *b, const struct schema_field *f, const stru
     }
     bool map = f->shape == SHAPE_MAP;
     buf_add_c(b, map ? '{' : '[');
-    val_each(kid, v)
-    {
-        if (kid != v->first)
-            buf_add_c(b, ',');
-        if (map) {
-            json_write_str(b, val_key(kid));
-            buf_add_c(b, ':');
+    if (map)
+        encode_map(b, f->type, v);
+    else
+        val_each(kid, v)
+        {
+            if (kid != v->first)
+                buf_add_c(b, ',');
+            encode_one(b, f->type, kid);
         }
-        encode_one(b, f->type, kid);
-    }
     buf_add_c(b, map ? '}' : ']');
 }
 

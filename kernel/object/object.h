@@ -76,6 +76,8 @@ struct object_causes {
 /* old NULL: create. subresource NULL or "status", ... Empty causes: valid. */
 void object_validate(const struct schema_kind *k, const char *subresource, const struct val *v, const struct val *old,
                      struct object_causes *ret);
+/* Of an access review (validate_reviews.c). */
+void object_validate_review(const struct schema_kind *k, const struct val *v, struct object_causes *ret);
 __attribute__((format(printf, 4, 5))) void object_cause_add(struct object_causes *c, const char *reason, const char *field,
                                                             const char *fmt, ...);
 

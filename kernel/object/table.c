@@ -157,6 +157,36 @@ static const struct column *columns_of(const struct schema_kind *k)
     return generic;
 }
 
+/* What a column shows: what is said of the field, else of columns of that name. */
+static const char *described(const struct schema_kind *k, const struct column *c)
+{
+    static const char *const rows[][2] = {
+        { "Ready", "How many of those that are wanted are ready." }, { "Status", "Where it is in its life." }, { "Restarts", "How often its containers were started again." },
+        { "Readiness Gates", "How many of its readiness gates are true." }, { "External-IP", "Addresses that are reachable from outside the cluster." },
+        { "Port(s)", "Ports that it serves." }, { "Ports", "Ports that it serves." }, { "Endpoints", "Addresses of what is behind it." }, { "Roles", "Roles that its labels give it." },
+        { "Internal-IP", "Address within the cluster." }, { "Kernel-Version", "Kernel that it runs." }, { "Last Seen", "When it happened last." }, { "First Seen", "When it happened first." },
+        { "Count", "How often it happened." }, { "Object", "What it is about." }, { "Source", "Who reported it." }, { "Data", "How many entries it has." },
+        { "Request", "Requests that are used, of those that are allowed." }, { "Limit", "Limits that are used, of those that are allowed." }, { "Claim", "The claim that it is bound to." },
+        { "Capacity", "Size of the volume." }, { "Access Modes", "Ways in which it can be mounted." }, { "Containers", "Names of the containers." }, { "Images", "Images of the containers." },
+        { "Controller", "Who controls it." }, { "Completions", "How many have succeeded, of those that are wanted." }, { "Duration", "How long it ran, or has been running." },
+        { "Targets", "Metrics and what they should be." }, { "Hosts", "Hosts that its rules name." }, { "Address", "Addresses where it can be reached." }, { "Parameters", "More that its controller needs to know." },
+        { "Users", "Users that it binds." }, { "Groups", "Groups that it binds." }, { "ServiceAccounts", "Service accounts that it binds." }, { "Service", "The service that answers for it." },
+        { "Available", "Can it be asked?" }, { "MissingPL", "Is its priority level missing?" }, { "Condition", "What was decided about it." }, { "State", "Where it is in its life." },
+        { "Message", "What there is to say." }, { "Error", "What went wrong." }, { "ParamRef", "Where its parameters are." }, { "cpu", "Processor time in use." }, { "memory", "Memory in use." },
+    };
+    const struct schema_type *t = k->type;
+    const char *doc = NULL;
+    for (struct str path = str_of(c->arg && !strchr(c->arg, '|') ? c->arg : ""); path.at && t;) {
+        int at = schema_flat_find(t, str_cut(&path, '.'), 0);
+        doc = at < 0 ? NULL : t->flat[at]->doc;
+        t = at < 0 ? NULL : t->flat[at]->type;
+    }
+    for (size_t i = 0; !doc && i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i][0], c->name) == 0)
+            doc = rows[i][1];
+    return doc ? doc : c->name;
+}
+
 struct val *object_table_columns(struct arena *a, const struct schema_kind *k)
 {
     if (k->flags & K_CUSTOM)
@@ -167,7 +197,7 @@ struct val *object_table_columns(struct arena *a, const struct schema_kind *k)
         json_set_str(a, v, STR("name"), str_of(c->name));
         json_set_str(a, v, STR("type"), str_of(c->type));
         json_set_str(a, v, STR("format"), str_of(c->format));
-        json_set_str(a, v, STR("description"), str_of(""));
+        json_set_str(a, v, STR("description"), str_of(described(k, c)));
         json_set_int(a, v, STR("priority"), c->priority);
     }
     return list;

@@ -96,12 +96,22 @@ int host_authorize(void *ctx, struct kl_call *c, const struct kl_user *user, con
     return 0;
 }
 
+static bool listed(const struct val *list, const struct val *v)
+{
+    val_each(r, list)
+        if (val_equal(r, v))
+            return true;
+    return false;
+}
+
+/* What several instances say is said once. */
 static void take_rules(struct arena *a, const struct val *v, const char *key, struct val *out)
 {
     const struct val *list = json_get(v, str_of(key));
     if (val_is(list, VAL_ARR))
         val_each(r, list)
-            val_push(out, val_copy(a, r));
+            if (!listed(out, r))
+                val_push(out, val_copy(a, r));
 }
 
 static bool rules(void *ctx, struct kl_call *c, const struct kl_user *user, const char *ns, struct arena *a, struct val *resource,

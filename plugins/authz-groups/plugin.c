@@ -48,14 +48,14 @@ static int authorize(void *self, struct kl_call *c, const struct kl_user *user, 
     return 0;
 }
 
-/* What is listed are the same three sentences, as rules. */
+/* What is listed are the same three sentences, as rules; in the words of the roles that every cluster begins with, so that they are listed once. */
 static int rules(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret)
 {
     static const char everything[] = "{\"resourceRules\":[{\"verbs\":[\"*\"],\"apiGroups\":[\"*\"],\"resources\":[\"*\"]}],"
                                      "\"nonResourceRules\":[{\"verbs\":[\"*\"],\"nonResourceURLs\":[\"*\"]}]}";
     static const char known[] = "{\"resourceRules\":[{\"verbs\":[\"create\"],\"apiGroups\":[\"authentication.k8s.io\"],\"resources\":"
                                 "[\"selfsubjectreviews\"]}],\"nonResourceRules\":[{\"verbs\":[\"get\"],\"nonResourceURLs\":[\"/api\",\"/api/*\","
-                                "\"/apis\",\"/apis/*\",\"/openapi\",\"/openapi/*\",\"/healthz\",\"/livez\",\"/readyz\",\"/version\"]}]}";
+                                "\"/apis\",\"/apis/*\",\"/healthz\",\"/livez\",\"/openapi\",\"/openapi/*\",\"/readyz\",\"/version\",\"/version/\"]}]}";
     const struct conf *conf = self;
     const char *text = in_group(user, conf->admins) ? everything : known;
     (void)ns;

@@ -35,6 +35,17 @@ static int authorize(void *self, struct kl_call *c, const struct kl_user *user, 
     return node ? rules_authorize(self, c, node, r) : 0;
 }
 
+/* What a node may do depends on which pods it has: nothing that could be listed. */
+static int rules(void *self, struct kl_call *c, const struct kl_user *user, const char *ns, struct kl_bytes *ret)
+{
+    (void)self;
+    (void)ns;
+    if (node_of(user))
+        return kl_fail(c, KL_UNSUPPORTED, "node authorizer does not support user rule resolution");
+    *ret = (struct kl_bytes){ kl_dup(c, "{}", 2), 2 };
+    return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
+}
+
 static int review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
 {
     const char *node = node_of(r->user);
@@ -46,7 +57,8 @@ static const char *const groups[] = { "system:nodes", NULL };
 static const char *const resources[] = { "/nodes", "/nodes/status", "/pods", "/pods/status", "/persistentvolumeclaims/status", "/serviceaccounts/token", "coordination.k8s.io/leases",
                                          "storage.k8s.io/csinodes", NULL };
 
-static const struct kl_authz authz = { .size = sizeof authz, .life = { .open = node_open, .close = node_close }, .authorize = authorize };
+static const struct kl_authz authz = { .size = sizeof authz, .life = { .open = node_open, .close = node_close }, .authorize = authorize,
+                                       .rules = rules };
 static const struct kl_admission admission = { .size = sizeof admission, .life = { .open = node_open, .close = node_close },
                                                .resources = resources, .operations = "CREATE,UPDATE", .groups = groups, .review = review };
 static const struct kl_provider provides[] = {

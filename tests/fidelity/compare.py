@@ -18,7 +18,7 @@ from server import Server
 HEADERS = ("content-type", "warning", "allow", "location", "retry-after", "cache-control", "www-authenticate", "vary", "x-content-type-options", "link")
 PATCH = {"json": "application/json-patch+json", "merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json", "apply": "application/apply-patch+yaml"}
 MANAGERS = ["", "one", "two", "kubectl-client-side-apply"]
-WATCHED = {"ServiceCIDR"}  # a controller writes to it at once
+WATCHED = {"ServiceCIDR", "FlowSchema", "PriorityLevelConfiguration", "APIService", "CustomResourceDefinition"}  # a controller writes to it at once
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 

@@ -7,12 +7,14 @@ TIME = re.compile(r"\b(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 GO_TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=[+-][\d.]+)?")
 VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}\b")
 ADDRESS = re.compile(r"\b10\.(9[6-9]|10\d|111)\.\d+\.\d+\b")
+CERTIFICATE = re.compile(r"X509SHA256=[0-9a-f]{64}")
 PORTS = {"nodePort", "healthCheckNodePort"}
 TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
 
 
 def text(s, rename=()):
     s = UID.sub("<uid>", s)
+    s = CERTIFICATE.sub("X509SHA256=<sum>", s)
     s = TIME.sub(lambda m: "<time" + ("." + str(len(m[2]) - 1) if m[2] else "") + ">" if m[1] in TODAY else m[0], s)
     s = GO_TIME.sub("<time>", s)
     s = VOLUME.sub("kube-api-access-<random>", s)
@@ -28,6 +30,8 @@ def tree(v, rename=(), key=None):
             v = {**v, "description": "<words>"}  # of a table's column: each has its own
         return {text(k, rename): tree(e, rename, k) for k, e in v.items()}
     if isinstance(v, list):
+        if key in ("resourceRules", "nonResourceRules") and v and "verbs" in v[0]:  # of a review: upstream has them in any order
+            v = sorted(v, key=str)
         return [tree(e, rename, key) for e in v]
     if isinstance(v, str):
         if key == "resourceVersion" and v.isdigit() and v != "0":

@@ -140,7 +140,7 @@ static void changed_meanwhile(void)
     gate.request = waits;
     open_gate();
     cr_expect(strstr(answer(&a), " 200 "), "%s", a.answer.at);
-    cr_expect(strstr(a.answer.at, "\"data\":{\"b\":\"2\",\"a\":\"1\"}"), "what the other wrote is there: %s", a.answer.at);
+    cr_expect(strstr(a.answer.at, "\"data\":{\"a\":\"1\",\"b\":\"2\"}"), "what the other wrote is there: %s", a.answer.at);
     buf_free(&a.answer);
 }
 
