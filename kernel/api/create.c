@@ -91,8 +91,7 @@ static int generate_name(struct api_op *op, struct val *v)
 
 static int wipe_metadata(struct api_op *op, struct val *v)
 {
-    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation",
-                                         "uid", "creationTimestamp" };
+    static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid", "creationTimestamp" };
     struct val *m = json_obj(op->arena, v, STR("metadata"));
     if (json_str(v, "metadata.resourceVersion").len) {
         api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");

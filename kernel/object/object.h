@@ -59,6 +59,9 @@ int object_convert(const char *from, const char *to, struct str text, struct buf
 /* --- qos.c: "Guaranteed", "Burstable" or "BestEffort", of a pod's spec */
 const char *object_qos(const struct val *spec);
 
+/* --- same.c: is the field what it was? What is absent equals what is empty; exact: but for a list or map that is empty now and was not there. */
+bool object_same(const struct schema_field *f, const struct val *now, const struct val *old, bool exact);
+
 /* --- default.c: fills declared and computed defaults, as upstream's defaults.go. In place. */
 int object_default(struct arena *a, const struct schema_kind *k, struct val *v);
 
