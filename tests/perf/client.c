@@ -8,18 +8,20 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "load.h"
 
 #define OUT_ROOM (1 << 20)
+#define IN_ROOM  (256 << 10)
 
 struct call {
     double began;
     bool seen;                          /* the first byte has come */
     int status;
     size_t sent, len;
+    uint32_t frame_left;                /* of a protobuf frame */
+    unsigned frame_head;                /* bytes of its length that have come */
     char *body;
     char path[512];
 };
@@ -29,8 +31,8 @@ struct conn {
     int fd;
     gnutls_session_t tls;
     nghttp2_session *h2;
-    char *out;
-    size_t out_at, out_len;
+    char *out, *in;
+    size_t out_at, out_len, in_at, in_len;
     int flying;
     bool want_write;
 };
@@ -42,17 +44,11 @@ struct load {
     int epoll;
     struct conn *conns;
     unsigned next;
+    unsigned serial;                    /* of the first request: another one in each run, or a change would change nothing */
     double started;
     uint64_t sent;
-    bool failed;
+    bool failed, frames, stopped;
 };
-
-double load_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Every '@' of from as seven digits of n, every '#' as the serial number of the request. */
 static size_t fill_in(char *to, size_t room, const char *from, size_t len, unsigned n, unsigned serial)
@@ -87,10 +83,60 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *
 {
     struct call *k = nghttp2_session_get_stream_user_data(s, f->hd.stream_id);
     (void)flags;
-    (void)ctx;
-    if (k && name_len == 7 && memcmp(name, ":status", 7) == 0 && value_len == 3)
-        k->status = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
+    if (!k || name_len != 7 || memcmp(name, ":status", 7) != 0 || value_len != 3)
+        return 0;
+    ((struct conn *)ctx)->load->counts.heads++;
+    k->status = (value[0] - '0') * 100 + (value[1] - '0') * 10 + (value[2] - '0');
     return 0;
+}
+
+/* Deliveries: one that two DATA frames share is not seen. */
+static void find_stamps(struct load *l, const uint8_t *at, size_t n)
+{
+    const size_t len = sizeof LOAD_STAMP - 1;
+    const uint8_t *end = at + n;
+    double now = 0;
+    while (end - at > (long)len + 7 && (at = memmem(at, (size_t)(end - at) - 7, LOAD_STAMP, len))) {
+        unsigned long serial = strtoul((char[]){ (char)at[len], (char)at[len + 1], (char)at[len + 2], (char)at[len + 3], (char)at[len + 4],
+                                                 (char)at[len + 5], (char)at[len + 6], 0 }, NULL, 10);
+        now = now ? now : load_clock();
+        double began = l->conf.stamps->at[serial % l->conf.stamps->n];
+        if (began > 0)
+            load_keep(&l->counts, (now - began) * 1e6);
+        at += len;
+    }
+}
+
+/* Four bytes of length in front of each. */
+static void count_frames(struct load_counts *counts, struct call *k, const uint8_t *at, size_t n)
+{
+    while (n) {
+        if (k->frame_head < 4) {
+            k->frame_left = k->frame_left << 8 | *at++;
+            k->frame_head++;
+            n--;
+            continue;
+        }
+        size_t part = k->frame_left < n ? k->frame_left : n;
+        at += part;
+        n -= part;
+        k->frame_left -= (uint32_t)part;
+        if (!k->frame_left) {
+            k->frame_head = 0;
+            counts->events++;
+        }
+    }
+}
+
+static void count_events(struct load *l, struct call *k, const uint8_t *at, size_t n)
+{
+    if (l->conf.stamps)
+        find_stamps(l, at, n);
+    if (l->frames)
+        count_frames(&l->counts, k, at, n);
+    else
+        for (const uint8_t *p = at; (p = memchr(p, '\n', n - (size_t)(p - at))); p++)
+            l->counts.events++;
 }
 
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *at, size_t n, void *ctx)
@@ -105,23 +151,9 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
         counts->first_byte_us += (uint64_t)((load_clock() - k->began) * 1e6);
         counts->first_bytes++;
     }
-    if (c->load->conf.watch)
-        for (const uint8_t *p = at; (p = memchr(p, '\n', n - (size_t)(p - at))); p++)
-            counts->events++;
+    if (k && c->load->conf.watch)
+        count_events(c->load, k, at, n);
     return 0;
-}
-
-static void keep_latency(struct load_counts *n, double us)
-{
-    if (n->n_latency == n->cap_latency) {
-        size_t cap = n->cap_latency ? n->cap_latency * 2 : 65536;
-        uint32_t *at = cap > (64u << 20) ? NULL : realloc(n->latency_us, cap * sizeof *at);
-        if (!at)
-            return;
-        n->latency_us = at;
-        n->cap_latency = cap;
-    }
-    n->latency_us[n->n_latency++] = (uint32_t)us;
 }
 
 static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *ctx)
@@ -133,7 +165,7 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
         return 0;
     if (code == 0 && k->status >= 200 && k->status < 300) {
         n->answers++;
-        keep_latency(n, (load_clock() - k->began) * 1e6);
+        load_keep(n, (load_clock() - k->began) * 1e6);
     } else {
         n->errors++;
         n->last_error = k->status;
@@ -171,9 +203,10 @@ static int ask(struct conn *c)
     unsigned number = k->first + (k->names ? l->next++ % k->names : l->next++);
     if (!call)
         return -1;
-    fill_in(call->path, sizeof call->path, k->path, strlen(k->path), number, l->next);
+    unsigned serial = l->serial + l->next;
+    fill_in(call->path, sizeof call->path, k->path, strlen(k->path), number, serial);
     nghttp2_nv nv[] = { header(":method", k->method), header(":scheme", "https"), header(":authority", k->address),
-                        header(":path", call->path), header("accept", "application/json"), header("content-type", k->type) };
+                        header(":path", call->path), header("accept", k->accept), header("content-type", k->type) };
     nghttp2_data_provider body = { .source.ptr = call, .read_callback = give_body };
     if (k->body) {
         call->body = malloc(k->body_len * 2 + 64);
@@ -181,9 +214,11 @@ static int ask(struct conn *c)
             free(call);
             return -1;
         }
-        call->len = fill_in(call->body, k->body_len * 2 + 64, k->body, k->body_len, number, l->next);
+        call->len = fill_in(call->body, k->body_len * 2 + 64, k->body, k->body_len, number, serial);
     }
     call->began = load_clock();
+    if (k->stamps && !k->watch)
+        k->stamps->at[serial % k->stamps->n] = call->began;
     c->flying++;
     l->sent++;
     return nghttp2_submit_request(c->h2, NULL, nv, k->body ? 6 : 5, k->body ? &body : NULL, call) < 0 ? -1 : 0;
@@ -209,6 +244,30 @@ static int flush(struct conn *c)
     }
 }
 
+/* GnuTLS would ask for five bytes, then for the rest of each record. */
+static ssize_t pull(gnutls_transport_ptr_t p, void *at, size_t n)
+{
+    struct conn *c = p;
+    if (c->in_at == c->in_len) {
+        ssize_t got = recv(c->fd, c->in, IN_ROOM, 0);
+        if (got <= 0)
+            return got;
+        c->in_at = 0;
+        c->in_len = (size_t)got;
+    }
+    n = n < c->in_len - c->in_at ? n : c->in_len - c->in_at;
+    memcpy(at, c->in + c->in_at, n);
+    c->in_at += n;
+    return (ssize_t)n;
+}
+
+static int pull_ready(gnutls_transport_ptr_t p, unsigned ms)
+{
+    (void)p;
+    (void)ms;
+    return 1;
+}
+
 static int receive(struct conn *c)
 {
     static uint8_t room[64 << 10];
@@ -223,7 +282,7 @@ static int receive(struct conn *c)
 
 static bool allowed(struct load *l)
 {
-    return !l->conf.rate || (double)l->sent < (load_clock() - l->started) * l->conf.rate;
+    return !l->stopped && (!l->conf.rate || (double)l->sent < (load_clock() - l->started) * l->conf.rate);
 }
 
 static int work(struct conn *c)
@@ -270,8 +329,9 @@ static int dial(struct load *l, struct conn *c)
     int one = 1;
     c->load = l;
     c->out = malloc(OUT_ROOM);
+    c->in = malloc(IN_ROOM);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (!c->out || inet_pton(AF_INET, l->conf.address, &in.sin_addr) != 1 || connect(c->fd, (struct sockaddr *)&in, sizeof in) < 0)
+    if (!c->out || !c->in || inet_pton(AF_INET, l->conf.address, &in.sin_addr) != 1 || connect(c->fd, (struct sockaddr *)&in, sizeof in) < 0)
         return -1;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (gnutls_init(&c->tls, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL) < 0)
@@ -280,6 +340,9 @@ static int dial(struct load *l, struct conn *c)
     gnutls_credentials_set(c->tls, GNUTLS_CRD_CERTIFICATE, l->cred);
     gnutls_alpn_set_protocols(c->tls, &h2, 1, 0);
     gnutls_transport_set_int(c->tls, c->fd);
+    gnutls_transport_set_ptr2(c->tls, c, (gnutls_transport_ptr_t)(intptr_t)c->fd);
+    gnutls_transport_set_pull_function(c->tls, pull);
+    gnutls_transport_set_pull_timeout_function(c->tls, pull_ready);
     int rc;
     do
         rc = gnutls_handshake(c->tls);
@@ -303,6 +366,7 @@ static void hang_up(struct conn *c)
     if (c->fd > 0)
         close(c->fd);
     free(c->out);
+    free(c->in);
     *c = (struct conn){ 0 };
 }
 
@@ -312,6 +376,10 @@ int load_new(const struct load_conf *conf, struct load **ret)
     if (!l || !(l->conns = calloc((size_t)conf->connections, sizeof *l->conns)))
         return -1;
     l->conf = *conf;
+    if (!l->conf.accept)
+        l->conf.accept = "application/json";
+    l->frames = strstr(l->conf.accept, "protobuf") != NULL;
+    l->serial = (unsigned)((uint64_t)(load_clock() * 1e4) % 8000000);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     gnutls_certificate_allocate_credentials(&l->cred);
     if (conf->cert && gnutls_certificate_set_x509_key_file(l->cred, conf->cert, conf->key, GNUTLS_X509_FMT_PEM) < 0) {
@@ -344,31 +412,56 @@ static int cold_round(struct load *l)
     return 0;
 }
 
+int load_turn(struct load *l, int wait_ms)
+{
+    struct epoll_event e[64];
+    if (l->conf.cold)
+        return cold_round(l);
+    for (int i = 0; i < l->conf.connections; i++)
+        if (work(&l->conns[i]) < 0)
+            return -1;
+    int n = epoll_wait(l->epoll, e, 64, wait_ms);
+    for (int i = 0; i < n; i++)
+        if (e[i].events & (EPOLLIN | EPOLLHUP) && receive(e[i].data.ptr) < 0)
+            return -1;
+    return 0;
+}
+
 int load_run(struct load *l, double seconds)
 {
     return load_run_count(l, UINT64_MAX, seconds);
 }
 
+void load_begin(struct load *l)
+{
+    l->started = load_clock();
+    l->sent = 0;
+}
+
+void load_stop(struct load *l)
+{
+    l->stopped = true;
+}
+
+unsigned load_flying(const struct load *l)
+{
+    unsigned n = 0;
+    for (int i = 0; i < l->conf.connections; i++)
+        n += (unsigned)l->conns[i].flying;
+    return n;
+}
+
+int load_fd(const struct load *l)
+{
+    return l->epoll;
+}
+
 int load_run_count(struct load *l, uint64_t answers, double seconds)
 {
     double until = load_clock() + seconds;
-    l->started = load_clock();
-    l->sent = 0;
-    while (load_clock() < until && !l->failed && l->counts.answers < answers) {
-        struct epoll_event e[64];
-        if (l->conf.cold) {
-            l->failed = cold_round(l) < 0;
-            continue;
-        }
-        for (int i = 0; i < l->conf.connections && !l->failed; i++)
-            l->failed = work(&l->conns[i]) < 0;
-        int n = epoll_wait(l->epoll, e, 64, l->conf.rate ? 1 : 20);
-        for (int i = 0; i < n && !l->failed; i++) {
-            struct conn *c = e[i].data.ptr;
-            if (e[i].events & (EPOLLIN | EPOLLHUP))
-                l->failed = receive(c) < 0;
-        }
-    }
+    load_begin(l);
+    while (load_clock() < until && !l->failed && l->counts.answers < answers)
+        l->failed = load_turn(l, l->conf.rate ? 1 : 20) < 0;
     return l->failed ? -1 : 0;
 }
 
