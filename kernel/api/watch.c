@@ -1,5 +1,5 @@
-/* watch.c - WATCH: what is there now (when asked for), then what happens, with selectors turned into ADDED and DELETED. JSON watchers
- * without selectors share one frame per event. */
+/* watch.c - WATCH: what is there now (when asked for), then what happens, with selectors turned into ADDED and DELETED. All watchers that are sent the
+ * same of an event, in the same form, share one frame. */
 #include "watch.h"
 
 #include "http/client.h"
@@ -95,25 +95,30 @@ static void frame_json(struct buf *b, const char *type, struct str object)
     buf_lit(b, "}\n");
 }
 
-static void send_tree(struct watcher *w, const char *type, const struct schema_type *t, struct val *v)
+static void add_tree(struct watcher *w, struct buf *b, const char *type, const struct schema_type *t, struct val *v)
 {
-    struct buf b = BUF_INIT(0);
     _cleanup_buf_ struct buf one = BUF_INIT(0);
     struct kl_err err;
     kl_err_init(&err);
     if (w->rq->accept.media == MEDIA_PROTOBUF && t) {
         object_encode_protobuf(&one, t, v, &err);
-        frame_protobuf(&b, type, buf_str(&one));
+        frame_protobuf(b, type, buf_str(&one));
     } else {
         json_write(&one, v);
-        frame_json(&b, type, buf_str(&one));
+        frame_json(b, type, buf_str(&one));
     }
-    b.failed |= one.failed;
+    b->failed |= one.failed;
+}
+
+static void send_tree(struct watcher *w, const char *type, const struct schema_type *t, struct val *v)
+{
+    struct buf b = BUF_INIT(0);
+    add_tree(w, &b, type, t, v);
     send(w, &b);
 }
 
 /* Table and PartialObjectMetadata of one object. */
-static void send_as(struct watcher *w, const char *type, struct val *v)
+static void add_as(struct watcher *w, struct buf *b, const char *type, struct val *v)
 {
     struct arena *a = w->scratch;
     struct api_rq *rq = w->rq;
@@ -126,11 +131,11 @@ static void send_as(struct watcher *w, const char *type, struct val *v)
             if (str_is(key, "includeObject"))
                 include = value;
         api_table_row(a, table, w->kind, v, include);
-        send_tree(w, type, NULL, table);
+        add_tree(w, b, type, NULL, table);
         return;
     }
-    send_tree(w, type, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")),
-              api_partial(a, v, false, rq->accept.as_version));
+    add_tree(w, b, type, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")),
+             api_partial(a, v, false, rq->accept.as_version));
 }
 
 /* The object in the version that is watched. NULL: it cannot be shown. */
@@ -141,27 +146,33 @@ static struct val *served(struct watcher *w, struct store_object *o)
     return api_stored_tree(&q, w->kind, o);
 }
 
-static void send_object(struct watcher *w, const char *type, struct store_object *o)
+static void add_object(struct watcher *w, struct buf *b, const char *type, struct store_object *o)
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct buf b = BUF_INIT(0);
     if (w->rq->accept.as || api_converts(w->kind)) {
         struct val *v = served(w, o);
         if (v && w->rq->accept.as)
-            send_as(w, type, v);
+            add_as(w, b, type, v);
         else if (v)
-            send_tree(w, type, w->kind->type, v);
+            add_tree(w, b, type, w->kind->type, v);
         return;
     }
     if (w->rq->accept.media == MEDIA_PROTOBUF) {
         _cleanup_buf_ struct buf one = BUF_INIT(0);
         struct str raw = api_protobuf_raw(o, w->kind, &err);
         api_protobuf_wrap(&one, str_of(api_group_version(w->scratch, w->kind)), str_of(w->kind->kind), raw);
-        frame_protobuf(&b, type, buf_str(&one));
+        frame_protobuf(b, type, buf_str(&one));
+        b->failed |= one.failed;
     } else {
-        frame_json(&b, type, store_object_json(o));
+        frame_json(b, type, store_object_json(o));
     }
+}
+
+static void send_object(struct watcher *w, const char *type, struct store_object *o)
+{
+    struct buf b = BUF_INIT(0);
+    add_object(w, &b, type, o);
     send(w, &b);
 }
 
@@ -177,7 +188,7 @@ static bool matches(struct watcher *w, struct store_object *o)
 }
 
 /* An object that leaves the selection is shown as it was, with the revision of the change. */
-static void send_left(struct watcher *w, const struct store_event *e)
+static void add_left(struct watcher *w, struct buf *b, const struct store_event *e)
 {
     struct val *v = served(w, e->old);
     if (!v)
@@ -185,35 +196,68 @@ static void send_left(struct watcher *w, const struct store_event *e)
     json_set_str(w->scratch, json_obj(w->scratch, v, STR("metadata")), STR("resourceVersion"),
                  str_of(arena_uint(w->scratch, e->revision)));
     if (w->rq->accept.as)
-        send_as(w, "DELETED", v);
+        add_as(w, b, "DELETED", v);
     else
-        send_tree(w, "DELETED", w->kind->type, v);
+        add_tree(w, b, "DELETED", w->kind->type, v);
+}
+
+/* What a watcher makes of an event. */
+enum sight { UNSEEN = 0, SEEN_ADDED, SEEN_MODIFIED, SEEN_DELETED, SEEN_LEFT };
+
+static enum sight sight(struct watcher *w, const struct store_event *e)
+{
+    static const enum sight plain[] = { [STORE_ADDED] = SEEN_ADDED, [STORE_MODIFIED] = SEEN_MODIFIED, [STORE_DELETED] = SEEN_DELETED };
+    if (!w->labels && !w->fields)
+        return plain[e->type];
+    bool was = matches(w, e->old);
+    if (e->type == STORE_DELETED)
+        return was ? SEEN_DELETED : UNSEEN;
+    if (matches(w, e->object))
+        return was ? SEEN_MODIFIED : SEEN_ADDED;
+    return was ? SEEN_LEFT : UNSEEN;
+}
+
+static void add_event(struct watcher *w, struct buf *b, enum sight what, const struct store_event *e)
+{
+    static const char *const types[] = { [SEEN_ADDED] = "ADDED", [SEEN_MODIFIED] = "MODIFIED", [SEEN_DELETED] = "DELETED" };
+    if (what == SEEN_LEFT)
+        add_left(w, b, e);
+    else
+        add_object(w, b, types[what], e->object);
+}
+
+/* Not shared: the rows of a table (the first has the columns), and what is converted by a definition, whose memory another one may have later. */
+static bool shares(const struct watcher *w)
+{
+    const struct api_accept *a = &w->rq->accept;
+    return !w->ahead && !(api_converts(w->kind) && w->kind->flags & K_CUSTOM) && (!a->as || (a->as == AS_PARTIAL && str_is(a->as_version, "v1")));
 }
 
 void watch_send_event(struct watcher *w, const struct store_event *e)
 {
-    static const char *const types[] = { "", "ADDED", "MODIFIED", "DELETED" };
+    enum sight what = sight(w, e);
+    struct buf b = BUF_INIT(0);
     w->said = e->revision;
-    if (w->plain) {
-        void *owner;
-        struct str frame = store_watch_frame(w->watch, &owner);
-        if (frame.at) {
-            count(w, frame.len);
-            http_stream_write(w->http, (struct http_slice){ frame, store_frame_release, owner });
-        }
+    if (what == UNSEEN)
+        return;
+    if (!w->shares) {
+        add_event(w, &b, what, e);
+        send(w, &b);
         return;
     }
-    if (!w->labels && !w->fields) {
-        send_object(w, types[e->type], e->object);
-        return;
+    const uint32_t form = (uint32_t)what | (uint32_t)w->rq->accept.as << 8 | (uint32_t)w->rq->accept.media << 16;
+    void *owner;
+    struct str frame = store_watch_frame(w->watch, w->kind, form, &owner);
+    if (!frame.at) {
+        size_t len = 0;
+        add_event(w, &b, what, e);
+        char *at = buf_take(&b, &len);
+        frame = at ? store_watch_keep_frame(w->watch, w->kind, form, at, len, &owner) : STR_NONE;
     }
-    bool was = matches(w, e->old), is = e->type != STORE_DELETED && matches(w, e->object);
-    if (e->type == STORE_DELETED && was)
-        send_object(w, "DELETED", e->object);
-    else if (is)
-        send_object(w, was ? "MODIFIED" : "ADDED", e->object);
-    else if (was)
-        send_left(w, e);
+    if (frame.at) {
+        count(w, frame.len);
+        watch_put(w, (struct http_slice){ frame, store_frame_release, owner });
+    }
 }
 
 void watch_send_error(struct watcher *w, const struct api_error *e)
@@ -275,6 +319,7 @@ static void on_drain(void *ctx)
 void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
 {
     struct arena *a = w->scratch;
+    struct buf b = BUF_INIT(0);
     struct val *v = val_new(a, VAL_OBJ), *m;
     json_set_str(a, v, STR("kind"), str_of(w->kind->kind));
     json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, w->kind)));
@@ -288,7 +333,8 @@ void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
         json_set(a, t, STR("metadata"), m);
         send_tree(w, "BOOKMARK", NULL, t);
     } else if (w->rq->accept.as) {
-        send_as(w, "BOOKMARK", v);
+        add_as(w, &b, "BOOKMARK", v);
+        send(w, &b);
     } else {
         send_tree(w, "BOOKMARK", w->kind->type, v);
     }
@@ -429,7 +475,8 @@ void api_watch(struct api_rq *rq)
         return;
     }
     w->said = revision;
-    w->plain = !w->life && rq->accept.media == MEDIA_JSON && !rq->accept.as && !w->labels && !w->fields && !api_converts(w->kind);
+    w->plain = !w->life && rq->accept.media == MEDIA_JSON && !rq->accept.as && !api_converts(w->kind);
+    w->shares = shares(w);
     const struct api_query q = rq->info.q;
     struct api *api = rq->api;
     if (begin(w, rq) < 0) {

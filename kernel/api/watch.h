@@ -25,7 +25,8 @@ struct watcher {
     struct selector *labels, *fields;
     struct store_watch *watch;
     struct loop_timer timeout, bookmark;
-    bool plain;                         /* shared frames will do */
+    bool plain;                         /* objects go out as they are stored */
+    bool shares;                        /* frames with others */
     bool columns_sent;
     bool waiting;                       /* for the client to read */
     uint64_t said;                      /* revision of the last frame */

@@ -22,17 +22,6 @@ uint64_t history_after(const struct resource *r, uint64_t revision)
     return low;
 }
 
-static void frame_unref(struct frame *f)
-{
-    if (f && __atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) == 0)
-        mem_free(f);
-}
-
-void store_frame_release(void *owner)
-{
-    frame_unref(owner);
-}
-
 /* What it takes of the budget. Large objects (definitions, packed releases) count more: their former states, which nobody but a watcher that lags
  * wants, would else be as much again as all that is stored. */
 static size_t event_bytes(const struct event *e)
@@ -53,7 +42,7 @@ static void forget_oldest(struct store *s)
         s->oldest = e->revision;
     store_object_unref(e->object);
     store_object_unref(e->old);
-    frame_unref(e->frame);
+    frames_forget(s, e);
     r->base++;
     r->n--;
 }
@@ -167,30 +156,6 @@ bool store_watch_next(struct store_watch *w, struct store_event *ret, bool *expi
     if (w->store->revision > w->revision)
         w->revision = w->store->revision;
     return false;
-}
-
-struct str store_watch_frame(struct store_watch *w, void **ret_owner)
-{
-    static const char *const types[] = { "", "ADDED", "MODIFIED", "DELETED" };
-    struct event *e = history_at(w->resource, w->shown);
-    if (!e)
-        return STR_NONE;
-    if (!e->frame) {
-        struct str json = store_object_json(e->object);
-        size_t room = json.len + 48;
-        struct frame *f = mem_resize(NULL, sizeof *f + room);
-        if (!f)
-            return STR_NONE;
-        f->refs = 1;
-        int n = snprintf(f->at, room, "{\"type\":\"%s\",\"object\":", types[e->type]);
-        memcpy(f->at + n, json.at, json.len);
-        memcpy(f->at + n + json.len, "}\n", 2);
-        f->len = (uint32_t)(n + (int)json.len + 2);
-        e->frame = f;
-    }
-    __atomic_add_fetch(&e->frame->refs, 1, __ATOMIC_RELAXED);
-    *ret_owner = e->frame;
-    return str_n(e->frame->at, e->frame->len);
 }
 
 uint64_t store_watch_revision(const struct store_watch *w)

@@ -66,13 +66,10 @@ void index_remove(struct index *x, struct place p);
 void index_free(struct index *x);
 
 /* --- history.c --- */
-struct frame {
-    uint32_t refs, len;                 /* atomic */
-    char at[];
-};
+struct frame;
 struct event {
     struct store_object *object, *old;
-    struct frame *frame;
+    struct frame *frames;               /* of which watches were sent one lately */
     uint64_t revision;
     uint8_t type;
 };
@@ -90,6 +87,9 @@ struct event *history_at(const struct resource *r, uint64_t seq);
 uint64_t history_after(const struct resource *r, uint64_t revision);      /* sequence number of the first event behind it */
 int history_add(struct store *s, struct resource *r, const struct event *e);
 void history_free(struct store *s);
+
+/* --- frames.c --- */
+void frames_forget(struct store *s, struct event *e);
 
 struct store_watch {
     struct list link;
@@ -139,6 +139,8 @@ struct store {
     struct resource **fifo;             /* whose event is the n-th oldest */
     size_t fifo_at, fifo_n, fifo_cap;
     size_t history_max, history_bytes_max, history_bytes;
+    struct list frames;                 /* the oldest first */
+    size_t frame_bytes;
     struct list queued, flying;         /* struct commit */
     bool busy, closing;                 /* the provider is at work; the last commits are made durable */
     bool frozen;                        /* another process has the provider */

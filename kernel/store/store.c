@@ -132,6 +132,7 @@ void store_init(struct store *s)
 {
     list_init(&s->queued);
     list_init(&s->flying);
+    list_init(&s->frames);
     list_init(&s->hook.link);
 }
 

@@ -118,9 +118,11 @@ int store_watch_new(struct store *s, struct str resource, struct str ns, uint64_
                     struct store_watch **ret, struct kl_err *err);
 /* The next event, borrowed until the next call on this watch. false: none now. *expired: the watcher was too slow, close it with 410. */
 bool store_watch_next(struct store_watch *w, struct store_event *ret, bool *expired);
-/* The shared frame of the event just returned: `{"type":"MODIFIED","object":{...}}\n`. Owned by a counted holder: *ret_owner, ref'ed; release with
- * store_frame_release. */
-struct str store_watch_frame(struct store_watch *w, void **ret_owner);
+/* What watches are sent of the event just returned, shared by all that ask with the same kind and form (numbers of the caller's). at NULL: nobody has made
+ * it yet, or it is no longer kept. *ret_owner is counted: release it with store_frame_release, on any thread. */
+struct str store_watch_frame(struct store_watch *w, const void *kind, uint32_t form, void **ret_owner);
+/* Keeps one for the others. Takes at (of mem.h). at NULL: out of memory. */
+struct str store_watch_keep_frame(struct store_watch *w, const void *kind, uint32_t form, char *at, size_t len, void **ret_owner);
 void store_frame_release(void *owner);
 /* Everything up to here has been returned (for bookmarks). */
 uint64_t store_watch_revision(const struct store_watch *w);

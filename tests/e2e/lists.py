@@ -169,6 +169,63 @@ def watches():
     want('initial events of the future', (status, seen[0]['reason']), (504, 'Timeout'))
 
 
+PROTOBUF = 'application/vnd.kubernetes.protobuf;stream=watch'
+PARTIAL = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+PARTIAL_PROTOBUF = 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1;stream=watch'
+TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
+
+
+def live(accept, **query):
+    """A watch under way: the answer, as a file."""
+    c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
+    c.request('GET', MAPS + '?' + urllib.parse.urlencode(dict(query, watch=1)), headers={'Accept': accept})
+    r = c.getresponse()
+    assert r.status == 200, r.read()
+    return c, r, 'protobuf' in accept
+
+
+def frame(watch):
+    """The next event's bytes."""
+    _, r, binary = watch
+    return r.read(int.from_bytes(r.read(4), 'big')) if binary else r.readline()
+
+
+def kind_of(b):
+    """The type of an event in either form."""
+    return b[2:2 + b[1]].decode() if b[:1] == b'\n' else json.loads(b)['type']
+
+
+def told_together():
+    """What watchers are sent is made once for all that are sent the same: each must see its own form and its own types, whoever came first."""
+    start = put('s-0', '1')
+    forms = ['application/json', PROTOBUF, PARTIAL, PARTIAL_PROTOBUF, TABLE]
+    opened = []
+    for accept in forms + forms[::-1]:
+        for selector in ('color=red', '', 'color=red', ''):
+            opened.append((accept, selector, live(accept, resourceVersion=start, **({'labelSelector': selector} if selector else {}))))
+    put('s-a', '1', {'color': 'red'})
+    put('s-a', '2', {'color': 'red'})
+    put('s-a', '3', {'color': 'blue'})
+    put('s-a', '4', {'color': 'red'})
+    ask(MAPS + '/s-a', 'DELETE')
+    seen = {}
+    for accept, selector, watch in opened:
+        got = [frame(watch) for _ in range(5)]
+        types = 'ADDED MODIFIED DELETED ADDED DELETED' if selector else 'ADDED MODIFIED MODIFIED MODIFIED DELETED'
+        want('together: types of %s %s' % (accept, selector), ' '.join(kind_of(b) for b in got), types)
+        want('together: the same for all of %s %s' % (accept, selector), got, seen.setdefault((accept, selector), got))
+        watch[0].close()
+    plain, chosen = seen[('application/json', '')], seen[('application/json', 'color=red')]
+    want('together: what is shared is equal', [plain[i] == chosen[i] for i in range(5)], [True, True, False, False, True])
+    want('together: left as it was', json.loads(chosen[2])['object']['data']['v'], '2')
+    for form, field in ((PROTOBUF, b'ConfigMap'), (PARTIAL_PROTOBUF, b'PartialObjectMetadata')):
+        want('together: kind in ' + form, [field in b for b in seen[(form, '')]], [True] * 5)
+        want('together: data in ' + form, [b'\x0a\x01v\x12\x01' in b for b in seen[(form, '')]], [form == PROTOBUF] * 5)
+    want('together: kind in JSON', [json.loads(b)['object']['kind'] for b in (plain + seen[(PARTIAL, '')])], ['ConfigMap'] * 5 + ['PartialObjectMetadata'] * 5)
+    tables = [json.loads(b)['object'] for b in seen[(TABLE, '')]]
+    want('together: columns once', [(t['kind'], bool(t.get('columnDefinitions'))) for t in tables], [('Table', True)] + [('Table', False)] * 4)
+
+
 def too_old():
     _, page, _ = ask(MAPS, limit=2)
     token, rv = page['metadata']['continue'], page['metadata']['resourceVersion']
@@ -192,4 +249,5 @@ pages()
 mistakes()
 watches()
 too_old()
+told_together()
 sys.exit(bad)

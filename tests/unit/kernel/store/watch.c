@@ -1,4 +1,5 @@
 /* watch.c - watches: each commit once, in order, from any revision that is kept; what is too old is told. */
+#include "base/mem.h"
 #include "rig.h"
 
 #define PODS "/pods"
@@ -179,25 +180,79 @@ Test(watch, may_be_freed_after_the_store)
     store_watch_free(s.w);
 }
 
-Test(watch, frames_are_made_once)
+/* A frame of len bytes that begins with text. */
+static struct str keep(struct store_watch *w, const void *kind, uint32_t form, const char *text, size_t len, void **owner)
+{
+    char *at = mem_resize(NULL, len);
+    memset(at, '.', len);
+    memcpy(at, text, strlen(text));
+    return store_watch_keep_frame(w, kind, form, at, len, owner);
+}
+
+Test(watch, frames_are_shared)
 {
     struct rig r = { 0 };
     static struct seen a, b;
     struct store_event e;
     bool expired;
-    void *one, *two;
+    void *one, *two, *other;
     rig_open(&r, (struct store_conf){ 0 });
     cr_assert(watch(&r, &a, NULL, 0) == 0 && watch(&r, &b, NULL, 0) == 0);
     rig_create(&r, PODS, "a", 1);
     rig_run(&r);
     cr_assert(store_watch_next(a.w, &e, &expired) && store_watch_next(b.w, &e, &expired));
-    struct str x = store_watch_frame(a.w, &one), y = store_watch_frame(b.w, &two);
-    cr_assert(x.at == y.at && one == two);
-    cr_assert(str_starts(x, STR("{\"type\":\"ADDED\",\"object\":{")) && str_ends(x, STR("}}\n")));
+    cr_assert(!store_watch_frame(a.w, &a, 1, &one).at);
+    struct str x = keep(a.w, &a, 1, "frame", 5, &one), y = store_watch_frame(b.w, &a, 1, &two);
+    cr_assert(x.at == y.at && one == two && str_is(x, "frame"));
+    cr_assert(!store_watch_frame(b.w, &a, 2, &other).at, "of that form");
+    cr_assert(!store_watch_frame(b.w, &b, 1, &other).at, "of that kind");
+    struct str z = keep(b.w, &b, 1, "another", 7, &other);
+    cr_assert(str_is(z, "another") && store_watch_frame(a.w, &a, 1, &two).at == x.at);
+    store_frame_release(two);
+    store_frame_release(other);
     store_watch_free(a.w);
     store_watch_free(b.w);
     rig_close(&r);
-    cr_assert(str_starts(x, STR("{\"type\"")));      /* it outlives the store while somebody sends it */
+    cr_assert(str_is(x, "frame"));      /* it outlives the store while somebody sends it */
     store_frame_release(one);
     store_frame_release(two);
+}
+
+Test(watch, only_the_newest_frames_are_kept)
+{
+    struct rig r = { 0 };
+    static struct seen a, b;
+    struct store_event e;
+    bool expired;
+    void *owner, *first = NULL;
+    rig_open(&r, (struct store_conf){ 0 });
+    cr_assert(watch(&r, &a, NULL, 0) == 0 && watch(&r, &b, NULL, 0) == 0);
+    for (unsigned i = 0; i < 10; i++)
+        rig_create(&r, PODS, (char[]){ (char)('a' + i), 0 }, 1);
+    rig_run(&r);
+    for (unsigned i = 0; i < 10; i++) {
+        cr_assert(store_watch_next(a.w, &e, &expired));
+        struct str x = keep(a.w, &a, 1, "frame", 1 << 20, &owner);
+        cr_assert_eq(x.len, 1 << 20);
+        if (i == 0)
+            first = owner;
+        else
+            store_frame_release(owner);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        cr_assert(store_watch_next(b.w, &e, &expired));
+        struct str x = store_watch_frame(b.w, &a, 1, &owner);
+        cr_assert_eq(x.at != NULL, i >= 6, "event %u", i);
+        if (x.at)
+            store_frame_release(owner);
+    }
+    struct str large = keep(b.w, &b, 1, "large", 8 << 20, &owner);
+    cr_assert(large.len == 8 << 20);    /* for this watch alone: it would push all others out */
+    store_frame_release(owner);
+    cr_assert(!store_watch_frame(b.w, &b, 1, &owner).at && store_watch_frame(b.w, &a, 1, &owner).at);
+    store_frame_release(owner);
+    store_frame_release(first);
+    store_watch_free(a.w);
+    store_watch_free(b.w);
+    rig_close(&r);
 }
