@@ -1,6 +1,7 @@
 #!/bin/bash
 # aggregation.sh BUILD_DIR - a group of another server behind an APIService: routing, who asks, availability, discovery, gone and back. In a network
 # namespace of its own, with an address that Endpoints may name.
+# takes long
 [ -n "$KEELSON_IN_NETNS" ] || exec env KEELSON_IN_NETNS=1 unshare -n -- "$0" "$@"
 ip link set lo up
 ip addr add 192.0.2.10/32 dev lo

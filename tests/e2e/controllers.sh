@@ -2,6 +2,7 @@
 # Controllers with the real kubectl and a node that this script plays (it only says that pods are ready): rollouts within their limits,
 # garbage, namespaces, endpoints, accounts.
 # usage: controllers.sh BUILD_DIR. Skips (exit 0, with a reason) without a kubectl that can patch a status.
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 kubectl patch --help 2>/dev/null | grep -q -e --subresource || {

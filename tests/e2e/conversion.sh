@@ -2,6 +2,7 @@
 # Custom resources of two versions that a webhook converts: with the real kubectl, each verb in each version, what is stored, what upstream says of a
 # webhook that is wrong or gone, lists, watches, status and scale, managed fields of two versions, and moving what is stored to another version.
 # usage: conversion.sh BUILD_DIR
+# takes long
 set -u
 [ "${CONVERSION_INSIDE:-}" ] || exec env CONVERSION_INSIDE=1 unshare -n sh -c 'ip link set lo up && ip addr add 10.99.0.1/32 dev lo && exec sh "$0" "$@"' "$0" "$@"
 build=$(cd "$1" && pwd)

@@ -2,6 +2,8 @@
 # The three distributions that ship, each built twice in different folders: equal bit for bit; a changed byte in any file is seen; what is left out
 # leaves nothing; each boots and passes the quickstart's demo. Needs root for the boots. usage: distro.sh BUILD_DIR
 # not under AddressSanitizer: what is built here is not
+# with containers
+# takes long
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$1" && pwd)

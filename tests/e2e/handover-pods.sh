@@ -2,6 +2,7 @@
 # A whole cluster of one node is restarted without a gap: containers keep their processes and their counts, exec, logs -f and port-forward go on, probes
 # too; names are answered; services lead where they did.
 # usage: handover-pods.sh BUILD_DIR [RESTARTS]. Skips (exit 0, with a reason) without root, crun, conmon, busybox, curl or kubectl.
+# with containers
 set -u
 build=$(cd "$1" && pwd)
 restarts=${2:-3}

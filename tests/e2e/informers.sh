@@ -1,6 +1,7 @@
 #!/bin/sh
 # 500 informers over 10,000 objects under load, with cut connections, histories that end too late, a server that is killed, and others that go on
 # without a gap: in the end each cache equals the store (tests/clients/informers). usage: informers.sh BUILD_DIR [SECONDS [OPTION...]]   (30 without SECONDS)
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 seconds=${2:-30}

@@ -2,6 +2,7 @@
 # Plugins in processes of their own under a real server: the same files serve as "process" and as "sandbox"; one that dies, hangs, exits or answers nonsense
 # at a call is started again, other requests and other plugins go on, `plugin status`, an Event and the metrics say what happened; one that ends too often is
 # in quarantine and its fallback answers. usage: isolation.sh BUILD_DIR
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 . "$(dirname "$0")/lib/server.sh"

@@ -2,6 +2,7 @@
 # Instances are changed while the server runs. 100 reloads each of a scheduler, the authorizer, a controller, the service proxy and a layer under load: no request fails, no
 # connection breaks, no watch misses or repeats an event, pods keep their processes, and the memory is back. Then every command, and what may be wrong with it.
 # usage: live.sh BUILD_DIR [RELOADS]. Skips (exit 0, with a reason) without root, crun, conmon, busybox, openssl or kubectl.
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What happens to nodes that fall silent or vanish, and to their pods; pod ranges; old events. No node runs: kubectl plays it.
 # usage: nodes.sh BUILD_DIR. Skips (exit 0, with a reason) without a kubectl that can patch a status.
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # contrib/quickstart in network and mount namespaces of its own: up, up again, kill -9 and up (containers live on), down, down again; nothing
 # is left. Needs root. usage: quickstart.sh BUILD_DIR
+# with containers
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "$1" && pwd)

@@ -2,6 +2,7 @@
 # A node that comes with a bootstrap token: it asks for its certificates, gets them signed, and asks again in time (they last 20 s here). Meanwhile its pod
 # runs on, a log that is followed and an exec are not cut off, and the node stays ready.
 # usage: rotation.sh BUILD_DIR. Skips (exit 0, with a reason) where pods cannot run.
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")

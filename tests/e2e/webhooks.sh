@@ -1,6 +1,7 @@
 #!/bin/sh
 # Admission webhooks: what they refuse and change, what happens when they are slow, gone or wrong, and that nobody else waits for them.
 # usage: webhooks.sh BUILD_DIR
+# takes long
 set -u
 # An endpoint's address is never of the loopback network: a network of our own has one more.
 [ "${WEBHOOKS_INSIDE:-}" ] || exec env WEBHOOKS_INSIDE=1 unshare -n sh -c 'ip link set lo up && ip addr add 10.99.0.1/32 dev lo && exec sh "$0" "$@"' "$0" "$@"

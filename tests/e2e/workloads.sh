@@ -1,6 +1,7 @@
 #!/bin/sh
 # StatefulSets, DaemonSets, Jobs, CronJobs and disruption budgets with the real kubectl; this script plays the nodes.
 # usage: workloads.sh BUILD_DIR. Skips (exit 0, with a reason) without a kubectl that can patch a status.
+# takes long
 set -u
 build=$(cd "$1" && pwd)
 kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
