@@ -70,12 +70,32 @@ static inline struct val *json_get(const struct val *obj, struct str key)       
 #endif
     return json_find(obj, key);
 }
-/* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. */
-struct val *json_path(const struct val *v, const char *path);
-struct str val_str(const struct val *v);                                /* STR, else STR_NONE */
-struct str json_str(const struct val *v, const char *path);             /* path "" : v itself */
-int64_t json_int(const struct val *v, const char *path, int64_t fallback);
-bool json_bool(const struct val *v, const char *path, bool fallback);
+struct val *json_walk(const struct val *v, const char *path);           /* json_path is the one to call */
+/* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. One name that the compiler knows is looked up in place. */
+static inline struct val *json_path(const struct val *v, const char *path)
+{
+    if (__builtin_constant_p(__builtin_strchr(path, '.') == NULL) && *path && __builtin_strchr(path, '.') == NULL)
+        return json_get(v, str_of(path));
+    return json_walk(v, path);
+}
+static inline struct str val_str(const struct val *v)                   /* STR, else STR_NONE */
+{
+    return v && v->type == VAL_STR ? str_n(v->s, v->n) : STR_NONE;
+}
+static inline struct str json_str(const struct val *v, const char *path)        /* path "": v itself */
+{
+    return val_str(json_path(v, path));
+}
+static inline int64_t json_int(const struct val *v, const char *path, int64_t fallback)
+{
+    v = json_path(v, path);
+    return v && v->type == VAL_INT ? v->i : fallback;
+}
+static inline bool json_bool(const struct val *v, const char *path, bool fallback)
+{
+    v = json_path(v, path);
+    return v && v->type == VAL_BOOL ? v->i != 0 : fallback;
+}
 static inline struct str val_key(const struct val *v)
 {
     return str_n(v->key, v->key_len);

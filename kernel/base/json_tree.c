@@ -10,7 +10,7 @@ struct val *json_find(const struct val *obj, struct str key)
     return found;
 }
 
-struct val *json_path(const struct val *v, const char *path)
+struct val *json_walk(const struct val *v, const char *path)
 {
     while (v && *path) {
         const char *end = strchrnul(path, '.');
@@ -18,28 +18,6 @@ struct val *json_path(const struct val *v, const char *path)
         path = *end ? end + 1 : end;
     }
     return (struct val *)v;
-}
-
-struct str val_str(const struct val *v)
-{
-    return val_is(v, VAL_STR) ? str_n(v->s, v->n) : STR_NONE;
-}
-
-struct str json_str(const struct val *v, const char *path)
-{
-    return val_str(json_path(v, path));
-}
-
-int64_t json_int(const struct val *v, const char *path, int64_t fallback)
-{
-    v = json_path(v, path);
-    return val_is(v, VAL_INT) ? v->i : fallback;
-}
-
-bool json_bool(const struct val *v, const char *path, bool fallback)
-{
-    v = json_path(v, path);
-    return val_is(v, VAL_BOOL) ? v->i != 0 : fallback;
 }
 
 static bool members_equal(const struct val *a, const struct val *b)

@@ -1,4 +1,5 @@
-/* map.c - linear probing with backward-shift deletion, at most 3/4 full. */
+/* map.c - linear probing with backward-shift deletion, at most 3/4 full. Up to SMALL entries lie one behind the other and are compared: hashing
+ * a key costs more than that. */
 #include "base/map.h"
 
 #include "base/hash.h"
@@ -26,42 +27,80 @@ static uint32_t hash_of(struct str key)
     return (uint32_t)hash_sip(seed, key.at, key.len);
 }
 
+#define SMALL 8u
+
+static struct map_slot *find_small(const struct map *m, struct str key)
+{
+    for (struct map_slot *s = m->slots, *end = s + m->n; s < end; s++)
+        if (s->key_len == key.len && str_same(s->key, key.at, key.len))
+            return s;
+    return NULL;
+}
+
 void *map_get(const struct map *m, struct str key)
 {
-    return m->n ? find(m, key, hash_of(key))->value : NULL;
+    if (m->cap > SMALL)
+        return m->n ? find(m, key, hash_of(key))->value : NULL;
+    struct map_slot *s = find_small(m, key);
+    return s ? s->value : NULL;
 }
 
 static bool grow(struct map *m)
 {
-    struct map next = { .cap = m->cap ? m->cap * 2 : 16, .n = m->n };
+    struct map next = { .cap = m->cap ? m->cap * 2 : SMALL, .n = m->n };
     next.slots = mem_alloc(next.cap * sizeof *next.slots);
     if (!next.slots)
         return false;
     for (size_t i = 0; i < m->cap; i++)
         if (m->slots[i].key) {
-            size_t j = m->slots[i].hash & (next.cap - 1);
+            struct map_slot one = m->slots[i];
+            if (m->cap == SMALL)
+                one.hash = hash_of(str_n(one.key, one.key_len));
+            size_t j = one.hash & (next.cap - 1);
             while (next.slots[j].key)
                 j = (j + 1) & (next.cap - 1);
-            next.slots[j] = m->slots[i];
+            next.slots[j] = one;
         }
     mem_free(m->slots);
     *m = next;
     return true;
 }
 
+static bool is_full(const struct map *m)
+{
+    return m->cap > SMALL ? (m->n + 1) * 4 > m->cap * 3 : m->n == m->cap;
+}
+
 bool map_put(struct map *m, struct str key, void *value)
 {
-    if ((m->n + 1) * 4 > m->cap * 3 && !grow(m))
+    struct map_slot *s = m->cap > SMALL ? NULL : find_small(m, key);
+    if (!s && is_full(m) && !grow(m))
         return false;
-    uint32_t hash = hash_of(key);
-    struct map_slot *s = find(m, key, hash);
+    uint32_t hash = 0;
+    if (m->cap > SMALL)
+        s = find(m, key, hash = hash_of(key));
+    else if (!s)
+        s = &m->slots[m->n];
     m->n += s->key == NULL;
     *s = (struct map_slot){ key.at ? key.at : "", value, (uint32_t)key.len, hash };
     return true;
 }
 
+static void *del_small(struct map *m, struct str key)
+{
+    struct map_slot *s = find_small(m, key);
+    if (!s)
+        return NULL;
+    void *value = s->value;
+    *s = m->slots[--m->n];
+    m->slots[m->n] = (struct map_slot){ 0 };
+    return value;
+}
+
 void *map_del(struct map *m, struct str key)
 {
+    if (m->cap <= SMALL)
+        return del_small(m, key);
     if (!m->n)
         return NULL;
     struct map_slot *s = find(m, key, hash_of(key));

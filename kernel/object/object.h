@@ -90,8 +90,8 @@ void object_warnings(struct arena *a, const struct schema_kind *k, const struct 
 
 /* --- patch.c, strategic.c: each returns a new tree (old is not changed) or NULL. Codes: KL_BAD_REQUEST malformed, KL_INVALID does not apply. */
 struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err);
-/* The same in place; after an error the tree is of no use any more. */
-struct val *object_patch_json_here(struct arena *a, struct val *root, const struct val *ops, struct kl_err *err);
+/* The same in place: what the operations bring becomes part of the tree. After an error both are of no use any more. */
+struct val *object_patch_json_here(struct arena *a, struct val *root, struct val *ops, struct kl_err *err);
 struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err);
 struct val *object_patch_strategic(struct arena *a, const struct schema_type *type, const struct val *old,
                                    const struct val *patch, struct kl_err *err);

@@ -198,7 +198,8 @@ static int nests(struct kl_err *err, struct str path, const struct val *v)
     return v && too_deep(v, left) ? kl_err_set(err, KL_INVALID, "the JSON patch nests values more than %d deep", JSON_DEPTH) : 0;
 }
 
-static int apply_op(struct arena *a, struct val **root, const struct val *op, struct kl_err *err)
+/* taken: the operations are not asked again, so their values become the object's. */
+static int apply_op(struct arena *a, struct val **root, const struct val *op, bool taken, struct kl_err *err)
 {
     struct str name = json_str(op, "op"), path = json_str(op, "path"), from = json_str(op, "from");
     struct val *value = json_get(op, STR("value"));
@@ -241,15 +242,13 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, st
         val_replace(to.value, now);
         return 0;
     }
-    return insert(a, root, &to, move || copy ? value : val_copy(a, value), path, err);
+    struct val *one = taken ? arena_raw(a, sizeof *one) : NULL;     /* it is a member of the operation too */
+    if (one)
+        *one = *value;
+    return insert(a, root, &to, move || copy ? value : taken ? one : val_copy(a, value), path, err);
 }
 
-struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
-{
-    return object_patch_json_here(a, val_copy(a, old), ops, err);
-}
-
-struct val *object_patch_json_here(struct arena *a, struct val *root, const struct val *ops, struct kl_err *err)
+static struct val *patch_json(struct arena *a, struct val *root, const struct val *ops, bool taken, struct kl_err *err)
 {
     size_t before = arena_used(a);
     if (!val_is(ops, VAL_ARR)) {
@@ -262,7 +261,7 @@ struct val *object_patch_json_here(struct arena *a, struct val *root, const stru
         return NULL;
     }
     val_each(op, ops) {
-        if (apply_op(a, &root, op, err) < 0)
+        if (apply_op(a, &root, op, taken, err) < 0)
             return NULL;
         if (arena_exhausted(a) || arena_used(a) - before > MOST_BYTES) {
             kl_err_set(err, KL_TOO_LARGE, "the JSON patch makes the object too large");
@@ -274,4 +273,14 @@ struct val *object_patch_json_here(struct arena *a, struct val *root, const stru
         return NULL;
     }
     return root;
+}
+
+struct val *object_patch_json(struct arena *a, const struct val *old, const struct val *ops, struct kl_err *err)
+{
+    return patch_json(a, val_copy(a, old), ops, false, err);
+}
+
+struct val *object_patch_json_here(struct arena *a, struct val *root, struct val *ops, struct kl_err *err)
+{
+    return patch_json(a, root, ops, true, err);
 }

@@ -106,6 +106,34 @@ Test(map, holds_what_was_put_through_deletions)
     cr_expect_null(map_get(&m, STR("k1")));
 }
 
+/* Few entries are kept in another way than many. */
+Test(map, few_entries)
+{
+    static const char *const keys[] = { "a", "", "bc", "bd", "a-longer-key-than-others", "e", "f", "g", "h", "i" };
+    enum { N = sizeof keys / sizeof *keys };
+    for (size_t n = 1; n <= N; n++) {
+        struct map m = { 0 };
+        for (size_t i = 0; i < n; i++)
+            cr_assert(map_put(&m, str_of(keys[i]), (void *)&keys[i]));
+        cr_assert(map_put(&m, str_of(keys[0]), (void *)&keys[N - 1]));
+        cr_expect_eq(m.n, n);
+        cr_expect_eq(map_get(&m, str_of(keys[0])), (void *)&keys[N - 1]);
+        size_t at = 0, seen = 0;
+        while (map_next(&m, &at, NULL, NULL))
+            seen++;
+        cr_expect_eq(seen, n);
+        for (size_t i = 0; i < n; i++) {
+            cr_expect_null(map_get(&m, STR("b")));
+            cr_expect_eq(map_del(&m, str_of(keys[i])), i ? (void *)&keys[i] : (void *)&keys[N - 1]);
+            cr_expect_null(map_get(&m, str_of(keys[i])));
+            cr_expect_null(map_del(&m, str_of(keys[i])));
+            cr_expect(i + 1 == n || map_get(&m, str_of(keys[n - 1])) == (void *)&keys[n - 1]);
+        }
+        cr_expect_eq(m.n, 0);
+        map_free(&m);
+    }
+}
+
 Test(map, empty_keys_and_replacement)
 {
     struct map m = { 0 };
