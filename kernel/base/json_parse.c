@@ -131,11 +131,25 @@ static int unescape(struct parser *p, char **o)
     return 0;
 }
 
+/* For each byte: 0 plain, 1 ends or needs care. */
+static const uint8_t special[256] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1,
+};
+
+/* From p on the first byte that needs care, or the end. */
+static inline const char *plain_run(const struct parser *p)
+{
+    const char *at = plain_skip_parse(p->at, p->end);
+    while (at < p->end && !special[(unsigned char)*at] && !(*at & 0x80))
+        at++;
+    return at;
+}
+
 /* The slow way: with escapes or bad UTF-8. begin: first byte of the text; p->at: where the fast way stopped. */
 static int parse_string_slow(struct parser *p, const char *begin, struct str *ret)
 {
-    const char *q = begin;
-    while (q < p->end && *q != '"')
+    const char *q = p->at;
+    while ((q = plain_skip_string(q, p->end)) < p->end && *q != '"')
         q += (*q == '\\') + 1;
     char *out = arena_raw(p->arena, (size_t)(q - begin) * 3 + 4), *o = out;     /* a bad byte becomes three */
     if (!out)
@@ -155,33 +169,27 @@ static int parse_string_slow(struct parser *p, const char *begin, struct str *re
                 return -1;
             continue;
         }
-        size_t n = utf8_len((const unsigned char *)p->at, (const unsigned char *)p->end);
+        const char *run = p->at;
+        size_t n = c < 0x80 ? (size_t)((p->at = plain_run(p)) - run) : utf8_len((const unsigned char *)run, (const unsigned char *)p->end);
         if (n == 0) {
             o = put_utf8(o, 0xfffd);
             p->at++;
             continue;
         }
-        memcpy(o, p->at, n);
+        str_copy(o, run, n);
         o += n;
-        p->at += n;
+        p->at = run + n;
     }
     p->at++;
     *ret = str_n(out, (size_t)(o - out));
     return 0;
 }
 
-/* For each byte: 0 plain, 1 ends or needs care. */
-static const uint8_t special[256] = {
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1,
-};
-
 static int parse_string(struct parser *p, struct str *ret)
 {
     const char *begin = ++p->at;
     for (;;) {
-        p->at = plain_skip_parse(p->at, p->end);
-        while (p->at < p->end && !special[(unsigned char)*p->at] && !(*p->at & 0x80))
-            p->at++;
+        p->at = plain_run(p);
         if (p->at >= p->end)
             return fail_at(p, "");
         if (*p->at == '"') {

@@ -23,27 +23,37 @@ static void write_escape(struct buf *b, unsigned char c)
     }
 }
 
+/* From at on the first byte that may need an escape, or the end. */
+static inline const char *plain_run(const char *at, const char *end)
+{
+    at = plain_skip_write(at, end);
+    while (at < end && !escaped[(unsigned char)*at])
+        at++;
+    return at;
+}
+
 /* From the first byte that needs care on. */
 static void write_careful(struct buf *b, struct str s)
 {
-    size_t from = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (!escaped[c])
-            continue;
+    const char *from = s.at, *end = s.at + s.len;
+    for (const char *at = s.at; (at = plain_run(at, end)) < end;) {
+        unsigned char c = (unsigned char)*at;
+        size_t n = 1;
         if (escaped[c] == 2) {          /* U+2028 and U+2029 */
-            if (i + 2 >= s.len || (unsigned char)s.at[i + 1] != 0x80 || ((unsigned char)s.at[i + 2] & 0xfe) != 0xa8)
+            n = end - at > 2 && (unsigned char)at[1] == 0x80 && ((unsigned char)at[2] & 0xfe) == 0xa8 ? 3 : 0;
+            if (!n) {
+                at++;
                 continue;
-            buf_add(b, s.at + from, i - from);
-            buf_add_z(b, (unsigned char)s.at[i + 2] == 0xa8 ? "\\u2028" : "\\u2029");
-            i += 2;
-        } else {
-            buf_add(b, s.at + from, i - from);
-            write_escape(b, c);
+            }
         }
-        from = i + 1;
+        buf_add(b, from, (size_t)(at - from));
+        if (n == 3)
+            buf_add_z(b, (unsigned char)at[2] == 0xa8 ? "\\u2028" : "\\u2029");
+        else
+            write_escape(b, c);
+        from = at += n;
     }
-    buf_add(b, s.at + from, s.len - from);
+    buf_add(b, from, (size_t)(end - from));
 }
 
 void json_write_str(struct buf *b, struct str s)
@@ -53,9 +63,7 @@ void json_write_str(struct buf *b, struct str s)
         return;
     }
     const char *at = s.at, *end = s.at + s.len;
-    at = plain_skip_write(at, end);
-    while (at < end && !escaped[(unsigned char)*at])
-        at++;
+    at = plain_run(at, end);
     char *out = buf_at(b, s.len + 2);
     if (!out)
         return;

@@ -88,6 +88,37 @@ Test(json, without_a_member)
     cr_expect_eq(err.code, KL_BAD_REQUEST);
 }
 
+/* Texts are taken many bytes at a time: what needs care is seen wherever it stands. */
+Test(json, care_at_every_place)
+{
+    static const struct {
+        const char *json, *text, *written;      /* written NULL: as json */
+    } rows[] = {
+        { "\\n", "\n", NULL }, { "\\\\", "\\", NULL }, { "\\\"", "\"", NULL }, { "\\/", "/", "/" }, { "\\u0001", "\1", NULL }, { "\\u003c", "<", NULL },
+        { "\\u00e9", "\xc3\xa9", "\xc3\xa9" }, { "\xc3\xa9", "\xc3\xa9", NULL }, { "\xe2\x82\xac", "\xe2\x82\xac", NULL },
+        { "\\u2028", "\xe2\x80\xa8", NULL }, { "\xe2\x80\xa9", "\xe2\x80\xa9", "\\u2029" }, { "\xff", "\xef\xbf\xbd", "\xef\xbf\xbd" },
+        { "\xe2\x80", "\xef\xbf\xbd\xef\xbf\xbd", "\xef\xbf\xbd\xef\xbf\xbd" }, { "\\ud83d\\ude00", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+        { "\\n\\t", "\n\t", NULL },
+    };
+    struct arena *a = arena_new(0);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (int before = 0; before < 70; before++)
+            for (int after = 0; after < 40; after += 13) {
+                static const char plain[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+                char *in = arena_printf(a, "\"%.*s%s%.*s%s\"", before, plain, rows[r].json, after, plain, rows[r].json);
+                char *text = arena_printf(a, "%.*s%s%.*s%s", before, plain, rows[r].text, after, plain, rows[r].text);
+                const char *w = rows[r].written ? rows[r].written : rows[r].json;
+                char *out = arena_printf(a, "\"%.*s%s%.*s%s\"", before, plain, w, after, plain, w);
+                struct val *v = json_parse(a, str_of(in), NULL);
+                struct buf b = BUF_INIT(0);
+                cr_assert(str_is(val_str(v), text), "%s", in);
+                json_write(&b, v);
+                cr_assert(str_is(buf_str(&b), out), "%s gives %s", in, b.at);
+                buf_free(&b);
+            }
+    arena_free(a);
+}
+
 Test(json, tree_edits)
 {
     struct arena *a = arena_new(0);
