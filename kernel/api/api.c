@@ -78,8 +78,9 @@ static int check_verb(struct api_rq *rq)
     const struct kl_request *t = &rq->info.tuple;
     const struct schema_kind *k = rq->info.kind;
     bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
-    if (!t->verb[0])
-        return not_allowed(rq);
+    bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
+    if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
+        return options && t->name[0] ? 0 : not_allowed(rq);
     if (t->subresource[0]) {
         if (!rq->info.sub || !t->name[0])
             return not_found(rq);

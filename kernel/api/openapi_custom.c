@@ -34,7 +34,12 @@ struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
     static const char *const names[] = { "apiVersion", "kind" };
     const struct schema_type *meta = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
     struct val *v = custom_schema_copy(d->a, t->custom);
-    v = v ? v : val_new(d->a, VAL_OBJ);
+    if (!v || (d->form == 2 && json_bool(v, "x-kubernetes-preserve-unknown-fields", false))) {
+        /* Not even metadata: kubectl would take every other field for unknown. */
+        v = val_new(d->a, VAL_OBJ);
+        openapi_put(d->a, v, "type", "object");
+        return v;
+    }
     if (d->form == 2)
         loosen(v, true);
     struct val *props = json_obj(d->a, v, STR("properties")), *m = openapi_ref(d, meta);

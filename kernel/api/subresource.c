@@ -333,6 +333,35 @@ static int charge_budget(struct api_op *op, struct store_object *o, const struct
     return api_commit_put(&sub, v, o);
 }
 
+/* Why it goes stands in its status before it goes: a Job's failure policy, for one, asks for it. */
+static int mark_evicted(struct api_op *op, struct val *pod, struct store_object *o)
+{
+    static const char type[] = "DisruptionTarget";
+    struct arena *a = op->arena;
+    char now[CLOCK_TEXT];
+    struct val *list = json_arr(a, json_obj(a, pod, STR("status")), STR("conditions")), *c = list ? list->first : NULL;
+    while (c && !str_is(json_str(c, "type"), type))
+        c = c->next;
+    bool was = c && str_is(json_str(c, "status"), "True");
+    if (!c)
+        val_push(list, c = val_new(a, VAL_OBJ));
+    clock_format(api_op_now(op), now);
+    json_set_str(a, c, STR("type"), STR("DisruptionTarget"));
+    json_set_str(a, c, STR("status"), STR("True"));
+    json_set_str(a, c, STR("reason"), STR("EvictionByEvictionAPI"));
+    json_set_str(a, c, STR("message"), STR("Eviction API: evicting"));
+    if (!was)
+        json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    if (arena_exhausted(a))
+        return api_fail(&op->err, a, KL_NO_MEMORY, "out of memory");
+    struct api_op sub = *op;
+    sub.subresource = NULL;
+    sub.durable = NULL;
+    int rc = api_commit_put(&sub, pod, o);
+    op->err = sub.err;
+    return rc;
+}
+
 static int evict(struct api_op *op, struct val *body)
 {
     struct store_object *o = find(op);
@@ -356,6 +385,9 @@ static int evict(struct api_op *op, struct val *body)
     op->want_uid = json_str(options, "preconditions.uid");
     op->subresource = NULL;
     op->admitted = true;                /* as an eviction */
+    bool meant = !op->want_uid.len || str_eq(op->want_uid, json_str(v, "metadata.uid"));
+    if (meant && !op->dry_run && mark_evicted(op, v, o) < 0)
+        return -op->err.code;
     int rc = api_op_delete(op);
     op->created = true;
     return rc < 0 ? rc : answer_success(op);

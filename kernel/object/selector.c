@@ -10,6 +10,7 @@ struct requirement {
     struct requirement *next;
     struct str key;                     /* label, or field path */
     const char *path;                   /* field path, zero-terminated; NULL: a label */
+    const char *or_path;                /* where to look when that is empty, or NULL */
     struct str absent;                  /* of a field: what one that is not there says */
     enum operator op;
     struct str *values;
@@ -226,6 +227,8 @@ struct selector *selector_parse_fields(struct arena *a, const struct schema_kind
             break;
         if ((r->path = stored_path(a, k, key)))
             r->absent = zero_text(k, r->path);
+        if (r->path && strcmp(r->path, "source.component") == 0)
+            r->or_path = "reportingComponent";      /* what events.k8s.io wrote has only that */
         r->values[r->n++] = str_trim(value);
     }
     if (arena_exhausted(a) || !sel) {
@@ -320,6 +323,8 @@ bool selector_matches_fields(const struct selector *s, const struct val *object)
     for (const struct requirement *r = s->first; r; r = r->next) {
         _cleanup_buf_ struct buf b = BUF_INIT(4096);
         struct val *v = json_path(object, r->path);
+        if (r->or_path && !val_str(v).len)
+            v = json_path(object, r->or_path);
         if (v)
             json_write(&b, v);
         if (!meets(r, v ? scalar_text(buf_str(&b)) : STR_NONE))
@@ -336,6 +341,8 @@ bool selector_matches_text(const struct selector *s, struct str json)
         struct str v;
         if (r->path) {
             v = scalar_text(json_scan_path(json, r->path));
+            if (r->or_path && !v.len)
+                v = scalar_text(json_scan_path(json, r->or_path));
         } else {
             if (!have_labels)
                 labels = json_scan_path(json, "metadata.labels");

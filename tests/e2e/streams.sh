@@ -217,6 +217,8 @@ has "pod proxy: a slash at the end" "ocation: $below/pods/web/proxy/" "$(curl -s
 has "pod proxy: its redirects stay below" "ocation: $below/pods/web/proxy/dir/" "$(curl -si "$url$below/pods/web/proxy/dir")"
 is "pod proxy: a body" "POST
 a body" "$(curl -s -d 'a body' "$url$below/services/web:http/proxy/cgi-bin/x")"
+is "pod proxy: a method that is none of Kubernetes' is for whom it reaches" 501 "$(curl -so /dev/null -w '%{http_code}' -X OPTIONS "$url$below/pods/web/proxy/")"
+is "it is so of nothing else" 405 "$(curl -so /dev/null -w '%{http_code}' -X OPTIONS "$url$below/pods/web")"
 kill $proxy
 wait $proxy 2>/dev/null
 python=${PYTHON:-python3}

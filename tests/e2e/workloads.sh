@@ -136,10 +136,15 @@ soon "one may be disturbed" "1 3 2 3" k get pdb web -o 'jsonpath={.status.disrup
 evict() { printf '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s","namespace":"default"}}' "$1" | k create --raw "/api/v1/namespaces/default/pods/$1/eviction" -f -; }
 # shellcheck disable=SC2046
 set -- $(k get pods -l app=web -o 'jsonpath={.items[*].metadata.name}')
-case "$(evict "$1") $(evict "$2")" in
+got="$(evict "$1") $(evict "$2")"
+case "$got" in
 *Success*"would violate the pod's disruption budget"*) echo "ok: the second eviction is refused" ;;
-*) echo "FAILED: evictions" && bad=1 ;;
+*) fail "evictions" "$got" ;;
 esac
+k run evicted --image=i --overrides='{"metadata":{"finalizers":["example.com/wait"]}}' >/dev/null
+evict evicted >/dev/null
+soon "an evicted pod says why it goes" "EvictionByEvictionAPI True" k get pod evicted -o 'jsonpath={range .status.conditions[?(@.type=="DisruptionTarget")]}{.reason} {.status}{end}'
+k patch pod evicted --type=merge -p '{"metadata":{"finalizers":null}}' >/dev/null
 soon "the node is drained" "node/n1 drained" k drain n1 --pod-selector=app=web --timeout=50s
 none "of these pods" k get pods -l app=web --field-selector spec.nodeName=n1 -o name
 k uncordon n1 >/dev/null

@@ -106,6 +106,9 @@ func TestPublishNoSchema(t *testing.T) {
 	t.Parallel()
 	ns, d := Namespace(t), define(t, definition{})
 	d.until(t, true, "v1")
+	schema := d.published(t, "v1")
+	delete(schema, "x-kubernetes-group-version-kind")
+	Equal(t, "what is published, so that kubectl refuses nothing", fmt.Sprint(schema), "map[type:object]")
 	d.accepted(t, ns, "a: {b: [{c: d}]}")
 	explains(t, d.plural, `(?s)DESCRIPTION:.*<empty>`)
 }

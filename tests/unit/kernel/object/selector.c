@@ -112,6 +112,8 @@ Test(selector, fields_that_are_zero)
         { "batch", "Job", "status.successful=0", "{\"status\":{}}", true }, { "batch", "Job", "status.successful=2", "{\"status\":{\"succeeded\":2}}", true },
         { "batch", "Job", "status.successful=0", "{\"status\":{\"succeeded\":2}}", false }, { "apps", "ReplicaSet", "status.replicas=0", "{}", true },
         { "", "Pod", "spec.nodeName=", "{}", true },
+        { "", "Event", "source=c", "{\"source\":{},\"reportingComponent\":\"c\"}", true },
+        { "", "Event", "source=c", "{\"source\":{\"component\":\"b\"},\"reportingComponent\":\"c\"}", false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct arena *a = arena_new(0);
