@@ -1,10 +1,12 @@
-/* event.c - see event.h. Upstream's numbers: an equal event within its cache counts up one object; each object has 25 events at once and
- * then one in 5 minutes. */
+/* event.c - see event.h. Upstream's numbers: an equal event within its cache counts up one object; of those that differ in nothing but their
+ * messages, nine are told and the others of ten minutes share one; each source has 25 events of a type about an object at once and then one in
+ * 5 minutes. */
 #include "reconcile/event.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "reconcile/call.h"
@@ -12,13 +14,20 @@
 #define CACHE_MOST 4096
 #define BURST 25
 #define REFILL_NS (300 * NS_PER_S)
+#define SIMILAR_MOST 9                  /* messages */
+#define SIMILAR_NS (600 * NS_PER_S)     /* without one, and it begins anew */
+#define COMBINED "(combined from similar events): "
 #define MESSAGE_MOST 1024               /* bytes, as upstream's validation has it */
 
-/* One entry serves as counter of equal events (key: everything) or as bucket of an object (key: its uid). */
+/* One entry serves as counter of equal events (key: everything), as set of similar ones (key: all but the message), or as bucket of a source
+ * and an object. */
 struct entry {
     struct list link;                   /* least recently used first */
     int64_t count;
     int64_t tokens, refilled_ns;
+    int64_t last_ns;
+    uint64_t messages[SIMILAR_MOST];    /* digests */
+    unsigned n_messages;
     char first[CLOCK_TEXT], name[280], ns[80];
     size_t key_len;
     char key[];
@@ -33,7 +42,7 @@ struct cache {
 struct event_recorder {
     struct loop *loop;
     struct objects *objects;
-    struct cache equal, buckets;
+    struct cache equal, similar, buckets;
 };
 
 struct record {
@@ -41,6 +50,7 @@ struct record {
     struct arena *arena;
     const char *who, *type, *reason, *message;
     struct str about;
+    bool combined;
 };
 
 /* --- caches --- */
@@ -78,9 +88,9 @@ static struct entry *lookup(struct cache *c, struct str key)
     return e;
 }
 
-static bool take_token(struct event_recorder *r, struct str uid)
+static bool take_token(struct event_recorder *r, struct str key)
 {
-    struct entry *b = lookup(&r->buckets, uid);
+    struct entry *b = lookup(&r->buckets, key);
     int64_t now = env_mono_ns();
     if (!b)
         return false;
@@ -95,24 +105,53 @@ static bool take_token(struct event_recorder *r, struct str uid)
     return true;
 }
 
+/* Is it one of more similar ones than are told each by itself? */
+static bool is_combined(struct entry *s, const char *message)
+{
+    static const uint64_t key[2] = { 0x6b65656c, 0x736f6e };
+    uint64_t digest = hash_sip(key, message, strlen(message));
+    int64_t now = env_mono_ns();
+    if (now - s->last_ns > SIMILAR_NS)
+        s->n_messages = 0;
+    s->last_ns = now;
+    for (unsigned i = 0; i < s->n_messages; i++)
+        if (s->messages[i] == digest)
+            return false;
+    if (s->n_messages == SIMILAR_MOST)
+        return true;
+    s->messages[s->n_messages++] = digest;
+    return false;
+}
+
 /* --- writing --- */
+
+static struct str message_of(const struct record *x)
+{
+    char *m = x->combined ? arena_printf(x->arena, COMBINED "%s", x->message) : NULL;
+    struct str s = str_of(m ? m : x->message);
+    return s.len > MESSAGE_MOST ? str_n(s.at, MESSAGE_MOST) : s;
+}
 
 static int count_up(struct record *x, struct entry *e, const char *now)
 {
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     struct kl_call c;
-    char text[160];
     host_call_init(&c, x->arena, x->who);
     struct kl_object_key k = { sizeof k, "/events", e->ns, e->name, NULL };
-    int n = snprintf(text, sizeof text, "{\"count\":%lld,\"lastTimestamp\":\"%s\"}", (long long)e->count, now);
+    struct val *v = val_new(x->arena, VAL_OBJ);
+    json_set_int(x->arena, v, STR("count"), e->count);
+    json_set_str(x->arena, v, STR("lastTimestamp"), str_of(now));
+    if (x->combined)
+        json_set_str(x->arena, v, STR("message"), message_of(x));
+    json_write(&b, v);
     struct objects *o = x->recorder->objects;
-    return o->ops->patch(o, x->who, &c, &k, KL_PATCH_MERGE, (struct kl_bytes){ text, (size_t)n }, NULL);
+    return o->ops->patch(o, x->who, &c, &k, KL_PATCH_MERGE, (struct kl_bytes){ b.at, b.len }, NULL);
 }
 
 static struct val *event_tree(struct record *x, const struct entry *e, const struct val *about, const char *now)
 {
     struct arena *a = x->arena;
     struct val *v = val_new(a, VAL_OBJ), *m, *ref;
-    size_t len = strlen(x->message);
     json_set_str(a, v, STR("kind"), STR("Event"));
     json_set_str(a, v, STR("apiVersion"), STR("v1"));
     m = json_obj(a, v, STR("metadata"));
@@ -122,27 +161,31 @@ static struct val *event_tree(struct record *x, const struct entry *e, const str
     if (!ref)
         return NULL;
     json_set_str(a, v, STR("reason"), str_of(x->reason));
-    json_set_str(a, v, STR("message"), str_n(x->message, len > MESSAGE_MOST ? MESSAGE_MOST : len));
+    json_set_str(a, v, STR("message"), message_of(x));
     json_set_str(a, json_obj(a, v, STR("source")), STR("component"), str_of(x->who));
     json_set_str(a, v, STR("firstTimestamp"), str_of(e->first));
     json_set_str(a, v, STR("lastTimestamp"), str_of(now));
     json_set_int(a, v, STR("count"), e->count);
     json_set_str(a, v, STR("type"), str_of(x->type));
-    json_set_str(a, v, STR("reportingComponent"), str_of(x->who));
+    if (!x->combined)
+        json_set_str(a, v, STR("reportingComponent"), str_of(x->who));
     return v;
+}
+
+static void name_event(struct entry *e, const struct val *about, const char *now)
+{
+    struct str ns = json_str(about, "namespace"), name = json_str(about, "name");
+    memcpy(e->first, now, sizeof e->first);
+    snprintf(e->ns, sizeof e->ns, STR_FMT, STR_ARG(ns.len ? ns : STR("default")));
+    snprintf(e->name, sizeof e->name, "%.*s.%llx", (int)(name.len > 230 ? 230 : name.len), name.at ? name.at : "",
+             (unsigned long long)env_wall_ns());
 }
 
 static void create(struct record *x, struct entry *e, const struct val *about, const char *now)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     struct kl_call c;
-    struct str ns = json_str(about, "namespace");
     host_call_init(&c, x->arena, x->who);
-    memcpy(e->first, now, sizeof e->first);
-    snprintf(e->ns, sizeof e->ns, STR_FMT, STR_ARG(ns.len ? ns : STR("default")));
-    uint64_t id = (uint64_t)env_wall_ns();
-    snprintf(e->name, sizeof e->name, "%.*s.%llx", (int)(json_str(about, "name").len > 230 ? 230 : json_str(about, "name").len),
-             json_str(about, "name").at ? json_str(about, "name").at : "", (unsigned long long)id);
     struct val *v = event_tree(x, e, about, now);
     if (!v)
         return;
@@ -157,21 +200,26 @@ static void write_event(struct record *x)
     char now[CLOCK_TEXT];
     struct kl_err err;
     kl_err_init(&err);
-    struct val *about = json_parse(x->arena, x->about, &err);
-    struct str uid = json_str(about, "uid");
-    char *key = arena_printf(x->arena, "%s|%s|%s|" STR_FMT "|" STR_FMT "|" STR_FMT "|%s", x->who, x->type, x->reason, STR_ARG(uid),
-                             STR_ARG(json_str(about, "name")), STR_ARG(json_str(about, "fieldPath")), x->message);
-    if (!about || !key || !take_token(x->recorder, uid.len ? uid : json_str(about, "name")))
+    struct arena *a = x->arena;
+    struct val *about = json_parse(a, x->about, &err);
+    char *source = arena_printf(a, "%s|%s|" STR_FMT "|" STR_FMT "|" STR_FMT, x->who, x->type, STR_ARG(json_str(about, "uid")),
+                                STR_ARG(json_str(about, "namespace")), STR_ARG(json_str(about, "name")));
+    char *all = arena_printf(a, "%s|%s", source, x->reason);
+    char *each = arena_printf(a, "%s|" STR_FMT "|%s", all, STR_ARG(json_str(about, "fieldPath")), x->message);
+    struct entry *s = about && source && all && each ? lookup(&x->recorder->similar, str_of(all)) : NULL;
+    if (!s)
         return;
-    struct entry *e = lookup(&x->recorder->equal, str_of(key));
+    x->combined = is_combined(s, x->message);
+    struct entry *e = lookup(&x->recorder->equal, str_of(x->combined ? all : each));
     if (!e)
         return;
     clock_format(env_wall_ns(), now);
-    e->count++;
-    if (e->count > 1 && count_up(x, e, now) == 0)
+    if (!e->count++)
+        name_event(e, about, now);
+    if (!take_token(x->recorder, str_of(source)))
         return;
-    e->count = 1;                       /* new, or the earlier object has expired */
-    create(x, e, about, now);
+    if (e->count == 1 || count_up(x, e, now) < 0)       /* new, or the earlier object has expired */
+        create(x, e, about, now);
 }
 
 static void write_and_free(void *ctx)
@@ -189,6 +237,7 @@ struct event_recorder *event_recorder_new(struct loop *l, struct objects *o)
     r->loop = l;
     r->objects = o;
     list_init(&r->equal.used);
+    list_init(&r->similar.used);
     list_init(&r->buckets.used);
     return r;
 }
@@ -205,6 +254,7 @@ void event_recorder_free(struct event_recorder *r)
     if (!r)
         return;
     cache_free(&r->equal);
+    cache_free(&r->similar);
     cache_free(&r->buckets);
     mem_free(r);
 }
