@@ -68,9 +68,24 @@ static int drop(struct daemons *d, const struct val *pod)
     return rc;
 }
 
+/* One that has failed is not replaced at once: perhaps the node refuses it each time. */
+static int take_finished(struct daemons *d, struct place *p, struct val *pod)
+{
+    bool failed = str_is(json_str(pod, "status.phase"), "Failed");
+    int64_t left = failed ? meta_time(pod, "metadata.creationTimestamp") + RETRY_NS - d->r->now_ns : 0;
+    p->leaving = true;
+    if (left > 0) {
+        ctl_again(d->r, left);
+        return 0;
+    }
+    ctl_event(d->r, d->h.owner, failed ? "Warning" : "Normal", failed ? "FailedDaemonPod" : "SucceededDaemonPod",
+              "Found %s daemon pod " STR_FMT "/" STR_FMT " on node " STR_FMT ", will try to %s it", failed ? "failed" : "succeeded", STR_ARG(meta_ns(pod)),
+              STR_ARG(meta_name(pod)), STR_ARG(meta_name(p->node)), failed ? "kill" : "delete");
+    return drop(d, pod);
+}
+
 static int take_pod(struct daemons *d, struct val *pod)
 {
-    struct ctl_run *r = d->r;
     struct str node = daemon_node(pod);
     struct place *p = place_of(d, node);
     if (!p)                             /* its node has gone: pod-gc's, once it has been there */
@@ -79,19 +94,10 @@ static int take_pod(struct daemons *d, struct val *pod)
         p->leaving = true;
         return 0;
     }
-    if (!str_is(json_str(pod, "status.phase"), "Failed")) {
-        seat(p, updated(d, pod) ? &p->new : &p->old, pod);
-        return 0;
-    }
-    int64_t left = meta_time(pod, "metadata.creationTimestamp") + RETRY_NS - r->now_ns;
-    p->leaving = true;
-    if (left > 0) {
-        ctl_again(r, left);
-        return 0;
-    }
-    ctl_event(r, d->h.owner, "Warning", "FailedDaemonPod", "Found failed daemon pod " STR_FMT "/" STR_FMT " on node " STR_FMT ", will try to kill it",
-              STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod)), STR_ARG(node));
-    return drop(d, pod);
+    if (pod_finished(pod))
+        return take_finished(d, p, pod);
+    seat(p, updated(d, pod) ? &p->new : &p->old, pod);
+    return 0;
 }
 
 static int read(struct daemons *d)
@@ -126,6 +132,9 @@ static int make(struct daemons *d, struct place *p)
     struct ctl_run *r = d->r;
     struct val *t = daemon_template(r->arena, json_path(d->h.owner, "spec.template"), meta_name(p->node));
     struct val *pod = pod_of_template(r, d->h.owner, t, STR_NONE);
+    struct str generation = meta_annotation(d->h.owner, "deprecated.daemonset.template.generation");
+    if (generation.len)
+        meta_set_label(r->arena, pod, "pod-template-generation", generation);
     meta_set_label(r->arena, pod, REVISION_HASH, history_label(&d->h, d->h.newest));
     int rc = ctl_create(r, PODS, meta_ns(d->h.owner), pod, &p->new);
     if (rc == -KL_FORBIDDEN && strstr(r->call->err.msg, "because it is being terminated")) {

@@ -60,6 +60,9 @@ static int make(struct history *h, struct val *data)
     json_set_str(a, meta, STR("name"), name);
     if (labels)
         json_set(a, meta, STR("labels"), val_copy(a, labels));
+    struct val *notes = json_path(h->owner, "metadata.annotations");
+    if (notes)
+        json_set(a, meta, STR("annotations"), val_copy(a, notes));
     meta_set_label(a, v, h->hash_label ? REVISION_HASH : "controller.kubernetes.io/hash", str_of(hash));
     val_push(json_arr(a, meta, STR("ownerReferences")), meta_owner_ref(a, h->owner));
     json_set(a, v, STR("data"), data);

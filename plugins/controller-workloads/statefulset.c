@@ -49,21 +49,21 @@ static bool rolling(const struct stateful *s)
 static int keep_one(struct stateful *s, int64_t ordinal)
 {
     struct val *pod = s->at[ordinal - s->start];
+    int rc = 0;
     if (!pod) {
         bool old = rolling(s) && ordinal < partition_of(s);
-        int rc = make_pod(s, ordinal, old ? s->current : s->h.newest);
+        rc = make_pod(s, ordinal, old ? s->current : s->h.newest);
         return rc < 0 ? rc : s->ordered;
     }
-    if (pod_finished(pod) && !meta_deleting(pod)) {
-        ctl_event(s->r, s->h.owner, "Warning", "RecreatingFailedPod", "StatefulSet " STR_FMT "/" STR_FMT " is recreating failed Pod " STR_FMT,
-                  STR_ARG(meta_ns(pod)), STR_ARG(meta_name(s->h.owner)), STR_ARG(meta_name(pod)));
-        int rc = drop_pod(s, pod);
+    if (pod_finished(pod)) {
+        rc = meta_deleting(pod) ? 0 : drop_pod(s, pod);
         return rc < 0 ? rc : s->ordered;
     }
-    if (meta_deleting(pod))
-        return s->ordered;
-    int rc = keep_claims(s, ordinal, pod);
-    return rc < 0 ? rc : s->ordered && !sound(s, pod);
+    if (str_is(json_str(pod, "status.phase"), "Pending"))
+        rc = make_claims(s, ordinal, pod);
+    if (rc < 0 || (s->ordered && !sound(s, pod)))
+        return rc < 0 ? rc : 1;
+    return meta_deleting(pod) ? 0 : keep_pod(s, ordinal, pod);
 }
 
 static const struct val *first_unsound(struct stateful *s)
@@ -89,8 +89,8 @@ static int give_up(struct stateful *s)
         }
         if (s->ordered && !sound(s, pod) && pod != weak)
             return 1;
-        int rc = keep_claims(s, ordinal_of(s, pod), pod);
-        if (rc == 0)
+        int rc = own_claims(s, ordinal_of(s, pod), pod);
+        if (rc >= 0)
             rc = drop_pod(s, pod);
         if (rc < 0 || s->ordered)
             return rc < 0 ? rc : 1;

@@ -25,6 +25,9 @@ bool sound(const struct stateful *s, const struct val *pod);            /* runni
 int make_pod(struct stateful *s, int64_t ordinal, const struct val *revision);
 int drop_pod(struct stateful *s, const struct val *pod);
 /* Claims of the pod's storage that are not there are made; whether they go with pod or set is kept right. */
-int keep_claims(struct stateful *s, int64_t ordinal, const struct val *pod);
+int make_claims(struct stateful *s, int64_t ordinal, const struct val *pod);
+int own_claims(struct stateful *s, int64_t ordinal, const struct val *pod);     /* the latter only; >= 0: how many were changed */
+/* Its labels and who owns its claims are put right. */
+int keep_pod(struct stateful *s, int64_t ordinal, const struct val *pod);
 
 #endif

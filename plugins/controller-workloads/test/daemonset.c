@@ -1,0 +1,72 @@
+/* DaemonSets against a host in memory: the labels of their pods and revisions, and pods that have ended. */
+#include <criterion/criterion.h>
+
+#include "daemonset.h"
+#include "fake.h"
+
+static struct fake f;
+
+static void setup(void)
+{
+    fake_init(&f);
+    fake_put(&f, NODES, "{\"metadata\":{\"name\":\"n\"}}");
+    fake_put(&f, DAEMONSETS, "{\"apiVersion\":\"apps/v1\",\"kind\":\"DaemonSet\",\"metadata\":{\"name\":\"s\",\"namespace\":\"d\",\"generation\":7,\"annotations\":"
+                             "{\"deprecated.daemonset.template.generation\":\"7\",\"note\":\"x\"}},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"s\"}},"
+                             "\"template\":{\"metadata\":{\"labels\":{\"app\":\"s\"}},\"spec\":{}},\"updateStrategy\":{\"type\":\"RollingUpdate\"}}}");
+}
+
+static void teardown(void)
+{
+    fake_done(&f);
+}
+
+TestSuite(daemonset, .init = setup, .fini = teardown);
+
+static struct val *only(const char *resource)
+{
+    struct val *found = NULL;
+    for (uint32_t i = 0; i < f.n; i++)
+        if (f.at[i].v && strcmp(f.at[i].resource, resource) == 0)
+            found = f.at[i].v;
+    cr_assert_not_null(found);
+    return found;
+}
+
+static void reconcile(void)
+{
+    cr_assert_eq(fake_reconcile(&f, &daemonset_controller, "d/s", NULL), 0, "%s", f.call.err.msg);
+}
+
+static void end(const char *phase)
+{
+    reconcile();
+    struct val *pod = only(PODS);
+    struct str name = meta_name(pod);
+    json_set_str(f.arena, json_obj(f.arena, pod, STR("status")), STR("phase"), str_of(phase));
+    f.now_ns += 60 * NS_S;
+    uint32_t events = f.events;
+    reconcile();
+    cr_expect_eq(f.events, events + 2, "that it was found, that it was deleted");
+    cr_expect_eq(fake_count(&f, PODS), 0);
+    cr_expect_str_eq(f.last_event, arena_printf(f.arena, "SuccessfulDelete: Deleted pod: " STR_FMT, STR_ARG(name)));
+    reconcile();
+    cr_expect_eq(fake_count(&f, PODS), 1);
+}
+
+Test(daemonset, pods_and_revisions_carry_the_generation_of_the_template)
+{
+    reconcile();
+    cr_expect(str_is(meta_label(only(PODS), "pod-template-generation"), "7"));
+    cr_expect(str_is(meta_annotation(only(REVISIONS), "deprecated.daemonset.template.generation"), "7"));
+    cr_expect(str_is(meta_annotation(only(REVISIONS), "note"), "x"));
+}
+
+Test(daemonset, failed_pods_are_replaced)
+{
+    end("Failed");
+}
+
+Test(daemonset, succeeded_pods_are_replaced)
+{
+    end("Succeeded");
+}
