@@ -44,6 +44,30 @@ static const char *component(const struct kl_host *h, char who[COMPONENT])
     return who;
 }
 
+/* Those whose Events upstream signs with another name than the instance's. */
+static const char *source(const struct kl_host *h, char who[COMPONENT])
+{
+    static const char *const rows[][2] = {
+        { "disruption", "controllermanager" },
+        { "endpoints", "endpoint-controller" },
+        { "endpointslice", "endpoint-slice-controller" },
+        { "endpointslicemirroring", "endpoint-slice-mirroring-controller" },
+        { "ephemeral-volume", "ephemeral_volume" },
+        { "horizontal-pod-autoscaler", "horizontal-pod-autoscaler" },
+        { "node-ipam", "cidrAllocator" },
+        { "node-lifecycle", "node-controller" },
+        { "replicationcontroller", "replication-controller" },
+        { "resourceclaim", "resource_claim" },
+        { "service-cidr", "service-cidr-controller" },
+        { "service-ip-repair", "ipallocator-repair-controller" },
+        { "volume-provisioner", "persistentvolume-controller" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(h->instance, rows[i][0]) == 0)
+            return rows[i][1];
+    return component(h, who);
+}
+
 static int get(const struct kl_host *h, struct kl_call *c, const struct kl_object_key *k, struct kl_bytes *ret)
 {
     return objects(h)->ops->get(objects(h), h->instance, c, k, ret);
@@ -81,7 +105,7 @@ static int remove_object(const struct kl_host *h, struct kl_call *c, const struc
 static void event(const struct kl_host *h, struct kl_bytes about, const char *type, const char *reason, const char *message)
 {
     char who[COMPONENT];
-    objects(h)->ops->event(objects(h), component(h, who), about, type, reason, message);
+    objects(h)->ops->event(objects(h), source(h, who), about, type, reason, message);
 }
 
 static int resources(const struct kl_host *h, struct kl_call *c, const char *const **ret)

@@ -3,6 +3,7 @@
  */
 #include <keelson/iface/auth.h>
 
+#include "base/base64url.h"
 #include "base/cleanup.h"
 #include "token.h"
 
@@ -171,6 +172,75 @@ static int fill_user(struct kl_call *c, const struct val *p, struct kl_user *ret
     return ret->uid && ret->extra ? 1 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 
+/* --- tokens that lie in Secrets: they last as long as these, and have no times and no audiences of their own --- */
+
+#define LEGACY_ISSUER "kubernetes/serviceaccount"
+#define LEGACY_CLAIM  "kubernetes.io/serviceaccount/"
+
+static struct str claim(const struct val *p, const char *name)
+{
+    char text_[80];
+    snprintf(text_, sizeof text_, LEGACY_CLAIM "%s", name);
+    return val_str(json_get(p, str_of(text_)));
+}
+
+static struct val *object_of(const struct self *s, struct kl_call *c, struct arena *a, const char *resource, struct str ns, struct str name)
+{
+    struct kl_bytes bytes;
+    struct kl_object_key key = { .size = sizeof key, .resource = resource, .ns = arena_dup(a, ns), .name = arena_dup(a, name) };
+    if (!key.ns || !key.name || !name.len || s->objects->get(s->host, c, &key, &bytes) < 0)
+        return NULL;
+    struct val *v = json_parse(a, str_n(bytes.at, bytes.len), NULL);
+    return v && !json_path(v, "metadata.deletionTimestamp") ? v : NULL;
+}
+
+/* Is it the one that the Secret holds now? It holds base64. */
+static bool holds(struct arena *a, const struct val *secret, const char *bearer)
+{
+    struct str kept = json_str(secret, "data.token");
+    char *url = arena_dup(a, kept);
+    for (char *p = url; p && *p; p++)
+        *p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+    while (kept.len && kept.at[kept.len - 1] == '=')
+        kept.len--;
+    struct str plain = url ? base64url_decode(a, str_n(url, kept.len)) : STR_NONE;
+    size_t n = strlen(bearer);
+    unsigned char differs = plain.len != n;
+    for (size_t i = 0; i < plain.len && i < n; i++)
+        differs |= (unsigned char)(plain.at[i] ^ bearer[i]);
+    return !differs;
+}
+
+static int authenticate_legacy(const struct self *s, struct kl_call *c, struct arena *a, const struct kl_credentials *cred, const struct token *t,
+                               struct kl_user *ret)
+{
+    struct str ns = claim(t->payload, "namespace"), name = claim(t->payload, "service-account.name"), uid = claim(t->payload, "service-account.uid");
+    struct val *secret = object_of(s, c, a, "/secrets", ns, claim(t->payload, "secret.name"));
+    if (!secret)
+        return kl_fail(c, KL_UNAUTHORIZED, "Token has been invalidated");
+    if (!holds(a, secret, cred->bearer))
+        return kl_fail(c, KL_UNAUTHORIZED, "Token does not match server's copy");
+    struct val *account = object_of(s, c, a, "/serviceaccounts", ns, name);
+    if (!account)
+        return kl_fail(c, KL_UNAUTHORIZED, "ServiceAccount " STR_FMT "/" STR_FMT " has been deleted", STR_ARG(ns), STR_ARG(name));
+    if (!uid.len || !str_eq(uid, json_str(account, "metadata.uid")))
+        return kl_fail(c, KL_UNAUTHORIZED, "ServiceAccount UID (" STR_FMT ") does not match claim (" STR_FMT ")",
+                       STR_ARG(json_str(account, "metadata.uid")), STR_ARG(uid));
+    if (val_str(json_get(json_path(secret, "metadata.labels"), STR("kubernetes.io/legacy-token-invalid-since"))).len)
+        return kl_fail(c, KL_UNAUTHORIZED, "the token in secret " STR_FMT "/" STR_FMT " has been marked invalid", STR_ARG(ns),
+                       STR_ARG(claim(t->payload, "secret.name")));
+    struct val *own = val_new(a, VAL_OBJ), *p = val_new(a, VAL_OBJ);
+    json_set_str(a, own, STR("namespace"), ns);
+    json_set_str(a, json_obj(a, own, STR("serviceaccount")), STR("name"), name);
+    json_set_str(a, json_obj(a, own, STR("serviceaccount")), STR("uid"), uid);
+    json_set(a, p, STR("kubernetes.io"), own);
+    json_set_str(a, p, STR("sub"), json_str(t->payload, "sub"));
+    int rc = fill_user(c, p, ret);
+    if (rc > 0)
+        ret->audiences = audiences(s, c, val_of_str(a, str_of(s->conf->issuer)), cred);
+    return rc > 0 && !ret->audiences ? kl_fail(c, KL_UNAUTHORIZED, "token audiences are invalid for the target audiences") : rc;
+}
+
 static int authenticate(void *self, struct kl_call *c, const struct kl_credentials *cred, struct kl_user *ret)
 {
     const struct self *s = self;
@@ -178,10 +248,15 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
     struct token t;
     if (!cred->bearer || !(a = arena_new(1 << 20)))
         return 0;
-    if (!token_parse(a, str_of(cred->bearer), &t) || !str_is(json_str(t.payload, "iss"), s->conf->issuer))
+    if (!token_parse(a, str_of(cred->bearer), &t))
+        return 0;
+    struct str issuer = json_str(t.payload, "iss");
+    if (!str_is(issuer, LEGACY_ISSUER) && !str_is(issuer, s->conf->issuer))
         return 0;                       /* not one of ours: another may know it */
     if (!token_signed_by(&t, s->key))
         return kl_fail(c, KL_UNAUTHORIZED, "the token's signature is invalid");
+    if (str_is(issuer, LEGACY_ISSUER))
+        return authenticate_legacy(s, c, a, cred, &t, ret);
     const char *const *for_whom = audiences(s, c, json_get(t.payload, STR("aud")), cred);
     if (!for_whom)
         return kl_fail(c, KL_UNAUTHORIZED, "token audiences are invalid for the target audiences");

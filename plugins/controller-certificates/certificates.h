@@ -14,6 +14,7 @@
 
 struct cert_conf {
     const char *ca_cert, *ca_key;       /* files, PEM */
+    const char *token_key;              /* file, PEM; empty: Secrets of accounts get no tokens */
     int64_t duration;                   /* ns; of what is signed, at most */
     int32_t approve_serving;            /* of kubelet-serving: those that name their own node only */
 };
@@ -43,7 +44,8 @@ struct str text_encode(struct arena *a, struct str s);
 /* C name, provider's name */
 #define CERT_FIRST(X) X(csrapproving, "csrapproving")
 #define CERT_MORE(X) \
-    X(csrsigning, "csrsigning") X(csrcleaner, "csrcleaner") X(tokencleaner, "tokencleaner") X(bootstrapsigner, "bootstrapsigner")
+    X(csrsigning, "csrsigning") X(csrcleaner, "csrcleaner") X(tokencleaner, "tokencleaner") X(bootstrapsigner, "bootstrapsigner") \
+    X(accounttokens, "serviceaccount-token")
 #define CERT_CONTROLLERS(X) CERT_FIRST(X) CERT_MORE(X)
 #define CERT_ADMISSIONS(X) \
     X(approval, "certificate-approval") X(signing, "certificate-signing") X(subject, "certificate-subject-restriction")

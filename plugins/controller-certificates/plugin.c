@@ -11,6 +11,7 @@ static const struct kl_need needs[] = { { KL_HOST_ENV_0, 0 }, { KL_HOST_OBJECTS_
 static const struct kl_conf_field conf[] = {
     FIELD(ca_cert, KL_CONF_STR, .flags = KL_CONF_REQUIRED, .doc = "file with the CA's certificate that requests are signed with"),
     FIELD(ca_key, KL_CONF_STR, .flags = KL_CONF_REQUIRED, .doc = "file with its key"),
+    FIELD(token_key, KL_CONF_STR, .fallback = "", .doc = "file with the key that tokens of service accounts are signed with, for Secrets that ask for one"),
     FIELD(duration, KL_CONF_DURATION, .fallback = "8760h", .min = 10 * NS_S, .max = INT64_MAX, .doc = "how long a certificate lasts at most"),
     FIELD(approve_serving, KL_CONF_BOOL, .fallback = "false", .doc = "approve what a node asks for its own name and addresses (kubelet-serving)"),
 };

@@ -10,6 +10,8 @@
 #define CONFIGMAPS "/configmaps"
 #define ROOT_CA    "kube-root-ca.crt"
 #define CA_MOST    (1u << 20)           /* bytes */
+#define CA_SAYS    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal " \
+                   "service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
 
 /* The namespace when things may be made in it, else NULL. */
 static int open_namespace(struct ctl_run *r, struct str name, struct val **ret)
@@ -70,12 +72,8 @@ static int run_ca(struct ctl_run *r, struct str none, struct str name)
         return rc;
     struct val *now = old ? val_copy(a, old) : named(r, ROOT_CA), *data = val_new(a, VAL_OBJ);
     json_set_str(a, data, STR("ca.crt"), ca);
-    if (old && val_equal(data, json_get(old, STR("data"))))
-        return 0;
     json_set(a, now, STR("data"), data);
-    meta_set_annotation(a, now, "kubernetes.io/description",
-                        STR("Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal "
-                            "service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."));
+    meta_set_annotation(a, now, "kubernetes.io/description", STR(CA_SAYS));
     return old ? ctl_update(r, CONFIGMAPS, NULL, old, now, NULL) : ctl_create(r, CONFIGMAPS, name, now, NULL);
 }
 

@@ -68,7 +68,7 @@ static bool tolerates(const struct val *t, const struct val *taint)
 
 int64_t pod_bears_until(const struct val *pod, const struct val *taints)
 {
-    int64_t until = INT64_MAX;
+    int64_t until = INT64_MAX, created = meta_time(pod, "metadata.creationTimestamp");
     struct val *list = json_path(pod, "spec.tolerations");
     if (!val_is(taints, VAL_ARR))
         return until;
@@ -82,7 +82,7 @@ int64_t pod_bears_until(const struct val *pod, const struct val *taints)
                 if (!tolerates(t, taint))
                     continue;
                 borne = true;
-                int64_t end = meta_time(taint, "timeAdded") + (val_is(seconds, VAL_INT) && seconds->i > 0 ? seconds->i : 0) * NS_S;
+                int64_t added = meta_time(taint, "timeAdded"), end = (added > created ? added : created) + (val_is(seconds, VAL_INT) && seconds->i > 0 ? seconds->i : 0) * NS_S;
                 if (val_is(seconds, VAL_INT) && end < until)
                     until = end;
             }

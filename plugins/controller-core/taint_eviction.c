@@ -1,5 +1,10 @@
 /* taint_eviction.c - pods leave a node whose NoExecute taints they do not bear, or no longer. The key is the node's name. */
+#include <pthread.h>
+
+#include "base/hash.h"
 #include "base/json_scan.h"
+#include "base/map.h"
+#include "base/mem.h"
 #include "nodes.h"
 
 static int evict(struct ctl_run *r, struct val *pod)
@@ -10,6 +15,73 @@ static int evict(struct ctl_run *r, struct val *pod)
     ctl_event(r, pod, "Normal", "TaintManagerEviction", "Marking for deletion Pod " STR_FMT "/" STR_FMT, STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod)));
     return ctl_delete(r, PODS, pod, NULL);
 }
+
+/* --- since when --- */
+
+/* Who taints a node by hand says no time: then what counts is when it was noticed, which only this process knows. */
+#define TAINTS_MOST 16
+struct noticed {
+    int64_t at[TAINTS_MOST];
+    uint64_t digest[TAINTS_MOST];
+    unsigned n;
+    char node[];                        /* its key */
+};
+static struct {
+    pthread_mutex_t lock;
+    struct map map;
+} notices = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static bool timeless(const struct val *t)
+{
+    return str_is(json_str(t, "effect"), "NoExecute") && !meta_time(t, "timeAdded");
+}
+
+static uint64_t digest_of(struct ctl_run *r, const struct val *t)
+{
+    static const uint64_t key[2] = { 0x7461696e, 0x74 };
+    struct str text = ctl_text(r, t);
+    return hash_sip(key, text.at, text.len);
+}
+
+/* The node's entry with its present taints; those that were there keep their time. */
+static void notice(struct ctl_run *r, struct str node, struct val *taints)
+{
+    struct noticed *old = map_del(&notices.map, node), *now = NULL;
+    val_each(t, taints) {
+        if (!timeless(t))
+            continue;
+        if (!now && (now = mem_alloc(sizeof *now + node.len + 1)))
+            memcpy(now->node, node.at, node.len);
+        if (!now || now->n == TAINTS_MOST)
+            break;
+        uint64_t digest = digest_of(r, t);
+        int64_t at = r->now_ns;
+        for (unsigned i = 0; old && i < old->n; i++)
+            if (old->digest[i] == digest)
+                at = old->at[i];
+        now->digest[now->n] = digest;
+        now->at[now->n++] = at;
+        char text[CLOCK_TEXT];
+        clock_format(at + NS_S - 1, text);       /* seconds: not too early */
+        json_set_str(r->arena, t, STR("timeAdded"), arena_str(r->arena, str_of(text)));
+    }
+    mem_free(old);
+    if (now && !map_put(&notices.map, str_n(now->node, node.len), now))
+        mem_free(now);
+}
+
+/* A copy of the node's taints in which each NoExecute one has a time. */
+static struct val *timed(struct ctl_run *r, struct str node, const struct val *taints)
+{
+    struct val *v = val_is(taints, VAL_ARR) ? val_copy(r->arena, taints) : val_new(r->arena, VAL_ARR);
+    pthread_mutex_lock(&notices.lock);
+    if (v)
+        notice(r, node, v);
+    pthread_mutex_unlock(&notices.lock);
+    return v;
+}
+
+/* --- reconcile --- */
 
 static bool any_no_execute(const struct val *taints)
 {
@@ -26,7 +98,7 @@ static int run(struct ctl_run *r, struct str none, struct str name)
     struct ctl_list pods;
     (void)none;
     int rc = ctl_get(r, NODES, STR(""), name, &node);
-    taints = rc == 0 ? json_path(node, "spec.taints") : NULL;
+    taints = rc == 0 ? timed(r, name, json_path(node, "spec.taints")) : NULL;
     if (rc < 0 || !any_no_execute(taints))
         return rc;
     rc = pods_on_node(r, name, &pods);
@@ -45,10 +117,11 @@ static int run(struct ctl_run *r, struct str none, struct str name)
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
     static const char *const parts[] = { "spec.nodeName", "spec.tolerations" };
-    if (r->call->flags & KL_CALL_DELETED)
+    bool deleted = r->call->flags & KL_CALL_DELETED;
+    if (deleted && strcmp(resource, NODES) != 0)
         return 0;
     if (strcmp(resource, NODES) == 0) {
-        if (!old.len || !str_eq(json_scan_path(old, "spec.taints"), json_scan_path(obj, "spec.taints")))
+        if (deleted || !old.len || !str_eq(json_scan_path(old, "spec.taints"), json_scan_path(obj, "spec.taints")))
             ctl_key_add(keys, STR(""), json_scan_text(json_scan_path(obj, "metadata.name")));
         return 0;
     }

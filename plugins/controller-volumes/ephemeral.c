@@ -14,8 +14,8 @@ static int make(struct ctl_run *r, const struct val *pod, const struct val *volu
     if (claim) {
         if (meta_controlled_by(claim, meta_uid(pod)))
             return 0;
-        ctl_event(r, pod, "Warning", "EphemeralVolumeClaimConflict", "PVC " STR_FMT "/" STR_FMT " was not created for pod " STR_FMT "/" STR_FMT " (pod is not owner)",
-                  STR_ARG(meta_ns(pod)), STR_ARG(name), STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod)));
+        ctl_event(r, pod, "Warning", "FailedBinding", "ephemeral volume " STR_FMT ": PVC " STR_FMT "/" STR_FMT " was not created for pod " STR_FMT "/" STR_FMT
+                  " (pod is not owner)", STR_ARG(json_str(volume, "name")), STR_ARG(meta_ns(pod)), STR_ARG(name), STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod)));
         return 0;
     }
     claim = val_new(a, VAL_OBJ);
@@ -31,7 +31,7 @@ static int make(struct ctl_run *r, const struct val *pod, const struct val *volu
     json_set(a, claim, STR("spec"), val_copy(a, json_get(t, STR("spec"))));
     rc = ctl_create(r, CLAIMS, meta_ns(pod), claim, NULL);
     if (rc < 0 && rc != -KL_PENDING)
-        ctl_event(r, pod, "Warning", "FailedToCreatePVC", "ephemeral volume " STR_FMT ": create PVC " STR_FMT ": %s", STR_ARG(json_str(volume, "name")), STR_ARG(name),
+        ctl_event(r, pod, "Warning", "FailedBinding", "ephemeral volume " STR_FMT ": create PVC " STR_FMT ": %s", STR_ARG(json_str(volume, "name")), STR_ARG(name),
                   r->call->err.msg);
     return rc;
 }

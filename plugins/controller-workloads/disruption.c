@@ -1,4 +1,5 @@
 /* disruption.c - how many pods of a PodDisruptionBudget may be evicted now. Evictions themselves charge it (the API's eviction subresource). */
+#include "base/cleanup.h"
 #include "base/json_scan.h"
 #include "workloads.h"
 
@@ -10,7 +11,42 @@ struct budget {
     struct val *v;
     struct ctl_list pods;
     int64_t expected, desired, healthy;
+    bool unmanaged;                     /* some pod has no controller */
 };
+
+/* --- what is told --- */
+
+/* A LabelSelector as upstream's messages print it. */
+static void add_selector(struct buf *b, const struct val *selector)
+{
+    struct val *labels = json_get(selector, STR("matchLabels")), *more = json_get(selector, STR("matchExpressions"));
+    buf_lit(b, "&LabelSelector{MatchLabels:map[string]string{");
+    if (val_is(labels, VAL_OBJ))
+        val_each(l, labels)
+            buf_printf(b, STR_FMT ": " STR_FMT ",", STR_ARG(val_key(l)), STR_ARG(val_str(l)));
+    buf_lit(b, "},MatchExpressions:[]LabelSelectorRequirement{");
+    if (val_is(more, VAL_ARR))
+        val_each(m, more) {
+            struct val *values = json_get(m, STR("values"));
+            buf_printf(b, "LabelSelectorRequirement{Key:" STR_FMT ",Operator:" STR_FMT ",Values:[", STR_ARG(json_str(m, "key")), STR_ARG(json_str(m, "operator")));
+            if (val_is(values, VAL_ARR))
+                val_each(v, values)
+                    buf_printf(b, "%s" STR_FMT, v == values->first ? "" : " ", STR_ARG(val_str(v)));
+            buf_lit(b, "],},");
+        }
+    buf_lit(b, "},}");
+}
+
+static void tell_unmanaged(struct budget *b)
+{
+    _cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
+    add_selector(&text, json_path(b->v, "spec.selector"));
+    ctl_event(b->r, b->v, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget (selector: " STR_FMT ") were found to be unmanaged. As a result, "
+              "the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
+              "\".spec.minAvailable\" field of the PDB to an integer value.", STR_ARG(buf_str(&text)));
+}
+
+/* --- what is counted --- */
 
 /* Pods that the pod's controller is asked to keep; *ret_uid says which controller. A Deployment speaks for its sets. */
 static int scale_of(struct budget *b, const struct val *pod, struct str *ret_uid, int64_t *ret)
@@ -53,6 +89,7 @@ static int expected_scale(struct budget *b, int64_t *ret)
         int rc = scale_of(b, b->pods.at[i], &uid, &scale);
         if (rc < 0)
             return rc;
+        b->unmanaged |= !meta_controller(b->pods.at[i]);
         for (uint32_t k = 0; k < n; k++)
             known |= str_eq(seen[k], uid);
         if (!uid.len || known)
@@ -130,10 +167,14 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     struct val *selector = json_path(b.v, "spec.selector");
     if (selector)
         rc = ctl_list(r, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(a, ns), .label_selector = sel_text(a, selector) }, &b.pods);
+    if (rc == 0 && !b.pods.n)
+        ctl_event(r, b.v, "Normal", "NoPods", "No matching pods found");
     if (rc == 0)
         rc = want(&b);
     if (rc < 0)
         return rc;
+    if (b.unmanaged)
+        tell_unmanaged(&b);
     struct val *now = val_copy(a, b.v), *st = json_obj(a, now, STR("status")), *disrupted = still_disrupted(&b);
     for (uint32_t i = 0; i < b.pods.n; i++)
         b.healthy += pod_ready(b.pods.at[i]) && pod_active(b.pods.at[i]) && !json_get(disrupted, meta_name(b.pods.at[i]));

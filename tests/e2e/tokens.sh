@@ -44,6 +44,55 @@ want "deleted" delete pod p
 holds "a pod's token without the pod" "$(as "$b" auth whoami)" "Unauthorized"
 want "deleted" delete serviceaccount x
 holds "a token without its account" "$(as "$t" auth whoami)" "Unauthorized"
+
+# --- tokens in Secrets: as long as the Secret and the account are there ---
+legacy() {
+    printf '{"apiVersion":"v1","kind":"Secret","type":"kubernetes.io/service-account-token","metadata":{"name":"%s","annotations":{"kubernetes.io/service-account.name":"%s"}}}' "$1" "$2" |
+        k create -f - >/dev/null
+}
+# held MEMBER: what the Secret bot-token has of it, once it has it.
+held() {
+    for _ in $(seq 300); do
+        value=$(k get secret bot-token -o "jsonpath={.data.$1}")
+        [ -n "$value" ] && break
+        sleep 0.1
+    done
+    echo "$value" | base64 -d
+}
+# gone SECRET: within a while.
+gone() {
+    for _ in $(seq 300); do
+        [ -z "$(k get secret "$1" --ignore-not-found -o name)" ] && return
+        sleep 0.1
+    done
+    fail "the Secret $1 goes"
+}
+want "created" create serviceaccount bot
+legacy bot-token bot
+l=$(held token)
+holds "who it names" "$(as "$l" auth whoami)" "system:serviceaccount:default:bot"
+holds "the CA beside it" "$(held 'ca\.crt')" "BEGIN CERTIFICATE"
+holds "and the namespace" "$(held namespace)" "default"
+holds "which account" "$(k get secret bot-token -o 'jsonpath={.metadata.annotations.kubernetes\.io/service-account\.uid}')" \
+    "$(k get serviceaccount bot -o 'jsonpath={.metadata.uid}')"
+k patch secret bot-token --type=json -p '[{"op":"remove","path":"/data/token"}]' >/dev/null
+for _ in $(seq 300); do                 # another one: ES256 never signs twice alike
+    [ "$(held token)" != "$l" ] && break
+    sleep 0.1
+done
+holds "what the Secret no longer holds" "$(as "$l" auth whoami)" "Unauthorized"
+holds "what it holds now" "$(as "$(held token)" auth whoami)" "system:serviceaccount:default:bot"
+l=$(held token)
+want "deleted" delete secret bot-token
+holds "a token without its Secret" "$(as "$l" auth whoami)" "Unauthorized"
+legacy bot-token bot
+l=$(held token)
+want "deleted" delete serviceaccount bot
+gone bot-token
+holds "without its account" "$(as "$l" auth whoami)" "Unauthorized"
+legacy ghost nobody
+gone ghost
+
 want "no" auth can-i create pods --as=bob
 want "yes" auth can-i create pods --as=bob --as-group=system:masters
 holds "may not impersonate" "$(as "$(k create token default)" get pods --as=bob)" 'cannot impersonate-on:user-info:list resource "pods"'

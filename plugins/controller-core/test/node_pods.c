@@ -1,0 +1,93 @@
+/* Pods of nodes that are tainted, out of service or gone. */
+#include <criterion/criterion.h>
+
+#include "base/mem.h"
+#include "fake.h"
+#include "nodes.h"
+
+static struct fake *f;
+
+static void begin(void)
+{
+    f = mem_alloc(sizeof *f);
+    fake_init(f);
+}
+
+static void end(void)
+{
+    fake_done(f);
+    mem_free(f);
+}
+
+TestSuite(node_pods, .init = begin, .fini = end);
+
+#define NODE(TAINTS, READY) "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\"},\"spec\":{\"taints\":[" TAINTS "]}," \
+                            "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" READY "\"}]}}"
+#define OUT "{\"key\":\"out\",\"effect\":\"NoExecute\"}"
+
+static void put_pod(const char *name, const char *meta, const char *spec)
+{
+    fake_put(f, PODS, arena_printf(f->arena, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"d\"%s},"
+                                   "\"spec\":{\"nodeName\":\"n\"%s},\"status\":{\"phase\":\"Running\"}}", name, meta, spec));
+}
+
+static bool there(const char *name)
+{
+    return fake_get(f, PODS, "d", name);
+}
+
+/* `kubectl taint` says no time: what counts is when it was seen. */
+Test(node_pods, a_taint_without_a_time_counts_from_when_it_is_seen)
+{
+    int64_t again = 0;
+    fake_put(f, NODES, NODE(OUT, "True"));
+    put_pod("leaves", "", "");
+    put_pod("later", "", ",\"tolerations\":[{\"key\":\"out\",\"operator\":\"Exists\",\"tolerationSeconds\":10}]");
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", &again), 0);
+    cr_expect(!there("leaves"));
+    cr_expect(there("later"));
+    cr_expect(again > 0 && again <= 11 * NS_S);
+    f->now_ns += 5 * NS_S;
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", &again), 0);
+    cr_expect(there("later"), "seen again it is no newer");
+    f->now_ns += 6 * NS_S;
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", &again), 0);
+    cr_expect(!there("later"));
+}
+
+Test(node_pods, a_taint_that_went_and_came_back_is_new)
+{
+    struct val *node = fake_put(f, NODES, NODE(OUT, "True"));
+    put_pod("p", "", ",\"tolerations\":[{\"key\":\"out\",\"operator\":\"Exists\",\"tolerationSeconds\":10}]");
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    json_del(json_get(node, STR("spec")), STR("taints"));
+    f->now_ns += 8 * NS_S;
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    json_set(f->arena, json_get(node, STR("spec")), STR("taints"), json_parse(f->arena, STR("[" OUT "]"), &f->call.err));
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    f->now_ns += 5 * NS_S;
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    cr_expect(there("p"));
+}
+
+#define GOING ",\"deletionTimestamp\":\"2027-01-01T00:00:00Z\""
+
+Test(node_pods, out_of_service_ends_what_is_on_its_way_out)
+{
+    struct val *node = fake_put(f, NODES, NODE("{\"key\":\"node.kubernetes.io/out-of-service\",\"effect\":\"NoExecute\"}", "True"));
+    put_pod("stays", "", "");
+    put_pod("goes", GOING, "");
+    cr_assert_eq(fake_reconcile(f, &pod_gc_controller, "node n", NULL), 0);
+    cr_expect(there("goes"), "a node that is ready is in service");
+    json_set(f->arena, json_get(node, STR("status")), STR("conditions"), json_parse(f->arena, STR("[{\"type\":\"Ready\",\"status\":\"Unknown\"}]"), &f->call.err));
+    cr_assert_eq(fake_reconcile(f, &pod_gc_controller, "node n", NULL), 0);
+    cr_expect(!there("goes"));
+    cr_expect(there("stays"));
+}
+
+Test(node_pods, a_node_that_is_gone_takes_its_pods_along)
+{
+    put_pod("p", "", "");
+    cr_assert_eq(fake_reconcile(f, &pod_gc_controller, "node n", NULL), 0);
+    cr_expect(!there("p"));
+}
