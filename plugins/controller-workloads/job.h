@@ -19,7 +19,8 @@ struct job {
     int64_t succeeded, failed;          /* what is counted and what is on its way to be */
     int64_t completions, parallelism;   /* completions -1: until one succeeds */
     bool indexed, *done, *failed_index; /* of INDEXED jobs: completions places */
-    int64_t n_failed_indexes;
+    bool *in_work;                      /* with a limit per index: those that an active pod works on; else NULL */
+    int64_t n_failed_indexes, n_held;
     bool uncounted;                     /* pods still carry their finalizer */
     const char *reason, *message;       /* the verdict; NULL: none yet */
     bool success;
@@ -30,8 +31,13 @@ struct job {
 int job_count(struct job *j);
 /* Complete, or failed for good? Sets the verdict. */
 void job_judge(struct job *j);
-/* How long new pods wait after failures, ns. */
+/* How long new pods wait after failures, ns; with a limit per index, the next pod of that failed pod's index. */
 int64_t job_backoff_ns(const struct job *j);
+int64_t job_index_backoff_ns(const struct job *j, const struct val *pod);
+bool job_over(const struct job *j);             /* a verdict has been written down */
+bool job_counts(const struct job *j, const struct val *pod);    /* it has ended, or will never say that it has */
+/* The last failed pod of an index that is to be tried again: it is counted when the next one, which knows the number of failures, is there. */
+bool job_held(const struct job *j, const struct val *pod);
 int64_t pod_index(const struct val *pod);       /* -1: none */
 bool job_pod_failed(const struct job *j, const struct val *pod);
 const char *indexes_text(struct arena *a, const bool *set, int64_t n);

@@ -170,19 +170,24 @@ static void settle(struct job *j, struct val *uncounted, struct str member)
         json_del(uncounted, member);
 }
 
-static void count_failed(struct job *j, struct val *uncounted, const struct val *pod)
+/* What a failed pod means to its index, or to the whole Job. */
+static void judge_failed(struct job *j, const struct val *pod)
 {
-    struct val *list = json_get(uncounted, STR("failed")), *limit = json_path(j->v, "spec.backoffLimitPerIndex");
+    struct val *limit = json_path(j->v, "spec.backoffLimitPerIndex");
     struct str action = policy(j, pod);
     int64_t before = 0;
-    if (listed(list, meta_uid(pod)) || str_is(action, "Ignore"))
-        return;
     if (str_is(action, "FailJob"))
         j->reason = "PodFailurePolicy";
     if (!str_int(meta_annotation(pod, INDEX_FAILS), &before))
         before = 0;
     if (j->indexed && limit && (str_is(action, "FailIndex") || before >= limit->i))
         mark_failed_index(j, pod_index(pod));
+}
+
+static void count_failed(struct job *j, struct val *uncounted, const struct val *pod)
+{
+    if (listed(json_get(uncounted, STR("failed")), meta_uid(pod)) || str_is(policy(j, pod), "Ignore"))
+        return;
     val_push(json_arr(j->r->arena, uncounted, STR("failed")), val_of_str(j->r->arena, meta_uid(pod)));
 }
 
@@ -195,22 +200,62 @@ static void count_succeeded(struct job *j, struct val *uncounted, const struct v
         val_push(json_arr(j->r->arena, uncounted, STR("succeeded")), val_of_str(j->r->arena, meta_uid(pod)));
 }
 
+bool job_over(const struct job *j)
+{
+    return cond_is(j->v, "FailureTarget", "True") || cond_is(j->v, "SuccessCriteriaMet", "True");
+}
+
+bool job_counts(const struct job *j, const struct val *pod)
+{
+    return str_is(json_str(pod, "status.phase"), "Succeeded") || job_pod_failed(j, pod) || (job_over(j) && meta_deleting(pod));
+}
+
+bool job_held(const struct job *j, const struct val *pod)
+{
+    int64_t i = pod_index(pod);
+    return j->in_work && i >= 0 && i < j->completions && !job_over(j) && job_pod_failed(j, pod) && !j->done[i] && !j->failed_index[i] && !j->in_work[i];
+}
+
+/* Indexes first: whether a failed pod is counted now depends on what becomes of its index. */
+static void read_indexes(struct job *j)
+{
+    for (uint32_t k = 0; k < j->pods.n; k++) {
+        struct val *pod = j->pods.at[k];
+        int64_t i = pod_index(pod);
+        bool in = j->indexed && i >= 0 && i < j->completions, ok = str_is(json_str(pod, "status.phase"), "Succeeded");
+        if (in && j->in_work && pod_active(pod))
+            j->in_work[i] = true;
+        if (!meta_has_finalizer(pod, TRACKING))
+            continue;
+        if (ok && in)
+            j->done[i] = true;
+        else if (!ok && job_pod_failed(j, pod) && !job_over(j))
+            judge_failed(j, pod);
+    }
+}
+
 static void count_pods(struct job *j, struct val *uncounted)
 {
+    bool well = cond_is(j->v, "SuccessCriteriaMet", "True");
+    read_indexes(j);
     for (uint32_t i = 0; i < j->pods.n; i++) {
         struct val *pod = j->pods.at[i];
-        bool tracked = meta_has_finalizer(pod, TRACKING), ok = str_is(json_str(pod, "status.phase"), "Succeeded");
+        struct str phase = json_str(pod, "status.phase");
         j->terminating += meta_deleting(pod) && !pod_finished(pod);
         if (pod_active(pod)) {
             j->active[j->n_active++] = pod;
             j->ready += pod_ready(pod);
         }
-        if (!tracked || !(ok || job_pod_failed(j, pod)))
+        if (!meta_has_finalizer(pod, TRACKING) || !job_counts(j, pod))
             continue;
+        if (job_held(j, pod)) {
+            j->n_held++;
+            continue;
+        }
         j->uncounted = true;
-        if (ok)
+        if (str_is(phase, "Succeeded"))
             count_succeeded(j, uncounted, pod);
-        else
+        else if (!well || str_is(phase, "Failed"))      /* what a success stops has not failed */
             count_failed(j, uncounted, pod);
     }
 }
@@ -229,6 +274,8 @@ static void count_indexes(struct job *j)
     const char *done = indexes_text(a, j->done, j->completions), *failed = indexes_text(a, j->failed_index, j->completions);
     if (done && *done)
         json_set_str(a, j->st, STR("completedIndexes"), str_of(done));
+    else
+        json_del(j->st, STR("completedIndexes"));       /* fewer are asked for now */
     if (json_path(j->v, "spec.backoffLimitPerIndex"))
         json_set_str(a, j->st, STR("failedIndexes"), str_of(failed));
     meta_set_count(a, j->st, STR("succeeded"), j->succeeded);
@@ -244,6 +291,8 @@ int job_count(struct job *j)
     if (j->indexed) {
         j->done = arena_alloc(a, (size_t)j->completions + 1);
         j->failed_index = arena_alloc(a, (size_t)j->completions + 1);
+        if (json_path(j->v, "spec.backoffLimitPerIndex"))
+            j->in_work = arena_alloc(a, (size_t)j->completions + 1);
     }
     if (!j->active || !uncounted || (j->indexed && (!j->done || !j->failed_index)))
         return ctl_no_memory(j->r);
@@ -260,7 +309,7 @@ int job_count(struct job *j)
         count_indexes(j);
     else
         j->succeeded = json_int(j->st, "succeeded", 0) + length(uncounted, STR("succeeded"));
-    j->failed = json_int(j->st, "failed", 0) + length(uncounted, STR("failed"));
+    j->failed = json_int(j->st, "failed", 0) + length(uncounted, STR("failed")) + j->n_held;
     j->uncounted |= uncounted->n > 0;
     return 0;
 }
@@ -369,9 +418,19 @@ static int64_t ended(const struct val *pod)
     return last ? last : meta_time(pod, "metadata.creationTimestamp");
 }
 
+/* 10 s, 20 s, 40 s, ... after the last of n failures. */
+static int64_t left_of(const struct job *j, int64_t n, int64_t last)
+{
+    int64_t wait = 10 * NS_S;
+    for (int64_t i = 1; i < n && wait < 600 * NS_S; i++)
+        wait *= 2;
+    wait = wait < 600 * NS_S ? wait : 600 * NS_S;
+    return n && last + wait > j->r->now_ns ? last + wait - j->r->now_ns : 0;
+}
+
 int64_t job_backoff_ns(const struct job *j)
 {
-    int64_t good = 0, last = 0, n = 0, wait = 10 * NS_S;
+    int64_t good = 0, last = 0, n = 0;
     for (uint32_t i = 0; i < j->pods.n; i++)
         if (str_is(json_str(j->pods.at[i], "status.phase"), "Succeeded") && ended(j->pods.at[i]) > good)
             good = ended(j->pods.at[i]);
@@ -380,10 +439,11 @@ int64_t job_backoff_ns(const struct job *j)
         n += t > good;
         last = t > last ? t : last;
     }
-    if (!n)
-        return 0;
-    for (int64_t i = 1; i < n && wait < 600 * NS_S; i++)
-        wait *= 2;
-    wait = wait < 600 * NS_S ? wait : 600 * NS_S;
-    return last + wait - j->r->now_ns > 0 ? last + wait - j->r->now_ns : 0;
+    return left_of(j, n, last);
+}
+
+int64_t job_index_backoff_ns(const struct job *j, const struct val *pod)
+{
+    int64_t n;
+    return left_of(j, str_int(meta_annotation(pod, INDEX_FAILS), &n) ? n + 1 : 1, ended(pod));
 }

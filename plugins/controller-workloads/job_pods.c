@@ -24,7 +24,7 @@ int job_release(struct job *j, bool all)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < j->pods.n; i++)
-        if (all || str_is(json_str(j->pods.at[i], "status.phase"), "Succeeded") || job_pod_failed(j, j->pods.at[i]))
+        if (all || (job_counts(j, j->pods.at[i]) && !job_held(j, j->pods.at[i])))
             rc = drop_finalizer(j, &j->pods.at[i]);
     return rc;
 }
@@ -111,14 +111,23 @@ static int64_t next_index(struct job *j, bool *busy)
     return -1;
 }
 
+/* In work, or not to be tried again yet. */
 static bool *busy_indexes(struct job *j)
 {
+    int64_t soonest = 0;
     bool *busy = arena_alloc(j->r->arena, (size_t)j->completions + 1), replaced = !str_is(json_str(j->v, "spec.podReplacementPolicy"), "Failed");
     for (uint32_t i = 0; busy && i < j->pods.n; i++) {
         int64_t n = pod_index(j->pods.at[i]);
         if (n >= 0 && n < j->completions && !pod_finished(j->pods.at[i]) && (!replaced || !meta_deleting(j->pods.at[i])))
             busy[n] = true;
+        int64_t wait = busy && j->n_held && job_held(j, j->pods.at[i]) ? job_index_backoff_ns(j, j->pods.at[i]) : 0;
+        if (!wait)
+            continue;
+        busy[n] = true;
+        soonest = !soonest || wait < soonest ? wait : soonest;
     }
+    if (soonest)
+        ctl_again(j->r, soonest);
     return busy;
 }
 
@@ -188,7 +197,7 @@ int job_manage(struct job *j)
         have += j->terminating;
     if (wanted <= have)
         return 0;
-    int64_t wait = job_backoff_ns(j), most = have ? have : 1;
+    int64_t wait = j->in_work ? 0 : job_backoff_ns(j), most = have ? have : 1;
     if (wait) {
         ctl_again(j->r, wait);
         return 0;

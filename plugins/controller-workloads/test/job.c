@@ -129,3 +129,69 @@ Test(job, indexes_that_failed_for_good_are_not_waited_for)
     cr_expect_eq(again, 0, "it comes back at once, for ever");
     fake_done(&f);
 }
+
+/* --- what is counted when --- */
+
+#define PER_INDEX "{\"completions\":3,\"parallelism\":3,\"completionMode\":\"Indexed\",\"backoffLimitPerIndex\":1,\"podReplacementPolicy\":\"Failed\"}"
+
+static void going(struct val *pod)
+{
+    json_set_str(a, json_get(pod, STR("metadata")), STR("deletionTimestamp"), STR("2027-01-01T00:00:00Z"));
+}
+
+static void decided(struct job *j, const char *type)
+{
+    json_set(a, json_get(j->v, STR("status")), STR("conditions"), tree(arena_printf(a, "[{\"type\":\"%s\",\"status\":\"True\",\"reason\":\"R\"}]", type)));
+    j->now = val_copy(a, j->v);
+    j->st = json_get(j->now, STR("status"));
+}
+
+Test(job, an_index_that_is_tried_again_holds_its_pod)
+{
+    struct val *pods[] = { pod("a", 0, "Failed", true, 995), pod("b", 1, "Running", true, 1), pod("c", 0, "Running", true, 1) };
+    struct job j = job(PER_INDEX, pods, 2);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect(job_held(&j, pods[0]));
+    cr_expect_null(json_path(j.st, "uncountedTerminatedPods.failed"));
+    cr_expect_eq(j.failed, 1, "the limit of the whole Job knows it");
+    cr_expect_eq(job_index_backoff_ns(&j, pods[0]), 5 * NS_S);
+    j = job(PER_INDEX, pods, 3);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_not(job_held(&j, pods[0]), "the next one is there");
+    cr_expect_eq(json_path(j.st, "uncountedTerminatedPods.failed")->n, 1u);
+    json_set_str(a, json_path(pods[0], "metadata.annotations"), STR(INDEX_FAILS), STR("1"));
+    j = job(PER_INDEX, pods, 2);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_not(job_held(&j, pods[0]), "its index is not tried again");
+    cr_expect(str_is(json_str(j.st, "failedIndexes"), "0"));
+}
+
+/* Pods that a verdict stops may be gone without a word: they hold nothing up, fail no index, and have only failed if the Job has. */
+Test(job, what_a_verdict_stops)
+{
+    struct val *pods[] = { pod("a", 0, "Running", true, 1), pod("b", 1, "Running", true, 1) };
+    going(pods[0]);
+    struct job j = job(PER_INDEX, pods, 2);
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_not(job_counts(&j, pods[0]), "as long as nothing is decided, it is to say how it ended");
+    j = job(PER_INDEX, pods, 2);
+    decided(&j, "FailureTarget");
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect(job_counts(&j, pods[0]));
+    cr_expect_not(job_counts(&j, pods[1]));
+    cr_expect_eq(json_path(j.st, "uncountedTerminatedPods.failed")->n, 1u);
+    cr_expect(str_is(json_str(j.st, "failedIndexes"), ""));
+    j = job(PER_INDEX, pods, 2);
+    decided(&j, "SuccessCriteriaMet");
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect(job_counts(&j, pods[0]));
+    cr_expect_null(json_path(j.st, "uncountedTerminatedPods.failed"));
+}
+
+Test(job, indexes_past_the_completions_are_forgotten)
+{
+    struct job j = job("{\"completions\":2,\"completionMode\":\"Indexed\"}", NULL, 0);
+    json_set_str(a, j.st, STR("completedIndexes"), STR("3"));
+    cr_assert_eq(job_count(&j), 0);
+    cr_expect_null(json_get(j.st, STR("completedIndexes")));
+}

@@ -106,7 +106,7 @@ def short_event(e):
 
 class Pair:
     def __init__(self, args):
-        self.args = args
+        self.args, self.run_id = args, '%x' % (int(time.time()) & 0xfffff)
         self.sides = []
         for name, path in (('upstream', args.oracle), ('ours', args.ours)):
             client = Client(path)
@@ -134,7 +134,7 @@ class Pair:
 
     def one(self, name, f, which):
         label, client, cache = self.sides[which]
-        s = Side(label, client, cache, 'fid-' + name.replace('_', '-'), self.args.quiet)
+        s = Side(label, client, cache, 'fid-%s-%s' % (name.replace('_', '-'), self.run_id), self.args.quiet, self.args.patience)
         try:
             s.create({'kind': 'Namespace', 'metadata': {'name': s.ns}})
             s.until(lambda s: s.get('serviceaccounts', 'default'))
@@ -193,6 +193,7 @@ def main():
     p.add_argument('--random', type=int, default=0)
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--quiet', type=float, default=1.5)
+    p.add_argument('--patience', type=float, default=1, help='waits are longer by this factor (a busy machine)')
     p.add_argument('--managers', action='store_true')
     p.add_argument('--all', action='store_true')
     p.add_argument('--keep', action='store_true')

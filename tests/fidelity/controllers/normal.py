@@ -19,8 +19,8 @@ SUFFIX = re.compile('[bcdfghjklmnpqrstvwxz2456789]{5}')
 class Names:
     """Replacements for the text of one namespace's objects."""
 
-    def __init__(self, cache, objects):
-        self.map, self.uids = {}, {}
+    def __init__(self, cache, objects, ns):
+        self.map, self.uids, self.ns = {}, {}, ns
         per_owner = {}
         for o in sorted(objects, key=lambda o: cache.seen[o['metadata']['uid']]):
             m = o['metadata']
@@ -56,13 +56,14 @@ class Names:
         return self.pattern.sub(lambda m: self.map[m.group(0)], s) if self.pattern else s
 
     def text(self, s):
+        s = s.replace(self.ns, 'NS')
         s = TRIED.sub(r'pods "\1#"', s)
         if self.pattern:
             s = self.pattern.sub(lambda m: self.map[m.group(0)], s)
         s = UID.sub(lambda m: 'uid of ' + self.plain(self.uids[m.group(0)]) if m.group(0) in self.uids else 'UID', s)
         s = PEM.sub('PEM', TIME.sub('TIME', s))
         s = VOLUME.sub('kube-api-access-#', s)
-        return ADDRESS.sub('ADDR', s)
+        return ADDRESS.sub('ADDR', s).replace(self.ns, 'NS')
 
     def value(self, v, key=''):
         if isinstance(v, dict):

@@ -17,8 +17,8 @@ class Late(Exception):
 class Side:
     """quiet: seconds without a change that end a step. cluster: resources without a namespace whose objects are compared too, by name prefix."""
 
-    def __init__(self, name, client, cache, ns, quiet):
-        self.name, self.c, self.cache, self.ns, self.quiet = name, client, cache, ns, quiet
+    def __init__(self, name, client, cache, ns, quiet, patience=1):
+        self.name, self.c, self.cache, self.ns, self.quiet, self.patience = name, client, cache, ns, quiet, patience
         self.steps, self.policy, self.ips, self.bound, self.cluster, self.grace = [], {}, 0, 0, {}, 0
         self.lockstep, self.nodes_used, self.kubelet_on = True, ['%s-n%d' % (ns, i) for i in range(3)], True
         self.skip = set()
@@ -184,10 +184,10 @@ class Side:
         return self.cache.quiet_for([self.ns] + [''] * bool(self.cluster)) >= seconds
 
     def settle(self, quiet=None, limit=90):
-        quiet, end = quiet or self.quiet, time.monotonic() + limit
+        quiet, end = (quiet or self.quiet) * self.patience, time.monotonic() + limit * self.patience
         while time.monotonic() < end:
             time.sleep(0.05)
-            if self.kubelet_on and self.quiet_now(min(0.4, quiet)) and self.work():
+            if self.kubelet_on and self.quiet_now(min(0.4 * self.patience, quiet)) and self.work():
                 self.poke()
                 continue
             if self.quiet_now(quiet):
@@ -200,9 +200,9 @@ class Side:
 
     def until(self, test, limit=60):
         """Waits for test(side); the kubelet works meanwhile."""
-        end = time.monotonic() + limit
+        end = time.monotonic() + limit * self.patience
         while time.monotonic() < end:
-            if self.kubelet_on and self.quiet_now(0.3):
+            if self.kubelet_on and self.quiet_now(0.3 * self.patience):
                 self.work()
             try:
                 if test(self):
@@ -226,7 +226,7 @@ class Side:
         for items in every.values():
             for o in items:
                 past[o['metadata']['uid']] = o
-        names = Names(self.cache, past.values())
+        names = Names(self.cache, past.values(), self.ns)
         return {r: sorted((normal(self.cache, r, o, names) for o in items), key=lambda x: json.dumps(x, sort_keys=True)) for r, items in every.items()}
 
     def step(self, label, quiet=None, limit=90):

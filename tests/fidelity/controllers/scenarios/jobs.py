@@ -86,7 +86,7 @@ def job_failure_policy(s):
     s.create(job('j', image='app:1', parallelism=2, completions=2, podFailurePolicy={'rules': rules}, backoffLimit=3))
     s.step('two', quiet=QUIET)
     s.finish(s.pods()[0], 1, conditions=[{'type': 'DisruptionTarget', 'status': 'True', 'reason': 'EvictionByEvictionAPI', 'message': 'm'}])
-    s.step('disrupted: does not count', quiet=QUIET)
+    s.step('disrupted: does not count', quiet=7)
     s.finish(s.pods()[1], 5)
     s.step('counts', quiet=QUIET)
     s.until(lambda s: len([p for p in s.pods() if p['status'].get('phase') == 'Running']) == 2)
@@ -158,7 +158,7 @@ def job_replacement(s):
     s.step('one is ending: no replacement yet', quiet=QUIET)
     p = [p for p in s.pods() if p['metadata'].get('deletionTimestamp')][0]
     s.finish(p, 1)
-    s.step('it has failed', quiet=QUIET)
+    s.step('it has failed', quiet=7)
     s.gone(p)
     s.until(lambda s: len([p for p in s.pods() if not p['metadata'].get('deletionTimestamp')]) == 2)
     s.step('replaced', quiet=QUIET)
