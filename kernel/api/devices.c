@@ -6,10 +6,13 @@
 static void check_expression(causes c, const struct path *p, struct str s)
 {
     const char *why = NULL;
+    struct cel_program *program = NULL;
     if (s.len > CEL_DEVICE_MOST)
         say_too_long(c, p, CEL_DEVICE_MOST, "bytes");
-    else if (!cel_device_compile(c->arena, s, &why))
+    else if (!(program = cel_device_compile(c->arena, s, &why)))
         say_invalid(c, p, s, why ? why : "out of memory");
+    else if (cel_estimate(program).max > CEL_DEVICE_COST)
+        say_forbidden(c, p, "too complex, exceeds cost limit");
 }
 
 static void check_selectors(causes c, const struct path *p, const struct val *of)

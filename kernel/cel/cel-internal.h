@@ -307,6 +307,7 @@ struct estimate {
 struct est {
     const struct cel_program *p;
     const struct cel_type *root;        /* of the schema; NULL: none */
+    bool by_name;                       /* of a device: any name may be selected from its maps */
     struct estimate *locals;
     struct arena *arena;
 };

@@ -3,14 +3,16 @@
 
 #include "cel/cel-internal.h"
 
-#define COST_MOST 1000000u              /* of one evaluation, as upstream limits it */
-
 /* device: driver, attributes and capacity by domain and name, allowMultipleAllocations. */
-static const struct cel_type text = { .kind = CEL_STRING }, truth = { .kind = CEL_BOOL }, any = { .kind = CEL_DYN }, quantity = { .kind = CEL_QUANTITY },
-                             any_map = { .kind = CEL_MAP, .a = &text, .b = &any }, quantity_map = { .kind = CEL_MAP, .a = &text, .b = &quantity },
-                             attributes = { .kind = CEL_MAP, .a = &text, .b = &any_map }, capacity = { .kind = CEL_MAP, .a = &text, .b = &quantity_map };
+#define MANY 32                         /* attributes and capacities of a device; sizes are the API's limits */
+static const struct cel_type domain_text = { .kind = CEL_STRING, .max_elements = 63 }, id_text = { .kind = CEL_STRING, .max_elements = 32 },
+                             truth = { .kind = CEL_BOOL, .max_elements = 1 }, any = { .kind = CEL_DYN, .max_elements = 64 }, quantity = { .kind = CEL_QUANTITY },
+                             any_map = { .kind = CEL_MAP, .a = &id_text, .b = &any, .max_elements = MANY },
+                             quantity_map = { .kind = CEL_MAP, .a = &id_text, .b = &quantity, .max_elements = MANY },
+                             attributes = { .kind = CEL_MAP, .a = &domain_text, .b = &any_map, .max_elements = MANY },
+                             capacity = { .kind = CEL_MAP, .a = &domain_text, .b = &quantity_map, .max_elements = MANY };
 static const struct cel_field device_fields[] = {
-    { "driver", "driver", &text }, { "attributes", "attributes", &attributes }, { "capacity", "capacity", &capacity },
+    { "driver", "driver", &domain_text }, { "attributes", "attributes", &attributes }, { "capacity", "capacity", &capacity },
     { "allowMultipleAllocations", "allowMultipleAllocations", &truth },
 };
 static const struct cel_type device_type = { .kind = CEL_STRUCT, .name = "kubernetes.DRADevice", .fields = device_fields, .n_fields = 4 };
@@ -131,7 +133,7 @@ const struct cel_device *cel_device_new(struct arena *a, struct str driver, cons
 int cel_device_matches(const struct cel_program *p, const struct cel_device *d, struct arena *scratch, const char **ret_why)
 {
     struct cel_val vars[] = { cel_of_lazy(&d->lazy) };
-    struct cel_run run = { .arena = scratch, .vars = vars, .limit = COST_MOST };
+    struct cel_run run = { .arena = scratch, .vars = vars, .limit = CEL_DEVICE_COST };
     struct cel_val v = cel_eval(p, &run);
     if (v.kind == CEL_BOOL)
         return v.b;

@@ -5,6 +5,7 @@
 #include "cel/cel.h"
 
 #define CEL_DEVICE_MOST (10 << 10)      /* bytes of an expression */
+#define CEL_DEVICE_COST 1000000u        /* of one evaluation; what may cost more (cel_estimate) is refused when it is written */
 
 /* NULL: *ret_why is what upstream says ("compilation failed: ...", "must evaluate to bool ..."). The program lives in the arena. */
 struct cel_program *cel_device_compile(struct arena *a, struct str text, const char **ret_why);

@@ -185,6 +185,8 @@ static struct cel_size cost_select(struct est *x, struct node *n)
         sum = size_plus(sum, size_of(1));
     if (from.at && from.at->kind == CEL_STRUCT)
         to = type_field(x->arena, from.at, n->name, &member);
+    else if (x->by_name && from.at && from.at->kind == CEL_MAP && from.at->b->kind == CEL_DYN)
+        to = from.at->b;                /* an attribute of a device, whatever its name */
     est_of(x, n)->place = step(x, from, to);
     return sum;
 }
@@ -380,7 +382,8 @@ struct cel_size cel_estimate(const struct cel_program *p)
 {
     struct est x = { .p = p, .arena = p->arena };
     x.locals = arena_alloc(p->arena, (p->n_slots + 1) * sizeof *x.locals);
-    if (p->n_vars && strcmp(p->vars[0].name, "self") == 0 && p->vars[0].type->min_size)
+    x.by_name = p->n_vars && strcmp(p->vars[0].name, "device") == 0;
+    if (x.by_name || (p->n_vars && strcmp(p->vars[0].name, "self") == 0 && p->vars[0].type->min_size))
         x.root = p->vars[0].type;
     return x.locals ? cost(&x, p->root) : UNKNOWN;
 }

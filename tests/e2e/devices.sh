@@ -69,6 +69,11 @@ want created create -f "$dir/claim.json"
 want created create -f "$dir/template.json"
 want patched $of_x -p "$as_admin"
 
+# --- what a selector may cost ---
+printf '{"apiVersion":"resource.k8s.io/v1","kind":"DeviceClass","metadata":{"name":"dear"},"spec":{"selectors":[{"cel":{"expression":"%s"}}]}}' \
+    'device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, device.attributes.all(d, a + b == c + d))))' >"$dir/dear.json"
+want 'spec.selectors[0].cel.expression: Forbidden: too complex, exceeds cost limit' create -f "$dir/dear.json"
+
 # --- claims of templates: made for pods, told in their status, reserved, given back, deleted ---
 k create namespace claims >/dev/null
 pod() { # NAME ENTRIES [MORE-OF-THE-SPEC]

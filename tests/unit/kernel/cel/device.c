@@ -44,6 +44,41 @@ Test(device, selectors)
     }
 }
 
+/* What they cost at most, as upstream's dynamic-resource-allocation/cel 0.36 works it out. */
+Test(device, costs)
+{
+    static const struct {
+        const char *expression;
+        uint64_t most;
+    } rows[] = {
+        { "device.driver == \"x.example.com\"", 4 },
+        { "device.attributes[\"x.example.com\"].model == \"a100\"", 5 },
+        { "device.attributes[\"x.example.com\"].model.matches(\"^a[0-9]+$\")", 25 },
+        { "device.capacity[\"x.example.com\"].memory.compareTo(quantity(\"40Gi\")) >= 0", 7 },
+        { "device.attributes[\"x.example.com\"].version.compareTo(semver(\"1.2.3\")) > 0", 7 },
+        { "device.attributes.all(d, device.attributes[d].all(k, k != \"x\"))", 5379 },
+        { "device.attributes.exists(d, d.startsWith(\"x\")) && device.driver.contains(\"y\")", 204 },
+        { "cel.bind(dra, device.attributes[\"dra.example.com\"], dra.oneBool && dra.anotherBool)", 17 },
+        { "\"x.example.com\" in device.attributes && \"m\" in device.attributes[\"x.example.com\"]", 7 },
+        { "device.attributes[\"x\"].a.matches(\"(a|b)*\") && device.attributes[\"x\"].b.matches(\"(a|b)*\")", 36 },
+        { "device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, a != b && b != c)))", 694467 },
+        { "device.attributes.all(a, device.attributes.all(b, device.attributes.all(c, device.attributes.all(d, a + b == c + d))))", 48437443 },
+        { "device.allowMultipleAllocations && size(device.driver) > 3", 6 },
+        { "device.capacity[\"x\"].memory.isGreaterThan(device.capacity[\"y\"].memory)", 9 },
+        { "device.capacity.all(d, device.capacity[d].all(k, device.capacity[d][k].isGreaterThan(quantity(\"1\"))))", 11523 },
+        { "[1,2,3].all(x, x > size(device.driver))", 35 },
+        { "device.attributes[\"x\"][device.driver] == \"y\"", 7 },
+        { "device.attributes[device.driver].model == device.driver", 15 },
+    };
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *why = NULL;
+        struct cel_program *p = cel_device_compile(a, str_of(rows[i].expression), &why);
+        cr_assert(p, "%s: %s", rows[i].expression, why);
+        cr_expect_eq(cel_estimate(p).max, rows[i].most, "%s costs %llu", rows[i].expression, (unsigned long long)cel_estimate(p).max);
+    }
+}
+
 Test(device, what_is_none)
 {
     _cleanup_arena_ struct arena *a = arena_new(0);
