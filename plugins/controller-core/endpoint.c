@@ -139,19 +139,6 @@ struct val *service_labels(struct arena *a, const struct val *service)
     return out;
 }
 
-struct str trigger_time(struct ctl_run *r, const struct val *service, const struct ctl_list *pods)
-{
-    int64_t newest = meta_time(service, "metadata.creationTimestamp");
-    for (uint32_t i = 0; i < pods->n; i++) {
-        struct val *c = cond_find(json_path(pods->at[i], "status.conditions"), "Ready");
-        int64_t t = c ? meta_time(c, "lastTransitionTime") : meta_time(pods->at[i], "metadata.creationTimestamp");
-        newest = t > newest ? t : newest;
-    }
-    char text[CLOCK_TEXT];
-    clock_format(newest, text);
-    return arena_str(r->arena, str_of(text));
-}
-
 /* --- from a pod to its services --- */
 
 /* Most changes of a pod (a probe's time, a container's restart) are nothing to endpoints. */

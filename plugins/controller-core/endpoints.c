@@ -100,12 +100,16 @@ static int write(struct ctl_run *r, const struct val *service, const struct val 
         json_set(a, now, STR("subsets"), list);
     else if (changed)
         json_del(now, STR("subsets"));
-    if (changed)
-        meta_set_annotation(a, now, TRIGGER_TIME, trigger);
     if (cut)
         meta_set_annotation(a, now, CAPACITY, STR("truncated"));
     else
         json_del(json_get(meta, STR("annotations")), STR(CAPACITY));
+    if (old && val_equal(old, now))
+        return 0;
+    if (trigger.len)
+        meta_set_annotation(a, now, TRIGGER_TIME, trigger);
+    else if (json_del(json_get(meta, STR("annotations")), STR(TRIGGER_TIME)) && !json_get(meta, STR("annotations"))->n)
+        json_del(meta, STR("annotations"));
     if (old)
         return ctl_update(r, ENDPOINTS, NULL, old, now, NULL);
     json_set_str(a, meta, STR("name"), meta_name(service));
@@ -123,6 +127,8 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
         rc = ctl_get(r, ENDPOINTS, ns, name, &old);
     if (rc < 0)
         return rc;
+    if (!service)
+        trigger_forget(r, TRIGGER_ENDPOINTS, ns, name);
     if (!service)                       /* ours goes with its Service; one that somebody made by hand stays */
         return str_is(meta_label(old, "endpoints.kubernetes.io/managed-by"), MANAGER) ? ctl_delete(r, ENDPOINTS, old, NULL) : 0;
     if (meta_deleting(service) || !service_selects(service))
@@ -133,7 +139,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     if (rc < 0)
         return rc;
     bool cut = n > ADDRESSES_MOST;
-    return write(r, service, old, subsets(r->arena, at, cut ? ADDRESSES_MOST : n), cut, trigger_time(r, service, &pods));
+    return write(r, service, old, subsets(r->arena, at, cut ? ADDRESSES_MOST : n), cut, trigger_time(r, TRIGGER_ENDPOINTS, service, &pods));
 }
 
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)

@@ -214,11 +214,14 @@ static void set_map(struct arena *a, struct val *meta, struct str key, const str
         json_del(meta, key);
 }
 
-static void set_trigger(struct slice_plan *p, struct val *now, const struct val *old)
+/* Of an object that is written anyway. */
+static void set_trigger(struct slice_plan *p, struct val *now)
 {
-    struct str was = meta_annotation(old, TRIGGER_TIME);
-    if (p->trigger.len && (!was.len || str_cmp(was, p->trigger) < 0))
+    struct val *meta = json_get(now, STR("metadata")), *notes = json_get(meta, STR("annotations"));
+    if (p->trigger.len)
         meta_set_annotation(p->r->arena, now, TRIGGER_TIME, p->trigger);
+    else if (json_del(notes, STR(TRIGGER_TIME)) && !notes->n)
+        json_del(meta, STR("annotations"));
 }
 
 static int write_slice(struct slice_plan *p, struct slice *s)
@@ -228,10 +231,8 @@ static int write_slice(struct slice_plan *p, struct slice *s)
     struct str was = meta_annotation(s->old, TRIGGER_TIME);
     set_map(a, meta, STR("labels"), p->labels);
     set_map(a, meta, STR("annotations"), p->annotations);
-    if (!s->changed && was.len)
+    if (was.len)
         meta_set_annotation(a, now, TRIGGER_TIME, was);
-    if (s->changed || !s->old)
-        set_trigger(p, now, s->old);
     if (s->changed && s->endpoints->n)
         json_set(a, now, STR("endpoints"), s->endpoints);
     else if (s->changed)
@@ -240,6 +241,9 @@ static int write_slice(struct slice_plan *p, struct slice *s)
         json_set(a, now, STR("ports"), s->group->ports);
     else if (!s->group->ports->n && val_is(json_get(now, STR("ports")), VAL_ARR))
         json_del(now, STR("ports"));
+    if (s->old && val_equal(s->old, now))
+        return 0;
+    set_trigger(p, now);
     if (s->old)
         return ctl_update(p->r, SLICES, NULL, s->old, now, NULL);
     char *base = arena_printf(a, STR_FMT "-", STR_ARG(p->service));

@@ -27,7 +27,7 @@ struct slice_plan {
     struct val *owner;                  /* whose reference the slices carry */
     struct str ns, service;
     struct val *labels, *annotations;   /* that every slice shall have; annotations may be NULL */
-    struct str trigger;                 /* when what is new came to be; len 0: not known */
+    struct str trigger;                 /* when what is new came to be; len 0: what is written has no such time */
     bool placeholder;                   /* an empty slice when there are no endpoints */
     struct slice_group groups[32];
     unsigned n_groups;
@@ -52,7 +52,9 @@ int service_pods(struct ctl_run *r, const struct val *service, struct ctl_list *
 /* Labels of the Service for what is made from it, without those with a meaning of their own. */
 struct val *service_labels(struct arena *a, const struct val *service);
 bool service_headless(const struct val *service);
-/* When the newest of the pods (or the Service) came to its present state; STR_NONE before `after`. */
-struct str trigger_time(struct ctl_run *r, const struct val *service, const struct ctl_list *pods);
+/* trigger.c: when the earliest change since the last call came to be. STR_NONE: nothing has changed that has a time. */
+enum trigger_of { TRIGGER_ENDPOINTS, TRIGGER_SLICES, TRIGGERS };
+struct str trigger_time(struct ctl_run *r, enum trigger_of who, const struct val *service, const struct ctl_list *pods);
+void trigger_forget(struct ctl_run *r, enum trigger_of who, struct str ns, struct str name);
 
 #endif

@@ -132,3 +132,39 @@ Test(slices, services_without_selector_are_left_alone)
     sync();
     cr_expect_eq(fake_count(&f, SLICES), 0);
 }
+
+/* --- the time of what is new --- */
+
+static struct str trigger(void)
+{
+    for (uint32_t i = 0; i < f.n; i++)
+        if (f.at[i].v && strcmp(f.at[i].resource, SLICES) == 0)
+            return meta_annotation(f.at[i].v, TRIGGER_TIME);
+    return STR_NONE;
+}
+
+static void since(struct val *pod, const char *status, const char *when)
+{
+    struct val *c = cond_find(json_path(pod, "status.conditions"), "Ready");
+    json_set_str(f.arena, c, STR("status"), str_of(status));
+    json_set_str(f.arena, c, STR("lastTransitionTime"), str_of(when));
+}
+
+Test(slices, the_earliest_change_is_told)
+{
+    json_set_str(f.arena, json_path(fake_get(&f, SERVICES, "d", "web"), "metadata"), STR("creationTimestamp"), STR("2026-01-01T00:00:00Z"));
+    struct val *a = pod(1, 80, true), *b = pod(2, 80, true);
+    since(a, "True", "2026-01-02T00:00:00Z");
+    since(b, "True", "2026-01-02T00:00:00Z");
+    sync();
+    cr_expect(str_is(trigger(), "2026-01-01T00:00:00Z"), "nothing was known: as new as the Service");
+    since(a, "False", "2026-01-04T00:00:00Z");
+    since(b, "False", "2026-01-03T00:00:00Z");
+    sync();
+    cr_expect(str_is(trigger(), "2026-01-03T00:00:00Z"));
+    at_rest();
+    cr_expect(str_is(trigger(), "2026-01-03T00:00:00Z"), "what is not written stays");
+    json_set_str(f.arena, json_path(b, "metadata.labels"), STR("app"), STR("other"));
+    sync();
+    cr_expect(!trigger().len, "nobody became ready or not");
+}
