@@ -41,11 +41,9 @@ static char *put_year(char *p, int64_t y)
 }
 
 /* Written digit by digit: an object has several of these, and printf takes most of what writing one costs. */
-static void format(int64_t ns, int digits, char *p)
+void clock_format_parts(int64_t s, int64_t frac, int digits, char ret[CLOCK_TEXT])
 {
-    int64_t s = ns / NS, frac = ns % NS;
-    if (frac < 0)
-        frac += NS, s--;
+    char *p = ret;
     int64_t days = s / 86400, rest = s % 86400, y;
     if (rest < 0)
         rest += 86400, days--;
@@ -65,6 +63,14 @@ static void format(int64_t ns, int digits, char *p)
     }
     *p++ = 'Z';
     *p = '\0';
+}
+
+static void format(int64_t ns, int digits, char *p)
+{
+    int64_t s = ns / NS, frac = ns % NS;
+    if (frac < 0)
+        frac += NS, s--;
+    clock_format_parts(s, frac, digits, p);
 }
 
 void clock_format(int64_t ns, char ret[CLOCK_TEXT])
@@ -127,7 +133,7 @@ static unsigned month_days(unsigned y, unsigned m)
     return m == 4 || m == 6 || m == 9 || m == 11 ? 30 : 31;
 }
 
-bool clock_parse(struct str s, int64_t *ret)
+bool clock_parse_parts(struct str s, int64_t *ret_seconds, int64_t *ret_ns)
 {
     unsigned y, mo, d, h, mi, sec, digit;
     if (!digits(&s, 4, &y) || !sign(&s, "-") || !digits(&s, 2, &mo) || !sign(&s, "-") || !digits(&s, 2, &d) ||
@@ -147,9 +153,19 @@ bool clock_parse(struct str s, int64_t *ret)
     }
     if (!parse_zone(&s, &zone) || s.len)
         return false;
-    int64_t secs = clock_days(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - zone;
+    *ret_seconds = clock_days(y, mo, d) * 86400 + h * 3600 + mi * 60 + sec - zone;
+    *ret_ns = frac;
+    return true;
+}
+
+bool clock_parse(struct str s, int64_t *ret)
+{
+    int64_t secs, frac;
+    if (!clock_parse_parts(s, &secs, &frac))
+        return false;
     if (secs > INT64_MAX / NS - 1 || secs < INT64_MIN / NS + 1)
-        return false;                   /* years beyond 1677..2262 do not fit; nobody's object is that old */
-    *ret = secs * NS + frac;
+        *ret = secs < 0 ? INT64_MIN / 2 : INT64_MAX / 2;        /* differences still fit */
+    else
+        *ret = secs * NS + frac;
     return true;
 }

@@ -118,9 +118,9 @@ static int bad_time(struct walk *w, struct str s, bool micro)
 }
 
 /* RFC 3339; upstream's MicroTime wants exactly six digits behind the point. */
-static bool parses(struct str s, bool micro, int64_t *ret_ns)
+static bool parses(struct str s, bool micro, int64_t *ret_seconds, int64_t *ret_ns)
 {
-    if (!clock_parse(s, ret_ns))
+    if (!clock_parse_parts(s, ret_seconds, ret_ns))
         return false;
     if (!micro)
         return true;
@@ -133,14 +133,14 @@ static bool parses(struct str s, bool micro, int64_t *ret_ns)
 
 static int conform_time(struct walk *w, struct val *v, const struct path *p, bool micro, const char *owner)
 {
-    int64_t ns;
+    int64_t seconds, ns;
     char text[CLOCK_TEXT];
     if (v->type != VAL_STR)
         return wrong(w, v, p, owner, "string");
     struct str s = str_n(v->s, v->n);
-    if (!parses(s, micro, &ns))
+    if (!parses(s, micro, &seconds, &ns))
         return bad_time(w, s, micro);
-    (micro ? clock_format_micro : clock_format)(ns, text);
+    clock_format_parts(seconds, ns, micro ? 6 : 0, text);
     if (str_is(s, text))
         return 0;
     v->s = arena_dup(w->arena, str_of(text));

@@ -117,6 +117,11 @@ static int small(struct reader *r, struct str s, uint64_t num[4], struct str tex
     return rc;
 }
 
+/* Seconds since 1970; JSON has no words for years beyond. */
+#define YEAR_0     (-62167219200)
+#define YEAR_1     (-62135596800)
+#define YEAR_10000 253402300800
+
 static struct val *get_time(struct reader *r, struct str s, bool micro)
 {
     uint64_t num[4] = { 0 };
@@ -127,9 +132,11 @@ static struct val *get_time(struct reader *r, struct str s, bool micro)
     if (!s.len)
         return new_val(r, VAL_NULL);
     int64_t sec = (int64_t)num[1], frac = (int64_t)num[2];
-    if (sec > INT64_MAX / NS_PER_S - 1 || sec < INT64_MIN / NS_PER_S + 1 || frac < 0 || frac >= NS_PER_S)
+    if (sec == YEAR_1 && !frac)
+        return new_val(r, VAL_NULL);        /* Go's zero */
+    if (sec < YEAR_0 || sec >= YEAR_10000 || frac < 0 || frac >= NS_PER_S)
         return bad(r, "time out of range"), NULL;
-    (micro ? clock_format_micro : clock_format)(sec * NS_PER_S + frac, out);
+    clock_format_parts(sec, frac, micro ? 6 : 0, out);
     return new_str(r, arena_str(r->arena, str_of(out)));
 }
 

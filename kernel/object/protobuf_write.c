@@ -61,12 +61,9 @@ static void message_end(struct buf *b, size_t from)
 
 static void put_time(struct buf *b, unsigned tag, const struct val *v)
 {
-    int64_t ns = 0;
+    int64_t s, frac;
     size_t at = message_begin(b, tag);
-    if (v && clock_parse(val_str(v), &ns)) {
-        int64_t s = ns / NS_PER_S, frac = ns % NS_PER_S;
-        if (frac < 0)
-            frac += NS_PER_S, s--;
+    if (v && clock_parse_parts(val_str(v), &s, &frac)) {
         put_tag(b, 1, 0);
         put_varint(b, (uint64_t)s);
         put_tag(b, 2, 0);

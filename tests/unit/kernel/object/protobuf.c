@@ -60,3 +60,23 @@ Test(protobuf, skips_what_it_does_not_know)
     cr_expect(str_is(json_str(v, "metadata.name"), "b"));
     arena_free(a);
 }
+
+/* Go's times are of any year; a test of upstream's writes seconds after its zero. */
+Test(protobuf, times_of_any_year)
+{
+    static const char json[] = "{\"kind\":\"Lease\",\"apiVersion\":\"coordination.k8s.io/v1\",\"metadata\":{\"name\":\"l\",\"creationTimestamp\":\"9999-12-31T23:59:59Z\"},"
+                               "\"spec\":{\"acquireTime\":\"0001-01-01T00:00:02.000000Z\"}}";
+    struct arena *a = arena_new(0);
+    struct kl_err err;
+    kl_err_init(&err);
+    const struct schema_type *t = schema_type_find(STR("coordination.k8s.io"), STR("v1"), STR("Lease"));
+    struct val *v = json_parse(a, str_of(json), &err);
+    cr_assert(v && object_conform(a, t, v, NULL, &err) == 0, "%s", err.msg);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    cr_assert_eq(object_encode_protobuf(&b, t, v, &err), 0);
+    struct val *back = object_decode_protobuf(a, t, buf_str(&b), NULL, &err);
+    cr_assert(back, "%s", err.msg);
+    cr_expect(str_is(json_str(back, "spec.acquireTime"), "0001-01-01T00:00:02.000000Z"));
+    cr_expect(str_is(json_str(back, "metadata.creationTimestamp"), "9999-12-31T23:59:59Z"));
+    arena_free(a);
+}
