@@ -217,6 +217,27 @@ static void device_claim_update(struct api_op *op, struct val *v, const struct v
         claim_forget_devices(v, old);
 }
 
+/* Of a secret that an account names only the name is kept. */
+static void account_create(struct api_op *op, struct val *v)
+{
+    struct val *list = json_get(v, STR("secrets"));
+    if (val_is(list, VAL_ARR))
+        val_each(s, list) {
+            struct str name = json_str(s, "name");
+            s->first = s->last = NULL;
+            s->n = 0;
+            if (name.len)
+                json_set_str(op->arena, s, STR("name"), name);
+        }
+}
+
+static void account_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    (void)old;
+    (void)status;
+    account_create(op, v);
+}
+
 static const struct {
     const char *group, *kind;
     void (*create)(struct api_op *op, struct val *v);
@@ -227,6 +248,7 @@ static const struct {
     { "", "PersistentVolume", volume_create, volume_update },
     { "", "PersistentVolumeClaim", claim_create, claim_update },
     { "", "Service", NULL, api_service_update },
+    { "", "ServiceAccount", account_create, account_update },
     { "apps", "DaemonSet", daemons_create, daemons_update },
     { "batch", "Job", job_create, NULL },
     { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },

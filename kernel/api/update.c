@@ -20,7 +20,9 @@ static int check_revision(struct api_op *op, const struct val *v, struct store_o
     if (!rv.len && !unconditional) {
         struct object_causes c = { .arena = op->arena };
         object_cause_add(&c, "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update");
-        return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
+        struct schema_kind resource = *op->kind;        /* upstream tells of the resource here, not of the kind */
+        resource.kind = op->kind->plural;
+        return api_fail_invalid(&op->err, op->arena, &resource, op->name, &c);
     }
     if (rv.len && (!str_int(rv, &n) || (uint64_t)n != store_object_revision(old)) && !str_is(rv, "0"))
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name, MODIFIED);

@@ -223,36 +223,40 @@ static int conform_scalar(struct walk *w, const struct schema_type *t, struct va
     }
 }
 
-/* Duplicate keys of a map: the last one counts. Quadratic only up to 32 keys; beyond, by sorting pointers. */
 static int by_key(const void *a, const void *b)
 {
     const struct val *const *x = a, *const *y = b;
     return str_cmp(val_key(*x), val_key(*y));
 }
 
-static int drop_duplicates(struct walk *w, struct val *v, const struct path *p)
+/* The keys of a map in order, each once: the last of several counts. Mostly they are like that already. */
+static int sort_map(struct walk *w, struct val *v, const struct path *p)
 {
-    if (v->n < 2)
+    bool sorted = true;
+    for (const struct val *m = v->first; m && m->next && sorted; m = m->next)
+        sorted = str_cmp(val_key(m), val_key(m->next)) < 0;
+    if (sorted)
         return 0;
     struct val *few[32], **at = v->n <= 32 ? few : arena_alloc(w->arena, v->n * sizeof *at);
-    unsigned n = 0;
+    unsigned n = 0, left = 0;
     if (!at)
         return no_memory(w);
     val_each(m, v)
         at[n++] = m;
     qsort(at, n, sizeof *at, by_key);
-    for (unsigned i = 1; i < n; i++)
-        if (str_eq(val_key(at[i - 1]), val_key(at[i]))) {
-            struct val *last = json_get(v, val_key(at[i]));
-            struct path here = { p, val_key(last), 0 };
+    for (unsigned i = 0; i < n; i++) {
+        struct path here = { p, val_key(at[i]), 0 };
+        at[left++] = at[i];
+        if (i + 1 == n || by_key(&at[i], &at[i + 1]) != 0)
+            continue;
+        at[left - 1] = json_get(v, val_key(at[i]));
+        for (; i + 1 < n && by_key(&at[i], &at[i + 1]) == 0; i++)
             strict_add(w->strict, "duplicate field", &here);
-            for (struct val *m = v->first, *next; m; m = next) {
-                next = m->next;
-                if (m != last && str_eq(val_key(m), val_key(last)))
-                    val_unlink(v, m);
-            }
-            return drop_duplicates(w, v, p);
-        }
+    }
+    v->first = v->last = NULL;
+    v->n = 0;
+    for (unsigned i = 0; i < left; i++)
+        val_push(v, at[i]);
     return 0;
 }
 
@@ -282,7 +286,7 @@ static int conform_field(struct walk *w, const struct schema_field *f, struct va
     if (v->type != (f->shape == SHAPE_LIST ? VAL_ARR : VAL_OBJ))
         return wrong(w, v, p, owner, f->shape == SHAPE_MAP && f->type->kind == T_QUANTITY ? "v1.ResourceList" :
                      arena_printf(w->arena, "%s%s", f->shape == SHAPE_LIST ? "[]" : "map[string]", go_type(w, f->type)));
-    if (f->shape == SHAPE_MAP && drop_duplicates(w, v, p) < 0)
+    if (f->shape == SHAPE_MAP && sort_map(w, v, p) < 0)
         return -1;
     val_each(kid, v)
     {

@@ -235,6 +235,12 @@ static void put_zeros(struct buf *b, const struct schema_type *t, bool *first, u
     }
 }
 
+/* What upstream stores as protobuf is null afterwards where it was empty. */
+static bool forgets_empty(const struct schema_type *t)
+{
+    return strncmp(t->name, "io.k8s.api.", 11) == 0;
+}
+
 /* v NULL: the zero struct. */
 static void encode_struct(struct buf *b, const struct schema_type *t, const struct val *v)
 {
@@ -259,7 +265,10 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
         if (f->flags & F_OMITEMPTY && is_empty(f, m))
             continue;
         put_name(b, &first, str_n(f->json, f->json_len));
-        encode_field(b, f, m);
+        if (m->n || f->shape == SHAPE_ONE || !forgets_empty(t))
+            encode_field(b, f, m);
+        else
+            encode_zero(b, f);
     }
     if (zeros)
         put_zeros(b, t, &first, zeros);

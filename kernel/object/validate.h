@@ -39,6 +39,11 @@ void say_too_many(causes c, const struct path *p, long n, long most, const char 
 void say_unsupported(causes c, const struct path *p, struct str value, const char *const *choices);
 void say_unsupported_val(causes c, const struct path *p, const struct val *v, const char *const *choices);
 void say_immutable(causes c, const struct path *p, const struct val *now);
+void say_with(causes c, const char *reason, const struct path *p, const char *head, const char *detail);        /* "HEAD: DETAIL" */
+/* validate_shown.c: a value of that type ("io.k8s.api.policy.v1.PodDisruptionBudgetSpec") as upstream's internal types show it. */
+const char *shown_as(causes c, const char *type, const struct val *v);
+void say_invalid_as(causes c, const struct path *p, const char *type, const struct val *v, const char *detail);
+bool check_immutable_as(causes c, const struct path *p, const char *type, const struct val *now, const struct val *old);
 __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
 
 /* --- checks of one value; each false when it complained --- */
@@ -131,7 +136,8 @@ void check_pool_name(causes c, const struct path *p, struct str name);          
 void check_binding_conditions(causes c, const struct path *p, const struct val *device);                   /* bindingConditions and bindingFailureConditions */
 void check_attribute_name(causes c, const struct path *p, struct str name, bool full);          /* validate_devices.c; full: with its domain */
 /* validate_placement.c: affinity, tolerations, spreading, node selectors. */
-void check_placement(causes c, const struct path *p, const struct val *spec);
+void check_affinity(causes c, const struct path *p, const struct val *spec);
+void check_spreading(causes c, const struct path *p, const struct val *spec);
 void check_node_selector(causes c, const struct path *p, const struct val *selector);
 void check_tolerations(causes c, const struct path *p, const struct val *list);
 /* validate_security.c */
@@ -162,6 +168,7 @@ KIND_RULES(kind_namespace);
 KIND_RULES(kind_node);
 KIND_RULES(kind_service_account);
 KIND_RULES(kind_event);
+KIND_RULES(kind_dated_event);           /* validate_event.c: of events.k8s.io */
 KIND_RULES(kind_quota);                 /* validate_limits.c */
 KIND_RULES(kind_limit_range);
 KIND_RULES(kind_volume);                /* validate_storage.c */

@@ -52,11 +52,10 @@ static struct str name_of(causes c, const struct val *device)
 
 static const struct val *shown(causes c, const struct val *device)
 {
-    static const char *const members[] = { "driver", "pool", "device", "shareID" };
+    static const char *const members[][2] = { { "driver", "Driver" }, { "pool", "Pool" }, { "device", "Device" }, { "shareID", "ShareID" } };
     struct val *v = val_new(c->arena, VAL_OBJ);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-        if (json_get(device, str_of(members[i])))
-            json_set_str(c->arena, v, str_of(members[i]), json_str(device, members[i]));
+        json_set_str(c->arena, v, str_of(members[i][1]), json_str(device, members[i][0]));
     return v;
 }
 

@@ -198,7 +198,7 @@ static void check_claim(causes c, const struct path *spec, const struct val *v)
 KIND_RULES(kind_device_claim)
 {
     if (old)
-        check_immutable(c, NULL, v, old, "spec");
+        check_immutable_as(c, IN(NULL, "spec"), "io.k8s.api.resource.v1.ResourceClaimSpec", json_get(v, STR("spec")), json_get(old, STR("spec")));
     else
         check_claim(c, IN(NULL, "spec"), json_get(v, STR("spec")));
 }
@@ -207,7 +207,7 @@ KIND_RULES(kind_device_claim_template)
 {
     const struct path *p = IN(NULL, "spec"), *meta = IN(p, "metadata");
     if (old) {
-        check_immutable(c, NULL, v, old, "spec");
+        check_immutable_as(c, IN(NULL, "spec"), "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", json_get(v, STR("spec")), json_get(old, STR("spec")));
         return;
     }
     check_labels(c, IN(meta, "labels"), json_path(v, "spec.metadata.labels"));

@@ -187,36 +187,3 @@ KIND_RULES(kind_node)
             say_invalid_val(c, IN(p, "podCIDRs"), cidrs, "may specify no more than one CIDR for each IP family");
     }
 }
-
-/* --- events --- */
-
-static void check_new_event(causes c, const struct val *v, struct str ns, struct str about)
-{
-    static const struct {
-        const char *member;
-        size_t most;
-    } rows[] = { { "reportingInstance", 128 }, { "action", 128 }, { "reason", 128 }, { "message", 1024 } };
-    struct str who = json_str(v, "reportingComponent");
-    if (!about.len && !str_is(ns, "default") && !str_is(ns, "kube-system"))
-        say_invalid(c, IN(IN(NULL, "involvedObject"), "namespace"), about, "does not match event.namespace");
-    if (!who.len)
-        say_required(c, IN(NULL, "reportingComponent"), NULL);
-    check_name(c, IN(NULL, "reportingComponent"), who, G_QUALIFIED);
-    for (int i = 0; i < 4; i++) {
-        struct str s = json_str(v, rows[i].member);
-        if (!s.len && i < 3)
-            say_required(c, IN(NULL, rows[i].member), NULL);
-        if (s.len > rows[i].most)
-            say_invalid(c, IN(NULL, rows[i].member), STR(""), words(c, "can have at most %zu characters", rows[i].most));
-    }
-}
-
-KIND_RULES(kind_event)
-{
-    struct str ns = json_str(v, "metadata.namespace"), about = json_str(v, "involvedObject.namespace");
-    (void)old;
-    if (json_str(v, "eventTime").len)
-        check_new_event(c, v, ns, about);
-    else if (about.len ? !str_eq(about, ns) : ns.len && !str_is(ns, "default"))
-        say_invalid(c, IN(IN(NULL, "involvedObject"), "namespace"), about, "does not match event.namespace");
-}

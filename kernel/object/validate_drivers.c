@@ -158,7 +158,7 @@ KIND_RULES(kind_attachment)
     check_attached_source(c, IN(p, "source"), json_get(spec, STR("source")));
     check_name(c, IN(p, "nodeName"), json_str(spec, "nodeName"), G_SUBDOMAIN);
     if (old)
-        check_immutable(c, NULL, v, old, "spec");
+        check_immutable_as(c, p, "io.k8s.api.storage.v1.VolumeAttachmentSpec", spec, json_get(old, STR("spec")));
 }
 
 /* --- classes of attributes --- */

@@ -148,9 +148,20 @@ static void check_conditions(causes c, const struct val *v)
     }
 }
 
-KIND_RULES(kind_flow_schema)
+/* Upstream shows the whole of it. */
+static void check_method(causes c, const struct path *p, const struct val *method)
 {
     static const char *const methods[] = { "ByNamespace", "ByUser", NULL };
+    struct val *shown = val_new(c->arena, VAL_OBJ);
+    json_set_str(c->arena, shown, STR("Type"), json_str(method, "type"));
+    for (int i = 0; methods[i]; i++)
+        if (str_is(json_str(method, "type"), methods[i]))
+            return;
+    say_unsupported_val(c, IN(p, "type"), shown, methods);
+}
+
+KIND_RULES(kind_flow_schema)
+{
     const struct path *p = IN(NULL, "spec"), *level = IN(IN(p, "priorityLevelConfiguration"), "name");
     const struct val *spec = json_get(v, STR("spec")), *method = json_get(spec, STR("distinguisherMethod"));
     int64_t precedence = json_int(spec, "matchingPrecedence", 0);
@@ -163,7 +174,7 @@ KIND_RULES(kind_flow_schema)
     if (precedence == 1 && !str_is(json_str(v, "metadata.name"), "exempt"))
         say_invalid_int(c, IN(p, "matchingPrecedence"), precedence, "only the schema named 'exempt' may have matchingPrecedence 1");
     if (method)
-        check_choice(c, IN(IN(p, "distinguisherMethod"), "type"), json_str(method, "type"), methods);
+        check_method(c, IN(p, "distinguisherMethod"), method);
     if (name.len)
         check_name(c, level, name, G_SUBDOMAIN);
     else

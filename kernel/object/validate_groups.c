@@ -26,7 +26,7 @@ KIND_RULES(kind_budget)
     struct val *spec = json_get(v, STR("spec")), *min = json_get(spec, STR("minAvailable")), *max = json_get(spec, STR("maxUnavailable"));
     (void)old;
     if (min && max)
-        say_invalid_val(c, p, spec, "minAvailable and maxUnavailable cannot be both set");
+        say_invalid_as(c, p, "io.k8s.api.policy.v1.PodDisruptionBudgetSpec", spec, "minAvailable and maxUnavailable cannot be both set");
     check_amount(c, IN(p, "minAvailable"), min);
     check_amount(c, IN(p, "maxUnavailable"), max);
     check_selector(c, IN(p, "selector"), json_get(spec, STR("selector")));

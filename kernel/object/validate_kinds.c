@@ -15,6 +15,7 @@ static const struct {
     { "", "Node", kind_node },
     { "", "ServiceAccount", kind_service_account },
     { "", "Event", kind_event },
+    { "events.k8s.io", "Event", kind_dated_event },
     { "", "ResourceQuota", kind_quota },
     { "", "LimitRange", kind_limit_range },
     { "", "PersistentVolume", kind_volume },

@@ -81,8 +81,12 @@ static bool known_finalizer(const struct schema_kind *k, struct str s)
     for (int i = 0; i < 2; i++)
         if (str_is(s, all[i]))
             return true;
-    if (k->flags & K_CUSTOM || strcmp(k->group, "apiextensions.k8s.io") == 0)
-        return true;                    /* upstream judges these by the grammar alone */
+    static const char *const lax[] = { "apiextensions.k8s.io", "apiregistration.k8s.io", "admissionregistration.k8s.io", "coordination.k8s.io", "policy" };
+    for (size_t i = 0; i < sizeof lax / sizeof *lax; i++)       /* upstream judges these by the grammar alone */
+        if (strcmp(k->group, lax[i]) == 0)
+            return true;
+    if (k->flags & K_CUSTOM || (strcmp(k->kind, "Event") == 0 && !k->group[0]))
+        return true;
     return strcmp(k->kind, "Namespace") == 0 && str_is(s, "kubernetes");
 }
 

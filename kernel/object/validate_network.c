@@ -139,14 +139,14 @@ KIND_RULES(kind_ingress_class)
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *parameters = json_get(spec, STR("parameters"));
     struct str controller = json_str(spec, "controller");
+    if (old && !str_eq(controller, json_str(old, "spec.controller")))
+        say_invalid(c, IN(p, "controller"), controller, "field is immutable");
     if (controller.len > 250)
         say_too_long(c, IN(p, "controller"), 250, "bytes");
     if (check_required_str(c, IN(p, "controller"), controller))
         check_name(c, IN(p, "controller"), controller, G_DOMAIN_PREFIXED_PATH);
     if (parameters)
         check_parameters(c, IN(p, "parameters"), parameters);
-    if (old && !str_eq(controller, json_str(old, "spec.controller")))
-        say_invalid(c, IN(p, "controller"), json_str(spec, "controller"), "field is immutable");
 }
 
 /* --- policies --- */

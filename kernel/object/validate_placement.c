@@ -200,15 +200,17 @@ static void check_spread(causes c, const struct path *p, const struct val *s)
     check_selector(c, IN(p, "labelSelector"), json_get(s, STR("labelSelector")));
 }
 
-void check_placement(causes c, const struct path *p, const struct val *spec)
+void check_affinity(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const others[] = { "podAffinity", "podAntiAffinity" };
     struct val *a = json_get(spec, STR("affinity"));
-    check_labels(c, IN(p, "nodeSelector"), json_get(spec, STR("nodeSelector")));
     check_node_affinity(c, IN(IN(p, "affinity"), "nodeAffinity"), json_get(a, STR("nodeAffinity")));
     for (int i = 0; i < 2; i++)
         check_pod_affinity(c, IN(IN(p, "affinity"), others[i]), json_get(a, str_of(others[i])));
-    check_tolerations(c, IN(p, "tolerations"), json_get(spec, STR("tolerations")));
+}
+
+void check_spreading(causes c, const struct path *p, const struct val *spec)
+{
     LIST_EACH (s, at, json_get(spec, STR("topologySpreadConstraints")))
         check_spread(c, ITEM(IN(p, "topologySpreadConstraints"), at.i), s);
 }

@@ -62,12 +62,13 @@ static void check_host_name(causes c, const struct path *p, const struct val *sp
     check_name(c, IN(p, "hostnameOverride"), val_str(name), G_SUBDOMAIN);
 }
 
-/* Members that are names when they are there: member, grammar. */
-static const struct {
-    const char *member;
-    enum grammar g;
-} names[] = { { "serviceAccountName", G_SUBDOMAIN }, { "nodeName", G_SUBDOMAIN }, { "hostname", G_LABEL }, { "subdomain", G_LABEL },
-              { "priorityClassName", G_SUBDOMAIN }, { "runtimeClassName", G_SUBDOMAIN } };
+/* A member that is a name when it is there. */
+static void check_member_name(causes c, const struct path *p, const struct val *spec, const char *member, enum grammar g)
+{
+    struct str name = json_str(spec, member);
+    if (name.len)
+        check_name(c, IN(p, member), name, g);
+}
 
 /* --- gates --- */
 
@@ -140,6 +141,32 @@ static void check_claims(causes c, const struct path *p, const struct val *list)
     }
 }
 
+/* A variable out of a file: its volume is an empty folder of the pod. */
+static void check_file_volume(causes c, const struct path *p, const struct val *spec, struct str name)
+{
+    LIST_EACH (x, at, json_get(spec, STR("volumes")))
+        if (str_eq(json_str(x, "name"), name)) {
+            if (!json_get(x, STR("emptyDir")))
+                say_invalid(c, p, name, "referenced volume must be of type emptyDir");
+            return;
+        }
+    say_not_found(c, p, name);
+}
+
+static void check_file_volumes(causes c, const struct path *p, const struct val *spec)
+{
+    static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+    for (int i = 0; i < 3; i++)
+        LIST_EACH (x, at, json_get(spec, str_of(lists[i]))) {
+            const struct path *env = IN(ITEM(IN(p, lists[i]), at.i), "env");
+            LIST_EACH (e, et, json_get(x, STR("env"))) {
+                const struct val *ref = json_get(json_get(e, STR("valueFrom")), STR("fileKeyRef"));
+                if (ref)
+                    check_file_volume(c, IN(IN(IN(ITEM(env, et.i), "valueFrom"), "fileKeyRef"), "volumeName"), spec, json_str(ref, "volumeName"));
+            }
+        }
+}
+
 void check_preemption(causes c, const struct path *p, struct str policy)
 {
     static const char *const policies[] = { "PreemptLowerPriority", "Never", NULL };
@@ -161,18 +188,24 @@ void check_pod_spec(causes c, const struct path *p, struct pod_place *where)
         check_choice(c, IN(p, "restartPolicy"), restart, restart_policies);
     if (check_required_str(c, IN(p, "dnsPolicy"), dns))
         check_choice(c, IN(p, "dnsPolicy"), dns, dns_policies);
+    check_labels(c, IN(p, "nodeSelector"), json_get(spec, STR("nodeSelector")));
     check_pod_security(c, IN(p, "securityContext"), json_get(spec, STR("securityContext")), spec);
-    check_placement(c, p, spec);
+    check_affinity(c, p, spec);
     check_dns(c, IN(p, "dnsConfig"), spec);
     check_gates(c, p, spec);
+    check_spreading(c, p, spec);
     check_host_users(c, p, spec);
     check_host_name(c, p, spec);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (json_str(spec, names[i].member).len)
-            check_name(c, IN(p, names[i].member), json_str(spec, names[i].member), names[i].g);
+    check_member_name(c, p, spec, "serviceAccountName", G_SUBDOMAIN);
+    check_member_name(c, p, spec, "nodeName", G_SUBDOMAIN);
     if (deadline)
         check_between(c, IN(p, "activeDeadlineSeconds"), deadline->i, 1, INT32_MAX);
+    check_member_name(c, p, spec, "hostname", G_LABEL);
+    check_member_name(c, p, spec, "subdomain", G_LABEL);
+    check_tolerations(c, IN(p, "tolerations"), json_get(spec, STR("tolerations")));
     check_aliases(c, IN(p, "hostAliases"), json_get(spec, STR("hostAliases")));
+    check_member_name(c, p, spec, "priorityClassName", G_SUBDOMAIN);
+    check_member_name(c, p, spec, "runtimeClassName", G_SUBDOMAIN);
     if (json_get(spec, STR("preemptionPolicy")))
         check_preemption(c, IN(p, "preemptionPolicy"), json_str(spec, "preemptionPolicy"));
     if (overhead) {
@@ -181,6 +214,7 @@ void check_pod_spec(causes c, const struct path *p, struct pod_place *where)
         check_resources(c, IN(p, "overhead"), limits, NULL);
     }
     check_os(c, p, spec);
+    check_file_volumes(c, p, spec);
 }
 
 static bool has_container(const struct val *spec, struct str name)

@@ -43,7 +43,7 @@ const char *words(causes c, const char *fmt, ...)
     return s ? s : "";
 }
 
-static void with_detail(causes c, const char *reason, const struct path *p, const char *head, const char *detail)
+void say_with(causes c, const char *reason, const struct path *p, const char *head, const char *detail)
 {
     add(c, reason, p, detail && detail[0] ? words(c, "%s: %s", head, detail) : head);
 }
@@ -78,27 +78,27 @@ static const char *as_json(causes c, const char *head, const struct val *v)
 
 void say_required(causes c, const struct path *p, const char *detail)
 {
-    with_detail(c, "FieldValueRequired", p, "Required value", detail);
+    say_with(c, "FieldValueRequired", p, "Required value", detail);
 }
 
 void say_invalid(causes c, const struct path *p, struct str value, const char *detail)
 {
-    with_detail(c, "FieldValueInvalid", p, quoted(c, "Invalid value", value), detail);
+    say_with(c, "FieldValueInvalid", p, quoted(c, "Invalid value", value), detail);
 }
 
 void say_invalid_int(causes c, const struct path *p, int64_t value, const char *detail)
 {
-    with_detail(c, "FieldValueInvalid", p, words(c, "Invalid value: %lld", (long long)value), detail);
+    say_with(c, "FieldValueInvalid", p, words(c, "Invalid value: %lld", (long long)value), detail);
 }
 
 void say_invalid_val(causes c, const struct path *p, const struct val *v, const char *detail)
 {
-    with_detail(c, "FieldValueInvalid", p, as_json(c, "Invalid value", v), detail);
+    say_with(c, "FieldValueInvalid", p, as_json(c, "Invalid value", v), detail);
 }
 
 void say_forbidden(causes c, const struct path *p, const char *detail)
 {
-    with_detail(c, "FieldValueForbidden", p, "Forbidden", detail);
+    say_with(c, "FieldValueForbidden", p, "Forbidden", detail);
 }
 
 void say_unsupported_val(causes c, const struct path *p, const struct val *v, const char *const *choices)
@@ -106,32 +106,32 @@ void say_unsupported_val(causes c, const struct path *p, const struct val *v, co
     _cleanup_buf_ struct buf b = BUF_INIT(8192);
     for (const char *const *x = choices; *x; x++)
         buf_printf(&b, "%s\"%s\"", x == choices ? "" : ", ", *x);
-    with_detail(c, "FieldValueNotSupported", p, as_json(c, "Unsupported value", v), words(c, "supported values: %s", b.at ? b.at : ""));
+    say_with(c, "FieldValueNotSupported", p, as_json(c, "Unsupported value", v), words(c, "supported values: %s", b.at ? b.at : ""));
 }
 
 void say_duplicate(causes c, const struct path *p, struct str value)
 {
-    with_detail(c, "FieldValueDuplicate", p, quoted(c, "Duplicate value", value), NULL);
+    say_with(c, "FieldValueDuplicate", p, quoted(c, "Duplicate value", value), NULL);
 }
 
 void say_duplicate_val(causes c, const struct path *p, const struct val *v, const char *detail)
 {
-    with_detail(c, "FieldValueDuplicate", p, as_json(c, "Duplicate value", v), detail);
+    say_with(c, "FieldValueDuplicate", p, as_json(c, "Duplicate value", v), detail);
 }
 
 void say_not_found(causes c, const struct path *p, struct str value)
 {
-    with_detail(c, "FieldValueNotFound", p, quoted(c, "Not found", value), NULL);
+    say_with(c, "FieldValueNotFound", p, quoted(c, "Not found", value), NULL);
 }
 
 void say_too_long(causes c, const struct path *p, size_t most, const char *unit)
 {
-    with_detail(c, "FieldValueTooLong", p, "Too long", words(c, "may not be more than %zu %s", most, unit));
+    say_with(c, "FieldValueTooLong", p, "Too long", words(c, "may not be more than %zu %s", most, unit));
 }
 
 void say_too_many(causes c, const struct path *p, long n, long most, const char *what)
 {
-    with_detail(c, "FieldValueTooMany", p, words(c, "Too many: %ld", n), words(c, "must have at most %ld item%s", most, what));
+    say_with(c, "FieldValueTooMany", p, words(c, "Too many: %ld", n), words(c, "must have at most %ld item%s", most, what));
 }
 
 void say_unsupported(causes c, const struct path *p, struct str value, const char *const *choices)
@@ -139,7 +139,7 @@ void say_unsupported(causes c, const struct path *p, struct str value, const cha
     _cleanup_buf_ struct buf b = BUF_INIT(8192);
     for (const char *const *x = choices; *x; x++)
         buf_printf(&b, "%s\"%s\"", x == choices ? "" : ", ", *x);
-    with_detail(c, "FieldValueNotSupported", p, quoted(c, "Unsupported value", value), words(c, "supported values: %s", b.at ? b.at : ""));
+    say_with(c, "FieldValueNotSupported", p, quoted(c, "Unsupported value", value), words(c, "supported values: %s", b.at ? b.at : ""));
 }
 
 void say_immutable(causes c, const struct path *p, const struct val *now)

@@ -69,7 +69,7 @@ static void check_port_clashes(causes c, const struct path *p, const struct val 
     }
 }
 
-static void check_affinity(causes c, const struct path *p, const struct val *spec)
+static void check_session_affinity(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const kinds[] = { "ClientIP", "None", NULL };
     struct str a = json_str(spec, "sessionAffinity");
@@ -273,7 +273,7 @@ KIND_RULES(kind_service)
     LIST_EACH (port, at, ports)
         check_service_port(c, ITEM(IN(p, "ports"), at.i), ports, port, &names);
     check_labels(c, IN(p, "selector"), json_get(spec, STR("selector")));
-    check_affinity(c, p, spec);
+    check_session_affinity(c, p, spec);
     if (!is_type(spec, "ExternalName"))
         check_cluster_ips(c, p, spec);
     LIST_EACH (ip, at, json_get(spec, STR("externalIPs")))

@@ -60,7 +60,7 @@ KIND_RULES(kind_signing_request)
         return;
     size_t n = text && base64_valid(request) ? base64_decode(request, text) : 0;
     if (!memmem(text ? text : "", n, "-----BEGIN CERTIFICATE REQUEST-----", 35))
-        say_invalid(c, IN(p, "request"), request, "PEM block type must be CERTIFICATE REQUEST");
+        say_invalid_val(c, IN(p, "request"), request.len ? json_get(spec, STR("request")) : NULL, "PEM block type must be CERTIFICATE REQUEST");
     check_usages(c, IN(p, "usages"), json_get(spec, STR("usages")));
     check_signer(c, IN(p, "signerName"), json_str(spec, "signerName"));
     if (seconds && seconds->i < 600)

@@ -74,10 +74,20 @@ static KIND_RULES(status_policy)
     check_meta_conditions(c, IN(p, "conditions"), json_path(v, "status.conditions"));
 }
 
+static KIND_RULES(status_namespace)
+{
+    bool going = json_path(v, "metadata.deletionTimestamp") != NULL;
+    (void)old;
+    if (!str_is(json_str(v, "status.phase"), going ? "Terminating" : "Active"))
+        say_invalid(c, IN(IN(NULL, "status"), "Phase"), json_str(v, "status.phase"),
+                    going ? "may only be 'Terminating' if `deletionTimestamp` is not empty" : "may only be 'Active' if `deletionTimestamp` is empty");
+}
+
 static const struct {
     const char *group, *kind;
     KIND_RULES((*check));
 } rows[] = {
+    { "", "Namespace", status_namespace },
     { "policy", "PodDisruptionBudget", status_budget },
     { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", status_policy },
     { "resource.k8s.io", "ResourceClaim", status_device_claim },

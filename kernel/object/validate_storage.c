@@ -119,7 +119,7 @@ static void check_volume_kept(causes c, const struct val *spec, const struct val
     check_immutable(c, NULL, spec, was, "volumeMode");
     struct val *affinity = json_get(spec, STR("nodeAffinity"));
     if (json_get(was, STR("nodeAffinity")) && !val_equal(affinity, json_get(was, STR("nodeAffinity"))))
-        say_invalid_val(c, IN(NULL, "nodeAffinity"), affinity, "field is immutable, except for updating from beta label to GA");
+        say_invalid_as(c, IN(NULL, "nodeAffinity"), "io.k8s.api.core.v1.VolumeNodeAffinity", affinity, "field is immutable, except for updating from beta label to GA");
 }
 
 static void check_mount_note(causes c, const struct val *v, const struct val *spec)
@@ -232,8 +232,6 @@ KIND_RULES(kind_storage_class)
     static const char *const fixed[] = { "parameters", "provisioner", "reclaimPolicy", "volumeBindingMode" };
     struct str provisioner = json_str(v, "provisioner");
     struct val *mode = json_get(v, STR("volumeBindingMode")), *parameters = json_get(v, STR("parameters"));
-    for (int i = 0; old && i < 4; i++)
-        check_immutable(c, NULL, v, old, fixed[i]);
     if (check_required_str(c, IN(NULL, "provisioner"), provisioner)) {
         const char *texts[6];
         char *low = arena_dup(c->arena, provisioner);
@@ -254,4 +252,6 @@ KIND_RULES(kind_storage_class)
     else
         check_choice(c, IN(NULL, "volumeBindingMode"), val_str(mode), modes);
     check_topologies(c, IN(NULL, "allowedTopologies"), json_get(v, STR("allowedTopologies")));
+    for (int i = 0; old && i < 4; i++)
+        check_immutable(c, NULL, v, old, fixed[i]);
 }

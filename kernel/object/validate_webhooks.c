@@ -113,14 +113,12 @@ static void check_service_path(causes c, const struct path *p, struct str path)
     unsigned i = 0;
     if (path.len == 1 && path.at[0] == '/')
         return;
-    if (str_starts(path, STR("//"))) {
+    if (str_is(path, "//")) {
         say_invalid(c, p, path, "segment[0] may not be empty");
         return;
     }
-    if (path.at[0] != '/') {
+    if (path.at[0] != '/')              /* the first letter goes all the same */
         say_invalid(c, p, path, "must start with a '/'");
-        return;
-    }
     rest = str_skip(path, 1);
     if (rest.len && rest.at[rest.len - 1] == '/')
         rest.len--;
@@ -128,7 +126,7 @@ static void check_service_path(causes c, const struct path *p, struct str path)
         struct str step = str_cut(&rest, '/');
         if (!step.len) {
             say_invalid(c, p, path, words(c, "segment[%u] may not be empty", i));
-            return;
+            continue;
         }
         const char *why[4];
         unsigned n = name_errors(c->arena, step, G_SUBDOMAIN, why, 4);
@@ -149,17 +147,17 @@ void check_webhook_client(causes c, const struct path *p, const struct val *conf
         return;
     }
     const struct path *s = IN(p, "service");
+    if (!json_str(service, "namespace").len)    /* upstream takes one for the other */
+        say_required(c, IN(s, "name"), NULL);
     if (!json_str(service, "name").len)
-        say_required(c, IN(s, "name"), "service name is required");
-    if (!json_str(service, "namespace").len)
-        say_required(c, IN(s, "namespace"), "service namespace is required");
-    if (path && val_str(path).len)
-        check_service_path(c, IN(s, "path"), val_str(path));
+        say_required(c, IN(s, "namespace"), NULL);
     if (json_get(service, STR("port")) && (json_int(service, "port", 0) < 1 || json_int(service, "port", 0) > 65535))
         say_invalid_int(c, IN(s, "port"), json_int(service, "port", 0), "port is not valid: must be between 1 and 65535, inclusive");
+    if (path && val_str(path).len)
+        check_service_path(c, IN(s, "path"), val_str(path));
 }
 
-/* Only what this server speaks is of use. */
+/* Upstream takes what it once spoke for what it speaks. */
 static void check_versions(causes c, const struct path *p, const struct val *list)
 {
     _cleanup_met_ struct met seen = { 0 };
@@ -172,8 +170,8 @@ static void check_versions(causes c, const struct path *p, const struct val *lis
             say_invalid(c, ITEM(p, i.i), val_str(v), "duplicate version");
         else
             check_name(c, ITEM(p, i.i), val_str(v), G_LABEL_1035);
-    if (!has(list, "v1"))
-        say_invalid_val(c, p, list, "must include at least one of v1");
+    if (!has(list, "v1") && !has(list, "v1beta1"))
+        say_invalid_val(c, p, list, "must include at least one of v1, v1beta1");
 }
 
 static void check_webhook(causes c, const struct path *p, const struct val *h)
@@ -183,11 +181,13 @@ static void check_webhook(causes c, const struct path *p, const struct val *h)
     const struct val *policy = json_get(h, STR("failurePolicy")), *matches = json_get(h, STR("matchPolicy")), *side = json_get(h, STR("sideEffects"));
     const struct val *timeout = json_get(h, STR("timeoutSeconds")), *reinvocation = json_get(h, STR("reinvocationPolicy"));
     struct str name = json_str(h, "name");
-    const char *why[1];
-    check_versions(c, IN(p, "admissionReviewVersions"), json_get(h, STR("admissionReviewVersions")));
+    const char *why[4];
+    unsigned n_why = name_errors(c->arena, name, G_SUBDOMAIN, why, 4);
+    for (unsigned i = 1; i < n_why && i < 4; i++)
+        why[0] = words(c, "%s,%s", why[0], why[i]);
     if (!name.len)
         say_required(c, IN(p, "name"), NULL);
-    else if (name_errors(c->arena, name, G_SUBDOMAIN, why, 1))
+    else if (n_why)
         say_invalid(c, IN(p, "name"), name, why[0]);
     else if (str_find(name, '.') < 0 || str_find(str_skip(name, (size_t)str_find(name, '.') + 1), '.') < 0)
         say_invalid(c, IN(p, "name"), name, "should be a domain with at least three segments separated by dots");
@@ -205,9 +205,10 @@ static void check_webhook(causes c, const struct path *p, const struct val *h)
         say_invalid_int(c, IN(p, "timeoutSeconds"), timeout->i, "the timeout value must be between 1 and 30 seconds");
     check_selector(c, IN(p, "namespaceSelector"), json_get(h, STR("namespaceSelector")));
     check_selector(c, IN(p, "objectSelector"), json_get(h, STR("objectSelector")));
-    check_webhook_client(c, IN(p, "clientConfig"), json_get(h, STR("clientConfig")));
     if (reinvocation)
         check_choice(c, IN(p, "reinvocationPolicy"), val_str(reinvocation), again);
+    check_webhook_client(c, IN(p, "clientConfig"), json_get(h, STR("clientConfig")));
+    check_versions(c, IN(p, "admissionReviewVersions"), json_get(h, STR("admissionReviewVersions")));
 }
 
 void kind_webhooks(causes c, const struct val *v, const struct val *old)

@@ -18,7 +18,7 @@ from server import Server
 HEADERS = ("content-type", "warning", "allow", "location", "retry-after", "cache-control", "www-authenticate", "vary", "x-content-type-options", "link")
 PATCH = {"json": "application/json-patch+json", "merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json", "apply": "application/apply-patch+yaml"}
 MANAGERS = ["", "one", "two", "kubectl-client-side-apply"]
-WATCHED = {"ServiceCIDR", "FlowSchema", "PriorityLevelConfiguration", "APIService", "CustomResourceDefinition"}  # a controller writes to it at once
+WATCHED = {"ServiceCIDR", "FlowSchema", "PriorityLevelConfiguration", "APIService", "CustomResourceDefinition", "ValidatingAdmissionPolicy"}  # a controller writes to it at once
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -161,11 +161,11 @@ class Life:
 
     def text(self, o):
         r = self.r
-        s = json.dumps(o)
+        s = json.dumps(o, separators=(",", ":"))
         if self.wrong and r.random() < 0.1:
-            s = re.sub(r"\{", lambda m: '{"unknown%d": 1, ' % r.randint(0, 3) if r.random() < 0.15 else "{", s).replace(", }", "}")
+            s = re.sub(r"\{", lambda m: '{"unknown%d":1,' % r.randint(0, 3) if r.random() < 0.15 else "{", s).replace(",}", "}")
         if self.wrong and r.random() < 0.05:
-            s = re.sub(r'("[a-zA-Z]+": (?:"[^"]*"|\d+)),', lambda m: m[0] + " " + m[1] + "," if r.random() < 0.2 else m[0], s)
+            s = re.sub(r'("[a-zA-Z]+":(?:"[^"]*"|\d+)),', lambda m: m[0] + m[1] + "," if r.random() < 0.2 else m[0], s)
         return s
 
     def first(self):
