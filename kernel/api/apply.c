@@ -36,9 +36,11 @@ static int check_config(struct apply *x)
     if (json_path(x->config, "metadata.managedFields"))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "metadata.managedFields must be nil");
     const char *why = merge_check(op->arena, &x->bare, x->config, false);
-    if (why)
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
-    return 0;
+    if (!why)
+        return 0;
+    api_fail(&op->err, op->arena, KL_INTERNAL, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
+    op->err.reason = NULL;              /* upstream's 500 has none */
+    return -KL_INTERNAL;
 }
 
 /* The object as it is encoded; of a new one what an empty one shows. */

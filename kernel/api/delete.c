@@ -51,7 +51,9 @@ static int check_preconditions(struct api_op *op, struct store_object *o)
 static void set_propagation(struct api_op *op, struct val *v)
 {
     bool orphan = has_finalizer(v, "orphan"), foreground = has_finalizer(v, "foregroundDeletion");
-    if (op->propagation.len) {
+    if (strcmp(op->kind->kind, "Event") == 0) {         /* nothing depends on one */
+        orphan = foreground = false;
+    } else if (op->propagation.len) {
         orphan = str_is(op->propagation, "Orphan");
         foreground = str_is(op->propagation, "Foreground");
     } else if (!orphan && !foreground) {

@@ -314,7 +314,7 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old)
     if (!causes.n)
         return 0;
     struct str name = json_str(v, "metadata.name");
-    return api_fail_invalid(&op->err, op->arena, op->kind, name.len ? name : json_str(v, "metadata.generateName"), &causes);
+    return api_fail_invalid(&op->err, op->arena, op->kind->storage ? op->kind->storage : op->kind, name.len ? name : json_str(v, "metadata.generateName"), &causes);
 }
 
 /* --- commit --- */

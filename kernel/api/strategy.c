@@ -95,9 +95,27 @@ static void claim_sources(struct arena *a, struct val *claim)
         json_set(a, spec, STR("dataSource"), val_copy(a, new));
 }
 
+/* What dataSource could not name before dataSourceRef was there, it still cannot, without a word; what only features that are off understand goes too. */
+static void claim_drops(struct val *claim, const struct val *old)
+{
+    struct val *spec = json_get(claim, STR("spec")), *source = json_get(spec, STR("dataSource")), *ref = json_get(spec, STR("dataSourceRef"));
+    const struct val *was = json_get(old, STR("spec"));
+    struct str group = json_str(source, "apiGroup"), kind = json_str(source, "kind");
+    bool snapshot = str_is(group, "snapshot.storage.k8s.io") && str_is(kind, "VolumeSnapshot");
+    if (json_str(ref, "namespace").len && !json_get(was, STR("dataSourceRef"))) {
+        json_del(spec, STR("dataSourceRef"));
+        ref = NULL;
+    }
+    if (json_get(was, STR("dataSource")) || json_get(was, STR("dataSourceRef")) || ref || !source)
+        return;
+    if (!snapshot && (group.len || !str_is(kind, "PersistentVolumeClaim")))
+        json_del(spec, STR("dataSource"));
+}
+
 static void claim_create(struct api_op *op, struct val *v)
 {
     phase_create(op, v);
+    claim_drops(v, NULL);
     claim_sources(op->arena, v);
 }
 
@@ -170,9 +188,10 @@ static void volume_update(struct api_op *op, struct val *v, const struct val *ol
 
 static void claim_update(struct api_op *op, struct val *v, const struct val *old, bool status)
 {
-    (void)old;
-    if (!status)
-        claim_sources(op->arena, v);
+    if (status)
+        return;
+    claim_drops(v, old);
+    claim_sources(op->arena, v);
 }
 
 /* --- daemons: how often their template changed, in an annotation that old clients know --- */
@@ -217,6 +236,31 @@ static void device_claim_update(struct api_op *op, struct val *v, const struct v
         claim_forget_devices(v, old);
 }
 
+static void csr_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    struct val *was = json_get(old, STR("spec"));
+    (void)status;
+    if (was)
+        json_set(op->arena, v, STR("spec"), val_copy(op->arena, was));
+}
+
+/* Fields of features that are not on, unless they are there already. */
+static void lease_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    static const char *const members[] = { "strategy", "preferredHolder" };
+    struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec"));
+    (void)op;
+    (void)status;
+    for (int i = 0; i < 2; i++)
+        if (spec && !json_get(was, STR("strategy")) && !json_get(was, STR("preferredHolder")))
+            json_del(spec, str_of(members[i]));
+}
+
+static void lease_create(struct api_op *op, struct val *v)
+{
+    lease_update(op, v, NULL, false);
+}
+
 /* Of a secret that an account names only the name is kept. */
 static void account_create(struct api_op *op, struct val *v)
 {
@@ -251,7 +295,8 @@ static const struct {
     { "", "ServiceAccount", account_create, account_update },
     { "apps", "DaemonSet", daemons_create, daemons_update },
     { "batch", "Job", job_create, NULL },
-    { "certificates.k8s.io", "CertificateSigningRequest", csr_create, NULL },
+    { "certificates.k8s.io", "CertificateSigningRequest", csr_create, csr_update },
+    { "coordination.k8s.io", "Lease", lease_create, lease_update },
     { "resource.k8s.io", "ResourceClaim", NULL, device_claim_update },
 };
 

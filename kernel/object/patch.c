@@ -213,11 +213,11 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, bo
     if (move || copy) {
         if (locate(a, *root, from, &src, err) < 0)
             return -err->code;
-        if (!src.value)
-            return missing(err, move ? "move" : "copy", from);
+        if (!src.value && move)
+            return missing(err, "move", from);
         if (move && (str_eq(path, from) || (str_starts(path, from) && path.at[from.len] == '/')))
             return str_eq(path, from) ? 0 : kl_err_set(err, KL_INVALID, "json patch: a value cannot move into itself");
-        value = val_copy(a, src.value);
+        value = src.value ? val_copy(a, src.value) : val_new(a, VAL_NULL);     /* upstream's library copies what is not there as null */
         if (move && src.parent)
             val_unlink(src.parent, src.value);
     }

@@ -41,7 +41,7 @@ TABLE(nodes, NAME, C("Status", cell_node_status, NULL), C("Roles", cell_node_rol
       WIDE("OS-Image", cell_unknown, "status.nodeInfo.osImage"), WIDE("Kernel-Version", cell_node_kernel, NULL),
       WIDE("Container-Runtime", cell_unknown, "status.nodeInfo.containerRuntimeVersion"));
 TABLE(events, C("Last Seen", cell_event_age, "last"), P("Type", "type"), P("Reason", "reason"), C("Object", cell_event_object, NULL),
-      WIDE("Subobject", cell_plain, "involvedObject.fieldPath"), WIDE("Source", cell_event_source, NULL), P("Message", "message"),
+      WIDE("Subobject", cell_event_part, "involvedObject.fieldPath"), WIDE("Source", cell_event_source, NULL), C("Message", cell_event_part, NULL),
       WIDE("First Seen", cell_event_age, "first"), WIDE("Count", cell_event_count, NULL), { "Name", "string", "name", 1, cell_plain, "metadata.name" });
 TABLE(namespaces, NAME, P("Status", "status.phase"), AGE);
 TABLE(config_maps, NAME, C("Data", cell_data_count, NULL), AGE);

@@ -58,6 +58,7 @@ struct val *cell_node_status(const struct cell_in *in, const char *arg);
 struct val *cell_node_roles(const struct cell_in *in, const char *arg);
 struct val *cell_node_kernel(const struct cell_in *in, const char *arg);
 struct val *cell_node_ip(const struct cell_in *in, const char *type);
+struct val *cell_event_part(const struct cell_in *in, const char *arg); /* its message, else (any arg) the part of the object */
 struct val *cell_event_object(const struct cell_in *in, const char *arg);
 struct val *cell_event_age(const struct cell_in *in, const char *arg);  /* "first" or "last" */
 struct val *cell_event_count(const struct cell_in *in, const char *arg);

@@ -127,9 +127,21 @@ struct val *cell_node_ip(const struct cell_in *in, const char *type)
     return cell_text(in, "<none>");
 }
 
+/* By core's name, else by that of events.k8s.io. */
+static struct str either(const struct cell_in *in, const char *core, const char *other)
+{
+    struct str s = json_str(in->v, core);
+    return s.len ? s : json_str(in->v, other);
+}
+
+struct val *cell_event_part(const struct cell_in *in, const char *arg)
+{
+    return cell_str(in, arg ? either(in, "involvedObject.fieldPath", "regarding.fieldPath") : either(in, "message", "note"));
+}
+
 struct val *cell_event_object(const struct cell_in *in, const char *arg)
 {
-    struct str kind = json_str(in->v, "involvedObject.kind"), name = json_str(in->v, "involvedObject.name");
+    struct str kind = either(in, "involvedObject.kind", "regarding.kind"), name = either(in, "involvedObject.name", "regarding.name");
     char *s = arena_printf(in->arena, STR_FMT "%s" STR_FMT, STR_ARG(kind), name.len ? "/" : "", STR_ARG(name));
     (void)arg;
     for (size_t i = 0; s && i < kind.len; i++)
@@ -140,17 +152,19 @@ struct val *cell_event_object(const struct cell_in *in, const char *arg)
 /* arg "first": since when; else when it was seen last. */
 struct val *cell_event_age(const struct cell_in *in, const char *arg)
 {
-    const char *first = json_str(in->v, "firstTimestamp").len ? "firstTimestamp" : "eventTime";
+    const char *of_first = json_get(in->v, STR("regarding")) ? "deprecatedFirstTimestamp" : "firstTimestamp";
+    const char *of_last = json_get(in->v, STR("regarding")) ? "deprecatedLastTimestamp" : "lastTimestamp";
+    const char *first = json_str(in->v, of_first).len ? of_first : "eventTime";
     if (strcmp(arg, "first") == 0)
         return cell_age(in, first);
     if (json_get(in->v, STR("series")))
         return cell_age(in, "series.lastObservedTime");
-    return cell_age(in, json_str(in->v, "lastTimestamp").len ? "lastTimestamp" : first);
+    return cell_age(in, json_str(in->v, of_last).len ? of_last : first);
 }
 
 struct val *cell_event_count(const struct cell_in *in, const char *arg)
 {
-    int64_t n = json_int(in->v, "count", 0);
+    int64_t n = json_int(in->v, "count", json_int(in->v, "deprecatedCount", 0));
     (void)arg;
     if (json_get(in->v, STR("series")))
         n = json_int(in->v, "series.count", 0);
@@ -159,10 +173,10 @@ struct val *cell_event_count(const struct cell_in *in, const char *arg)
 
 struct val *cell_event_source(const struct cell_in *in, const char *arg)
 {
-    struct str who = json_str(in->v, "source.component"), where = json_str(in->v, "source.host");
+    struct str who = either(in, "source.component", "deprecatedSource.component"), where = either(in, "source.host", "deprecatedSource.host");
     (void)arg;
     if (!who.len)
-        who = json_str(in->v, "reportingComponent");
+        who = either(in, "reportingComponent", "reportingController");
     if (!where.len)
         where = json_str(in->v, "reportingInstance");
     return cell_text(in, arena_printf(in->arena, STR_FMT "%s" STR_FMT, STR_ARG(who), where.len ? ", " : "", STR_ARG(where)));

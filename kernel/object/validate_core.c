@@ -39,6 +39,7 @@ static void check_frozen(causes c, const struct val *v, const struct val *old)
 KIND_RULES(kind_config_map)
 {
     struct val *data = json_get(v, STR("data")), *binary = json_get(v, STR("binaryData"));
+    check_frozen(c, v, old);
     check_keys(c, IN(NULL, "data"), data);
     if (val_is(data, VAL_OBJ))
         val_each(d, data)
@@ -47,7 +48,6 @@ KIND_RULES(kind_config_map)
     check_keys(c, IN(NULL, "binaryData"), binary);
     if (data_size(data, false) + data_size(binary, true) > DATA_MOST)
         say_too_long(c, IN(NULL, "[]"), DATA_MOST, "bytes");
-    check_frozen(c, v, old);
 }
 
 static const struct {
@@ -100,13 +100,13 @@ static void check_secret_type(causes c, const struct val *v)
 KIND_RULES(kind_secret)
 {
     struct val *data = json_get(v, STR("data"));
+    if (old)
+        check_immutable_str(c, NULL, v, old, "type");
+    check_frozen(c, v, old);
     check_keys(c, IN(NULL, "data"), data);
     if (data_size(data, true) > DATA_MOST)
         say_too_long(c, IN(NULL, "data"), DATA_MOST, "bytes");
     check_secret_type(c, v);
-    if (old)
-        check_immutable(c, NULL, v, old, "type");
-    check_frozen(c, v, old);
 }
 
 /* --- namespaces, accounts --- */
@@ -166,6 +166,9 @@ static void check_node_kept(causes c, const struct val *spec, const struct val *
         say_forbidden(c, IN(p, "podCIDRs"), "node updates may not change podCIDR except from \"\" to valid");
     if (id.len && !str_eq(id, json_str(spec, "providerID")))
         say_forbidden(c, IN(p, "providerID"), "node updates may not change providerID except from \"\" to valid");
+    check_taints(c, IN(IN(NULL, "metadata"), "taints"), json_get(spec, STR("taints")));     /* once more, as upstream does */
+    if (!str_eq(json_str(spec, "externalID"), json_str(was, "externalID")))
+        say_forbidden(c, IN(p, "externalID"), "may not be updated");
 }
 
 KIND_RULES(kind_node)
@@ -173,17 +176,13 @@ KIND_RULES(kind_node)
     struct val *spec = json_get(v, STR("spec")), *cidrs = json_get(spec, STR("podCIDRs"));
     const struct path *p = IN(NULL, "spec");
     check_taints(c, IN(IN(NULL, "metadata"), "taints"), json_get(spec, STR("taints")));
-    if (old) {
-        check_node_kept(c, spec, json_get(old, STR("spec")));
-        return;
-    }
     LIST_EACH (x, at, cidrs)
         check_cidr(c, ITEM(IN(p, "podCIDRs"), at.i), val_str(x));
     if (cidrs && cidrs->n > 1) {
         bool a = false, b = false;
-        if (!is_cidr(val_str(cidrs->first), &a) || !is_cidr(val_str(cidrs->last), &b))
-            return;
-        if (a == b || cidrs->n > 2)
+        if (is_cidr(val_str(cidrs->first), &a) && is_cidr(val_str(cidrs->last), &b) && (a == b || cidrs->n > 2))
             say_invalid_val(c, IN(p, "podCIDRs"), cidrs, "may specify no more than one CIDR for each IP family");
     }
+    if (old)
+        check_node_kept(c, spec, json_get(old, STR("spec")));
 }

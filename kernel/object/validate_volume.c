@@ -461,6 +461,16 @@ static void check_claim_source(causes c, const struct path *spec, const struct v
         say_invalid(c, p, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup");
 }
 
+static bool same_source(const struct val *spec)
+{
+    static const char *const members[] = { "apiGroup", "kind", "name" };
+    const struct val *x = json_get(spec, STR("dataSource")), *y = json_get(spec, STR("dataSourceRef"));
+    for (int i = 0; i < 3; i++)
+        if (!str_eq(json_str(x, members[i]), json_str(y, members[i])))
+            return false;
+    return true;
+}
+
 void check_claim_spec(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const modes[] = { "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod", NULL };
@@ -489,8 +499,10 @@ void check_claim_spec(causes c, const struct path *p, const struct val *spec)
         check_name(c, IN(p, "storageClassName"), class, G_SUBDOMAIN);
     if (json_get(spec, STR("volumeMode")))
         check_choice(c, IN(p, "volumeMode"), json_str(spec, "volumeMode"), volume_modes);
-    if (attributes.len)
-        check_name(c, IN(p, "volumeAttributesClassName"), attributes, G_SUBDOMAIN);
     check_claim_source(c, p, spec, "dataSource");
     check_claim_source(c, p, spec, "dataSourceRef");
+    if (json_get(spec, STR("dataSource")) && json_get(spec, STR("dataSourceRef")) && !same_source(spec))
+        say_with(c, "FieldValueInvalid", p, "Invalid value: {}", "must match dataSourceRef");
+    if (attributes.len)
+        check_name(c, IN(p, "volumeAttributesClassName"), attributes, G_SUBDOMAIN);
 }
