@@ -8,7 +8,7 @@ static void expression_cause(struct object_causes *c, const char *field, const s
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     if (!str_trim(e->text).len) {
-        object_cause_add(c, "FieldValueRequired", field, "Required value: expression is not specified");
+        object_cause_add(c, "FieldValueRequired", field, strncmp(field, "spec.mutations", 14) == 0 ? "Required value" : "Required value: expression is not specified");
         return;
     }
     if (e->program)

@@ -132,6 +132,8 @@ KIND_RULES(kind_api_service)
     (void)old;
     if (!str_is(name, wanted))
         say_invalid(c, IN(IN(NULL, "metadata"), "name"), name, words(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", wanted));
+    if (!group.len && !str_is(version, "v1"))
+        say_required(c, IN(p, "group"), "only v1 may have an empty group and it better be legacy kube");
     if (group.len)
         check_name(c, IN(p, "group"), group, G_SUBDOMAIN);
     check_name(c, IN(p, "version"), version, G_LABEL_1035);

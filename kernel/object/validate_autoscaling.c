@@ -80,12 +80,10 @@ static void pods_source(causes c, const struct path *p, const struct val *s)
         say_required(c, IN(IN(p, "target"), "averageValue"), "must specify a positive target averageValue");
 }
 
-static void resource_source(causes c, const struct path *p, const struct val *s)
+static void check_usage(causes c, const struct path *p, const struct val *s)
 {
     struct val *t = json_get(s, STR("target"));
     bool utilization = json_get(t, STR("averageUtilization")), average = json_get(t, STR("averageValue"));
-    if (!json_str(s, "name").len)
-        say_required(c, IN(p, "name"), "must specify a resource name");
     check_target(c, IN(p, "target"), t);
     if (!utilization && !average)
         say_required(c, IN(IN(p, "target"), "averageUtilization"), "must set either a target raw value or a target utilization");
@@ -93,16 +91,25 @@ static void resource_source(causes c, const struct path *p, const struct val *s)
         say_forbidden(c, IN(IN(p, "target"), "averageValue"), "may not set both a target raw value and a target utilization");
 }
 
+static void resource_source(causes c, const struct path *p, const struct val *s)
+{
+    if (!json_str(s, "name").len)
+        say_required(c, IN(p, "name"), "must specify a resource name");
+    check_usage(c, p, s);
+}
+
 static void container_source(causes c, const struct path *p, const struct val *s)
 {
     struct str name = json_str(s, "name"), container = json_str(s, "container");
-    resource_source(c, p, s);
-    if (name.len)
+    if (!name.len)
+        say_required(c, IN(p, "name"), "must specify a resource name");
+    else
         check_container_resource_name(c, IN(p, "name"), name);
     if (!container.len)
         say_required(c, IN(p, "container"), "must specify a container");
     else
         check_name(c, IN(p, "container"), container, G_LABEL);
+    check_usage(c, p, s);
 }
 
 static const struct {

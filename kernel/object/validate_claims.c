@@ -206,13 +206,14 @@ KIND_RULES(kind_device_claim)
 KIND_RULES(kind_device_claim_template)
 {
     const struct path *p = IN(NULL, "spec"), *meta = IN(p, "metadata");
-    if (old) {
-        check_immutable_as(c, IN(NULL, "spec"), "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", json_get(v, STR("spec")), json_get(old, STR("spec")));
-        return;
-    }
+    val_each(m, json_path(v, "spec.metadata") ? json_path(v, "spec.metadata") : &(struct val){ .type = VAL_OBJ })
+        if (!str_is(val_key(m), "labels") && !str_is(val_key(m), "annotations"))
+            say_forbidden(c, IN(meta, arena_dup(c->arena, str_is(val_key(m), "uid") ? STR("uID") : val_key(m))), "cannot be set");
     check_labels(c, IN(meta, "labels"), json_path(v, "spec.metadata.labels"));
     check_annotations(c, IN(meta, "annotations"), json_path(v, "spec.metadata.annotations"));
     check_claim(c, IN(p, "spec"), json_path(v, "spec.spec"));
+    if (old)
+        check_immutable_as(c, p, "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", json_get(v, STR("spec")), json_get(old, STR("spec")));
 }
 
 KIND_RULES(kind_device_class)

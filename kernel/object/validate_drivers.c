@@ -94,7 +94,7 @@ static void check_csi_kept(causes c, const struct val *drivers, const struct val
             json_del(x, STR("allocatable"));
             json_del(y, STR("allocatable"));
             if (!val_equal(x, y))
-                say_immutable(c, IN(IN(NULL, "spec"), "drivers"), x);
+                say_invalid_as(c, IN(IN(NULL, "spec"), "drivers"), "io.k8s.api.storage.v1.CSINodeDriver", d, "field is immutable");
         }
 }
 

@@ -143,7 +143,7 @@ static const char *joined_errors(causes c, struct str value)
 
 void check_tolerations(causes c, const struct path *p, const struct val *list)
 {
-    static const char *const operators[] = { "Equal", "Exists", NULL }, *const all_operators[] = { "Equal", "Exists", "Gt", "Lt", NULL };
+    static const char *const operators[] = { "Equal", "Exists", NULL }, *const all_operators[] = { "Equal", "Exists", "Lt", "Gt", NULL };
     static const char *const effects[] = { "NoSchedule", "PreferNoSchedule", "NoExecute", NULL };
     LIST_EACH (t, at, list) {
         const struct path *here = ITEM(p, at.i);

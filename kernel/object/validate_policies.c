@@ -109,7 +109,7 @@ static void check_policy(causes c, const struct path *p, const struct val *spec)
 
 static void check_validations(causes c, const struct path *p, const struct val *list)
 {
-    static const char *const reasons[] = { "Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized", NULL };
+    static const char *const reasons[] = { "Forbidden", "Invalid", "RequestEntityTooLarge", NULL };
     LIST_EACH (v, at, list) {
         const struct path *here = ITEM(p, at.i);
         struct str message = json_str(v, "message"), made = json_str(v, "messageExpression");
@@ -174,7 +174,7 @@ static void check_mutation(causes c, const struct path *p, const struct val *m)
 
 KIND_RULES(kind_mutating_policy)
 {
-    static const char *const again[] = { "IfNeeded", "Never", NULL }, *const operations[] = { "*", "CREATE", "UPDATE", NULL };
+    static const char *const again[] = { "IfNeeded", "Never", NULL }, *const operations[] = { "*", "CONNECT", "CREATE", "UPDATE", NULL };
     const struct path *p = IN(NULL, "spec");
     const struct val *spec = json_get(v, STR("spec")), *list = json_get(spec, STR("mutations"));
     (void)old;

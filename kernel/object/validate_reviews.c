@@ -48,7 +48,7 @@ static void check_review_metadata(causes c, const struct val *meta, bool local)
 {
     val_each(m, meta)
         if (!str_is(val_key(m), "managedFields") && !(local && str_is(val_key(m), "namespace"))) {
-            say_invalid_val(c, IN(NULL, "metadata"), meta, local ? "must be empty except for namespace" : "must be empty");
+            say_invalid_as(c, IN(NULL, "metadata"), "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", meta, local ? "must be empty except for namespace" : "must be empty");
             return;
         }
 }

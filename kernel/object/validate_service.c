@@ -345,8 +345,8 @@ static void check_slice_address(causes c, const struct path *p, struct str type,
     }
     if (!check_ip(c, p, s) || !is_ip(s, &six))
         return;
-    if (six != str_is(type, "IPv6"))
-        say_invalid(c, p, s, str_is(type, "IPv6") ? "must be a valid IPv6 address" : "must be a valid IPv4 address");
+    if (six != str_is(type, "IPv6"))        /* of the list, says upstream */
+        say_invalid(c, p->up, s, str_is(type, "IPv6") ? "must be an IPv6 address" : "must be an IPv4 address");
     else
         check_endpoint_ip(c, p, s);
 }

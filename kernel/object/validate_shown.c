@@ -64,6 +64,23 @@ static void show_name(struct buf *b, const char *json)
     buf_printf(b, "\"%c%s\":", json[0] >= 'a' && json[0] <= 'z' ? json[0] - 32 : json[0], json + 1);
 }
 
+static bool is_metadata(const struct schema_field *f)
+{
+    return strcmp(f->json, "metadata") == 0 && f->shape == SHAPE_ONE && tagged(f->type);
+}
+
+/* Embedded there: its members stand among the others. Nothing to show takes the comma before it with it. */
+static void show_metadata(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    _cleanup_buf_ struct buf own = BUF_INIT(1 << 20);
+    if (v)
+        object_encode_json(&own, t, v);
+    if (own.len > 2)
+        buf_add(b, own.at + 1, own.len - 2);
+    else if (b->len && b->at[b->len - 1] == ',')
+        b->len--;
+}
+
 static void show_one(struct buf *b, const struct schema_type *t, const struct val *v)
 {
     struct val *members[OBJECT_FIELDS];
@@ -78,8 +95,12 @@ static void show_one(struct buf *b, const struct schema_type *t, const struct va
     object_members(t, v, members);
     buf_add_c(b, '{');
     for (unsigned i = 0; i < t->n_flat; i++) {
-        if (i)
+        if (b->at[b->len - 1] != '{')
             buf_add_c(b, ',');
+        if (is_metadata(t->flat[i])) {
+            show_metadata(b, t->flat[i]->type, members[i]);
+            continue;
+        }
         show_name(b, t->flat[i]->json);
         show_field(b, t->flat[i], members[i]);
     }

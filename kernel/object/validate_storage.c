@@ -103,7 +103,7 @@ static void check_source(causes c, const struct path *p, const struct val *spec)
             say_invalid(c, IN(IN(p, "local"), "path"), json_str(spec, "local.path"), "must not contain '..'");
             break;
         }
-    if (json_get(spec, STR("local")) && !json_path(spec, "nodeAffinity.required"))
+    if (json_get(spec, STR("local")) && !json_get(spec, STR("nodeAffinity")))
         say_required(c, IN(p, "nodeAffinity"), "Local volume requires node affinity");
 }
 

@@ -196,6 +196,7 @@ class Life:
                 self.current = y
                 m, n = x["metadata"], y["metadata"]
                 self.fill = tuple({"@rv": o.get("resourceVersion", ""), "@uid": o.get("uid", ""), "@name": o.get("name", "")} for o in (m, n))
+                self.fill[0].update(allocated(x, y))
 
     def ask(self, what, method, path, body=None, headers=None):
         """Once two answers were unlike, all that follows would be: then the object is at its end."""
@@ -351,6 +352,20 @@ class Life:
             server.ask("PATCH", where, '{"metadata":{"finalizers":null}}', {"Content-Type": PATCH["merge"]})
             server.ask("DELETE", where, '{"gracePeriodSeconds":0,"propagationPolicy":"Background"}', {"Content-Type": "application/json"})
             server.ask("PATCH", where, '{"metadata":{"finalizers":null}}', {"Content-Type": PATCH["merge"]})
+
+
+def allocated(ours, theirs):
+    """What a Service was given differs: bodies have the oracle's, which are ours there."""
+    a, b = ours.get("spec"), theirs.get("spec")
+    if ours.get("kind") != "Service" or not isinstance(a, dict) or not isinstance(b, dict):
+        return {}
+    words = {}
+    if a.get("clusterIP") and b.get("clusterIP") and b["clusterIP"] != "None":
+        words[f'"{b["clusterIP"]}"'] = f'"{a["clusterIP"]}"'
+    for x, y in zip(a.get("ports") or [], b.get("ports") or []):
+        if x.get("nodePort") and y.get("nodePort"):
+            words[f'"nodePort":{y["nodePort"]}'] = f'"nodePort":{x["nodePort"]}'
+    return words
 
 
 def json_patch(a, b, path=""):
