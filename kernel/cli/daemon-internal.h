@@ -12,7 +12,7 @@ struct daemon;
 
 enum daemon_mode {
     MODE_SERVE = 0,
-    MODE_HOLD,                          /* another process takes the store over: requests wait */
+    MODE_HOLD,                          /* it has just begun, or another process takes the store over: requests wait */
     MODE_RELAY                          /* it has: requests are its */
 };
 
@@ -38,7 +38,7 @@ struct daemon {
     enum daemon_mode mode;
     struct list held;                   /* requests of MODE_HOLD */
     unsigned n_held;
-    struct loop_hook deciding;          /* of an heir: requests wait until it can decide about them */
+    struct loop_hook deciding;          /* after the start: requests wait until they can be decided */
     int64_t deciding_ns;
     struct handover *handover;          /* NULL: none is under way, and none was */
     struct http_relay *relay;           /* of MODE_RELAY */

@@ -408,16 +408,19 @@ static void raise_limits(void)
     }
 }
 
-/* Each turn of an heir, until RBAC and the like have taken in what there is. */
+/* Each turn after the start, until RBAC and the like have taken in what there is: nobody is refused because the rules were not read yet. */
 static void when_decided(void *ctx)
 {
     struct daemon *d = ctx;
     if (!plugin_host_decides(d->host) && env_mono_ns() < d->deciding_ns)
         return;
     list_remove(&d->deciding.link);
-    d->mode = MODE_SERVE;
-    handover_release(d);
-    loop_post(d->loop, start_late, d);
+    if (!d->handover) {                 /* else it is the next heir for whom requests wait */
+        d->mode = MODE_SERVE;
+        handover_release(d);
+    }
+    if (heir_is())
+        loop_post(d->loop, start_late, d);
 }
 
 int daemon_run(struct options *o, const char *command, unsigned roles)
@@ -448,11 +451,9 @@ int daemon_run(struct options *o, const char *command, unsigned roles)
     heir_serves();
     log_info("server", "ready on https://%s:%d after %lld ms; kubeconfig %s", o->address, d.port,
              (long long)((env_mono_ns() - began) / NS_PER_MS), o->kubeconfig_path);
-    if (heir_is()) {
-        d.mode = MODE_HOLD;
-        d.deciding_ns = env_mono_ns() + DECIDE_NS;
-        loop_hook_add(d.loop, &d.deciding, when_decided, &d);
-    }
+    d.mode = MODE_HOLD;
+    d.deciding_ns = env_mono_ns() + DECIDE_NS;
+    loop_hook_add(d.loop, &d.deciding, when_decided, &d);
     arena_keep(16);                     /* requests end as often as they begin */
     loop_run(d.loop);
     arena_keep(0);
