@@ -18,7 +18,8 @@ struct emptying {
     struct str name;
     unsigned deletions;
     int64_t remaining;
-    struct buf content;                 /* "pods. has 2 resource instances, ..." */
+    const char *content[256];           /* "pods. has 2 resource instances" */
+    unsigned n_content;
     struct finalizer_count finalizers[64];
     unsigned n_finalizers;
     char failure[256];
@@ -84,7 +85,9 @@ static int empty_kind(struct emptying *e, const char *resource)
     for (uint32_t i = 0; i < l.n; i++)
         note_finalizers(e, str_n(l.at[i].at, l.at[i].len));
     struct str name = str_of(resource), group = str_cut(&name, '/');
-    buf_printf(&e->content, "%s" STR_FMT "." STR_FMT " has %u resource instances", e->content.len ? ", " : "", STR_ARG(name), STR_ARG(group), l.n);
+    char *line = arena_printf(e->r->arena, STR_FMT "." STR_FMT " has %u resource instances", STR_ARG(name), STR_ARG(group), l.n);
+    if (line && e->n_content < sizeof e->content / sizeof *e->content)
+        e->content[e->n_content++] = line;
     e->remaining += l.n;
     return 0;
 }
@@ -141,19 +144,32 @@ static void set_condition(struct emptying *e, struct val *list, const char *type
     json_set_str(a, c, STR("message"), str_of(message));
 }
 
-static const char *finalizers_text(struct emptying *e)
+/* In order, so that the same state has the same words. */
+static const char *joined(struct emptying *e, const char *begin, const char **at, unsigned n)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
-    for (unsigned i = 0; i < e->n_finalizers; i++)
-        buf_printf(&b, "%s" STR_FMT " in %lld resource instances", i ? ", " : "", STR_ARG(e->finalizers[i].name), (long long)e->finalizers[i].n);
-    return arena_printf(e->r->arena, "Some content in the namespace has finalizers remaining: " STR_FMT, STR_ARG(buf_str(&b)));
+    qsort(at, n, sizeof *at, by_text);
+    for (unsigned i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", at[i]);
+    return arena_printf(e->r->arena, "%s" STR_FMT, begin, STR_ARG(buf_str(&b)));
+}
+
+static const char *finalizers_text(struct emptying *e)
+{
+    const char *at[sizeof e->finalizers / sizeof *e->finalizers];
+    unsigned n = 0;
+    for (unsigned i = 0; i < e->n_finalizers; i++) {
+        at[n] = arena_printf(e->r->arena, STR_FMT " in %lld resource instances", STR_ARG(e->finalizers[i].name), (long long)e->finalizers[i].n);
+        n += at[n] != NULL;
+    }
+    return joined(e, "Some content in the namespace has finalizers remaining: ", at, n);
 }
 
 static int write_status(struct emptying *e)
 {
     struct arena *a = e->r->arena;
     struct val *now = val_copy(a, e->ns), *list = json_arr(a, json_obj(a, now, STR("status")), STR("conditions"));
-    char *content = arena_printf(a, "Some resources are remaining: " STR_FMT, STR_ARG(buf_str(&e->content)));
+    const char *content = joined(e, "Some resources are remaining: ", e->content, e->n_content);
     char *failure = arena_printf(a, "Failed to delete all resource types, 1 remaining: %s", e->failure);
     set_condition(e, list, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered");
     set_condition(e, list, "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed");
@@ -189,7 +205,7 @@ static int finalize(struct emptying *e)
 
 static int run(struct ctl_run *r, struct str none, struct str name)
 {
-    struct emptying e = { .r = r, .name = name, .content = BUF_INIT(1 << 16) };
+    struct emptying e = { .r = r, .name = name };
     (void)none;
     int rc = ctl_get(r, NAMESPACES, STR(""), name, &e.ns);
     if (rc < 0 || !e.ns || !meta_deleting(e.ns))
@@ -201,7 +217,6 @@ static int run(struct ctl_run *r, struct str none, struct str name)
         rc = write_status(&e);
     else if (rc == 0)
         rc = finalize(&e);
-    buf_free(&e.content);
     if (rc == 0 && e.failure[0])
         return kl_fail(r->call, KL_UNAVAILABLE, "not all content could be deleted: %s", e.failure);
     return rc;

@@ -7,6 +7,7 @@
 #define CRONJOBS "batch/cronjobs"
 #define JOBS     "batch/jobs"
 #define MISSED_MOST 100
+#define SCHEDULED "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
 struct cronjob {
     struct ctl_run *r;
@@ -73,8 +74,11 @@ static void check_active(struct cronjob *c)
         if (finished(c->jobs.at[i]) || meta_deleting(c->jobs.at[i]))
             continue;
         val_each(ref, list) there |= str_eq(json_str(ref, "uid"), meta_uid(c->jobs.at[i]));
-        if (!there)
+        if (!there && meta_annotation(c->jobs.at[i], SCHEDULED).len)    /* begun before we were stopped */
             val_push(list, reference(a, c->jobs.at[i]));
+        else if (!there)                /* `kubectl create job --from`: it stands in nobody's way */
+            ctl_event(c->r, c->v, "Warning", "UnexpectedJob", "Saw a job that the controller did not create or forgot: " STR_FMT,
+                      STR_ARG(meta_name(c->jobs.at[i])));
     }
     if (!list->n)
         json_del(c->st, STR("active"));
@@ -160,7 +164,7 @@ static struct val *new_job(struct cronjob *c, int64_t at_s)
     }
     char *name = arena_printf(a, STR_FMT "-%lld", STR_ARG(meta_name(c->v)), (long long)(at_s / 60));
     json_set_str(a, meta, STR("name"), str_of(name));
-    meta_set_annotation(a, job, "batch.kubernetes.io/cronjob-scheduled-timestamp", arena_str(a, str_of(when)));
+    meta_set_annotation(a, job, SCHEDULED, arena_str(a, str_of(when)));
     val_push(json_arr(a, meta, STR("ownerReferences")), meta_owner_ref(a, c->v));
     json_set(a, job, STR("spec"), val_copy(a, json_get(t, STR("spec"))));
     return job;
@@ -213,6 +217,9 @@ static int keep_time(struct cronjob *c)
     at = newest_missed(c, now_s, &next, &n);
     if (next)
         ctl_again(c->r, next * NS_S - c->r->now_ns);
+    else if (!n)                        /* 31 February: upstream's words */
+        ctl_event(c->r, c->v, "Warning", "InvalidSchedule", "invalid schedule: " STR_FMT " : time difference between two schedules is less than 1 second",
+                  STR_ARG(json_str(c->v, "spec.schedule")));
     if (n > MISSED_MOST)
         ctl_event(c->r, c->v, "Warning", "TooManyMissedTimes",
                   "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew");
