@@ -243,6 +243,7 @@ void watch_send_event(struct watcher *w, const struct store_event *e)
     if (!w->shares) {
         add_event(w, &b, what, e);
         send(w, &b);
+        arena_reset(w->scratch);
         return;
     }
     const uint32_t form = (uint32_t)what | (uint32_t)w->rq->accept.as << 8 | (uint32_t)w->rq->accept.media << 16;
@@ -253,6 +254,7 @@ void watch_send_event(struct watcher *w, const struct store_event *e)
         add_event(w, &b, what, e);
         char *at = buf_take(&b, &len);
         frame = at ? store_watch_keep_frame(w->watch, w->kind, form, at, len, &owner) : STR_NONE;
+        arena_reset(w->scratch);
     }
     if (frame.at) {
         count(w, frame.len);
@@ -291,16 +293,22 @@ static void pump(void *ctx)
             return;
         }
         watch_send_event(w, &e);
-        arena_reset(w->scratch);
     }
     w->waiting = true;                  /* on_drain comes back here */
 }
 
+/* Many are woken by one event: each does its part when its connection makes output, so that a connection's are at hand together. */
 static void on_wake(void *ctx)
 {
     struct watcher *w = ctx;
-    if (!w->waiting)
+    if (w->waiting)
+        return;
+    if (w->remote) {
         pump(w);
+        return;
+    }
+    w->waiting = true;
+    http_stream_wake(w->http);
 }
 
 void watch_drained(struct watcher *w)

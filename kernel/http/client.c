@@ -400,7 +400,7 @@ void http_client_free(struct http_client *c)
         conn_free(&l->conn);
     }
     resolve_abandon(c);
-    list_remove(&c->owner.hook.link);
+    owner_end(&c->owner);
     loop_timer_stop(&c->kick);
     tls_client_free(c->tls);
     mem_free(c->host);

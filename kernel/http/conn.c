@@ -36,6 +36,13 @@ void owner_init(struct conn_owner *o, struct loop *l, const struct conn_protocol
     list_init(&o->hook.link);
 }
 
+void owner_end(struct conn_owner *o)
+{
+    list_remove(&o->hook.link);
+    buf_free(&o->out);
+    buf_free(&o->wire);
+}
+
 struct conn *conn_new(struct conn_owner *o, int fd, size_t size)
 {
     struct conn *c = mem_alloc(size);
@@ -45,6 +52,7 @@ struct conn *conn_new(struct conn_owner *o, int fd, size_t size)
     c->owner = o;
     c->fd = fd;
     list_init(&c->reqs);
+    list_init(&c->ready);
     list_init(&c->dirty_link);
     c->watch = loop_fd_new(o->loop, fd, on_ready, c);
     if (!c->watch) {
@@ -259,6 +267,42 @@ static int pump(struct conn *c)
     return 0;
 }
 
+/* The connection's own buffer is put aside while it is empty. */
+static struct buf lend(struct buf *own, struct buf *lent)
+{
+    struct buf aside = *own;
+    if (own->len || own->failed)
+        return (struct buf){ 0 };
+    *own = *lent;
+    *lent = (struct buf){ 0 };
+    return aside;
+}
+
+/* What the socket does not take yet stays where it is, and the connection keeps that. */
+static void give_back(struct buf *own, struct buf *lent, struct buf aside)
+{
+    if (own->len || own->failed) {
+        buf_free(&aside);
+    } else if (!lent->at) {
+        *lent = *own;
+        *own = aside;
+    } else if (aside.at || own->cap > DRAIN_BELOW) {
+        buf_free(own);
+        *own = aside;
+    }
+}
+
+/* A thousand connections that each have buffers of their own for what is large would go through all caches for every event. */
+static int pump_warm(struct conn *c)
+{
+    struct conn_owner *o = c->owner;
+    struct buf out = lend(&c->out, &o->out), wire = lend(&c->wire, &o->wire);
+    int rc = pump(c);
+    give_back(&c->wire, &o->wire, wire);
+    give_back(&c->out, &o->out, out);
+    return rc;
+}
+
 /* What came behind the upgrade request before it was answered. */
 static void early_input(struct conn *c)
 {
@@ -288,7 +332,7 @@ static void flush(struct conn *c)
     }
     if (c->state == CONN_DIALING)
         return;
-    int rc = pump(c);
+    int rc = pump_warm(c);
     if (rc < 0) {
         conn_free(c);
         return;

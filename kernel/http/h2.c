@@ -130,11 +130,6 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
 
 /* --- writing --- */
 
-static bool is_full(const struct conn *c)
-{
-    return c->out.len - c->out_at + c->wire.len - c->wire_at > OUT_MOST;
-}
-
 static int check(struct conn *c)
 {
     return c->out.failed || (c->tls && tls_write(c, true) < 0) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -145,7 +140,7 @@ static ssize_t on_send(nghttp2_session *s, const uint8_t *at, size_t n, int flag
     struct conn *c = ctx;
     (void)s;
     (void)flags;
-    if (is_full(c))
+    if (conn_is_full(c))
         return NGHTTP2_ERR_WOULDBLOCK;
     buf_add(&c->out, at, n);
     return check(c) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : (ssize_t)n;
@@ -177,7 +172,7 @@ static int on_send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *hea
     struct http_req *r = src->ptr;
     (void)s;
     (void)f;
-    if (is_full(c))
+    if (conn_is_full(c))
         return NGHTTP2_ERR_WOULDBLOCK;
     buf_add(&c->out, head, 9);
     c->updates_owed += 2 * (1 + n / UPDATE_LEAST);

@@ -60,6 +60,7 @@ struct conn_owner {
     struct list conns, dirty;
     unsigned n_conns;
     struct loop_hook hook;
+    struct buf out, wire;               /* lent to each connection while it makes output: one piece of memory that stays warm */
 };
 
 struct http_server {
@@ -111,6 +112,7 @@ struct conn {
     int64_t heard_ns;                   /* of the newest bytes */
     int64_t header_since_ns;            /* a request head is being read since; 0: none */
     struct list reqs;
+    struct list ready;                  /* requests that have something to write as soon as there is room */
     unsigned n_reqs, n_handlers;        /* streams; requests whose handler has not answered */
     unsigned n_full;                    /* requests that were full */
     uint64_t resets, ignored;           /* flood counters, see h2.c */
@@ -133,6 +135,7 @@ enum req_answer { REQ_OPEN = 0, REQ_STREAMING, REQ_ENDED };
 /* Lives in its own arena. */
 struct http_req {
     struct list link;                   /* conn->reqs */
+    struct list ready_link;             /* conn->ready */
     struct conn *conn;
     struct arena *arena;
     int32_t stream_id;
@@ -160,6 +163,12 @@ struct http_req {
     bool elsewhere;                     /* a proxy has sent it on: another server is at it */
 };
 
+/* As much output is made as should be ahead of the socket. */
+static inline bool conn_is_full(const struct conn *c)
+{
+    return c->out.len - c->out_at + c->wire.len - c->wire_at > OUT_MOST;
+}
+
 /* conn.c */
 /* size: of the struct that begins with the conn. Takes fd when it succeeds. The caller sets state and watch. */
 struct conn *conn_new(struct conn_owner *o, int fd, size_t size);
@@ -169,6 +178,7 @@ void conn_kill(struct conn *c);                         /* closes at the end of 
 void conn_set_timer(struct conn *c, int64_t ns);
 void conns_flush(struct conn_owner *o);
 void owner_init(struct conn_owner *o, struct loop *l, const struct conn_protocol *p);
+void owner_end(struct conn_owner *o);                   /* all its connections have gone */
 
 /* server.c */
 void server_conn_freed(struct http_server *s);
@@ -185,6 +195,7 @@ int req_add_header(struct http_req *r, struct str name, struct str value);      
 void req_set_target(struct http_req *r, struct str target);
 void req_pop(struct http_req *r, size_t n);             /* n bytes of the queue were taken */
 void req_after_drain(struct http_req *r);
+void reqs_ready(struct conn *c);                        /* lets those write that wait in conn->ready */
 /* A Status object, as the API answers failures. */
 void req_reply_status(struct http_req *r, int status, const char *reason, const char *message);
 const char *status_text(int status);

@@ -106,6 +106,9 @@ void http_stream_write(struct http_req *r, struct http_slice s);        /* queue
 size_t http_stream_queued(const struct http_req *r);                    /* bytes not sent yet: stop writing past 256 KiB */
 /* Called when what was queued has been sent down to less than 64 KiB. fn NULL: no more. */
 void http_stream_on_drain(struct http_req *r, loop_fn fn, void *ctx);
+/* Calls that when the connection next makes output, before the turn ends unless the client does not read. Whoever has news for many streams says so to each
+ * of them, and makes for one connection after the other what it sends. */
+void http_stream_wake(struct http_req *r);
 void http_stream_end(struct http_req *r);                               /* clean end; the request is gone when it returns */
 void http_stream_abort(struct http_req *r);                             /* reset: the client sees a broken stream */
 

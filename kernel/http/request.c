@@ -17,6 +17,7 @@ struct http_req *req_new(struct conn *c)
     r->conn = c;
     r->began_ns = loop_now(c->owner->loop);
     r->body.max = c->server->body_max;
+    list_init(&r->ready_link);
     list_push(&c->reqs, &r->link);
     c->n_reqs++;
     return r;
@@ -50,6 +51,7 @@ void req_free(struct http_req *r)
     over(r);
     drop_queue(r);
     list_remove(&r->link);
+    list_remove(&r->ready_link);
     r->conn->n_reqs--;
     r->conn->n_full -= r->was_full;
     if (r->handled && r->answer == REQ_OPEN)
@@ -312,6 +314,14 @@ void http_stream_on_drain(struct http_req *r, loop_fn fn, void *ctx)
     r->drain_ctx = ctx;
 }
 
+void http_stream_wake(struct http_req *r)
+{
+    if (!list_empty(&r->ready_link))
+        return;
+    list_push(&r->conn->ready, &r->ready_link);
+    conn_dirty(r->conn);
+}
+
 void http_stream_end(struct http_req *r)
 {
     r->answer = REQ_ENDED;
@@ -360,6 +370,20 @@ void req_after_drain(struct http_req *r)
     r->conn->n_full--;
     if (r->on_drain)
         r->on_drain(r->drain_ctx);
+}
+
+void reqs_ready(struct conn *c)
+{
+    if (conn_is_full(c))
+        return;
+    struct list now = LIST_INIT(now);
+    for (struct list *n; (n = list_pop(&c->ready));)
+        list_push(&now, n);
+    for (struct list *n; (n = list_pop(&now));) {
+        struct http_req *r = list_item(n, struct http_req, ready_link);
+        if (r->on_drain)
+            r->on_drain(r->drain_ctx);
+    }
 }
 
 const char *status_text(int status)

@@ -59,11 +59,16 @@ static int conn_input(struct conn *c, struct str bytes)
 
 static int conn_fill(struct conn *c)
 {
+    reqs_ready(c);
+    if (c->state != CONN_OPEN)
+        return 0;
     return c->h2 ? h2_fill(c) : h1_fill(c);
 }
 
 static bool conn_more(const struct conn *c)
 {
+    if (!list_empty(&c->ready))
+        return true;
     return c->h2 ? nghttp2_session_want_write(c->h2) : c->h1_req && (c->h1_req->first || c->h1_req->was_full);
 }
 
@@ -246,7 +251,7 @@ static int listen_on(struct http_server *s, const struct http_conf *c, struct kl
 static void server_free(struct http_server *s)
 {
     loop_timer_stop(&s->grace);
-    list_remove(&s->owner.hook.link);
+    owner_end(&s->owner);
     loop_fd_free(s->watch);
     if (s->fd >= 0)
         close(s->fd);
