@@ -46,13 +46,14 @@ struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
     for (int i = 0; i < 2; i++) {
         struct val *one = json_set(d->a, props, str_of(names[i]), val_new(d->a, VAL_OBJ));
         openapi_put(d->a, one, "type", "string");
-        openapi_put(d->a, one, "description", i ? "What this object is." : "Group and version of this form of the object.");
+        openapi_put(d->a, one, "description", i ? "Kind is what this object is." : "APIVersion defines the group and version of this form of the object.");
     }
     if (d->form == 3) {
         struct val *wrap = val_new(d->a, VAL_OBJ);
         val_push(json_arr(d->a, wrap, STR("allOf")), m);
         m = wrap;
     }
+    openapi_put(d->a, m, "description", "Standard object's metadata: names, labels, versions.");
     json_set(d->a, props, STR("metadata"), m);
     return v;
 }

@@ -85,8 +85,17 @@ static bool check_pressure(struct agent *a, struct pod_view *v)
     return reject(a, v, "Evicted", "The node had condition: [%s]. ", b.failed ? "" : buf_str(&b).at);
 }
 
+static bool check_ports(struct agent *a, struct pod_view *v)
+{
+    return hostports_take(a, v->mem, false) ||
+           reject(a, v, "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports");
+}
+
 bool admit(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
-    bool begun = v->sandbox || json_str(v->pod, "status.startTime").len || json_str(v->meta, "deletionTimestamp").len;
-    return begun || (check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v));
+    struct str phase = json_str(v->pod, "status.phase");
+    if (!v->sandbox && !json_str(v->pod, "status.startTime").len && !json_str(v->meta, "deletionTimestamp").len)
+        return check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v) && check_ports(a, v);
+    bool over = str_is(phase, "Failed") || str_is(phase, "Succeeded");
+    return over || hostports_take(a, v->mem, true);
 }

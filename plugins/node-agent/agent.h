@@ -159,6 +159,9 @@ struct pod_mem {
     char *key, *uid;
     int refs;
     struct ctr_mem *_Atomic ctrs;           /* put in front, never taken out: ephemeral containers come late */
+    struct host_port *ports;                /* hostports.c */
+    unsigned n_ports;
+    bool holds_ports;                       /* under the agent's lock */
     char **uses;                            /* "configmaps/name", "secrets/name" that the pod mounts; NULL-terminated */
     struct token *tokens;
     char ips[4][64];
@@ -174,6 +177,11 @@ struct pod_mem {
     int64_t resize_gen;                     /* of the spec whose resources it was given while it ran; 0: none */
     char resize_reason[16], resize_message[256];    /* "Deferred", "Infeasible": why it was not given them; "Error": why it has not got them yet */
 };
+
+/* hostports.c: each port of the node is one pod's at a time. */
+bool hostports_read(struct pod_mem *m, const struct val *pod);              /* false: out of memory */
+bool hostports_take(struct agent *a, struct pod_mem *m, bool whatever);     /* false: somebody has one of them. whatever: it has them already */
+void hostports_release(struct agent *a, struct pod_mem *m);
 
 struct pod_mem *mem_get(struct agent *a, struct str uid);              /* a reference, or NULL */
 struct pod_mem *mem_by_key(struct agent *a, struct str key);

@@ -141,7 +141,7 @@ static void add_pod_files(const struct making *m, struct val *out)
     static const char *const files[][2] = { { "/etc/hosts", "/etc-hosts" }, { "/etc/hostname", "/hostname" },
                                             { "/etc/resolv.conf", "/resolv.conf" } };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (mounts_at(m->ctr, files[i][0]) || (i < 2 && view_host_network(m->view)))
+        if (mounts_at(m->ctr, files[i][0]) || (i == 1 && view_host_network(m->view)))
             continue;
         char *path = pod_path(m->agent, m->view->arena, m->view->uid, files[i][1]);
         val_push(out, mount(m->view->arena, str_of(files[i][0]), str_of(path), false, "PROPAGATION_PRIVATE"));

@@ -94,6 +94,8 @@ int finish_tear_down(struct agent *a, struct kl_call *c, struct pod_view *v)
     int rc = give_back(a, c, v->uid, false);
     v->mem->torn_down = rc == 0;
     if (rc == 0)
+        hostports_release(a, v->mem);
+    if (rc == 0)
         resize_wake(a);
     if (rc == 0)
         v->mem->attached = false;

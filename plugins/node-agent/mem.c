@@ -13,6 +13,7 @@ static void mem_free_pod(struct pod_mem *m)
         mem_free(t);
     }
     mem_free(m->uses);
+    mem_free(m->ports);
     for (struct ctr_mem *k = m->ctrs, *next; k; k = next) {
         next = k->next;
         mem_free(k);
@@ -71,7 +72,7 @@ static struct pod_mem *mem_build(const struct val *pod)
     m->refs = 1;
     m->uid = mem_dup(uid.at, uid.len);
     m->key = mem_alloc(ns.len + name.len + 2);
-    if (!m->uid || !m->key || !copy_uses(m, pod)) {
+    if (!m->uid || !m->key || !copy_uses(m, pod) || !hostports_read(m, pod)) {
         mem_free_pod(m);
         return NULL;
     }

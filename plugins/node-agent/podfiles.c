@@ -1,6 +1,8 @@
 /* podfiles.c - where a pod's files are, and the three that every container sees: hosts, hostname, resolv.conf. */
 #include "agent.h"
 
+#define HOSTS_MOST (256u << 10)             /* of the node's own file */
+
 char *pod_path(const struct agent *a, struct arena *ar, struct str uid, const char *tail)
 {
     /* A uid is a name in a folder: anything else would be a path out of it. */
@@ -168,9 +170,14 @@ static void own_names(struct buf *b, const struct agent *a, const struct pod_vie
 static void hosts(struct buf *b, const struct agent *a, const struct pod_view *v)
 {
     const struct val *aliases = json_get(v->spec, STR("hostAliases"));
-    buf_lit(b, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-               "fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
-    own_names(b, a, v);
+    if (view_host_network(v)) {             /* the node's own, and what is added */
+        buf_lit(b, "# Kubernetes-managed hosts file (host network).\n");
+        buf_add_str(b, fs_get(v->arena, "/etc/hosts", HOSTS_MOST));
+    } else {
+        buf_lit(b, "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+                   "fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
+        own_names(b, a, v);
+    }
     if (!val_is(aliases, VAL_ARR) || !aliases->n)
         return;
     buf_lit(b, "\n# Entries added by HostAliases.\n");

@@ -507,6 +507,39 @@ Test(life, rejected_before_anything_is_made)
     eq_text(world_text(w, world_get(w, "/pods", "d/r"), "status.phase"), "Running");
 }
 
+/* The fake runtime shows every pod all sandboxes. */
+static void no_runtime(void)
+{
+    w->sandboxes->first = w->sandboxes->last = NULL, w->sandboxes->n = 0;
+    w->containers->first = w->containers->last = NULL, w->containers->n = 0;
+}
+
+/* Who names the node has asked no scheduler. */
+Test(life, one_pod_to_a_port)
+{
+#define PORTED "'containers':[{'name':'c','image':'i','ports':[{'hostPort':21017,'containerPort':1}]}]"
+    world_put(w, "/pods", POD("'restartPolicy':'Always'," PORTED));
+    world_sync(w, "d/p", NULL);
+    eq_text(at("status.phase"), "Running");
+    no_runtime();
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'q','uid':'u2'},'spec':{'nodeName':'n1'," PORTED "}}");
+    world_sync(w, "d/q", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/q"), "status.phase"), "Failed");
+    eq_text(world_text(w, world_get(w, "/pods", "d/q"), "status.reason"), "NodePorts");
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'r','uid':'u3'},'spec':{'nodeName':'n1','containers':[{'name':'c','image':'i',"
+                          "'ports':[{'hostPort':21017,'containerPort':1,'protocol':'UDP'}]}]}}");
+    world_sync(w, "d/r", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/r"), "status.phase"), "Running");
+    no_runtime();
+    struct val *meta = json_get(pod(), STR("metadata"));
+    set_z(w->arena, meta, "deletionTimestamp", "2026-01-01T00:00:20Z");
+    set_i(w->arena, meta, "deletionGracePeriodSeconds", 1);
+    world_sync(w, "d/p", NULL);
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'s','uid':'u4'},'spec':{'nodeName':'n1'," PORTED "}}");
+    world_sync(w, "d/s", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/s"), "status.phase"), "Running");
+}
+
 Test(life, a_dead_sandbox_makes_room)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Always'," ONE));

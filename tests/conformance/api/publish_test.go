@@ -96,6 +96,8 @@ func TestPublishSchema(t *testing.T) {
 		refuses(t, d.text("v1", "o", "spec: {bars: [{age: \"10\"}]}"), at, `missing required field "name"`, `spec.bars[0].name: Required value`)
 	}
 	explains(t, d.plural, `(?s)DESCRIPTION:.*Foo CRD for Testing.*FIELDS:.*apiVersion.*<string>.*spec.*<Object>.*Specification of Foo`)
+	explains(t, d.plural, `(?s)FIELDS:.*apiVersion.*<string>.*APIVersion defines.*metadata.*Standard object's metadata`)
+	explains(t, d.plural+".metadata", `(?s)DESCRIPTION:.*Standard object's metadata.*FIELDS:.*creationTimestamp.*<string>.*CreationTimestamp is a timestamp`)
 	explains(t, d.plural+".spec", `(?s)DESCRIPTION:.*Specification of Foo.*FIELDS:.*bars.*<\[\]Object>.*List of Bars and their specs`)
 	explains(t, d.plural+".spec.bars", `(?s)DESCRIPTION:.*List of Bars and their specs.*FIELDS:.*name.*<string>.*-required-.*Name of Bar`)
 	explains(t, d.plural, `(?s)bars\s+<\[\]Object>.*bazs\s+<\[\]string>`, "--recursive")
