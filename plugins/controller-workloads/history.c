@@ -12,13 +12,41 @@ static int by_revision(const void *a, const void *b)
     return n ? (n < 0 ? -1 : 1) : meta_cmp_created(x, y);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return str_cmp(val_key(*(struct val *const *)a), val_key(*(struct val *const *)b));
+}
+
+/* As Go writes maps. Who looks for the revision of a template compares the bytes (upstream's own controllers, its tests, tools built upon them). */
+static bool sort_members(struct arena *a, struct val *v)
+{
+    if (!val_is(v, VAL_OBJ) && !val_is(v, VAL_ARR))
+        return true;
+    val_each(m, v)
+        if (!sort_members(a, m))
+            return false;
+    if (!val_is(v, VAL_OBJ) || v->n < 2)
+        return true;
+    struct val **at = arena_alloc(a, v->n * sizeof *at);
+    uint32_t n = 0;
+    if (!at)
+        return false;
+    val_each(m, v) at[n++] = m;
+    qsort(at, n, sizeof *at, by_key);
+    for (uint32_t i = 0; i < n; i++)
+        at[i]->next = i + 1 < n ? at[i + 1] : NULL;
+    v->first = at[0];
+    v->last = at[n - 1];
+    return true;
+}
+
 static struct val *data_of(struct history *h)
 {
     struct arena *a = h->r->arena;
     struct val *data = val_new(a, VAL_OBJ), *spec = json_obj(a, data, STR("spec"));
     struct val *t = json_set(a, spec, STR("template"), val_copy(a, json_path(h->owner, "spec.template")));
     json_set_str(a, t, STR("$patch"), STR("replace"));
-    return data;
+    return sort_members(a, data) ? data : NULL;
 }
 
 static struct val *find(const struct history *h, const struct val *data)
@@ -85,6 +113,8 @@ static int make(struct history *h, struct val *data)
 int history_sync(struct history *h)
 {
     struct val *data = data_of(h);
+    if (!data)
+        return ctl_no_memory(h->r);
     int rc = claim(h->r, h->owner, json_path(h->owner, "spec.selector"), REVISIONS, &h->all);
     if (rc < 0)
         return rc;

@@ -88,6 +88,8 @@ k set image daemonset agent c=i:2 >/dev/null
 soon "updated" "successfully rolled out" k rollout status daemonset agent --timeout=60s
 soon "everywhere" "i:2 i:2 i:2" k get pods -l app=agent -o 'jsonpath={.items[*].spec.containers[0].image}'
 soon "history" "2" k rollout history daemonset agent
+soon "as Go writes it, whose readers compare bytes" '{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"app":"agent"}},"spec":{"containers":[{"image":"i:2",' \
+    k get --raw /apis/apps/v1/namespaces/default/controllerrevisions
 k taint node n3 example.org/out=now:NoExecute >/dev/null
 soon "not on a node that is tainted" "2 2" k get daemonset agent -o 'jsonpath={.status.desiredNumberScheduled} {.status.currentNumberScheduled}'
 k delete daemonset agent >/dev/null
