@@ -64,16 +64,29 @@ int api_fail_conflict(struct api_error *e, struct arena *a, const struct schema_
     return -KL_CONFLICT;
 }
 
+/* The message has what is complained of twice once; the causes have it twice. */
+static bool said(const struct object_causes *c, unsigned i)
+{
+    for (unsigned k = 0; k < i; k++)
+        if (strcmp(c->at[k].field, c->at[i].field) == 0 && strcmp(c->at[k].message, c->at[i].message) == 0)
+            return true;
+    return false;
+}
+
 int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name,
                      const struct object_causes *c)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
     buf_printf(&b, "%s%s%s \"" STR_FMT "\" is invalid: ", k->kind, k->group[0] ? "." : "", k->group, STR_ARG(name));
-    if (c->n > 1)
+    unsigned shown = 0;
+    for (unsigned i = 0; i < c->n; i++)
+        shown += !said(c, i);
+    if (shown > 1)
         buf_add_c(&b, '[');
     for (unsigned i = 0; i < c->n; i++)
-        buf_printf(&b, "%s%s: %s", i ? ", " : "", c->at[i].field, c->at[i].message);
-    if (c->n > 1)
+        if (!said(c, i))
+            buf_printf(&b, "%s%s: %s", i ? ", " : "", c->at[i].field, c->at[i].message);
+    if (shown > 1)
         buf_add_c(&b, ']');
     set_code(e, KL_INVALID);
     e->message = arena_dup(a, buf_str(&b));

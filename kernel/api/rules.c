@@ -88,7 +88,7 @@ void api_check_rules(struct api_op *op, const struct val *v, const struct val *o
 {
     if (op->kind->flags & K_CUSTOM)
         run_rules(op, v, old, causes);
-    else if (!causes->n && !op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
+    else if (!op->subresource && strcmp(op->kind->group, POLICY_GROUP) == 0)
         policy_check(op, v, old, causes);
     else if (strcmp(op->kind->group, "resource.k8s.io") == 0)
         check_devices(op, v, old, causes);

@@ -156,13 +156,19 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
     struct val *old_tree = old_tree_of(op, old), *v = NULL;
     if (!old_tree)
         return -op->err.code;
+    struct val *shown = old_tree;
+    if (type == KL_PATCH_JSON && memmem(store_object_json(old).at, store_object_json(old).len, "null", 4)) {
+        struct api_asker q = api_op_asker(op);
+        if (!(shown = api_stored_tree(&q, op->kind, old)))      /* what is null can be replaced, copied, tested */
+            return -op->err.code;
+    }
     if (type == API_PATCH_APPLY && api_apply_merge(op, patch, old_tree, &v) < 0)
         return -op->err.code;
     if (!v)
-        v = apply(op, type, old_tree, patch, &err);
+        v = apply(op, type, shown, patch, &err);
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
-    if ((type != API_PATCH_APPLY && conform(op, v, type, old_tree, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+    if ((type != API_PATCH_APPLY && conform(op, v, type, shown, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
         check_revision(op, v, old, true) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

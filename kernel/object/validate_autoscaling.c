@@ -129,15 +129,15 @@ static void check_metric(causes c, const struct path *p, const struct val *m)
     bool known = false;
     if (!type.len)
         say_required(c, IN(p, "type"), "must specify a metric source type");
-    for (int i = 0; i < N_SOURCES; i++) {
+    for (int i = 0; i < N_SOURCES; i++)
         known |= str_is(type, sources[i].type);
+    if (!known)
+        say_unsupported(c, IN(p, "type"), type, types);
+    for (int i = 0; i < N_SOURCES; i++)
         if (json_get(m, str_of(sources[i].member)) && n++ == 0)
             sources[i].check(c, IN(p, sources[i].member), json_get(m, str_of(sources[i].member)));
-    }
-    if (!known) {
+    if (!known)                         /* once more, as upstream does */
         say_unsupported(c, IN(p, "type"), type, types);
-        say_unsupported(c, IN(p, "type"), type, types);
-    }
     for (int i = 0; i < N_SOURCES; i++) {
         bool there = json_get(m, str_of(sources[i].member)) != NULL, wanted = str_is(type, sources[i].type);
         if (wanted && !there)

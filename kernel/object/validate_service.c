@@ -380,14 +380,6 @@ KIND_RULES(kind_endpoint_slice)
     static const char *const types[] = { "FQDN", "IPv4", "IPv6", NULL };
     struct val *ports = json_get(v, STR("ports")), *endpoints = json_get(v, STR("endpoints"));
     struct str type = json_str(v, "addressType");
-    if (check_required_str(c, IN(NULL, "addressType"), type))
-        check_choice(c, IN(NULL, "addressType"), type, types);
-    if (old && !str_eq(type, json_str(old, "addressType")))
-        say_invalid(c, IN(NULL, "addressType"), type, "field is immutable");
-    if (endpoints && endpoints->n > 1000)
-        say_too_many(c, IN(NULL, "endpoints"), endpoints->n, 1000, "s");
-    LIST_EACH (e, at, endpoints)
-        check_endpoint(c, ITEM(IN(NULL, "endpoints"), at.i), type, e);
     _cleanup_met_ struct met names = { 0 };
     LIST_EACH (port, at, ports) {
         const struct path *here = ITEM(IN(NULL, "ports"), at.i);
@@ -400,4 +392,12 @@ KIND_RULES(kind_endpoint_slice)
         if (json_get(port, STR("appProtocol")))
             check_name(c, IN(here, "appProtocol"), json_str(port, "appProtocol"), G_QUALIFIED);
     }
+    if (endpoints && endpoints->n > 1000)
+        say_too_many(c, IN(NULL, "endpoints"), endpoints->n, 1000, "s");
+    LIST_EACH (e, at, endpoints)
+        check_endpoint(c, ITEM(IN(NULL, "endpoints"), at.i), type, e);
+    if (check_required_str(c, IN(NULL, "addressType"), type))
+        check_choice(c, IN(NULL, "addressType"), type, types);
+    if (old && !str_eq(type, json_str(old, "addressType")))
+        say_invalid(c, IN(NULL, "addressType"), type, "field is immutable");
 }

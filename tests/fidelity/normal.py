@@ -8,6 +8,7 @@ GO_TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=[+
 VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}\b")
 ADDRESS = re.compile(r"\b10\.(9[6-9]|10\d|111)\.\d+\.\d+\b")
 CERTIFICATE = re.compile(r"X509SHA256=[0-9a-f]{64}")
+RECORD = re.compile(r"((?:ResourceVersion in record \(|ResourceVersion in object meta: |resourceVersion\\+\":\\+\"))\d+")
 NODE_PORT = re.compile(r"\b(\d+):3[0-2]\d{3}/")
 PORTS = {"nodePort", "healthCheckNodePort"}
 TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
@@ -20,6 +21,7 @@ def text(s, rename=()):
     s = GO_TIME.sub("<time>", s)
     s = VOLUME.sub("kube-api-access-<random>", s)
     s = ADDRESS.sub("<address>", s)
+    s = RECORD.sub(r"\1<revision>", s)
     s = NODE_PORT.sub(r"\1:<port>/", s)
     for prefix in rename:
         s = re.sub(re.escape(prefix) + r"[a-z0-9]{5}\b", prefix + "<random>", s)
