@@ -55,7 +55,7 @@ asked() { grep -c "^/convert $1" "$dir/asked"; }
 
 out=$(definition v1)
 holds "definition" created "$out"
-# --- what a definition may not say ---
+# --- what a definition may not say (upstream takes a service's name and namespace for each other) ---
 for wrong in "strategy: Odd|spec.conversion.strategy: Unsupported value: \"Odd\": supported values: \"None\", \"Webhook\"" \
     "strategy: Webhook|spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook" \
     "strategy: Webhook|spec.conversion.conversionReviewVersions: Required value" \
@@ -63,7 +63,7 @@ for wrong in "strategy: Odd|spec.conversion.strategy: Unsupported value: \"Odd\"
     "strategy: Webhook, webhook: { conversionReviewVersions: [ v9 ], clientConfig: { url: 'https://a/' } }|spec.conversion.conversionReviewVersions: Invalid value: [\"v9\"]: must include at least one of v1, v1beta1" \
     "strategy: Webhook, webhook: { conversionReviewVersions: [ v1, v1 ], clientConfig: { url: 'http://a/' } }|spec.conversion.webhookClientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme" \
     "strategy: Webhook, webhook: { conversionReviewVersions: [ v1, v1 ], clientConfig: { url: 'https://a/' } }|spec.conversion.conversionReviewVersions[1]: Invalid value: \"v1\": duplicate version" \
-    "strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { service: { name: a, namespace: '', path: b } } }|spec.conversion.webhookClientConfig.service.namespace: Required value: service namespace is required" \
+    "strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { service: { name: a, namespace: '', path: b } } }|spec.conversion.webhookClientConfig.service.name: Required value" \
     "strategy: None, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://a/' } }|spec.conversion.webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook" \
     "strategy: None, webhook: { conversionReviewVersions: [ v1 ] }|spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook" \
     "strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://a/', caBundle: Cg== } }|spec.conversion.webhookClientConfig.caBundle: Invalid value: \"Cg==\": data does not contain any valid RSA or ECDSA certificates"; do
