@@ -7,8 +7,10 @@
 
 #include "base/plain.h"
 
-static const char *skip_space(const char *p, const char *end)
+static inline const char *skip_space(const char *p, const char *end)
 {
+    if (p < end && *p > ' ')            /* mostly there is none */
+        return p;
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
         p++;
     return p;
@@ -228,11 +230,13 @@ static const char *find_member(const char *p, const char *end, struct str key)
     p = skip_space(p, end);
     while (p < end && (*p == '{' || *p == ',')) {
         p = skip_space(p + 1, end);
-        const char *k = p < end && *p == '"' ? skip_string(p, end) : NULL;
-        if (!k)
+        if (p >= end || *p != '"')
             return NULL;
-        bool found = (size_t)(k - p) - 2 == key.len && memcmp(p + 1, key.at, key.len) == 0;
-        p = skip_space(k, end);
+        bool found = (size_t)(end - p) > key.len + 1 && p[key.len + 1] == '"' && str_same(p + 1, key.at, key.len);
+        p = found ? p + key.len + 2 : skip_string(p, end);
+        if (!p)
+            return NULL;
+        p = skip_space(p, end);
         if (p >= end || *p != ':')
             return NULL;
         p = skip_space(p + 1, end);

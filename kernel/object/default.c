@@ -33,6 +33,15 @@ static void set_int(struct defaulting *d, struct val *v, const char *key, int64_
         json_set_int(d->arena, v, str_of(key), i);
 }
 
+/* What a row says; most of it is a word or a number. */
+static struct val *value_of(struct defaulting *d, struct str text)
+{
+    int64_t n;
+    if (text.len > 1 && text.at[0] == '"' && !memchr(text.at, '\\', text.len))
+        return val_of_str(d->arena, str_n(text.at + 1, text.len - 2));
+    return str_int(text, &n) ? val_of_int(d->arena, n) : json_parse(d->arena, text, NULL);
+}
+
 /* Declared default of an absent field; empty text counts as absent, as a zero value does upstream. */
 static struct val *declared(struct defaulting *d, const struct schema_field *f, struct val *v, struct val *there)
 {
@@ -41,7 +50,7 @@ static struct val *declared(struct defaulting *d, const struct schema_field *f, 
                 ((there->type == VAL_STR && !there->n) || (there->type == VAL_INT && !there->i));
     if (there && !zero)
         return there;
-    struct val *value = json_parse(d->arena, str_of(f->fallback), NULL);
+    struct val *value = value_of(d, str_of(f->fallback));
     return value && !(zero && val_equal(value, there)) ? json_set(d->arena, v, name, value) : there;
 }
 

@@ -238,16 +238,18 @@ static void add_owners(struct ctl_run *r, struct str refs, struct str ns, struct
 
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
+    bool deleted = r->call->flags & KL_CALL_DELETED;
     struct str meta = ctl_meta(r), was = old.len ? json_scan_path(old, "metadata.ownerReferences") : STR_NONE;
-    struct str refs = json_scan_value(ctl_part(r, CTL_OWNERS)), dying = STR_NONE;
+    struct str refs = json_scan_value(ctl_part(r, CTL_OWNERS)), dying = deleted ? STR_NONE : json_scan_member(meta, STR("deletionTimestamp"));
     (void)obj;
+    if (!deleted && !dying.at && !refs.at && !was.at)
+        return 0;
     struct str ns = json_scan_text(json_scan_member(meta, STR("namespace"))), name = json_scan_text(json_scan_member(meta, STR("name")));
-    if (r->call->flags & KL_CALL_DELETED) {
+    if (deleted) {
         buf_printf(keys, "owner " STR_FMT, STR_ARG(json_scan_text(json_scan_member(meta, STR("uid")))));
         add_owners(r, refs, ns, keys);
         return 0;
     }
-    dying = json_scan_member(meta, STR("deletionTimestamp"));
     if ((dying.at && json_scan_member(meta, STR("finalizers")).at) || (refs.at && !str_eq(refs, was)))
         add_item(keys, resource, ns, name);
     if (was.at && !str_eq(refs, was))
