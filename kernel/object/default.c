@@ -274,6 +274,12 @@ static void stateful_set_spec(struct defaulting *d, struct val *v)
     struct val *s = json_obj(d->arena, v, STR("updateStrategy"));
     if (str_is(json_str(s, "type"), "RollingUpdate"))
         set_int(d, json_obj(d->arena, s, STR("rollingUpdate")), "partition", 0);
+    struct val *claims = json_get(v, STR("volumeClaimTemplates"));
+    if (val_is(claims, VAL_ARR))
+        val_each(c, claims) {           /* the only objects inside of objects that say what they are */
+            json_set_str(d->arena, c, STR("kind"), STR("PersistentVolumeClaim"));
+            json_set_str(d->arena, c, STR("apiVersion"), STR("v1"));
+        }
 }
 
 static void daemon_set_spec(struct defaulting *d, struct val *v)

@@ -52,6 +52,8 @@ static const struct row rows[] = {
     { "apps", "v1", "Deployment", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.template.spec.restartPolicy", "\"Always\"" },
     { "apps", "v1", "StatefulSet", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.podManagementPolicy", "\"OrderedReady\"" },
     { "apps", "v1", "StatefulSet", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.updateStrategy.type", "\"RollingUpdate\"" },
+    { "apps", "v1", "StatefulSet", "{\"spec\":{\"volumeClaimTemplates\":[{}],\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.volumeClaimTemplates",
+      "[{\"spec\":{\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"},\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\"}]" },
     { "apps", "v1", "DaemonSet", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.updateStrategy.rollingUpdate.maxUnavailable", "1" },
     { "batch", "v1", "Job", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.backoffLimit", "6" },
     { "batch", "v1", "Job", "{\"spec\":{\"template\":{\"spec\":{\"containers\":[]}}}}", "spec.completions", "1" },
