@@ -11,7 +11,7 @@
 #define CORE_MORE(X) \
     X(endpoints, "endpoints") X(endpointslicemirroring, "endpointslicemirroring") \
     X(namespace, "namespace") X(garbage_collector, "garbage-collector") X(serviceaccount, "service-account") X(root_ca, "root-ca-cert-publisher") \
-    X(event_ttl, "event-ttl") X(node_lifecycle, "node-lifecycle") X(taint_eviction, "taint-eviction") X(node_ipam, "node-ipam") X(pod_gc, "pod-gc") X(apiserver, "kubernetes-service") \
+    X(event_ttl, "event-ttl") X(node_lifecycle, "node-lifecycle") X(taint_eviction, "taint-eviction") X(node_ipam, "node-ipam") X(node_ttl, "ttl") X(pod_gc, "pod-gc") X(apiserver, "kubernetes-service") \
     X(service_cidr, "service-cidr") X(service_ip, "service-ip-repair") X(identity, "apiserver-identity") \
     X(claim_protection, "persistentvolumeclaim-protection") X(volume_protection, "persistentvolume-protection") X(vac_protection, "volumeattributesclass-protection") \
     X(resourceclaim, "resourceclaim")

@@ -91,3 +91,18 @@ Test(node_pods, a_node_that_is_gone_takes_its_pods_along)
     cr_assert_eq(fake_reconcile(f, &pod_gc_controller, "node n", NULL), 0);
     cr_expect(!there("p"));
 }
+
+Test(node_pods, the_time_to_keep_things_grows_with_the_cluster)
+{
+    fake_put(f, NODES, "{\"metadata\":{\"name\":\"n\"}}");
+    cr_assert_eq(fake_reconcile(f, &node_ttl_controller, "n", NULL), 0);
+    cr_expect(str_is(meta_annotation(fake_get(f, NODES, "", "n"), "node.alpha.kubernetes.io/ttl"), "0"));
+    for (int i = 0; i < 94; i++)
+        fake_put(f, NODES, arena_printf(f->arena, "{\"metadata\":{\"name\":\"m%d\"}}", i));
+    cr_assert_eq(fake_reconcile(f, &node_ttl_controller, "n", NULL), 0);
+    cr_expect(str_is(meta_annotation(fake_get(f, NODES, "", "n"), "node.alpha.kubernetes.io/ttl"), "0"), "between two steps it stays");
+    for (int i = 94; i < 120; i++)
+        fake_put(f, NODES, arena_printf(f->arena, "{\"metadata\":{\"name\":\"m%d\"}}", i));
+    cr_assert_eq(fake_reconcile(f, &node_ttl_controller, "n", NULL), 0);
+    cr_expect(str_is(meta_annotation(fake_get(f, NODES, "", "n"), "node.alpha.kubernetes.io/ttl"), "15"));
+}
