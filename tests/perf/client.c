@@ -19,6 +19,7 @@ struct call {
     double began;
     bool seen;                          /* the first byte has come */
     int status;
+    unsigned serial;
     size_t sent, len;
     uint32_t frame_left;                /* of a protobuf frame */
     unsigned frame_head;                /* bytes of its length that have come */
@@ -165,6 +166,8 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
         return 0;
     if (code == 0 && k->status >= 200 && k->status < 300) {
         n->answers++;
+        if (c->load->conf.stamps)
+            c->load->conf.stamps->at[k->serial % c->load->conf.stamps->n] = load_clock();
         load_keep(n, (load_clock() - k->began) * 1e6);
     } else {
         n->errors++;
@@ -216,6 +219,7 @@ static int ask(struct conn *c)
         }
         call->len = fill_in(call->body, k->body_len * 2 + 64, k->body, k->body_len, number, serial);
     }
+    call->serial = serial;
     call->began = load_clock();
     if (k->stamps && !k->watch)
         k->stamps->at[serial % k->stamps->n] = call->began;

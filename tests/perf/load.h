@@ -10,7 +10,7 @@
 
 struct load;
 
-/* When the request with serial number n was sent, in seconds; 0: not yet. A writer fills it in, watchers look it up. */
+/* When the request with serial number n was answered (before that: sent), in seconds; 0: not yet. A writer fills it in, watchers look it up. */
 struct load_stamps {
     double *at;
     unsigned n;
