@@ -2,6 +2,7 @@
  * same of an event, in the same form, share one frame. */
 #include "watch.h"
 
+#include "base/json_scan.h"
 #include "http/client.h"
 
 void watch_free(struct watcher *w)
@@ -201,6 +202,42 @@ static void add_left(struct watcher *w, struct buf *b, const struct store_event 
         add_tree(w, b, "DELETED", w->kind->type, v);
 }
 
+/* What spec.nodeName was and is. A thousand kubelets ask that of each pod's event: it is looked for once. */
+static struct str nodes_of(struct watcher *w, const struct store_event *e, void **ret_owner)
+{
+    static const char of_nodes;
+    struct str both = store_watch_frame(w->watch, &of_nodes, 0, ret_owner);
+    if (both.at)
+        return both;
+    struct buf b = BUF_INIT(0);
+    struct store_object *seen[] = { e->old, e->object };
+    size_t len = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct str v = seen[i] ? json_scan_path(store_object_json(seen[i]), "spec.nodeName") : STR_NONE;
+        buf_add_str(&b, v.len ? json_scan_text(v) : v);
+        buf_add_c(&b, '\n');
+    }
+    char *at = buf_take(&b, &len);
+    return at ? store_watch_keep_frame(w->watch, &of_nodes, 0, at, len, ret_owner) : STR_NONE;
+}
+
+/* Seen at a glance: it is about another object, or on other nodes before and after. False: look closer. */
+static bool is_elsewhere(struct watcher *w, const struct store_event *e)
+{
+    if (w->name.at && !str_eq(w->name, store_object_name(e->object)))
+        return true;
+    if (!w->node.at || w->ahead)
+        return false;
+    void *owner;
+    struct str both = nodes_of(w, e, &owner);
+    if (!both.at)
+        return false;
+    struct str was = str_cut(&both, '\n'), is = str_cut(&both, '\n');
+    bool other = !str_eq(was, w->node) && !str_eq(is, w->node);
+    store_frame_release(owner);
+    return other;
+}
+
 /* What a watcher makes of an event. */
 enum sight { UNSEEN = 0, SEEN_ADDED, SEEN_MODIFIED, SEEN_DELETED, SEEN_LEFT };
 
@@ -209,6 +246,8 @@ static enum sight sight(struct watcher *w, const struct store_event *e)
     static const enum sight plain[] = { [STORE_ADDED] = SEEN_ADDED, [STORE_MODIFIED] = SEEN_MODIFIED, [STORE_DELETED] = SEEN_DELETED };
     if (!w->labels && !w->fields)
         return plain[e->type];
+    if (is_elsewhere(w, e))
+        return UNSEEN;
     bool was = matches(w, e->old);
     if (e->type == STORE_DELETED)
         return was ? SEEN_DELETED : UNSEEN;
@@ -485,6 +524,8 @@ void api_watch(struct api_rq *rq)
     w->said = revision;
     w->plain = !w->life && rq->accept.media == MEDIA_JSON && !rq->accept.as && !api_converts(w->kind);
     w->shares = shares(w);
+    w->name = w->fields ? selector_exact(w->fields, "metadata.name") : STR_NONE;
+    w->node = w->fields ? selector_exact(w->fields, "spec.nodeName") : STR_NONE;
     const struct api_query q = rq->info.q;
     struct api *api = rq->api;
     if (begin(w, rq) < 0) {

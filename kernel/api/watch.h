@@ -23,6 +23,7 @@ struct watcher {
     struct str query;
     const struct schema_kind *kind;
     struct selector *labels, *fields;
+    struct str name, node;              /* the only ones that fields let pass; at NULL: any */
     struct store_watch *watch;
     struct loop_timer timeout, bookmark;
     bool plain;                         /* objects go out as they are stored */

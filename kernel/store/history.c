@@ -123,12 +123,14 @@ int store_watch_new(struct store *s, struct str name, struct str ns, uint64_t re
         return kl_err_set(err, KL_EXPIRED, "too old resource version: %llu (%llu)", (unsigned long long)revision,
                           (unsigned long long)r->forgotten);
     struct store_watch *w = mem_alloc(sizeof *w);
-    if (!w || (ns.at && !(w->ns = mem_dup(ns.at, ns.len)))) {
+    char *own = w && ns.at ? mem_dup(ns.at, ns.len) : NULL;
+    if (!w || (ns.at && !own)) {
         mem_free(w);
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     }
     w->store = s;
     w->resource = r;
+    w->ns = own ? str_n(own, ns.len) : STR_NONE;
     w->wake = wake;
     w->ctx = ctx;
     w->revision = revision;
@@ -147,7 +149,7 @@ bool store_watch_next(struct store_watch *w, struct store_event *ret, bool *expi
     for (const struct event *e; (e = history_at(r, w->seq));) {
         w->shown = w->seq++;
         w->revision = e->revision;
-        if (w->ns && !str_eq(store_object_ns(e->object), str_of(w->ns)))
+        if (w->ns.at && !str_eq(store_object_ns(e->object), w->ns))
             continue;
         *ret = (struct store_event){ e->type, e->object, e->old, e->revision };
         return true;
@@ -168,7 +170,7 @@ void store_watch_free(struct store_watch *w)
     if (!w)
         return;
     list_remove(&w->link);
-    mem_free(w->ns);
+    mem_free((char *)(uintptr_t)w->ns.at);
     mem_free(w);
 }
 

@@ -95,7 +95,7 @@ struct store_watch {
     struct list link;
     struct store *store;
     struct resource *resource;
-    char *ns;                           /* NULL: all */
+    struct str ns;                      /* its own; at NULL: all */
     uint64_t seq, revision;             /* next event; newest that was returned or skipped */
     uint64_t shown;                     /* sequence number of the event just returned */
     loop_fn wake;

@@ -175,10 +175,10 @@ PARTIAL_PROTOBUF = 'application/vnd.kubernetes.protobuf;as=PartialObjectMetadata
 TABLE = 'application/json;as=Table;g=meta.k8s.io;v=v1'
 
 
-def live(accept, **query):
+def live(accept, path=MAPS, **query):
     """A watch under way: the answer, as a file."""
     c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
-    c.request('GET', MAPS + '?' + urllib.parse.urlencode(dict(query, watch=1)), headers={'Accept': accept})
+    c.request('GET', path + '?' + urllib.parse.urlencode(dict(query, watch=1)), headers={'Accept': accept})
     r = c.getresponse()
     assert r.status == 200, r.read()
     return c, r, 'protobuf' in accept
@@ -226,6 +226,38 @@ def told_together():
     want('together: columns once', [(t['kind'], bool(t.get('columnDefinitions'))) for t in tables], [('Table', True)] + [('Table', False)] * 4)
 
 
+def by_field():
+    """Watches of one node's pods, of one name: what each makes of a pod that is created, bound, changed and deleted."""
+    pods = '/api/v1/namespaces/default/pods'
+    pod = {'metadata': {'name': 'f-a'}, 'spec': {'schedulerName': 'nobody', 'containers': [{'name': 'c', 'image': 'localhost/none:1'}]}}
+    start = ask(pods)[1]['metadata']['resourceVersion']
+    whole = 'f-a ADDED f-a MODIFIED f-a MODIFIED f-a DELETED f-z ADDED'
+    bound = 'f-a ADDED f-a MODIFIED f-a DELETED'
+    should = [('', whole), ('spec.nodeName=f-1', bound), ('spec.nodeName=f-2', 'f-z ADDED'), ('spec.nodeName=', 'f-a ADDED f-a DELETED'),
+              ('spec.nodeName!=f-2', whole.replace(' f-z ADDED', '')), ('metadata.name=f-a', whole.replace(' f-z ADDED', '')),
+              ('metadata.name=f-z', 'f-z ADDED'), ('metadata.name=f-a,spec.nodeName=f-1', bound), ('metadata.name=f-z,spec.nodeName=f-1', ''),
+              ('spec.nodeName=f-1,spec.nodeName=f-2', ''), ('spec.nodeName=f-1,spec.schedulerName=nobody', bound)]
+    opened = [(selector, events_of, live('application/json', pods, resourceVersion=start, fieldSelector=selector)) for selector, events_of in should * 2]
+    assert ask(pods, 'POST', pod)[0] == 201
+    binding = {'metadata': {'name': 'f-a'}, 'target': {'kind': 'Node', 'name': 'f-1'}}
+    assert ask(pods + '/f-a/binding', 'POST', binding)[0] == 201
+    status, bound_pod, _ = ask(pods + '/f-a')
+    bound_pod['metadata']['labels'] = {'changed': 'yes'}
+    assert ask(pods + '/f-a', 'PUT', bound_pod)[0] == 200
+    assert ask(pods + '/f-a', 'DELETE', gracePeriodSeconds=0)[0] == 200
+    pod['metadata']['name'], pod['spec']['nodeName'] = 'f-z', 'f-2'
+    assert ask(pods, 'POST', pod)[0] == 201
+    for selector, events_of, watch in opened:
+        seen = [json.loads(frame(watch)) for _ in range(len(events_of.split()) // 2)]
+        want('field: ' + selector, ' '.join('%s %s' % (e['object']['metadata']['name'], e['type']) for e in seen), events_of)
+    # Nothing else comes: the next thing that each sees is what ends it.
+    ask(pods + '/f-z', 'DELETE', gracePeriodSeconds=0)
+    for selector, events_of, watch in opened:
+        if 'f-z' in events_of:
+            want('field: end of ' + selector, json.loads(frame(watch))['type'], 'DELETED')
+        watch[0].close()
+
+
 def too_old():
     _, page, _ = ask(MAPS, limit=2)
     token, rv = page['metadata']['continue'], page['metadata']['resourceVersion']
@@ -250,4 +282,5 @@ mistakes()
 watches()
 too_old()
 told_together()
+by_field()
 sys.exit(bad)
