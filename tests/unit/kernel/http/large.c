@@ -32,9 +32,49 @@ static void feed(void *ctx)
         http_stream_end(s->r);
 }
 
+/* News that comes whether the client reads or not: a stream that is woken writes when there is room, and what it has not written is written later. */
+static struct news {
+    struct loop *loop;
+    struct http_req *r;
+    unsigned made, sent, calls;
+    size_t most;
+    bool all_made;                      /* atomic: the client may begin to read */
+} news;
+
+static void tell(void *ctx)
+{
+    struct news *n = ctx;
+    n->calls++;
+    while (n->sent < n->made && http_stream_queued(n->r) < 256 << 10) {
+        http_stream_write(n->r, (struct http_slice){ .data = str_n(bytes + (size_t)n->sent++ * PART, PART) });
+        if (http_stream_queued(n->r) > n->most)
+            n->most = http_stream_queued(n->r);
+    }
+    if (n->sent == PARTS)
+        http_stream_end(n->r);
+}
+
+static void happen(void *ctx)
+{
+    struct news *n = ctx;
+    n->made += 2;
+    http_stream_wake(n->r);
+    http_stream_wake(n->r);             /* once is enough, twice is fine */
+    if (n->made < PARTS)
+        loop_post(n->loop, happen, n);
+    else
+        __atomic_store_n(&n->all_made, true, __ATOMIC_RELEASE);
+}
+
 static void handle(void *ctx, struct http_req *r)
 {
-    (void)ctx;
+    if (str_is(http_path(r), "/news")) {
+        news = (struct news){ .loop = ctx, .r = r };
+        http_stream_begin(r, 200, NULL, 0);
+        http_stream_on_drain(r, tell, &news);
+        happen(&news);
+        return;
+    }
     if (str_is(http_path(r), "/whole")) {
         http_reply(r, 200, NULL, 0, (struct http_slice){ .data = str_n(bytes, TOTAL) });
         return;
@@ -96,6 +136,12 @@ static void send_all(nghttp2_session *s, int fd)
             return;
 }
 
+static void wait_for_news(const struct client *c)
+{
+    while (strcmp(c->path, "/news") == 0 && !__atomic_load_n(&news.all_made, __ATOMIC_ACQUIRE))
+        usleep(1000);
+}
+
 /* The windows are open from the start, so that nothing but the socket itself wakes the server. */
 static void ask_h2(struct client *c, int fd)
 {
@@ -114,6 +160,7 @@ static void ask_h2(struct client *c, int fd)
     nghttp2_nv nv[] = { NV(":method", "GET"), NV(":scheme", "http"), NV(":authority", "x"), NV(":path", c->path) };
     nghttp2_submit_request(s, NULL, nv, 4, NULL, NULL);
     send_all(s, fd);
+    wait_for_news(c);
     for (ssize_t n; !c->over && (n = read(fd, room, sizeof room)) > 0;) {
         if (nghttp2_session_mem_recv(s, room, (size_t)n) < 0)
             break;
@@ -129,6 +176,7 @@ static void ask_h1(struct client *c, int fd)
     int n = snprintf(room, sizeof room, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", c->path);
     if (write(fd, room, (size_t)n) != n)
         return;
+    wait_for_news(c);
     for (ssize_t got; (got = read(fd, room, sizeof room)) >= 0;) {
         c->got += (size_t)got;
         c->over = got == 0;
@@ -169,7 +217,7 @@ static void fetch(struct client *c)
     for (size_t i = 0; i < TOTAL; i++)
         bytes[i] = (char)('a' + i % 23);
     c->loop = loop_new();
-    cr_assert_eq(http_server_new(c->loop, &conf, handle, NULL, &c->server, &err), 0, "%s", err.msg);
+    cr_assert_eq(http_server_new(c->loop, &conf, handle, c->loop, &c->server, &err), 0, "%s", err.msg);
     c->port = http_server_port(c->server);
     pthread_create(&thread, NULL, run_client, c);
     loop_run(c->loop);
@@ -215,4 +263,21 @@ Test(large, a_client_that_gives_credit_often)
 Test(large, streamed_h1)
 {
     check(false, "/streamed");
+}
+
+static void check_news(bool h2)
+{
+    check(h2, "/news");
+    cr_assert_leq(news.most, (256u << 10) + PART);
+    cr_assert_gt(news.calls, 2);
+}
+
+Test(large, news_for_one_that_does_not_read_h2)
+{
+    check_news(true);
+}
+
+Test(large, news_for_one_that_does_not_read_h1)
+{
+    check_news(false);
 }
