@@ -5,7 +5,9 @@
 
 #include "wal.h"
 
-#define SECTOR 512
+#define SECTOR     512
+#define PART_LEAST (16u << 10)          /* read at once: as much again as there is already */
+#define PART_MOST  (1u << 20)
 
 static void free_text(void *ctx)
 {
@@ -21,8 +23,9 @@ static int read_text(struct wal_reader *r, struct wal *w, struct kl_call *c)
         return wal_errno(c, fd, "cannot open", r->path);
     ssize_t n;
     do {
-        char *room = buf_room(&b, 1 << 20);
-        n = room ? e->pread(e->ctx, fd, room, 1 << 20, (int64_t)b.len) : -ENOMEM;
+        size_t part = b.len < PART_LEAST ? PART_LEAST : b.len < PART_MOST ? b.len : PART_MOST;
+        char *room = buf_room(&b, part);
+        n = room ? e->pread(e->ctx, fd, room, part, (int64_t)b.len) : -ENOMEM;
         b.len += n > 0 ? (size_t)n : 0;
     } while (n > 0);
     e->close(e->ctx, fd);

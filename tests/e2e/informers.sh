@@ -10,6 +10,9 @@ shift
 . "$(dirname "$0")/lib/go.sh"
 build_go clients/informers informers.test
 . "$(dirname "$0")/lib/server.sh"
+# The server may be no child of ours: one that has taken over.
+gone() { while [ -n "$(tr -d '\0' <"/proc/$1/cmdline" 2>/dev/null)" ]; do sleep 0.05; done; }
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; gone "$pid"; rm -rf "$dir"' EXIT
 start_server
 port=${url##*:}
 # The test asks for what it cannot do itself by a pipe.
@@ -25,8 +28,7 @@ while read -r word code <&3; do
     kill)
         kill -9 "$pid"
         wait "$pid" 2>/dev/null
-        # It may be no child of ours: one that has taken over.
-        while [ -n "$(tr -d '\0' <"/proc/$pid/cmdline" 2>/dev/null)" ]; do sleep 0.05; done
+        gone "$pid"
         start_server "$port"
         echo up >&4
         ;;
