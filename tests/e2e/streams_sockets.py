@@ -1,68 +1,23 @@
-"""streams_sockets.py URL PKI NODE: a WebSocket client of its own: logs, exec of v5, and connections through the proxies of pods, services and nodes.
+"""streams_sockets.py URL PKI NODE: by WebSockets logs, exec of v5, and connections through the proxies of pods, services and nodes.
 Expects the pods of streams.sh."""
 import base64
 import os
-import socket
-import ssl
-import struct
 import sys
 from urllib.parse import urlparse
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import websocket  # noqa: E402
+from websocket import WebSocket, check  # noqa: E402
+
 url, pki, node = urlparse(sys.argv[1]), sys.argv[2], sys.argv[3]
-LIMIT = 60  # seconds that anything may take
 DEFAULT = "/api/v1/namespaces/default"
 LINES = b"line 1\nline 2\nline 3\nline 4\nline 5\nto stderr\n"
-failed = False
 
 
-def check(what, wanted, got):
-    global failed
-    if wanted != got:
-        failed = True
-        print(f"FAILED: {what}\n  wanted: {wanted}\n  got: {got}")
-
-
-class Socket:
-    """One upgraded connection."""
-
+class Socket(WebSocket):
     def __init__(self, path, protocol=None):
-        context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
-        context.load_cert_chain(f"{pki}/admin.crt", f"{pki}/admin.key")
-        self.s = context.wrap_socket(socket.create_connection((url.hostname, url.port), LIMIT), server_hostname=url.hostname)
-        self.s.settimeout(LIMIT)
-        lines = [f"GET {path} HTTP/1.1", f"Host: {url.netloc}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                 f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}"]
-        if protocol:
-            lines.append(f"Sec-WebSocket-Protocol: {protocol}")
-        self.s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.s.recv(1) or sys.exit(f"FAILED: {path}: no answer to the upgrade: {head}")
-        lines = head.decode().split("\r\n")
-        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if line)}
-        self.answer = int(lines[0].split()[1]), headers.get("sec-websocket-protocol")
-
-    def read(self, n):
-        data = b""
-        while len(data) < n:
-            data += self.s.recv(n - len(data)) or sys.exit("FAILED: the connection ended within a message")
-        return data
-
-    def frame(self):
-        """Opcode and payload of the next frame but pings and pongs; 8: the end."""
-        while True:
-            first, length = self.read(2)
-            if length == 126:
-                length = struct.unpack(">H", self.read(2))[0]
-            elif length == 127:
-                length = struct.unpack(">Q", self.read(8))[0]
-            data = self.read(length)
-            if first & 15 not in (9, 10):
-                return first & 15, data
-
-    def send(self, data):
-        mask = os.urandom(4)
-        self.s.sendall(bytes([0x82, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+        super().__init__(url, pki, path, protocol)
+        self.answer = self.code, self.protocol
 
     def all(self):
         """Opcodes and payloads until the end."""
@@ -120,4 +75,4 @@ s = Socket(f"/api/v1/nodes/{node}/proxy/exec/default/two/b?command=echo&command=
 check("through a node's proxy", (101, "v4.channel.k8s.io"), s.answer)
 if s.answer[0] == 101:
     check("through a node's proxy: output", b"hi\n", b"".join(p[1:] for p in s.all()[1] if p[:1] == b"\x01"))
-sys.exit(failed)
+sys.exit(websocket.failed)

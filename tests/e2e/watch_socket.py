@@ -1,37 +1,20 @@
-"""watch_socket.py URL PKI KEELSON STATE: a WebSocket client of its own that watches. Prints who serves in the end, after restarts without a gap."""
-import base64
-import hashlib
+"""watch_socket.py URL PKI KEELSON STATE: watches over WebSockets. Prints who serves in the end, after restarts without a gap."""
 import json
 import os
-import socket
-import ssl
 import struct
 import subprocess
 import sys
 from urllib.parse import quote, urlparse
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import websocket  # noqa: E402
+from websocket import WebSocket, check  # noqa: E402
+
 url, pki = urlparse(sys.argv[1]), sys.argv[2]
-LIMIT = 90  # seconds that anything may take
-failed = False
-
-
-def check(what, wanted, got):
-    global failed
-    if wanted != got:
-        failed = True
-        print(f"FAILED: {what}\n  wanted: {wanted}\n  got: {got}")
-
-
-def connect():
-    context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
-    context.load_cert_chain(f"{pki}/admin.crt", f"{pki}/admin.key")
-    s = context.wrap_socket(socket.create_connection((url.hostname, url.port), LIMIT), server_hostname=url.hostname)
-    s.settimeout(LIMIT)
-    return s
 
 
 def request(method, path, body=b"", headers=()):
-    s = connect()
+    s = websocket.connect(url, pki)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {url.netloc}", f"Content-Length: {len(body)}", "Connection: close", *headers]
     s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
     answer = b""
@@ -40,56 +23,16 @@ def request(method, path, body=b"", headers=()):
     return int(answer.split(b" ", 2)[1]), answer
 
 
-class Watch:
-    """One upgraded connection."""
-
+class Watch(WebSocket):
     def __init__(self, path, protocol=None, accept=None):
-        self.s = connect()
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [f"GET {path} HTTP/1.1", f"Host: {url.netloc}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                 f"Sec-WebSocket-Key: {key}", f"Origin: https://{url.netloc}"]
-        if protocol:
-            lines.append(f"Sec-WebSocket-Protocol: {protocol}")
-        if accept:
-            lines.append(f"Accept: {accept}")
-        self.s.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.s.recv(1) or sys.exit("FAILED: no answer to the upgrade")
-        lines = head.decode().split("\r\n")
-        self.code = int(lines[0].split()[1])
-        self.headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if line)}
-        digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
-        self.accepted = self.headers.get("sec-websocket-accept") == base64.b64encode(digest).decode()
-
-    def read(self, n):
-        data = b""
-        while len(data) < n:
-            data += self.s.recv(n - len(data)) or sys.exit("FAILED: the connection ended within a message")
-        return data
-
-    def frame(self):
-        first, length = self.read(2)
-        if length == 126:
-            length = struct.unpack(">H", self.read(2))[0]
-        elif length == 127:
-            length = struct.unpack(">Q", self.read(8))[0]
-        return first & 15, self.read(length)
+        super().__init__(url, pki, path, protocol, [f"Origin: https://{url.netloc}"] + ([f"Accept: {accept}"] if accept else []))
 
     def event(self):
-        """The next event; opcode and newline are those of upstream. Pings and pongs are none."""
-        while True:
-            op, data = self.frame()
-            if op in (9, 10):
-                continue
-            check("a text message", 1, op)
-            check("ends a line", b"\n", data[-1:])
-            return json.loads(data)
-
-    def close(self, code=1000):
-        mask = os.urandom(4)
-        body = bytes(b ^ mask[i % 4] for i, b in enumerate(struct.pack(">H", code)))
-        self.s.sendall(bytes([0x88, 0x80 | len(body)]) + mask + body)
+        """The next event; opcode and newline are those of upstream."""
+        op, data = self.frame()
+        check("a text message", 1, op)
+        check("ends a line", b"\n", data[-1:])
+        return json.loads(data)
 
 
 def said(e):
@@ -107,7 +50,7 @@ def put(name, labels=None, method="POST"):
 
 put("first", {"color": "red"})
 w = Watch(f"{maps}?watch=true&fieldSelector=metadata.name%21%3Dkube-root-ca.crt")
-check("switched", (101, True, None), (w.code, w.accepted, w.headers.get("sec-websocket-protocol")))
+check("switched", (101, True, None), (w.code, w.accepted, w.protocol))
 first = w.event()
 check("what is there", ("ADDED", "first"), said(first))
 put("second", {"color": "blue"})
@@ -121,7 +64,7 @@ check("the close is answered", (8, struct.pack(">H", 1000)), w.frame())
 
 revision = first["object"]["metadata"]["resourceVersion"]
 w = Watch(f"{maps}?watch=true&labelSelector={quote('color=red')}&resourceVersion={revision}", "base64.binary.k8s.io")
-check("a protocol's name is given back", (101, "base64.binary.k8s.io"), (w.code, w.headers.get("sec-websocket-protocol")))
+check("a protocol's name is given back", (101, "base64.binary.k8s.io"), (w.code, w.protocol))
 check("from a revision, by label", [("ADDED", "second"), ("DELETED", "second")], [said(w.event()), said(w.event())])
 
 w = Watch(f"{maps}?watch=true&timeoutSeconds=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&fieldSelector=metadata.name%3Dfirst")
@@ -154,4 +97,4 @@ for color in ("blue", "white"):
     print(done.stdout.split()[1])
 for x in [table, *many]:
     x.s.close()
-sys.exit(failed)
+sys.exit(websocket.failed)
