@@ -11,14 +11,6 @@ here=$(dirname "$0")
 backend=
 trap 'kill "$pid" $backend 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 
-wait_for() {
-    for _ in $(seq 300); do
-        out=$(k "${@:2}")
-        case "$out" in *"$1"*) return 0 ;; esac
-        sleep 0.2
-    done
-    fail "kubectl ${*:2}" "waited for: $1" "got: $out"
-}
 start_backend() {
     python3 "$here/aggregation.py" "$dir/tls.crt" "$dir/tls.key" "$dir/state/pki/front-proxy-ca.crt" 192.0.2.10 "${1:-0}" >"$dir/port" 2>>"$dir/backend" &
     backend=$!
@@ -44,9 +36,9 @@ k create -f - >/dev/null <<'END'
 {"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.shop.example"},"spec":{"group":"shop.example","scope":"Namespaced",
 "names":{"plural":"widgets","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object"}}}]}}
 END
-wait_for '"automanaged"' get apiservice v1.shop.example -o 'go-template={{range $k, $v := .metadata.labels}}"automanaged" {{$v}}{{end}}'
+comes '"automanaged"' k get apiservice v1.shop.example -o 'go-template={{range $k, $v := .metadata.labels}}"automanaged" {{$v}}{{end}}'
 k delete crd widgets.shop.example >/dev/null
-wait_for NotFound get apiservice v1.shop.example
+comes NotFound k get apiservice v1.shop.example
 
 # A server elsewhere: its certificate names the Service.
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/ca.key" -out "$dir/ca.crt" -subj /CN=wardle-ca -days 2 2>/dev/null
@@ -60,24 +52,24 @@ apiservice() {
 "groupPriorityMinimum":1000,"versionPriority":15,"service":{"namespace":"wardle","name":"api"},%s}}' "$1"
 }
 apiservice "\"caBundle\":\"$(base64 -w0 "$dir/ca.crt")\"" | k create -f - >/dev/null
-wait_for 'False (ServiceNotFound)' get apiservice v1.wardle.example.com
+comes 'False (ServiceNotFound)' k get apiservice v1.wardle.example.com
 want 'service/api in "wardle" is not present' get apiservice v1.wardle.example.com -o 'jsonpath={.status.conditions[0].message}'
 want ServiceUnavailable get --raw /apis/wardle.example.com/v1
 case "$(c "$url/apis/wardle.example.com/v1")" in 'service unavailable') ;; *) fail 'what is not there is unavailable' ;; esac
 k create -f - >/dev/null <<END
 {"apiVersion":"v1","kind":"Service","metadata":{"name":"api","namespace":"wardle"},"spec":{"ports":[{"name":"https","port":444}]}}
 END
-wait_for 'False (ServicePortError)' get apiservice v1.wardle.example.com
+comes 'False (ServicePortError)' k get apiservice v1.wardle.example.com
 k patch service api -n wardle --type json -p '[{"op":"replace","path":"/spec/ports/0/port","value":443}]' >/dev/null
-wait_for 'False (EndpointsNotFound)' get apiservice v1.wardle.example.com
+comes 'False (EndpointsNotFound)' k get apiservice v1.wardle.example.com
 slice() {
     printf '{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"api-1","namespace":"wardle","labels":{"kubernetes.io/service-name":"api"}},
 "addressType":"IPv4","ports":[{"name":"https","port":%s}],"endpoints":[{"addresses":["192.0.2.10"],"conditions":{"ready":%s}}]}' "$1" "$2"
 }
 slice "$port" false | k create -f - >/dev/null
-wait_for 'False (MissingEndpoints)' get apiservice v1.wardle.example.com
+comes 'False (MissingEndpoints)' k get apiservice v1.wardle.example.com
 slice "$port" true | k replace -f - >/dev/null
-wait_for 'wardle/api   True' get apiservice v1.wardle.example.com
+comes 'wardle/api   True' k get apiservice v1.wardle.example.com
 
 # It is one of the cluster's groups now.
 rm -rf "$dir/.kube"
@@ -90,7 +82,7 @@ END
 want first get flunders
 want 'flunder.wardle.example.com/first' get flu first -o name
 want 'flunders.wardle.example.com "none" not found' get flunder none
-wait_for 'A Flunder of the aggregated server.' explain flunder
+comes 'A Flunder of the aggregated server.' k explain flunder
 kubectl get flunders --watch-only -o name >"$dir/watched" 2>&1 &
 watcher=$!
 for i in $(seq 100); do
@@ -118,7 +110,7 @@ not nobody get --raw /apis/wardle.example.com/v1
 kill "$backend"
 wait "$backend" 2>/dev/null
 : >"$dir/port"
-wait_for 'False (FailedDiscoveryCheck)' get apiservice v1.wardle.example.com
+comes 'False (FailedDiscoveryCheck)' k get apiservice v1.wardle.example.com
 want ServiceUnavailable get --raw /apis/wardle.example.com/v1/flunders
 case "$(c -H 'Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList' "$url/apis")" in
 *'"resource":"flunders"'*'"freshness":"Stale"'*) ;;
@@ -126,7 +118,7 @@ case "$(c -H 'Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDis
 esac
 start_backend
 slice "$port" true | k replace -f - >/dev/null
-wait_for 'wardle/api   True' get apiservice v1.wardle.example.com
+comes 'wardle/api   True' k get apiservice v1.wardle.example.com
 want FlunderList get --raw /apis/wardle.example.com/v1/flunders
 
 # A restart without a gap has none for others' groups: the process that goes on has asked nobody yet, and waits for what it hears.
@@ -143,11 +135,11 @@ wait "$reader" 2>/dev/null
 
 # Whose certificate it is counts.
 apiservice "\"caBundle\":\"$(base64 -w0 "$dir/state/pki/ca.crt")\"" | k apply -f - >/dev/null
-wait_for 'False (FailedDiscoveryCheck)' get apiservice v1.wardle.example.com
+comes 'False (FailedDiscoveryCheck)' k get apiservice v1.wardle.example.com
 apiservice '"insecureSkipTLSVerify":true' | k replace -f - >/dev/null
-wait_for 'wardle/api   True' get apiservice v1.wardle.example.com
+comes 'wardle/api   True' k get apiservice v1.wardle.example.com
 k delete apiservice v1.wardle.example.com >/dev/null
-wait_for 'NotFound' get --raw /apis/wardle.example.com/v1
+comes 'NotFound' k get --raw /apis/wardle.example.com/v1
 not wardle api-versions
 
 case "$(apiservice '"insecureSkipTLSVerify":true,"caBundle":"Cg=="' | k create -f -)" in *'may not be true if caBundle is present'*) ;; *) fail "both kinds of trust" ;; esac

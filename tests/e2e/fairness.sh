@@ -7,16 +7,8 @@ build=$(cd "$1" && pwd)
 . "$here/lib/server.sh"
 needs kubectl
 start_server
-# shortly TEXT COMMAND...: kubectl's output holds the text before long.
-shortly() {
-    for _ in $(seq 150); do
-        case "$(shift; k "$@")" in *"$1"*) return 0 ;; esac
-        sleep 0.2
-    done
-    want "$@"
-}
-shortly "catch-all" get flowschemas
-shortly "Found" get flowschema global-default -o yaml
+comes "catch-all" k get flowschemas
+comes "Found" k get flowschema global-default -o yaml
 want "service-accounts               workload-low      9000                 ByUser" get flowschemas
 want "workload-low      Limited   100                        128      6          50" get prioritylevelconfigurations
 [ "$(k get flowschemas -o name | wc -l)" = 13 ] || fail "13 flow schemas" "$(k get flowschemas)"
@@ -33,30 +25,30 @@ for path in /api/v1/namespaces /api/v1/namespaces/nothing /apis/none/v1/x; do
 done
 # What is mandatory is put right, what is suggested unless somebody says otherwise.
 k delete flowschema catch-all probes >/dev/null
-shortly "10000" get flowschema catch-all -o yaml
-shortly "/livez" get flowschema probes -o yaml
+comes "10000" k get flowschema catch-all -o yaml
+comes "/livez" k get flowschema probes -o yaml
 k patch prioritylevelconfiguration catch-all --type merge -p '{"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
-shortly "5" get prioritylevelconfiguration catch-all -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
+comes "5" k get prioritylevelconfiguration catch-all -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 k patch prioritylevelconfiguration system --type merge -p '{"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
-shortly "30" get prioritylevelconfiguration system -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
+comes "30" k get prioritylevelconfiguration system -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 k patch prioritylevelconfiguration node-high --type merge -p '{"metadata":{"annotations":{"apf.kubernetes.io/autoupdate-spec":"false"}},"spec":{"limited":{"nominalConcurrencyShares":77}}}' >/dev/null
 k delete flowschema system-nodes >/dev/null
-shortly "500" get flowschema system-nodes -o yaml
+comes "500" k get flowschema system-nodes -o yaml
 want "77" get prioritylevelconfiguration node-high -o 'jsonpath={.spec.limited.nominalConcurrencyShares}'
 # A schema says whether its level is there.
 printf '{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"FlowSchema","metadata":{"name":"lost"},"spec":{"priorityLevelConfiguration":{"name":"later"}}}' |
     k create -f - >/dev/null
-shortly "True NotFound" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
+comes "True NotFound" k get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
 want 'named "later" but there is no such object' get flowschema lost -o 'jsonpath={.status.conditions[0].message}'
 want "1000" get flowschema lost -o 'jsonpath={.spec.matchingPrecedence}'
 printf '{"apiVersion":"flowcontrol.apiserver.k8s.io/v1","kind":"PriorityLevelConfiguration","metadata":{"name":"later"},"spec":{"type":"Limited","limited":{"limitResponse":{"type":"Reject"}}}}' |
     k create -f - >/dev/null
-shortly "False Found" get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
+comes "False Found" k get flowschema lost -o 'jsonpath={.status.conditions[0].status} {.status.conditions[0].reason}'
 # What upstream refuses.
 refused() { want "$1" patch flowschema lost --type merge -p "$2"; }
 refused "must not be greater than 10000" '{"spec":{"matchingPrecedence":10001}}'
 refused "only the schema named 'exempt' may have matchingPrecedence 1" '{"spec":{"matchingPrecedence":1}}'
-refused 'Unsupported value: "ByMood": supported values: "ByNamespace", "ByUser"' '{"spec":{"distinguisherMethod":{"type":"ByMood"}}}'
+refused 'Unsupported value: {"Type":"ByMood"}: supported values: "ByNamespace", "ByUser"' '{"spec":{"distinguisherMethod":{"type":"ByMood"}}}'
 refused "subjects must contain at least one value" '{"spec":{"rules":[{"subjects":[],"nonResourceRules":[{"verbs":["get"],"nonResourceURLs":["/x"]}]}]}}'
 refused "wildcard can only do suffix matching" '{"spec":{"rules":[{"subjects":[{"kind":"User","user":{"name":"a"}}],"nonResourceRules":[{"verbs":["get"],"nonResourceURLs":["/x*"]}]}]}}'
 want "should not be greater than queues (2)" patch prioritylevelconfiguration later --type merge -p \

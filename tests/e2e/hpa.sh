@@ -8,14 +8,6 @@ here=$(dirname "$0")
 . "$here/lib/server.sh"
 backend=
 trap 'kill "$pid" $backend 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-wait_for() {
-    for _ in $(seq 300); do
-        out=$(k "${@:2}")
-        case "$out" in *"$1"*) return 0 ;; esac
-        sleep 0.2
-    done
-    fail "kubectl ${*:2}" "waited for: $1" "got: $out" "$(k describe hpa | tail -30)"
-}
 
 sed 's|{ plugin = "controller-autoscaling"; }|{ plugin = "controller-autoscaling"; settings = { period = "1s"; downscale_window = "2s"; cpu_start = "0s"; }; }|' \
     "$here/../../conf/keelson.cfg" >"$dir/keelson.cfg"
@@ -34,9 +26,9 @@ autoscale() {
 "metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":50}}}]}}' "$1" | k create -f - >/dev/null
 }
 autoscale early                         # one of its own: Events of an object that fails again and again are cut
-wait_for FailedGetResourceMetric get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+comes FailedGetResourceMetric k get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
 want SucceededGetScale get hpa early -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
-wait_for FailedComputeMetricsReplicas get events -o jsonpath='{.items[*].reason}'
+comes FailedComputeMetricsReplicas k get events -o jsonpath='{.items[*].reason}'
 want 'no metrics returned from resource metrics API' get events -o jsonpath='{.items[*].message}'
 k delete hpa early >/dev/null
 
@@ -61,7 +53,7 @@ for group in $groups; do
     printf '{"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"%s.%s"},"spec":{"group":"%s","version":"%s","groupPriorityMinimum":100,
 "versionPriority":100,"insecureSkipTLSVerify":true,"service":{"namespace":"kube-system","name":"metrics"}}}' "${group#*/}" "${group%/*}" "${group%/*}" "${group#*/}" | k create -f - >/dev/null
 done
-for group in $groups; do wait_for True get apiservice "${group#*/}.${group%/*}"; done
+for group in $groups; do comes True k get apiservice "${group#*/}.${group%/*}"; done
 
 pods() { for _ in $(seq 300); do [ "$(k get pods -o name | wc -l)" = "$1" ] && return; sleep 0.2; done; fail "there are $(k get pods -o name | wc -l) pods, not $1"; }
 pods 2
@@ -83,7 +75,7 @@ print(json.dumps({'kind': 'PodMetricsList', 'apiVersion': 'metrics.k8s.io/v1beta
 ready
 usage 500m
 autoscale web
-wait_for ValidMetricFound get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+comes ValidMetricFound k get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
 want '"averageUtilization":50,"averageValue":"500m"' get hpa web -o jsonpath='{.status.currentMetrics[0].resource.current}'
 want DesiredWithinRange get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingLimited")].reason}'
 want 'cpu: 50%/50%' get hpa web
@@ -91,23 +83,23 @@ grep -q 'labelSelector=app%3Dweb' "$answers/asked" || fail "the metrics of the t
 
 # Up: as far as the pods that are known ask for; not beyond what is allowed at once, nor the maximum.
 usage 800m
-wait_for 4 get deployment web -o jsonpath='{.spec.replicas}'
-wait_for 'New size: 4; reason: cpu resource utilization (percentage of request) above target' get events -o jsonpath='{.items[*].message}'
+comes 4 k get deployment web -o jsonpath='{.spec.replicas}'
+comes 'New size: 4; reason: cpu resource utilization (percentage of request) above target' k get events -o jsonpath='{.items[*].message}'
 pods 4
 ready
 usage 1
-wait_for 8 get deployment web -o jsonpath='{.spec.replicas}'
+comes 8 k get deployment web -o jsonpath='{.spec.replicas}'
 pods 8
 ready
 usage 1
-wait_for TooManyReplicas get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingLimited")].reason}'
+comes TooManyReplicas k get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingLimited")].reason}'
 want 8 get hpa web -o jsonpath='{.status.desiredReplicas}'
 [ -n "$(k get hpa web -o jsonpath='{.status.lastScaleTime}')" ] || fail "when it last scaled"
 
 # Down, to the minimum.
 usage 10m
-wait_for 2 get deployment web -o jsonpath='{.spec.replicas}'
-wait_for 'New size: 2; reason: All metrics below target' get events -o jsonpath='{.items[*].message}'
+comes 2 k get deployment web -o jsonpath='{.spec.replicas}'
+comes 'New size: 2; reason: All metrics below target' k get events -o jsonpath='{.items[*].message}'
 pods 2
 usage 500m
 
@@ -115,7 +107,7 @@ usage 500m
 printf '{"kind":"ExternalMetricValueList","apiVersion":"external.metrics.k8s.io/v1beta1","metadata":{},"items":[{"metricName":"depth","value":"30"},{"metricName":"depth","value":"20"}]}' \
     >"$answers/apis+external.metrics.k8s.io+v1beta1+namespaces+default+depth"
 k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"External","external":{"metric":{"name":"depth","selector":{"matchLabels":{"queue":"q"}}},"target":{"type":"AverageValue","averageValue":"10"}}}]}}' >/dev/null
-wait_for 5 get deployment web -o jsonpath='{.spec.replicas}'
+comes 5 k get deployment web -o jsonpath='{.spec.replicas}'
 grep -q 'namespaces/default/depth?labelSelector=queue%3Dq' "$answers/asked" || fail "an external metric by its labels" "$(tail -3 "$answers/asked")"
 pods 5
 ready
@@ -124,15 +116,15 @@ print(json.dumps({'kind': 'MetricValueList', 'apiVersion': 'custom.metrics.k8s.i
     {'describedObject': {'kind': 'Pod', 'name': p['metadata']['name']}, 'metric': {'name': 'rps'}, 'timestamp': '2027-01-01T00:00:00Z', 'value': '120'}
     for p in json.load(sys.stdin)['items']]}))" >"$answers/apis+custom.metrics.k8s.io+v1beta2+namespaces+default+pods+*+rps"
 k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Pods","pods":{"metric":{"name":"rps"},"target":{"type":"AverageValue","averageValue":"100"}}}]}}' >/dev/null
-wait_for 6 get deployment web -o jsonpath='{.spec.replicas}'
+comes 6 k get deployment web -o jsonpath='{.spec.replicas}'
 want '"averageValue":"120"' get hpa web -o jsonpath='{.status.currentMetrics[0].pods.current}'
 
 # What cannot be scaled, and a number that somebody sets.
 k patch hpa web --type merge -p '{"spec":{"maxReplicas":3}}' >/dev/null
-wait_for 3 get deployment web -o jsonpath='{.spec.replicas}'
+comes 3 k get deployment web -o jsonpath='{.spec.replicas}'
 k scale deployment web --replicas 0 >/dev/null
-wait_for ScalingDisabled get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+comes ScalingDisabled k get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
 k delete deployment web >/dev/null
-wait_for FailedGetScale get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
+comes FailedGetScale k get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
 want 'deployments.apps "web" not found' get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].message}'
 exit $bad

@@ -39,24 +39,13 @@ stop() {
     rm -rf "$dir/state" "$dir/conf.d"
 }
 status() { "$build/keelson" plugin status --config "$dir/k.cfg" --state-dir "$dir/state"; }
-# until TEXT COMMAND...: its output holds the text in the end
-until_says() {
-    text=$1
-    shift
-    for _ in $(seq 300); do
-        out=$("$@" 2>&1)
-        case "$out" in *"$text"*) return 0 ;; esac
-        sleep 0.1
-    done
-    fail "$*" "wanted: $text" "got: $(echo "$out" | tail -30)"
-}
 node() {
     k create -f - >/dev/null <<X
 {"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}}
 X
     k patch node n1 --subresource=status -p '{"status":{"allocatable":{"cpu":"4","memory":"8Gi","pods":"110"},"capacity":{"cpu":"4","memory":"8Gi","pods":"110"},
         "conditions":[{"type":"Ready","status":"True","lastHeartbeatTime":"2035-01-01T00:00:00Z"}]}}' >/dev/null
-    until_says default k get sa -A
+    comes default k get sa -A
 }
 pod() { # pod NAME SCHEDULER
     k run "$1" --image=x --overrides="{\"spec\":{\"schedulerName\":\"$2\",\"tolerations\":[{\"operator\":\"Exists\"}]}}" >/dev/null
@@ -73,10 +62,10 @@ for level in process sandbox; do
     [ "$(status | grep -c " $level  *READY")" -gt 40 ] || fail "$level: plugin status" "$(status)"
     k create deployment web --image=x --replicas=2 >/dev/null
     pod one binpack
-    until_says n1 k get pod one -o wide
-    until_says 'replicas: 2' k get deployment web -o yaml
+    comes n1 k get pod one -o wide
+    comes 'replicas: 2' k get deployment web -o yaml
     k create clusterrolebinding v --clusterrole=view --user=ann >/dev/null
-    until_says yes k auth can-i list pods --as=ann
+    comes yes k auth can-i list pods --as=ann
     [ "$(k auth can-i create pods --as=ann | tail -1)" = no ] || fail "ann may only look" "$(k auth can-i create pods --as=ann)"
     want yes auth can-i create pods
     k create ns strict >/dev/null
@@ -84,7 +73,7 @@ for level in process sandbox; do
     k create quota q -n strict --hard=pods=0 >/dev/null
     want 'violates PodSecurity' run bad -n strict --image=x --overrides='{"spec":{"hostNetwork":true}}'
     k delete ns strict --wait=false >/dev/null
-    until_says 'not found' k get ns strict
+    comes 'not found' k get ns strict
     token=$(k create token default)
     curl -s --cacert "$dir/state/pki/ca.crt" -H "Authorization: Bearer $token" "$url/api" | grep -q APIVersions || fail "$level: a token is not understood"
     status | grep "$level" | grep -qE 'crashes=' && fail "$level: something ended" "$(status | grep crashes)"
@@ -110,10 +99,10 @@ for i in 1 2 3 4 5 6; do
     pod "crash$i" bad
     want n1 get nodes
 done
-until_says QUARANTINED status
-for i in 1 2 3 4 5 6; do until_says n1 k get pod "crash$i" -o wide; done
+comes QUARANTINED status
+for i in 1 2 3 4 5 6; do comes n1 k get pod "crash$i" -o wide; done
 status | grep '^bad ' | grep -q 'died by signal 11' || status | grep '^bad ' | grep -q 'exited with status' || fail "plugin status says why" "$(status | grep '^bad ')"
-until_says PluginQuarantined k get events
+comes PluginQuarantined k get events
 want PluginCrashed get events
 c "$url/metrics" | grep -q '^keelson_plugin_quarantined{instance="bad",.*} 1' || fail "the metric" "$(c "$url/metrics" | grep keelson_plugin)"
 c "$url/metrics" | grep -q '^keelson_plugin_crashes_total{instance="bad",.*} 5' || fail "the metric" "$(c "$url/metrics" | grep keelson_plugin)"
@@ -129,14 +118,14 @@ for call in kl_authn.authenticate kl_authz.authorize kl_admission.review; do
         sed -i "s|how = |once = \"$dir/once\"; how = |" "$dir/conf.d/bad.cfg"
         rm -f "$dir/once"
         start
-        until_says default k get sa
+        comes default k get sa
         touch "$dir/once"
         want created create sa "met-$how"
         [ -e "$dir/once" ] && want created run "met-$how" --image=x
         [ -e "$dir/once" ] && fail "$call $how did not happen"
         want created run "next-$how" --image=x
         want "met-$how" get sa
-        until_says READY status
+        comes READY status
         status | grep '^bad ' | grep -q ' crashes=' || fail "$call $how: plugin status" "$(status | grep '^bad ')"
         stop
     done
@@ -147,12 +136,12 @@ isolated process scheduler-spread
 sed -i 's|  admission = \[ |  admission = [ "bad", |' "$dir/k.cfg"
 evil bad admission kl_admission.review exit 'isolate = "process"; on = "server";'
 start
-until_says default k get sa
+comes default k get sa
 want 'rror' run unseen --image=x
 # kubectl tries ten times, a second apart: the rest without it
 unseen() { c -H 'content-type: application/json' -d '{"metadata":{"name":"unseen"},"spec":{"containers":[{"name":"a","image":"x"}]}}' "$url/api/v1/namespaces/default/pods"; }
 unseen_status() { unseen >/dev/null; status; }
-until_says QUARANTINED unseen_status
+comes QUARANTINED unseen_status
 has "what quarantine says" 'in quarantine' "$(unseen)"
 want created create configmap seen
 want annotated annotate configmap seen a=b

@@ -3,43 +3,9 @@
 # usage: kubectl.sh BUILD_DIR. Skips (exit 0, with a reason) without kubectl.
 set -u
 build=$(cd "$1" && pwd)
-command -v kubectl >/dev/null || {
-    echo "skipped: no kubectl"
-    exit 0
-}
-dir=$(mktemp -d)
-export HOME="$dir"
-bad=0
-pid=
-trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-start() {
-    "$build/keelson" server --state-dir "$dir/state" --port "$1" >>"$dir/log" 2>&1 &
-    pid=$!
-    for _ in $(seq 100); do
-        [ -s "$dir/state/admin.kubeconfig" ] && curl -sk "https://$(sed -n 's|.*server: https://||p' "$dir/state/admin.kubeconfig")/readyz" 2>/dev/null | grep -q ok && return 0
-        sleep 0.1
-    done
-    echo "the server did not start:"
-    cat "$dir/log"
-    exit 1
-}
-k() { timeout 30 kubectl --kubeconfig "$dir/state/admin.kubeconfig" "$@" 2>&1; }
-# want TEXT COMMAND...: the output holds the text.
-want() {
-    text=$1
-    shift
-    out=$(k "$@")
-    case "$out" in
-    *"$text"*) echo "ok: kubectl $*" ;;
-    *)
-        echo "FAILED: kubectl $*"
-        echo "  wanted: $text"
-        echo "  got:    $out"
-        bad=1
-        ;;
-    esac
-}
-start 0
+. "$(dirname "$0")/lib/server.sh"
+needs kubectl
+start_server
 want "Active" get ns default
 want "namespace/demo created" create namespace demo
 want "deployment.apps/web created" create deployment web --image=nginx --replicas=3 -n demo
@@ -111,21 +77,14 @@ watcher=$!
 sleep 1
 want "created" create configmap late --from-literal=a=b -n demo
 wait "$watcher"
-grep -q "configmap/late" "$dir/watch" || {
-    echo "FAILED: a watch did not show what was created"
-    cat "$dir/watch"
-    bad=1
-}
-port=$(sed -n 's|.*server: https://127.0.0.1:||p' "$dir/state/admin.kubeconfig")
+has "a watch shows what was created" "configmap/late" "$(cat "$dir/watch")"
 before=$(k get all,cm,secret -A -o json | grep -c '"uid"')
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
-start "$port"
+start_server "${url##*:}"
 after=$(k get all,cm,secret -A -o json | grep -c '"uid"')
-[ "$before" = "$after" ] && [ "$before" -gt 5 ] || {
-    echo "FAILED: $before objects before kill -9, $after after"
-    bad=1
-}
+[ "$before" -gt 5 ] || fail "there are objects" "$before"
+is "objects after kill -9" "$before" "$after"
 want "created" create configmap again --from-literal=a=b -n demo
 want "deleted" delete cm cfg -n demo
 want "not found" get cm cfg -n demo

@@ -1,5 +1,5 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
-# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, none, eventually. The script ends with: exit $bad.
+# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, comes, none, eventually. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
 dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
@@ -70,6 +70,8 @@ soon() {
     shift 2
     becomes "$what" "$part" 30 "$@"
 }
+# comes TEXT COMMAND...: the same, called by its own words.
+comes() { soon "$*" "$@"; }
 # eventually WHAT SECONDS COMMAND...: it succeeds in time.
 eventually() {
     what=$1
