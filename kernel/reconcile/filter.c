@@ -2,11 +2,14 @@
  * NodePorts and NodeResourcesFit. */
 #include "reconcile/filter.h"
 
+#include "base/quantity.h"
+
 void pod_needs_read(const struct val *pod, struct pod_needs *ret)
 {
     ret->pod = pod;
     ret->requests = pod_requests(pod);
     ret->n_ports = pod_host_ports(pod, ret->ports, sizeof ret->ports / sizeof *ret->ports);
+    ret->n_amounts = pod_amounts(pod, ret->amounts, sizeof ret->amounts / sizeof *ret->amounts);
 }
 
 /* --- taints --- */
@@ -137,7 +140,7 @@ static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
 
 /* --- all of it --- */
 
-const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+const char *filter_place(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
 {
     if (n->unschedulable && !tolerated(p->pod, STR("node.kubernetes.io/unschedulable"), STR(""), STR("NoSchedule")))
         return "node(s) were unschedulable";
@@ -148,6 +151,24 @@ const char *filter_node(struct arena *a, const struct pod_needs *p, const struct
         return "node(s) didn't match Pod's node affinity/selector";
     if (!n->ready && !tolerated(p->pod, STR("node.kubernetes.io/not-ready"), STR(""), STR("NoSchedule")))
         return "node(s) were not ready";
+    return NULL;
+}
+
+static const char *check_amounts(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+{
+    const struct val *room = p->n_amounts ? json_path(n->tree, "status.allocatable") : NULL;
+    for (unsigned i = 0; i < p->n_amounts; i++) {
+        const struct ledger_amount *m = &p->amounts[i];
+        if (!m->value || ledger_used(n, m->name) + m->value <= quantity_text_value(val_str(json_get(room, str_of(m->name))), 0))
+            continue;
+        const char *text = arena_printf(a, "Insufficient %s", m->name);
+        return text ? text : "Insufficient resources";
+    }
+    return NULL;
+}
+
+const char *filter_room(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+{
     for (unsigned i = 0; i < p->n_ports; i++)
         if (!ledger_port_free(n, &p->ports[i]))
             return "node(s) didn't have free ports for the requested pod ports";
@@ -157,5 +178,11 @@ const char *filter_node(struct arena *a, const struct pod_needs *p, const struct
         return "Insufficient cpu";
     if (p->requests.memory && n->used_memory + p->requests.memory > n->memory)
         return "Insufficient memory";
-    return NULL;
+    return check_amounts(a, p, n);
+}
+
+const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+{
+    const char *why = filter_place(a, p, n);
+    return why ? why : filter_room(a, p, n);
 }

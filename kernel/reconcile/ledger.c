@@ -1,19 +1,26 @@
 /* ledger.c - see ledger.h. */
 #include "reconcile/ledger.h"
 
+#include <stdlib.h>
+
 #include "base/cleanup.h"
 #include "base/json_scan.h"
 #include "base/quantity.h"
 
 #define PORTS_MAX 64
+#define AMOUNTS_MAX 16
 
 struct booking {
     struct list link;                   /* in its node's */
     struct ledger_node *node;
     char uid[64], owner[64];
+    char *ns, *name;                    /* one allocation */
+    int64_t priority;
+    bool promised;
     struct pod_requests requests;
     struct ledger_port *ports;
-    unsigned n_ports;
+    struct ledger_amount *amounts;
+    unsigned n_ports, n_amounts;
 };
 
 struct ledger {
@@ -22,6 +29,7 @@ struct ledger {
     struct list nodes;
     struct map by_name, by_uid;
     unsigned n_present;
+    int64_t lowest;                     /* of all that were ever booked: only falls */
     loop_fn changed;
     void *ctx;
 };
@@ -125,6 +133,49 @@ unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned
     return n;
 }
 
+static struct ledger_amount *amount_named(struct ledger_amount *list, unsigned *n, unsigned max, struct str name)
+{
+    for (unsigned i = 0; i < *n; i++)
+        if (str_is(name, list[i].name))
+            return &list[i];
+    if (*n == max || name.len >= sizeof list->name)
+        return NULL;
+    memcpy(list[*n].name, name.at, name.len);
+    list[*n].name[name.len] = '\0';
+    list[*n].value = 0;
+    return &list[(*n)++];
+}
+
+/* One list of containers: those that run together are added up, of those that run one after the other the largest counts. */
+static void take_amounts(const struct val *containers, bool init, struct ledger_amount *list, unsigned *n, unsigned max)
+{
+    if (!val_is(containers, VAL_ARR))
+        return;
+    val_each(c, containers) {
+        const struct val *asks = json_path(c, "resources.requests");
+        if (!val_is(asks, VAL_OBJ))
+            continue;
+        bool apart = init && !str_is(json_str(c, "restartPolicy"), "Always");
+        val_each(r, asks) {
+            struct str name = val_key(r);
+            struct ledger_amount *one = str_is(name, "cpu") || str_is(name, "memory") ? NULL : amount_named(list, n, max, name);
+            int64_t value = one ? quantity_text_value(val_str(r), 0) : 0;
+            if (one && apart)
+                one->value = value > one->value ? value : one->value;
+            else if (one)
+                one->value += value;
+        }
+    }
+}
+
+unsigned pod_amounts(const struct val *pod, struct ledger_amount *ret, unsigned max)
+{
+    unsigned n = 0;
+    take_amounts(json_path(pod, "spec.containers"), false, ret, &n, max);
+    take_amounts(json_path(pod, "spec.initContainers"), true, ret, &n, max);
+    return n;
+}
+
 struct str pod_owner_uid(const struct val *pod)
 {
     struct val *refs = json_path(pod, "metadata.ownerReferences");
@@ -147,6 +198,7 @@ static struct ledger_node *node_named(struct ledger *l, struct str name)
         return NULL;
     memcpy(n->name, name.at, name.len);
     list_init(&n->bookings);
+    n->lowest = INT64_MAX;
     struct list *at = l->nodes.next;
     while (at != &l->nodes && strcmp(list_item(at, struct ledger_node, link)->name, n->name) < 0)
         at = at->next;
@@ -228,34 +280,68 @@ static void book_end(struct ledger *l, struct booking *b)
     struct ledger_node *n = b->node;
     account(b, -1);
     list_remove(&b->link);
+    if (list_empty(&n->bookings))
+        n->lowest = INT64_MAX;
     map_del(&l->by_uid, str_of(b->uid));
     mem_free(b->ports);
+    mem_free(b->amounts);
+    mem_free(b->ns);
     mem_free(b);
     if (!n->present && list_empty(&n->bookings))
         node_drop(l, n);
 }
 
-static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n)
+static bool keep_name(struct booking *b, const struct val *pod)
+{
+    struct str ns = json_str(pod, "metadata.namespace"), name = json_str(pod, "metadata.name");
+    if (!(b->ns = mem_alloc(ns.len + name.len + 2)))
+        return false;
+    memcpy(b->ns, ns.at ? ns.at : "", ns.len);
+    b->name = b->ns + ns.len + 1;
+    memcpy(b->name, name.at ? name.at : "", name.len);
+    return true;
+}
+
+/* What it holds beside cpu and memory. */
+static bool keep_lists(struct booking *b, const struct val *pod)
+{
+    struct ledger_port ports[PORTS_MAX];
+    struct ledger_amount amounts[AMOUNTS_MAX];
+    b->n_ports = pod_host_ports(pod, ports, PORTS_MAX);
+    b->n_amounts = pod_amounts(pod, amounts, AMOUNTS_MAX);
+    if (b->n_ports)
+        b->ports = (struct ledger_port *)(void *)mem_dup(ports, b->n_ports * sizeof *ports);
+    if (b->n_amounts)
+        b->amounts = (struct ledger_amount *)(void *)mem_dup(amounts, b->n_amounts * sizeof *amounts);
+    return (!b->n_ports || b->ports) && (!b->n_amounts || b->amounts);
+}
+
+static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n, bool promised)
 {
     struct str uid = json_str(pod, "metadata.uid"), owner = pod_owner_uid(pod);
-    struct ledger_port ports[PORTS_MAX];
     struct booking *b = map_get(&l->by_uid, uid);
-    if (b && b->node == n)
+    if (b && b->node == n && b->promised == promised)
         return true;
     if (b)
         book_end(l, b);
     b = mem_alloc(sizeof *b);
     if (!b)
         return false;
-    b->n_ports = pod_host_ports(pod, ports, PORTS_MAX);
-    if (b->n_ports && !(b->ports = (struct ledger_port *)(void *)mem_dup(ports, b->n_ports * sizeof *ports))) {
+    if (!keep_name(b, pod) || !keep_lists(b, pod)) {
+        mem_free(b->ports);
+        mem_free(b->amounts);
+        mem_free(b->ns);
         mem_free(b);
         return false;
     }
     snprintf(b->uid, sizeof b->uid, STR_FMT, STR_ARG(uid));
     snprintf(b->owner, sizeof b->owner, STR_FMT, STR_ARG(owner));
     b->node = n;
+    b->promised = promised;
+    b->priority = json_int(pod, "spec.priority", 0);
     b->requests = pod_requests(pod);
+    n->lowest = b->priority < n->lowest ? b->priority : n->lowest;
+    l->lowest = b->priority < l->lowest ? b->priority : l->lowest;
     list_push(&n->bookings, &b->link);
     account(b, 1);
     if (!map_put(&l->by_uid, str_of(b->uid), b)) {
@@ -267,7 +353,18 @@ static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n)
 
 bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n)
 {
-    return book(l, pod, n);
+    return book(l, pod, n, false);
+}
+
+bool ledger_promise(struct ledger *l, const struct val *pod, struct ledger_node *n)
+{
+    return book(l, pod, n, true);
+}
+
+struct ledger_node *ledger_promised(const struct ledger *l, struct str pod_uid)
+{
+    struct booking *b = map_get(&l->by_uid, pod_uid);
+    return b && b->promised ? b->node : NULL;
 }
 
 void ledger_forget(struct ledger *l, struct str pod_uid)
@@ -302,6 +399,59 @@ bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
     return true;
 }
 
+int64_t ledger_lowest(const struct ledger *l)
+{
+    return l->lowest;
+}
+
+int64_t ledger_used(const struct ledger_node *n, const char *amount)
+{
+    int64_t sum = 0;
+    list_each(at, (struct list *)&n->bookings)
+    {
+        const struct booking *b = list_item(at, struct booking, link);
+        for (unsigned i = 0; i < b->n_amounts; i++)
+            if (strcmp(b->amounts[i].name, amount) == 0)
+                sum += b->amounts[i].value;
+    }
+    return sum;
+}
+
+static int by_priority(const void *a, const void *b)
+{
+    const struct ledger_guest *x = a, *y = b;
+    return x->priority != y->priority ? (x->priority > y->priority ? -1 : 1) : strcmp(x->uid, y->uid);
+}
+
+struct ledger_guest *ledger_guests(const struct ledger_node *n, int64_t below, struct arena *a, unsigned *ret_n)
+{
+    unsigned most = 0;
+    *ret_n = 0;
+    list_each(at, (struct list *)&n->bookings)
+        most += list_item(at, struct booking, link)->priority < below;
+    struct ledger_guest *all = most ? arena_alloc(a, most * sizeof *all) : NULL;
+    if (!all)
+        return NULL;
+    list_each(at, (struct list *)&n->bookings)
+    {
+        struct booking *b = list_item(at, struct booking, link);
+        if (b->priority < below)
+            all[(*ret_n)++] = (struct ledger_guest){ b->uid, b->ns, b->name, b->priority, b->promised, b };
+    }
+    qsort(all, *ret_n, sizeof *all, by_priority);
+    return all;
+}
+
+void ledger_set_aside(struct ledger_node *n, const struct ledger_guest *g, bool aside)
+{
+    struct booking *b = g->booking;
+    account(b, aside ? -1 : 1);
+    if (aside)
+        list_remove(&b->link);
+    else
+        list_push(&n->bookings, &b->link);
+}
+
 /* --- following the store --- */
 
 /* A pod whose spec has never changed asks for what it asked for. True: it asks for less now, or more. */
@@ -333,7 +483,7 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
             book_end(l, b);
         return b != NULL;
     }
-    if (b)
+    if (b && (!b->promised || !node.len))
         return rebook(b, store_object_json(o));
     if (!node.len)
         return false;
@@ -341,7 +491,7 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
     struct val *pod = a ? json_parse(a, store_object_json(o), NULL) : NULL;
     struct ledger_node *n = pod ? node_named(l, node) : NULL;
     if (n)
-        book(l, pod, n);
+        book(l, pod, n, false);
     return false;
 }
 
@@ -393,6 +543,7 @@ int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret,
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     l->store = s;
     l->changed = changed;
+    l->lowest = INT64_MAX;
     l->ctx = ctx;
     list_init(&l->nodes);
     int rc = store_watch_new(s, STR("/nodes"), STR_NONE, store_revision(s), on_nodes, l, &l->nodes_watch, err);

@@ -31,6 +31,7 @@ struct ledger_node {
     bool ready, unschedulable;
     int64_t mcpu, memory, pods;         /* allocatable */
     int64_t used_mcpu, used_memory, used_pods;
+    int64_t lowest;                     /* no pod on it is of lower priority; INT64_MAX: there is none */
     struct list bookings;
 };
 
@@ -39,6 +40,12 @@ struct pod_requests {
     int64_t mcpu, memory;
 };
 struct pod_requests pod_requests(const struct val *pod);
+/* What else a pod asks for, each by name ("example.com/gpu", "ephemeral-storage", "hugepages-2Mi"): rare, so it is added up when it is asked for. */
+struct ledger_amount {
+    char name[128];
+    int64_t value;
+};
+unsigned pod_amounts(const struct val *pod, struct ledger_amount *ret, unsigned max);
 /* Host ports that its containers want; at most max. */
 unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned max);
 
@@ -53,6 +60,27 @@ void ledger_forget(struct ledger *l, struct str pod_uid);       /* the binding f
 /* Pods on n with that controlling owner (uid); without one: 0. */
 unsigned ledger_matching(const struct ledger_node *n, struct str owner_uid);
 bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p);
+int64_t ledger_used(const struct ledger_node *n, const char *amount);
+
+/* Room that a pod of higher priority is promised on a node whose other pods are being made to go for it. It counts like a booking until the pod has a node, is gone, or
+ * the promise is taken back (ledger_forget). */
+bool ledger_promise(struct ledger *l, const struct val *pod, struct ledger_node *n);
+/* The node that it is promised room on, or NULL. */
+struct ledger_node *ledger_promised(const struct ledger *l, struct str pod_uid);
+
+int64_t ledger_lowest(const struct ledger *l);                  /* the same of all nodes */
+
+/* A pod on a node, for who looks for room. */
+struct ledger_guest {
+    const char *uid, *ns, *name;
+    int64_t priority;
+    bool promised;                      /* it is not there yet */
+    void *booking;
+};
+/* Guests of lower priority than that, the most important first; in the arena. */
+struct ledger_guest *ledger_guests(const struct ledger_node *n, int64_t below, struct arena *a, unsigned *ret_n);
+/* As if it were not there, and as if it were there again. Every one must be put back before anything else happens to the ledger. */
+void ledger_set_aside(struct ledger_node *n, const struct ledger_guest *g, bool aside);
 struct str pod_owner_uid(const struct val *pod);
 
 #endif

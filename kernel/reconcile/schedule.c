@@ -17,6 +17,7 @@
 #include "reconcile/claims.h"
 #include "reconcile/devices.h"
 #include "reconcile/filter.h"
+#include "reconcile/preempt.h"
 #include "reconcile/queue.h"
 #include "reconcile/schedule_metrics.h"
 
@@ -64,6 +65,7 @@ struct cycle {
     enum schedule_result result;
     bool failed;                        /* the plugin has, not the pod */
     bool waits;                         /* its claims are being bound */
+    struct ledger_node *promised;       /* others are to make room for it there, or NULL */
 };
 
 /* --- parked pods --- */
@@ -180,6 +182,33 @@ static struct ledger_node *choose(struct cycle *y)
     return best;
 }
 
+/* --- room by others that go --- */
+
+static bool may_be_there(void *ctx, const struct ledger_node *n)
+{
+    struct cycle *y = ctx;
+    struct kl_node_view v = node_view(y, n);
+    kl_err_init(&y->call.err);
+    return !claims_fit(&y->claims, n) && (!y->table->fit || y->table->fit(y->self, &y->call, y->state, &y->view, &v) != KL_FIT_NEVER);
+}
+
+/* It fits nowhere as things are. Sets y->promised where pods of lower priority go for it. */
+static void make_room(struct cycle *y, struct ledger_node *promised)
+{
+    struct schedule *s = y->s;
+    const struct preempt p = { s->ledger, s->conf.store, y->arena, &y->needs, may_be_there, y };
+    if (y->devices.n || !preempt_may(&p))
+        return;
+    if (promised && preempt_waits(&p, promised)) {
+        y->promised = ledger_promise(s->ledger, y->pod, promised) ? promised : NULL;
+        return;
+    }
+    struct preempt_plan plan = preempt_find(&p);
+    kl_err_init(&y->call.err);
+    if (plan.node && preempt_do(&p, &plan, s->conf.objects, y->who, &y->call) == 0)
+        y->promised = plan.node;
+}
+
 static struct kl_bytes about_pod(struct cycle *y)
 {
     char *text = arena_printf(y->arena, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"namespace\":\"%s\",\"name\":\"%s\",\"uid\":\"" STR_FMT "\"}", y->ns,
@@ -244,7 +273,8 @@ static void refuse(struct cycle *y, const char *message)
     char now[CLOCK_TEXT];
     _cleanup_buf_ struct buf b = BUF_INIT(65536);
     say(y, "Warning", "FailedScheduling", message);
-    if (!message || says_already(y->pod, message))
+    bool named = y->promised && !str_is(json_str(y->pod, "status.nominatedNodeName"), y->promised->name);
+    if (!message || (!named && says_already(y->pod, message)))
         return;
     clock_format(env_wall_ns(), now);
     struct val *v = val_new(a, VAL_OBJ), *one = val_new(a, VAL_OBJ);
@@ -254,6 +284,8 @@ static void refuse(struct cycle *y, const char *message)
     json_set_str(a, one, STR("reason"), STR("Unschedulable"));
     json_set_str(a, one, STR("message"), str_of(message));
     json_set_str(a, one, STR("lastTransitionTime"), str_of(now));
+    if (y->promised)
+        json_set_str(a, json_get(v, STR("status")), STR("nominatedNodeName"), str_of(y->promised->name));
     if (arena_exhausted(a))
         return;
     json_write(&b, v);
@@ -313,7 +345,11 @@ static enum outcome reserve_devices(struct cycle *y, struct ledger_node *n)
 
 static enum outcome decide(struct cycle *y, struct store_object *o)
 {
-    struct str json = store_object_json(o);
+    struct str json = store_object_json(o), uid = store_object_uid(o);
+    struct ledger_node *promised = ledger_promised(y->s->ledger, uid);
+    bool there = promised && promised->present;
+    if (promised)
+        ledger_forget(y->s->ledger, uid);       /* it does not stand in its own way; a node that is gone may go with it */
     y->ns = arena_dup(y->arena, store_object_ns(o));
     y->name = arena_dup(y->arena, store_object_name(o));
     pod_needs_read(y->pod, &y->needs);
@@ -327,6 +363,8 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0)
         return plugin_failed(y);
     struct ledger_node *n = choose(y);
+    if (!n && !y->failed)
+        make_room(y, there ? promised : NULL);
     if (y->table->end)
         y->table->end(y->self, y->state);
     if (y->failed)
