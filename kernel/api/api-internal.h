@@ -445,6 +445,20 @@ struct api_check {
     void *ctx;
 };
 
+/* Which revisions were the newest when. Continue tokens are good for five minutes, as upstream's compaction has it, though the store remembers longer: clients are used to that. */
+#define API_MARKS 8
+#define API_TOKEN_NS (300 * NS_PER_S)
+struct api_marks {
+    struct {
+        int64_t at_ns;
+        uint64_t revision;
+    } at[API_MARKS];                    /* oldest first */
+    unsigned n;
+    uint64_t expired;                   /* that one and all before: the newest for longer ago than that */
+};
+/* Now it is that revision. */
+void api_marks_add(struct api_marks *m, int64_t now_ns, uint64_t revision);
+
 struct api {
     struct loop *loop;
     struct store *store;
@@ -457,6 +471,7 @@ struct api {
     struct proxies *proxies;            /* NULL: none yet */
     struct api_signer *signer;          /* NULL: no tokens */
     struct api_docs *docs;              /* made at the first request for one */
+    struct api_marks marks;
     struct crds *crds;
     struct conversions *conversions;
     struct aggregates *aggregates;

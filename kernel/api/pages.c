@@ -23,6 +23,21 @@ static struct val *token_parse(struct arena *a, struct str token)
     return json.at ? json_parse(a, json, NULL) : NULL;
 }
 
+#define MARK_NS (60 * NS_PER_S)
+
+void api_marks_add(struct api_marks *m, int64_t now_ns, uint64_t revision)
+{
+    unsigned old = 0;
+    while (old < m->n && m->at[old].at_ns <= now_ns - API_TOKEN_NS)
+        m->expired = m->at[old++].revision;
+    m->n -= old;
+    memmove(m->at, m->at + old, m->n * sizeof *m->at);
+    if (m->n < API_MARKS && (!m->n || now_ns - m->at[m->n - 1].at_ns >= MARK_NS)) {
+        m->at[m->n].at_ns = now_ns;
+        m->at[m->n++].revision = revision;
+    }
+}
+
 /* --- resourceVersion rules --- */
 
 static int too_large(struct api_rq *rq, uint64_t want)
@@ -67,6 +82,10 @@ static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *r
     range->after_ns = str_cut(&start, '/');
     range->after_name = start;
     *ret_rv = rv > 0 ? (uint64_t)rv : store_revision(rq->api->store);
+    if (rv > 0 && (uint64_t)rv <= rq->api->marks.expired && (uint64_t)rv < store_revision(rq->api->store)) {
+        api_page_expired(rq, range);
+        return -rq->err.code;
+    }
     return 0;
 }
 
@@ -83,6 +102,8 @@ int api_page(struct api_rq *rq, uint64_t *ret_revision, struct store_range *rang
         return -rq->err.code;
     bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
     *ret_revision = exact ? rv : store_revision(rq->api->store);
+    if (q->limit > 0 || q->continue_token.len)
+        api_marks_add(&rq->api->marks, loop_now(rq->api->loop), store_revision(rq->api->store));
     return q->continue_token.len ? apply_token(rq, range, ret_revision) : 0;
 }
 
