@@ -2,14 +2,22 @@
  * other. Upgrade: a connection of its own; after the 101 both connections are tied and carry bytes until one ends. */
 #include "base/cleanup.h"
 #include "client-internal.h"
+#include "http/html.h"
 
 struct proxy {
     struct http_req *req;               /* NULL: its client went away, or it was taken over */
     struct http_call *call;             /* NULL: over */
     struct conn *front, *back;          /* of a tunnel; NULL: gone */
-    const char *below;                  /* prefix of redirects; NULL: none */
+    const char *below;                  /* prefix of redirects and of a page's links; NULL: none */
+    struct html_links *links;           /* the answer is a page, and plain */
     bool upgrade, started;
 };
+
+static void proxy_free(struct proxy *p)
+{
+    html_links_free(p->links);
+    mem_free(p);
+}
 
 /* Fields that belong to one connection, and what says who asks: that is the client's own certificate. */
 static bool passes(struct str name, bool upgrade, bool whole)
@@ -52,7 +60,7 @@ static void tunnel_data(struct proxy *p, bool front, struct str bytes)
     *self = NULL;                       /* it is gone; the other one may say what is queued */
     if (*other)
         conn_raw_close(*other);
-    mem_free(p);
+    proxy_free(p);
 }
 
 static void tunnel_drain(struct proxy *p, bool front)
@@ -138,6 +146,14 @@ static struct str relocated(struct proxy *p, struct str to)
     return text ? str_of(text) : to;
 }
 
+static struct str header_in(const struct http_header *h, unsigned n, struct str name)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (str_eq(h[i].name, name))
+            return h[i].value;
+    return STR("");
+}
+
 static void on_head(void *ctx, int status, const struct http_header *h, unsigned n)
 {
     struct proxy *p = ctx;
@@ -151,10 +167,12 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
         p->call = NULL;
         refuse(p, 502, "InternalError", "the other side answered an upgrade with a redirect");
         http_call_cancel(k);
-        mem_free(p);
+        proxy_free(p);
         return;
     }
     p->started = true;
+    if (p->below && str_starts(header_in(h, n, STR("content-type")), STR("text/html")) && !header_in(h, n, STR("content-encoding")).len)
+        p->links = html_links_new(p->below);
     unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false, false);
     for (unsigned i = 0; i < k; i++)    /* the server says it itself */
         if (str_is(out[i].name, "date"))
@@ -167,16 +185,36 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
 static void on_data(void *ctx, struct str bytes)
 {
     struct proxy *p = ctx;
-    char *copy = mem_dup(bytes.at, bytes.len);
-    if (!copy) {
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    if (p->links)
+        html_links_feed(p->links, bytes, &b);
+    size_t len = bytes.len;
+    char *copy = b.failed ? NULL : p->links ? buf_take(&b, &len) : mem_dup(bytes.at, bytes.len);
+    if (!copy && len) {
         http_stream_abort(p->req);      /* on_close is not called behind it */
         http_call_cancel(p->call);
-        mem_free(p);
+        proxy_free(p);
         return;
     }
-    http_stream_write(p->req, (struct http_slice){ str_n(copy, bytes.len), mem_free, copy });
+    if (len)
+        http_stream_write(p->req, (struct http_slice){ str_n(copy, len), mem_free, copy });
+    else
+        mem_free(copy);
     if (http_stream_queued(p->req) > OUT_MOST)
         http_call_pause(p->call, true);
+}
+
+/* Behind what looked like the beginning of a tag. */
+static void finish(struct proxy *p)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    size_t len = 0;
+    if (p->links)
+        html_links_end(p->links, &b);
+    char *rest = b.len ? buf_take(&b, &len) : NULL;
+    if (rest)
+        http_stream_write(p->req, (struct http_slice){ str_n(rest, len), mem_free, rest });
+    http_stream_end(p->req);
 }
 
 static void on_drain(void *ctx)
@@ -190,18 +228,18 @@ static void on_end(void *ctx, const struct kl_err *err)
     if (p->started && err)
         http_stream_abort(p->req);
     else if (p->started)
-        http_stream_end(p->req);
+        finish(p);
     else
         refuse(p, err && err->code == KL_TIMEOUT ? 504 : 503, err && err->code == KL_TIMEOUT ? "Timeout" : "ServiceUnavailable",
                err ? err->msg : "there was no answer");
-    mem_free(p);
+    proxy_free(p);
 }
 
 static void on_close(void *ctx)
 {
     struct proxy *p = ctx;
     http_call_cancel(p->call);
-    mem_free(p);
+    proxy_free(p);
 }
 
 void http_proxy(struct http_req *r, struct http_client *c, const char *path)
@@ -252,7 +290,7 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
         out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
     p->call = call_new(c, r->method, str_of(conf->path_and_query), out, n, http_body(r), 0, &ev, p, p->upgrade);
     if (!p->call) {
-        mem_free(p);
+        proxy_free(p);
         req_reply_status(r, 500, "InternalError", "out of memory");
         return;
     }
