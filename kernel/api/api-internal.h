@@ -25,18 +25,21 @@ struct api_error {
     int retry_after;                    /* seconds; 0: not said */
     const char *continue_token;         /* Expired lists */
     bool empty_details;                 /* details are there, and say nothing */
+    bool plain;                         /* told as text: nobody here knows the path */
     const struct val *status;           /* the whole, made elsewhere; NULL: made of the above */
 };
 /* Each returns -code. e->... texts are in the arena. */
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
 int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err);
+int api_fail_path(struct api_error *e, struct arena *a);        /* no such resource; whose group is not known: set plain too */
+int api_fail_method(struct api_error *e, struct arena *a);      /* it has no such verb */
 int api_fail_not_found(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);
 int api_fail_exists(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);
 int api_fail_conflict(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name, const char *why);
 int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name,
                      const struct object_causes *c);
-/* A patch that gives no object of the kind: patched is what it gives. */
-int api_fail_patched(struct api_error *e, struct arena *a, const struct val *patched, const char *why);
+/* A patch that gives no object of the kind: patched is what it gives, shown with the members that patch (a merge or JSON patch) touches sorted. */
+int api_fail_patched(struct api_error *e, struct arena *a, struct val *patched, const struct val *patch, const char *why);
 /* A patch that does not apply. */
 int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err);
 struct val *api_error_tree(struct arena *a, const struct api_error *e);         /* the Status object */

@@ -64,12 +64,20 @@ static void set_audit_id(struct api_rq *rq)
 
 static int not_found(struct api_rq *rq)
 {
-    return api_fail(&rq->err, rq->arena, KL_NOT_FOUND, "the server could not find the requested resource");
+    return api_fail_path(&rq->err, rq->arena);
 }
 
 static int not_allowed(struct api_rq *rq)
 {
-    return api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+    return api_fail_method(&rq->err, rq->arena);
+}
+
+static bool known_group(const char *group)
+{
+    for (size_t i = 0; i < schema_n_kinds(); i++)
+        if (strcmp(schema_kind_at(i)->group, group) == 0)
+            return true;
+    return false;
 }
 
 /* Does the kind (or its subresource) have the verb? */
@@ -79,6 +87,8 @@ static int check_verb(struct api_rq *rq)
     const struct schema_kind *k = rq->info.kind;
     bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
+    if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0)
+        return not_allowed(rq);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
         return options && t->name[0] ? 0 : not_allowed(rq);
     if (t->subresource[0]) {
@@ -92,9 +102,11 @@ static int check_verb(struct api_rq *rq)
         return not_allowed(rq);
     if (!(k->flags & (K_STORED | K_MEASURED))) {
         bool read_only = strcmp(k->kind, "ComponentStatus") == 0;
+        if (!read_only && k->flags & K_NAMESPACED && !t->ns[0])
+            return not_found(rq);
         return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : not_allowed(rq);
     }
-    if (strcmp(t->verb, "deletecollection") == 0 && k->flags & K_NO_DELETECOLLECTION)
+    if (strcmp(t->verb, "deletecollection") == 0 && (k->flags & K_NO_DELETECOLLECTION || (k->flags & K_NAMESPACED && !t->ns[0])))
         return not_allowed(rq);
     if (k->flags & K_NAMESPACED && !t->ns[0] && !collection && strcmp(t->verb, "watch") != 0)
         return strcmp(t->verb, "create") == 0 ? not_allowed(rq) : not_found(rq);
@@ -180,8 +192,11 @@ static int enter(struct api_rq *rq)
                         "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
     if (!rq->accept.media)
         rq->accept.media = MEDIA_JSON;
-    if (!documents && !rq->info.kind)
-        return not_found(rq);
+    if (!documents && !rq->info.kind) {
+        not_found(rq);
+        rq->err.plain = !known_group(rq->info.tuple.group);
+        return -KL_NOT_FOUND;
+    }
     return documents ? 0 : check_verb(rq);
 }
 
@@ -211,6 +226,7 @@ static void proceed(struct api_rq *rq)
         dispatch(rq);
     } else if (!api_documents(rq)) {
         not_found(rq);
+        rq->err.plain = true;
         refuse(rq);
     }
 }

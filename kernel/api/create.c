@@ -93,7 +93,7 @@ static int wipe_metadata(struct api_op *op, struct val *v)
 {
     static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid", "creationTimestamp" };
     struct val *m = json_obj(op->arena, v, STR("metadata"));
-    if (json_str(v, "metadata.resourceVersion").len) {
+    if (json_str(v, "metadata.resourceVersion").len && !op->dry_run) {      /* upstream's dry run does not look */
         api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
         op->err.reason = NULL; /* upstream's 500 has none */
         return -KL_INTERNAL;
@@ -137,8 +137,7 @@ int api_op_create(struct api_op *op, struct val *v)
     bool handled = false;
     if (op->subresource) {
         int rc = api_op_subresource(op, "create", 0, v, &handled);
-        return handled ? rc : api_fail(&op->err, op->arena, KL_METHOD_NOT_ALLOWED,
-                                       "the server does not allow this method on the requested resource");
+        return handled ? rc : api_fail_method(&op->err, op->arena);
     }
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");

@@ -32,6 +32,25 @@ static void put(struct arena *a, struct val *obj, const char *key, const char *t
 
 /* --- the older form --- */
 
+/* Which version is stored, as eight bytes of a sum. */
+static const char *version_hash(struct arena *a, const struct schema_kind *k)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *text = arena_printf(a, "%s/%s/%s", k->group, k->version, k->kind);
+    unsigned char sum[32] = { 0 };
+    char *out = arena_alloc(a, 13);
+    if (!text || !out || gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), sum) < 0)
+        return "";
+    for (int i = 0, o = 0; i < 8; i += 3) {
+        uint32_t w = (uint32_t)sum[i] << 16 | (i + 1 < 8 ? (uint32_t)sum[i + 1] << 8 : 0) | (i + 2 < 8 ? sum[i + 2] : 0u);
+        for (int k6 = 18; k6 >= 0; k6 -= 6)
+            out[o++] = digits[w >> k6 & 63];
+    }
+    out[11] = '=';
+    out[12] = '\0';
+    return out;
+}
+
 static struct val *legacy_entry(struct arena *a, const struct schema_kind *k, const struct schema_subresource *s)
 {
     struct val *v = val_new(a, VAL_OBJ);
@@ -47,6 +66,8 @@ static struct val *legacy_entry(struct arena *a, const struct schema_kind *k, co
     if (!s) {
         put_list(a, v, "shortNames", k->short_names);
         put_list(a, v, "categories", k->categories);
+        if (k->flags & K_STORED && !(k->flags & K_MEASURED))
+            put(a, v, "storageVersionHash", version_hash(a, k->storage ? k->storage : k));
     }
     return v;
 }
@@ -220,10 +241,11 @@ static void send_aggregated(struct api_rq *rq, bool core)
         http_reply(rq->http, 200, h, n, (struct http_slice){ .data = arena_str(rq->arena, buf_str(&b)) });
 }
 
-static void send(struct api_rq *rq, struct val *v, const char *kind)
+static void send(struct api_rq *rq, struct val *v, const char *kind, bool plain)
 {
     if (!v) {
-        api_fail(&rq->err, rq->arena, KL_NOT_FOUND, "the server could not find the requested resource");
+        api_fail_path(&rq->err, rq->arena);
+        rq->err.plain = strcmp(kind, "APIGroup") == 0 || plain;
         api_send_error(rq);
         return;
     }
@@ -240,24 +262,27 @@ bool api_discovery(struct api_rq *rq)
     bool core = str_is(head, "api");
     if (!core && !str_is(head, "apis"))
         return false;
-    if (!rest.at && rq->accept.discovery)
+    if (!str_is(http_method(rq->http), "GET")) {
+        api_fail_method(&rq->err, rq->arena);
+        api_send_error(rq);
+    } else if (!rest.at && rq->accept.discovery)
         send_aggregated(rq, core);
     else if (!rest.at && core)
-        send(rq, versions_tree(rq->arena, rq->api), "APIVersions");
+        send(rq, versions_tree(rq->arena, rq->api), "APIVersions", false);
     else if (!rest.at) {
         struct val *v = val_new(rq->arena, VAL_OBJ);
         put(rq->arena, v, "kind", "APIGroupList");
         put(rq->arena, v, "apiVersion", "v1");
         json_set(rq->arena, v, STR("groups"), group_list(rq->api, rq->arena));
-        send(rq, v, "APIGroupList");
+        send(rq, v, "APIGroupList", false);
     } else if (core) {
-        send(rq, resource_list(rq->arena, STR(""), rest), "APIResourceList");
+        send(rq, resource_list(rq->arena, STR(""), rest), "APIResourceList", false);
     } else {
         struct str group = str_cut(&rest, '/');
         if (rest.at)
-            send(rq, resource_list(rq->arena, group, rest), "APIResourceList");
+            send(rq, resource_list(rq->arena, group, rest), "APIResourceList", !group_tree(rq->arena, group, true));
         else
-            send(rq, api_aggregate_group(rq->api, rq->arena, group, group_tree(rq->arena, group, true)), "APIGroup");
+            send(rq, api_aggregate_group(rq->api, rq->arena, group, group_tree(rq->arena, group, true)), "APIGroup", true);
     }
     return true;
 }

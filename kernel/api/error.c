@@ -1,5 +1,6 @@
 /* error.c - failures as the API tells them: Status objects with upstream's words. */
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "api-internal.h"
 
@@ -28,6 +29,23 @@ int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ..
 int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err)
 {
     return api_fail(e, a, err->code ? err->code : KL_INTERNAL, "%s", err->msg);
+}
+
+static int generic(struct api_error *e, struct arena *a, int code, const char *text)
+{
+    api_fail(e, a, code, "%s", text);
+    e->empty_details = true;
+    return -code;
+}
+
+int api_fail_path(struct api_error *e, struct arena *a)
+{
+    return generic(e, a, KL_NOT_FOUND, "the server could not find the requested resource");
+}
+
+int api_fail_method(struct api_error *e, struct arena *a)
+{
+    return generic(e, a, KL_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
 }
 
 const char *api_resource_text(struct arena *a, const struct schema_kind *k)
@@ -96,10 +114,53 @@ int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_k
     return -KL_INVALID;
 }
 
-int api_fail_patched(struct api_error *e, struct arena *a, const struct val *patched, const char *why)
+static int by_key(const void *x, const void *y)
+{
+    return str_cmp(val_key(*(const struct val *const *)x), val_key(*(const struct val *const *)y));
+}
+
+/* Members in order, down to where the patch goes: what it does not touch upstream's library shows as it was. */
+static void sort_touched(struct arena *a, struct val *v, const struct val *patch)
+{
+    struct val **all = val_is(v, VAL_OBJ) && v->n ? arena_alloc(a, v->n * sizeof *all) : NULL;
+    unsigned n = 0;
+    if (!all)
+        return;
+    val_each(m, v)
+        all[n++] = m;
+    qsort(all, n, sizeof *all, by_key);
+    v->first = v->last = NULL;
+    v->n = 0;
+    for (unsigned i = 0; i < n; i++)
+        val_push(v, all[i]);
+    if (val_is(patch, VAL_OBJ))
+        val_each(m, patch)
+            if (val_is(m, VAL_OBJ))
+                sort_touched(a, json_get(v, val_key(m)), m);
+}
+
+/* The object that a JSON patch goes into at each of its steps, too. */
+static void sort_steps(struct arena *a, struct val *v, struct str path)
+{
+    sort_touched(a, v, NULL);
+    if (!path.len || path.at[0] != '/')
+        return;
+    struct str rest = str_skip(path, 1), step = str_cut(&rest, '/');
+    struct val *m = json_get(v, step);
+    if (rest.at && val_is(m, VAL_OBJ))
+        sort_steps(a, m, str_n(rest.at - 1, rest.len + 1));
+}
+
+int api_fail_patched(struct api_error *e, struct arena *a, struct val *patched, const struct val *patch, const char *why)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0), quoted = BUF_INIT(0);
     struct object_cause *c = arena_alloc(a, sizeof *c);
+    if (val_is(patch, VAL_ARR)) {
+        val_each(op, patch)
+            sort_steps(a, patched, json_str(op, "path"));
+    } else {
+        sort_touched(a, patched, patch);
+    }
     json_write(&b, patched);
     json_write_str(&quoted, buf_str(&b));
     set_code(e, KL_INVALID);

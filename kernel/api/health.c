@@ -164,7 +164,11 @@ static bool send_debug(struct api_rq *rq, struct str what)
 bool api_documents(struct api_rq *rq)
 {
     struct str path = str_of(rq->info.tuple.path);
-    if (str_is(path, "/version") || str_is(path, "/version/"))
+    bool version = str_is(path, "/version") || str_is(path, "/version/");
+    if (version && !str_is(http_method(rq->http), "GET")) {
+        api_fail_method(&rq->err, rq->arena);
+        api_send_error(rq);
+    } else if (version)
         send_version(rq);
     else if (health(rq, path))
         return true;

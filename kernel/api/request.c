@@ -5,7 +5,7 @@
 
 static int bad_path(struct api_error *e, struct arena *a)
 {
-    return api_fail(e, a, KL_NOT_FOUND, "the server could not find the requested resource");
+    return api_fail_path(e, a);
 }
 
 /* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy: what follows is another server's path. */

@@ -143,7 +143,7 @@ void api_review(struct api_rq *rq)
     struct val *v;
     const char *kind = rq->info.kind->kind;
     if (strcmp(rq->info.tuple.verb, "create") != 0) {
-        api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, "the server does not allow this method on the requested resource");
+        api_fail_method(&rq->err, rq->arena);
         api_send_error(rq);
         return;
     }

@@ -77,6 +77,8 @@ unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *conte
     h[n++] = (struct http_header){ STR("audit-id"), str_of(rq->audit_id) };
     h[n++] = (struct http_header){ STR("cache-control"), STR("no-cache, private") };
     h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
+    if (strcmp(content_type, "text/plain; charset=utf-8") == 0)
+        h[n++] = (struct http_header){ STR("x-content-type-options"), STR("nosniff") };
     n += flow_headers(rq, &h[n]);
     if (rq->err.retry_after)
         h[n++] = (struct http_header){ STR("retry-after"), str_of(arena_printf(rq->arena, "%d", rq->err.retry_after)) };
@@ -227,6 +229,10 @@ void api_send_error(struct api_rq *rq)
 {
     if (!rq->http || wait_for_decision(rq))
         return;
+    if (rq->err.plain) {
+        api_send_text(rq, rq->err.http, "text/plain; charset=utf-8", STR("404 page not found\n"));
+        return;
+    }
     rq->accept.as = AS_OBJECT;
     struct val *v = api_error_tree(rq->arena, &rq->err);
     api_send_tree(rq, rq->err.http, schema_type_find(STR(""), STR("v1"), STR("Status")), v);

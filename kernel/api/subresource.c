@@ -161,7 +161,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
             return api_fail_patch(&op->err, op->arena, &err);
         struct val *as_patched = val_copy(op->arena, scale);
         if (object_conform(op->arena, t, scale, NULL, &err) < 0)
-            return api_fail_patched(&op->err, op->arena, as_patched, arena_printf(op->arena, "%s", err.msg));
+            return api_fail_patched(&op->err, op->arena, as_patched, NULL, arena_printf(op->arena, "%s", err.msg));
     }
     if (admit_part(op, "update", "autoscaling", "v1", "Scale", &scale, scale_of(op, old)) < 0)
         return -op->err.code;

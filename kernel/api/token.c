@@ -297,6 +297,8 @@ bool api_issuer_documents(struct api_rq *rq)
     const struct api_signer *s = rq->api->signer;
     struct str path = str_of(rq->info.tuple.path);
     _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    if (path.len > 1 && path.at[path.len - 1] == '/')
+        path.len--;
     bool keys = str_is(path, "/openid/v1/jwks");
     if (!s || (!keys && !str_is(path, "/.well-known/openid-configuration")))
         return false;

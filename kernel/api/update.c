@@ -96,6 +96,9 @@ int api_op_update(struct api_op *op, struct val *v)
         if (handled)
             return rc;
     }
+    if (!json_str(v, "metadata.name").len)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the name of the object (" STR_FMT " based on URL) was undeterminable: name must be provided",
+                        STR_ARG(op->name));
     if (check_names(op, v) < 0)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
@@ -118,18 +121,49 @@ static struct val *apply(struct api_op *op, int type, const struct val *old, con
     }
 }
 
+/* "core", "apps", "networking": what upstream calls the package of a group's types. */
+static const char *package(struct api_op *op, const char *group)
+{
+    return group[0] ? arena_printf(op->arena, "%.*s", (int)strcspn(group, "."), group) : "core";
+}
+
+/* A patch may not make it another kind; a strategic one does not even try. */
+static int check_kind(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
+{
+    const struct schema_kind *k = op->kind;
+    const char *gv = api_group_version(op->arena, k);
+    struct str kind = json_str(v, "kind"), version = json_str(v, "apiVersion");
+    if ((str_is(kind, k->kind) && str_is(version, gv)) || k->flags & K_CUSTOM || !v)
+        return 0;
+    if (type == KL_PATCH_STRATEGIC) {
+        json_set_str(op->arena, v, STR("kind"), str_of(k->kind));
+        json_set_str(op->arena, v, STR("apiVersion"), str_of(gv));
+        return 0;
+    }
+    struct str group = STR(""), of = version;
+    if (str_find(of, '/') >= 0)
+        group = str_cut(&of, '/');
+    const char *why = schema_kind_find(group, of, kind)
+        ? arena_printf(op->arena, "converting (" STR_FMT "." STR_FMT ") to (%s.%s): unknown conversion", STR_ARG(of), STR_ARG(kind), package(op, k->group), k->kind)
+        : arena_printf(op->arena, "no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+                       STR_ARG(kind), STR_ARG(version));
+    return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch, why);
+}
+
 /* v: what the patch made of old. */
 static int conform(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
+    if (check_kind(op, v, type, old, patch) < 0)
+        return -op->err.code;
     if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
-        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL),
+        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch,
                                 arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind, op->kind->version,
                                              op->kind->kind, err.msg));
     if (strict.n && op->field_validation == VALIDATE_STRICT)
-        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL),
+        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch,
                                 arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);

@@ -197,9 +197,9 @@ static int patch_type(struct api_rq *rq, int *ret)
             *ret = rows[i].value;
             return 0;
         }
-    return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA,
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, "
-                    "application/merge-patch+json, %sapplication/apply-patch+yaml", n == 4 ? "application/strategic-merge-patch+json, " : "");
+    api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "415: Unsupported Media Type");
+    rq->err.empty_details = true;
+    return -KL_UNSUPPORTED_MEDIA;
 }
 
 /* DeleteOptions may come in the body; what the query says counts where the body is silent. */

@@ -395,6 +395,8 @@ int object_conform(struct arena *a, const struct schema_type *t, struct val *v, 
                    struct kl_err *err)
 {
     struct walk w = { a, strict, err, false };
+    if (v->type == VAL_NULL)            /* nothing at all is an empty object */
+        *v = (struct val){ .type = VAL_OBJ, .next = v->next, .key = v->key, .key_len = v->key_len };
     return conform_type(&w, t, v, NULL, t->go) < 0 || w.wrong ? -(err && err->code ? err->code : KL_BAD_REQUEST) : 0;
 }
 

@@ -17,6 +17,7 @@ struct path {
 void path_write(struct buf *b, const struct path *p);
 const char *path_text(struct arena *a, const struct path *p);
 
+const char *patch_word(const struct val *v);    /* patch.c: what Go's decoder calls a value that is no object */
 void strict_add(struct object_strict *s, const char *what, const struct path *p);
 
 /* The members of v (NULL: none) by field, ret[i] for t->flat[i]; of several with one name the last. Trees that conform have them in the order

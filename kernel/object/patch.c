@@ -6,6 +6,11 @@
 #define MOST_OPS 10000
 #define MOST_BYTES (12u << 20)          /* what copies may add up to in the arena */
 
+const char *patch_word(const struct val *v)
+{
+    return val_is(v, VAL_ARR) ? "array" : val_is(v, VAL_STR) ? "string" : val_is(v, VAL_BOOL) ? "bool" : "number";
+}
+
 /* --- merge patch --- */
 
 static struct val *merge(struct arena *a, struct val *old, const struct val *patch);
@@ -78,7 +83,7 @@ static struct val *merge(struct arena *a, struct val *old, const struct val *pat
 struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err)
 {
     if (!val_is(patch, VAL_OBJ)) {
-        kl_err_set(err, KL_BAD_REQUEST, "a merge patch must be an object");
+        kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go value of type map[string]interface {}", patch_word(patch));
         return NULL;
     }
     struct val *v = merge(a, val_copy(a, old), patch);
@@ -252,7 +257,7 @@ static struct val *patch_json(struct arena *a, struct val *root, const struct va
 {
     size_t before = arena_used(a);
     if (!val_is(ops, VAL_ARR)) {
-        kl_err_set(err, KL_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
+        kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go value of type []handlers.jsonPatchOp",
                    val_is(ops, VAL_OBJ) ? "object" : val_is(ops, VAL_STR) ? "string" : val_is(ops, VAL_BOOL) ? "bool" : "number");
         return NULL;
     }

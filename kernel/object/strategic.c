@@ -404,7 +404,7 @@ struct val *object_patch_strategic(struct arena *a, const struct schema_type *ty
     struct merge m = { a, err };
     struct val *v = val_copy(a, old);
     if (!val_is(patch, VAL_OBJ) || !val_is(old, VAL_OBJ)) {
-        kl_err_set(err, KL_BAD_REQUEST, "a strategic merge patch must be an object, and changes one");
+        kl_err_set(err, KL_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type map[string]interface {}", patch_word(patch));
         return NULL;
     }
     if (!v || merge_struct(&m, type, v, patch) < 0 || arena_exhausted(a)) {

@@ -102,7 +102,7 @@ Test(patch, merge)
         { MERGE, NULL, "{\"a\":{\"b\":1,\"c\":2},\"d\":[1]}", "{\"a\":{\"b\":null,\"e\":{\"f\":null,\"g\":1}},\"d\":[2]}", "{\"a\":{\"c\":2,\"e\":{\"g\":1}},\"d\":[2]}", NULL },
         { MERGE, NULL, "{\"a\":1}", "{\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}", NULL },
         { MERGE, NULL, "{\"a\":1}", "{}", "{\"a\":1}", NULL },
-        { MERGE, NULL, "{\"a\":1}", "[1]", NULL, "must be an object" },
+        { MERGE, NULL, "{\"a\":1}", "[1]", NULL, "into Go value of type map" },
     };
     CHECK(rows);
 }
@@ -147,8 +147,8 @@ Test(patch, strategic_lists)
         { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[{\"name\":\"a\",\"resources\":{\"$patch\":\"burn\"}}]"), NULL, "unknown patch type: burn" },
         { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"tolerations\":[{\"$patch\":\"burn\"}]"), NULL, "unknown patch type: burn" },
         { STRATEGIC, NULL, SPEC("\"containers\":[]"), SPEC("\"containers\":[3]"), NULL, "is not an object" },
-        { STRATEGIC, NULL, "\"text\"", "{\"$patch\":\"replace\"}", NULL, "must be an object" },
-        { STRATEGIC, NULL, "{}", "[]", NULL, "must be an object" },
+        { STRATEGIC, NULL, "\"text\"", "{\"$patch\":\"replace\"}", NULL, "into Go value of type map" },
+        { STRATEGIC, NULL, "{}", "[]", NULL, "into Go value of type map" },
     };
     CHECK(rows);
 }
