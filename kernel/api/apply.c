@@ -36,11 +36,9 @@ static int check_config(struct apply *x)
     if (json_path(x->config, "metadata.managedFields"))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "metadata.managedFields must be nil");
     const char *why = merge_check(op->arena, &x->bare, x->config, false);
-    if (!why)
-        return 0;
-    api_fail(&op->err, op->arena, KL_INTERNAL, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
-    op->err.reason = NULL;              /* upstream's 500 has none */
-    return -KL_INTERNAL;
+    if (why)                            /* upstream answers 500, as if it were the server's fault */
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to create typed patch object (%s): %s", whom(op, x->config), why);
+    return 0;
 }
 
 /* An object as it is encoded; v NULL: what an empty one shows. */

@@ -151,6 +151,10 @@ func (s *server) send(rq *request) (a answer, err error) {
 // What messages have behind the name of a list: an index, or an element's keys.
 var brackets = regexp.MustCompile(`\[(?:[^][]|\[[^][]*\])*\]`)
 
+func says(message, text string) bool {
+	return strings.Contains(message, text) || strings.Contains(brackets.ReplaceAllString(message, ""), text)
+}
+
 // wrong says what is wrong with an answer; "" if it is as upstream's.
 func wrong(rq *request, a answer) string {
 	switch {
@@ -160,7 +164,7 @@ func wrong(rq *request, a answer) string {
 		return fmt.Sprintf("is no Status of %d", a.Code)
 	case rq.want.cause == "" && a.Reason != "BadRequest" && a.Reason != "Invalid":
 		return "has another reason"
-	case rq.want.cause == "" && !strings.Contains(a.Message, rq.want.text) && !strings.Contains(brackets.ReplaceAllString(a.Message, ""), rq.want.text):
+	case rq.want.cause == "" && !says(a.Message, rq.want.text) && (rq.want.whole == "" || !says(a.Message, rq.want.whole)):
 		return fmt.Sprintf("does not say %q", rq.want.text)
 	case rq.want.cause == "":
 		return ""

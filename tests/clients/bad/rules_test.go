@@ -44,6 +44,7 @@ type want struct {
 	cause string // the reason of a cause; "" for what no object can be made of, which has none
 	field string // of the cause
 	text  string // part of its message, or of the answer's
+	whole string // instead of text: who reads configurations names the keys of maps too
 }
 
 var reasons = map[string]string{"Invalid": "FieldValueInvalid", "Required": "FieldValueRequired", "NotSupported": "FieldValueNotSupported", "Duplicate": "FieldValueDuplicate",
@@ -130,7 +131,7 @@ func wanted(t testing.TB, text, prefix, at string) want {
 	case !strings.HasPrefix(field, "metadata.") || strings.HasSuffix(prefix, "spec."):
 		field = prefix + field
 	}
-	return want{reasons[cause], field, strings.TrimSpace(part)}
+	return want{cause: reasons[cause], field: field, text: strings.TrimSpace(part)}
 }
 
 func (b *bad) value(t testing.TB, text string) {

@@ -20,17 +20,18 @@ func wrongTypes(k *kind) (list []*bad) {
 	if k.typ == nil {
 		return nil
 	}
-	add := func(at path, id string, value any, text string) {
-		list = append(list, &bad{kind: k, id: "type " + id + " at " + at.String(), at: append(path(nil), at...), create: true, update: !k.review, fixed: value, want: want{text: text}})
+	add := func(at path, id string, value any, text, whole string) {
+		list = append(list, &bad{kind: k, id: "type " + id + " at " + at.String(), at: append(path(nil), at...), create: true, update: !k.review, fixed: value, want: want{text: text, whole: whole}})
 	}
-	var walk func(typ reflect.Type, tree any, at path)
-	walk = func(typ reflect.Type, tree any, at path) {
+	// told is at without the keys of maps, which Go's decoder does not name
+	var walk func(typ reflect.Type, tree any, at, told path)
+	walk = func(typ reflect.Type, tree any, at, told path) {
 		for typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
 		if len(at) > 0 {
 			for _, wrong := range wrongFor(typ) {
-				add(at, fmt.Sprintf("%T", wrong), wrong, wrongText(typ, at))
+				add(at, fmt.Sprintf("%T", wrong), wrong, wrongText(typ, told), wrongText(typ, at))
 			}
 		}
 		switch v := tree.(type) {
@@ -42,24 +43,24 @@ func wrongTypes(k *kind) (list []*bad) {
 				for _, name := range slices.Sorted(maps.Keys(v)) {
 					member := v[name]
 					if f, ok := fieldOf(typ, name); ok && !(len(at) == 0 && (name == "kind" || name == "apiVersion")) {
-						walk(f.Type, member, append(at[:len(at):len(at)], name))
+						walk(f.Type, member, append(at[:len(at):len(at)], name), append(told[:len(told):len(told)], name))
 					}
 				}
 			} else if typ.Kind() == reflect.Map {
 				for _, name := range slices.Sorted(maps.Keys(v)) {
 					member := v[name]
-					walk(typ.Elem(), member, append(at[:len(at):len(at)], name))
+					walk(typ.Elem(), member, append(at[:len(at):len(at)], name), told)
 				}
 			}
 		case []any:
 			if typ.Kind() == reflect.Slice {
 				for i, element := range v {
-					walk(typ.Elem(), element, append(at[:len(at):len(at)], i))
+					walk(typ.Elem(), element, append(at[:len(at):len(at)], i), append(told[:len(told):len(told)], i))
 				}
 			}
 		}
 	}
-	walk(k.typ, k.tree, nil)
+	walk(k.typ, k.tree, nil, nil)
 	return list
 }
 
