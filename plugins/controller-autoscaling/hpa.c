@@ -1,6 +1,9 @@
 /* hpa.c - one look at a HorizontalPodAutoscaler, from the scale of its target to the next number. */
 #include "hpa.h"
 
+#include <stdlib.h>
+
+#include "base/cleanup.h"
 #include "base/map.h"
 
 /* What the controller keeps between looks, by "ns/name". */
@@ -10,6 +13,7 @@ struct hpa_all {
 };
 struct kept {
     struct hpa_memory memory;
+    char *selector;                     /* of its target, when it was looked at */
     char key[];
 };
 
@@ -21,8 +25,10 @@ static struct hpa_all *all_of(struct ctl_run *r)
 static void drop(struct hpa_all *all, const char *key)
 {
     struct kept *k = map_del(&all->memory, str_of(key));
-    if (k)
+    if (k) {
         hpa_memory_done(&k->memory);
+        mem_free(k->selector);
+    }
     mem_free(k);
 }
 
@@ -57,6 +63,7 @@ static void hpa_close(void *self)
     void *v;
     while (map_next(&all->memory, &at, NULL, &v)) {
         hpa_memory_done(&((struct kept *)v)->memory);
+        mem_free(((struct kept *)v)->selector);
         mem_free(v);
     }
     map_free(&all->memory);
@@ -115,7 +122,7 @@ static struct proposal propose(struct hpa_look *l, struct val *now)
     struct arena *a = l->run->arena;
     struct proposal p = { .replicas = 0, .statuses = val_new(a, VAL_ARR) };
     const struct val *list = json_path(l->hpa, "spec.metrics");
-    const char *reason = NULL, *first = NULL;
+    const char *reason = NULL, *first = NULL, *inner = NULL;
     unsigned bad = 0, n = 0;
     for (const struct val *m = val_is(list, VAL_ARR) ? list->first : NULL; m; m = m->next, n++) {
         struct hpa_metric x;
@@ -123,7 +130,9 @@ static struct proposal propose(struct hpa_look *l, struct val *now)
         if (x.failed) {
             ctl_event(l->run, l->hpa, "Warning", x.failed_reason, "%s", x.failed);
             reason = bad ? reason : x.failed_reason;
-            first = bad++ ? first : x.failed;
+            inner = bad ? inner : x.failed;
+            first = bad++ ? first : x.failed_outer;
+            json_set_str(a, val_push(p.statuses, val_new(a, VAL_OBJ)), STR("type"), STR(""));
             continue;
         }
         val_push(p.statuses, x.status);
@@ -136,7 +145,7 @@ static struct proposal propose(struct hpa_look *l, struct val *now)
         p.failed = arena_printf(a, "invalid metrics (%u invalid out of %u), first error is: %s", bad, n, first);
     if (bad >= n || (bad && p.replicas < l->current)) {
         if (bad)
-            set_condition(l->run, now, "ScalingActive", "False", reason, arena_printf(a, "the HPA was unable to compute the replica count: %s", first));
+            set_condition(l->run, now, "ScalingActive", "False", reason, arena_printf(a, "the HPA was unable to compute the replica count: %s", inner));
         p.replicas = -1;
         return p;
     }
@@ -186,6 +195,77 @@ static double tolerance_of(const struct val *hpa, const char *path, const struct
     return s.len && quantity_parse(s, &q) ? (double)q.nano / 1e9 : (double)conf->tolerance / 100;
 }
 
+/* --- others that want the same pods --- */
+
+static void note_selector(struct hpa_all *all, const char *key, const char *selector)
+{
+    struct kept *k = map_get(&all->memory, str_of(key));
+    if (!k || (k->selector && strcmp(k->selector, selector) == 0))
+        return;
+    mem_free(k->selector);
+    if ((k->selector = mem_alloc(strlen(selector) + 1)))
+        memcpy(k->selector, selector, strlen(selector) + 1);
+}
+
+/* "key=value"; false: another kind of requirement. */
+static bool equality(struct str term, struct str *ret_key, struct str *ret_value)
+{
+    struct str rest = term;
+    *ret_key = str_cut(&rest, '=');
+    *ret_value = rest;
+    return rest.at && str_find(rest, '=') < 0 && str_find(*ret_key, '!') < 0 && str_find(term, ' ') < 0;
+}
+
+/* They want different values of one label: no look at pods is needed. */
+static bool disjoint(const char *a, const char *b)
+{
+    struct str key[2], value[2];
+    for (struct str x = str_of(a); x.at && x.len;) {
+        if (!equality(str_cut(&x, ','), &key[0], &value[0]))
+            continue;
+        for (struct str y = str_of(b); y.at && y.len;)
+            if (equality(str_cut(&y, ','), &key[1], &value[1]) && str_eq(key[0], key[1]) && !str_eq(value[0], value[1]))
+                return true;
+    }
+    return false;
+}
+
+static int shares_pods(struct hpa_look *l, const char *selector)
+{
+    struct ctl_list pods;
+    if (disjoint(l->selector, selector))
+        return 0;
+    int rc = ctl_list(l->run, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(l->run->arena, l->ns),
+                                                        .label_selector = arena_printf(l->run->arena, "%s,%s", l->selector, selector) }, &pods);
+    return rc < 0 ? rc : pods.n > 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The autoscalers that control pods of this one's selector, as "[ns/a ns/b]"; NULL: only this one. */
+static const char *rivals(struct hpa_look *l, struct hpa_all *all)
+{
+    struct arena *a = l->run->arena;
+    const char **at = arena_alloc(a, (all->memory.n + 1) * sizeof *at);
+    char *prefix = arena_printf(a, STR_FMT "/", STR_ARG(l->ns));
+    size_t slot = 0, n = 0;
+    struct str key;
+    void *v;
+    while (at && prefix && map_next(&all->memory, &slot, &key, &v))
+        if (((struct kept *)v)->selector && str_starts(key, str_of(prefix)) && shares_pods(l, ((struct kept *)v)->selector) > 0)
+            at[n++] = arena_dup(a, key);
+    if (n < 2)
+        return NULL;
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    qsort(at, n, sizeof *at, by_text);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", i ? " " : "[", at[i]);
+    return arena_printf(a, STR_FMT "]", STR_ARG(buf_str(&b)));
+}
+
 /* --- the look --- */
 
 struct decision {
@@ -197,6 +277,14 @@ struct decision {
 
 static void decide_by_metrics(struct hpa_look *l, struct val *now, struct hpa_memory *m, int64_t least, int64_t most, struct decision *d)
 {
+    const char *others = rivals(l, all_of(l->run));
+    if (others) {
+        d->given_up = true;
+        d->failed = arena_printf(l->run->arena, "pods by selector %s are controlled by multiple HPAs: %s", l->selector, others);
+        ctl_event(l->run, l->hpa, "Warning", "AmbiguousSelector", "%s", d->failed);
+        set_condition(l->run, now, "ScalingActive", "False", "AmbiguousSelector", d->failed);
+        return;
+    }
     struct proposal p = propose(l, now);
     d->metrics = p.statuses;
     if (p.replicas < 0) {
@@ -272,6 +360,7 @@ static int look(struct hpa_look *l, const struct target *t, struct val *now, str
     set_condition(l->run, now, "AbleToScale", "True", "SucceededGetScale", "the HPA controller was able to get the target's current scale");
     if (!l->selector || !l->selector[0])
         return no_selector(l, now);
+    note_selector(all_of(l->run), arena_printf(l->run->arena, STR_FMT "/" STR_FMT, STR_ARG(l->ns), STR_ARG(meta_name(l->hpa))), l->selector);
     hpa_remember(m, l->run->now_ns, l->current);
     decide(l, now, m, &d);
     kl_err_init(&l->run->call->err);

@@ -89,7 +89,7 @@ struct hpa_metric {                     /* one of spec.metrics, calculated */
     const char *name;                   /* "cpu resource utilization (percentage of request)" */
     struct val *status;
     const char *failed_reason;          /* NULL: it went well; "FailedGetResourceMetric" ... */
-    const char *failed;
+    const char *failed, *failed_outer;  /* of the metric, and of the autoscaler */
 };
 struct hpa_look {
     struct ctl_run *run;

@@ -51,11 +51,22 @@ static int64_t window_of(struct str s)
     return m * 60 * NS_S + quantity_milli(seconds) * (NS_S / 1000);
 }
 
-static bool fail(struct hpa_look *l, struct hpa_metric *ret, const char *reason, const char *what, const char *why)
+/* The condition and the metric's own Event tell what: why (what may be NULL), the autoscaler's tells that behind outer. */
+static bool fail(struct hpa_look *l, struct hpa_metric *ret, const char *reason, const char *outer, const char *what, const char *why)
 {
     ret->failed_reason = reason;
-    ret->failed = arena_printf(l->run->arena, "%s: %s", what, why);
+    ret->failed = arena_printf(l->run->arena, "%s%s%s", what ? what : "", what ? ": " : "", why);
+    ret->failed_outer = arena_printf(l->run->arena, "%s: %s", outer, ret->failed);
     return false;
+}
+
+/* Why the custom metrics API did not answer. */
+static const char *custom_why(struct hpa_look *l)
+{
+    const char *why = l->run->call->err.msg;
+    if (str_starts(str_of(why), STR("the server could not find the requested resource")))
+        why = "no custom metrics API (custom.metrics.k8s.io) registered";
+    return arena_printf(l->run->arena, "unable to fetch metrics from custom metrics API: %s", why);
 }
 
 /* Of each pod the sum over its containers, or one container's; a pod of which one is not told is left out. */
@@ -128,21 +139,23 @@ static bool resource(struct hpa_look *l, const struct val *source, bool of_conta
     const char *name = arena_dup(a, json_str(source, "name"));
     bool percents = !json_path(source, "target.averageValue");
     const char *what = arena_printf(a, "failed to get %s %s", name, percents ? "utilization" : "usage");
+    const char *outer = arena_printf(a, of_container ? "failed to get %s container metric value" : "failed to get %s resource metric value",
+                                     of_container ? arena_dup(a, json_str(source, "container")) : name);
     struct hpa_ask q;
     struct hpa_answer x;
     struct val *list = read_metrics(l, RESOURCE, ns, NULL, query(l, "", l->selector, NULL));
     if (!list)
-        return fail(l, ret, reason, what, arena_printf(a, "unable to get metrics for resource %s: unable to fetch metrics from resource metrics API: %s", name,
+        return fail(l, ret, reason, outer, what, arena_printf(a, "unable to get metrics for resource %s: unable to fetch metrics from resource metrics API: %s", name,
                                                        l->run->call->err.msg));
     if (list_pods(l, &q) < 0)
-        return fail(l, ret, reason, what, l->run->call->err.msg);
+        return fail(l, ret, reason, outer, what, l->run->call->err.msg);
     q.resource = json_str(source, "name");
     q.container = of_container ? json_str(source, "container") : STR("");
     q.target = percents ? json_int(source, "target.averageUtilization", 80) : milli(json_str(source, "target.averageValue"));
     if (!take_usage(&q, list))
-        return fail(l, ret, reason, what, arena_printf(a, "unable to get metrics for resource %s: no metrics returned from resource metrics API", name));
+        return fail(l, ret, reason, outer, what, arena_printf(a, "unable to get metrics for resource %s: no metrics returned from resource metrics API", name));
     if (!(percents ? hpa_by_utilization : hpa_by_average)(&q, &x))
-        return fail(l, ret, reason, what, arena_dup(a, str_of(x.why)));
+        return fail(l, ret, reason, outer, what, arena_dup(a, str_of(x.why)));
     ret->replicas = x.replicas;
     ret->name = arena_printf(a, percents ? "%s %sresource utilization (percentage of request)" : "%s %sresource", name, of_container ? "container " : "");
     resource_status(l, source, &x, percents, of_container ? "containerResource" : "resource", ret);
@@ -165,7 +178,7 @@ static struct val *metric_status(struct hpa_look *l, const struct val *source, c
 
 static bool pods_metric(struct hpa_look *l, const struct val *source, struct hpa_metric *ret)
 {
-    static const char reason[] = "FailedGetPodsMetric", what[] = "failed to get pods metric value";
+    static const char reason[] = "FailedGetPodsMetric", outer[] = "failed to get pods metric value";
     struct arena *a = l->run->arena;
     const char *name = arena_dup(a, json_str(source, "metric.name"));
     struct hpa_ask q;
@@ -173,18 +186,18 @@ static bool pods_metric(struct hpa_look *l, const struct val *source, struct hpa
     struct val *list = read_metrics(l, CUSTOM "pods", arena_dup(a, l->ns), "*", query(l, name, l->selector, metric_selector(l, json_get(source, STR("metric")))));
     struct val *items = json_get(list, STR("items"));
     if (!list)
-        return fail(l, ret, reason, what, arena_printf(a, "unable to get metric %s: unable to fetch metrics from custom metrics API: %s", name, l->run->call->err.msg));
+        return fail(l, ret, reason, outer, NULL, arena_printf(a, "unable to get metric %s: %s", name, custom_why(l)));
     if (list_pods(l, &q) < 0)
-        return fail(l, ret, reason, what, l->run->call->err.msg);
+        return fail(l, ret, reason, outer, NULL, l->run->call->err.msg);
     q.target = milli(json_str(source, "target.averageValue"));
     q.samples = val_is(items, VAL_ARR) ? arena_alloc(a, (items->n + 1) * sizeof *q.samples) : NULL;
     for (struct val *m = q.samples ? items->first : NULL; m; m = m->next)
         q.samples[q.n_samples++] = (struct hpa_sample){ json_str(m, "describedObject.name"), milli(json_str(m, "value")), meta_time(m, "timestamp"),
                                                         json_int(m, "windowSeconds", 60) * NS_S, false };
     if (!q.n_samples)
-        return fail(l, ret, reason, what, arena_printf(a, "unable to get metric %s: no metrics returned from custom metrics API", name));
+        return fail(l, ret, reason, outer, NULL, arena_printf(a, "unable to get metric %s: no metrics returned from custom metrics API", name));
     if (!hpa_by_average(&q, &x))
-        return fail(l, ret, reason, what, arena_dup(a, str_of(x.why)));
+        return fail(l, ret, reason, outer, NULL, arena_dup(a, str_of(x.why)));
     ret->replicas = x.replicas;
     ret->name = arena_printf(a, "pods metric %s", name);
     json_set_str(a, metric_status(l, source, "pods", ret), STR("averageValue"), milli_text(a, x.usage));
@@ -215,25 +228,28 @@ static bool by_one_value(struct hpa_look *l, const struct val *source, int64_t u
 
 static bool object_metric(struct hpa_look *l, const struct val *source, struct hpa_metric *ret)
 {
-    static const char reason[] = "FailedGetObjectMetric", what[] = "failed to get object metric value";
+    static const char reason[] = "FailedGetObjectMetric";
     struct arena *a = l->run->arena;
     struct ctl_run *r = l->run;
     const char *name = arena_dup(a, json_str(source, "metric.name")), *kind = arena_dup(a, json_str(source, "describedObject.kind"));
     const char *version = arena_dup(a, json_str(source, "describedObject.apiVersion"));
+    const char *outer = json_path(source, "target.averageValue") ? arena_printf(a, "failed to get object metric value: failed to get %s object metric", name)
+                                                                 : "failed to get object metric value";
     struct kl_kind k = { .size = sizeof k };
     struct hpa_answer x = { 0 };
     kl_err_init(&r->call->err);
     if (r->ctl->objects->kind(r->ctl->host, r->call, NULL, version && version[0] ? version : "v1", kind, &k) < 0)
-        return fail(l, ret, reason, what, r->call->err.msg);
+        return fail(l, ret, reason, outer, NULL, r->call->err.msg);
     struct str plural = str_of(k.resource), group = str_cut(&plural, '/');
     const char *target = arena_printf(a, CUSTOM STR_FMT "%s" STR_FMT, STR_ARG(plural), group.len ? "." : "", STR_ARG(group));
     struct val *list = read_metrics(l, target, k.flags & KL_KIND_NAMESPACED ? arena_dup(a, l->ns) : "", arena_dup(a, json_str(source, "describedObject.name")),
                                     query(l, name, "", metric_selector(l, json_get(source, STR("metric"))))), *items = json_get(list, STR("items"));
     if (!val_is(items, VAL_ARR) || !items->n)
-        return fail(l, ret, reason, what, arena_printf(a, "unable to get metric %s: %s on " STR_FMT " %s", name, kind, STR_ARG(l->ns),
-                                                       list ? "no metrics returned from custom metrics API" : r->call->err.msg));
+        return fail(l, ret, reason, outer, NULL, arena_printf(a, "unable to get metric %s: %s on " STR_FMT " " STR_FMT "/%s", name, kind,
+                                                              STR_ARG(l->ns), STR_ARG(json_str(source, "describedObject.name")),
+                                                              list ? "no metrics returned from custom metrics API" : custom_why(l)));
     if (!by_one_value(l, source, milli(json_str(items->first, "value")), "object", ret, &x))
-        return fail(l, ret, reason, what, arena_dup(a, str_of(x.why)));
+        return fail(l, ret, reason, outer, NULL, arena_dup(a, str_of(x.why)));
     json_set(a, json_obj(a, ret->status, STR("object")), STR("describedObject"), val_copy(a, json_get(source, STR("describedObject"))));
     ret->name = arena_printf(a, "%s metric %s", kind, name);
     return true;
@@ -241,20 +257,23 @@ static bool object_metric(struct hpa_look *l, const struct val *source, struct h
 
 static bool external_metric(struct hpa_look *l, const struct val *source, struct hpa_metric *ret)
 {
-    static const char reason[] = "FailedGetExternalMetric", what[] = "failed to get external metric";
+    static const char reason[] = "FailedGetExternalMetric";
     struct arena *a = l->run->arena;
     const char *name = arena_dup(a, json_str(source, "metric.name")), *labels = metric_selector(l, json_get(source, STR("metric")));
+    const char *outer = arena_printf(a, json_path(source, "target.averageValue") ? "failed to get %s external metric value: failed to get %s external metric"
+                                                                                 : "failed to get %s external metric value: failed to get external metric %s", name, name);
     struct val *list = read_metrics(l, arena_printf(a, EXTERNAL "%s", name), arena_dup(a, l->ns), NULL, query(l, "", labels ? labels : "", NULL));
     struct val *items = json_get(list, STR("items"));
     struct hpa_answer x = { 0 };
     int64_t sum = 0;
     if (!val_is(items, VAL_ARR) || !items->n)
-        return fail(l, ret, reason, arena_printf(a, "%s %s", what, name),
-                    arena_printf(a, "unable to get external metric " STR_FMT "/%s/%s: %s", STR_ARG(l->ns), name, labels ? labels : "nil",
-                                 list ? "no metrics returned from external metrics API" : l->run->call->err.msg));
+        return fail(l, ret, reason, outer, NULL,
+                    arena_printf(a, "unable to get external metric " STR_FMT "/%s/%s: %s%s", STR_ARG(l->ns), name, labels ? labels : "nil",
+                                 list ? "no metrics returned from external metrics API" : "unable to fetch metrics from external metrics API: ",
+                                 list ? "" : l->run->call->err.msg));
     val_each(m, items) sum += milli(json_str(m, "value"));
     if (!by_one_value(l, source, sum, "external", ret, &x))
-        return fail(l, ret, reason, what, arena_dup(a, str_of(x.why)));
+        return fail(l, ret, reason, outer, NULL, arena_dup(a, str_of(x.why)));
     ret->name = arena_printf(a, "external metric %s(%s)", name, labels ? labels : "nil");
     return true;
 }
@@ -276,5 +295,5 @@ void hpa_metric(struct hpa_look *l, const struct val *spec, struct hpa_metric *r
     else if (str_is(type, "External"))
         external_metric(l, json_get(spec, STR("external")), ret);
     else
-        fail(l, ret, "InvalidMetricSourceType", "unknown metric source type", arena_dup(a, type));
+        fail(l, ret, "InvalidMetricSourceType", "unknown metric source type", NULL, arena_dup(a, type));
 }

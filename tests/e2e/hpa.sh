@@ -30,6 +30,17 @@ comes FailedGetResourceMetric k get hpa early -o jsonpath='{.status.conditions[?
 want SucceededGetScale get hpa early -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
 comes FailedComputeMetricsReplicas k get events -o jsonpath='{.items[*].reason}'
 want 'no metrics returned from resource metrics API' get events -o jsonpath='{.items[*].message}'
+want 'first error is: failed to get cpu resource metric value: failed to get cpu utilization: unable to get metrics for resource cpu' get events -o jsonpath='{.items[*].message}'
+want '[{"type":""}]' get hpa early -o jsonpath='{.status.currentMetrics}'
+
+# Two of the same pods: neither knows what they need.
+k run one --image=example/web --labels=app=web >/dev/null
+autoscale late
+wait_for 'are controlled by multiple HPAs: [default/early default/late]' get hpa late -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].message}'
+wait_for AmbiguousSelector get events -o jsonpath='{.items[*].reason}'
+k delete hpa late >/dev/null
+wait_for FailedGetResourceMetric get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+k delete pod one --grace-period=0 --force >/dev/null 2>&1
 k delete hpa early >/dev/null
 
 # Someone who answers for metrics.k8s.io and its kin.
