@@ -342,7 +342,7 @@ static void on_wake(void *ctx)
     struct watcher *w = ctx;
     if (w->waiting)
         return;
-    if (w->remote) {
+    if (w->remote || w->node.at || w->name.at) {        /* which most events do not concern */
         pump(w);
         return;
     }
