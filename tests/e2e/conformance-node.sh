@@ -27,4 +27,21 @@ while IFS= read -r line; do
 done <../conformance/node.tsv
 [ "$rows" -ge 30 ] || { echo "FAILED: $rows rows" && bad=1; }
 echo "$passed of $rows subjects, $specs of $all specs"
+
+# upstream.tsv: passed, failed or cannot; the spec; the reason.
+awk -F '\t' '
+function wrong(text) { print "FAILED: upstream.tsv: " text; bad = 1 }
+{
+    if (seen[$2]++) wrong("two rows for " $2)
+    if ($1 != "passed" && $1 != "failed" && $1 != "cannot") wrong("row " FNR " is neither passed, failed nor cannot")
+    if ($1 == "passed" && NF != 2) wrong($2 ": passed, and a reason")
+    if ($1 != "passed" && $3 == "") wrong($2 ": no reason")
+    if ($1 != "passed") print $1 ": " $2 ": " $3
+    n[$1]++
+}
+END {
+    if (FNR != 446) wrong(FNR " rows; the suite has 446")
+    print "upstream: " n["passed"] " passed, " n["failed"] + 0 " failed, " n["cannot"] + 0 " cannot be passed by one node"
+    exit bad
+}' ../conformance/upstream.tsv || bad=1
 exit $bad
