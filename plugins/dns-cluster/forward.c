@@ -76,8 +76,10 @@ static void look_for_changes(struct forward *f, int64_t now)
 
 static void close_socket(struct pending *p)
 {
-    if (p->h.fd >= 0)
-        close(p->h.fd);                 /* leaves the epoll by itself */
+    if (p->h.fd >= 0) {
+        epoll_ctl(p->f->epoll, EPOLL_CTL_DEL, p->h.fd, NULL);   /* close alone does not, while a process that is being started has a copy */
+        close(p->h.fd);
+    }
     p->h.fd = -1;
     p->sent = false;
     p->in_n = 0;

@@ -58,6 +58,7 @@ static void connection_close(struct server *s, struct connection *c)
     if (c->h.fd < 0)
         return;
     forward_forget(s->forward, c);
+    epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->h.fd, NULL);      /* close alone does not, while a process that is being started has a copy */
     close(c->h.fd);
     c->h.fd = -1;
     list_remove(&c->link);

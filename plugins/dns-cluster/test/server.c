@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "zone.h"
@@ -205,4 +206,36 @@ Test(server, connections_that_break_off)
         close(fd);
     }
     cr_expect_str_eq(ask_udp("web.d.svc.cluster.local", LDNS_RR_TYPE_A), "NOERROR aa; web.d.svc.cluster.local. 5 IN A 10.96.0.9");
+}
+
+/* Whoever starts a process copies every socket into it, and for a moment they are open there when they are closed here: nothing of a connection that is gone may come then. */
+Test(server, a_process_that_holds_its_sockets)
+{
+    uint8_t q[DNS_MESSAGE];
+    int fd[20], hold[2];
+    cr_assert_eq(pipe(hold), 0);
+    size_t n = query(q + 2, "web.d.svc.cluster.local", LDNS_RR_TYPE_A);
+    q[0] = 0;
+    q[1] = (uint8_t)n;
+    for (int i = 0; i < 20; i++) {
+        fd[i] = connect_to(SOCK_STREAM, 0);
+        send(fd[i], q, n + 2, 0);
+        cr_expect_str_eq(read_tcp(fd[i]), "NOERROR aa; web.d.svc.cluster.local. 5 IN A 10.96.0.9");
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        char c;
+        close(hold[1]);
+        _exit((int)read(hold[0], &c, 1));
+    }
+    cr_assert_gt(child, 0);
+    for (int i = 0; i < 20; i++) {
+        shutdown(fd[i], SHUT_RDWR);
+        close(fd[i]);
+    }
+    for (int i = 0; i < 200; i++)
+        cr_expect_str_eq(ask_udp("web.d.svc.cluster.local", LDNS_RR_TYPE_A), "NOERROR aa; web.d.svc.cluster.local. 5 IN A 10.96.0.9");
+    close(hold[1]);
+    close(hold[0]);
+    cr_expect_eq(waitpid(child, NULL, 0), child);
 }
