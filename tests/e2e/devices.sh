@@ -31,7 +31,7 @@ k create role drv -n gran --verb=arbitrary-node:patch --resource=resourceclaims/
 k create rolebinding drv -n gran --role=drv --user=amy >/dev/null
 soon "a driver's right" patched k $of_x -p "$(device)" --as amy
 want 'status.allocation: Invalid value' $of_x -p '{"status":{"allocation":{"devices":{"results":[{"request":"r","driver":"d.example.com","pool":"p","device":"other"}]}}}}'
-want 'status.devices[0]: Invalid value: {"driver":"d.example.com","pool":"p","device":"none"}: must be an allocated device in the claim' $of_x -p '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"none"}]}}'
+want 'status.devices[0]: Invalid value: {"Driver":"d.example.com","Pool":"p","Device":"none","ShareID":""}: must be an allocated device in the claim' $of_x -p '{"status":{"devices":[{"driver":"d.example.com","pool":"p","device":"none"}]}}'
 
 # a driver's service account, on the node and off it
 k create serviceaccount bob -n gran >/dev/null
