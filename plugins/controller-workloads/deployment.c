@@ -98,7 +98,7 @@ static int recreate(struct rollout *x)
         return progress_write(x, true);
     if (x->newest < 0)
         rc = sets_sync_newest(x, true);
-    if (rc == 0)
+    if (rc == 0 && set_wanted(x->sets.at[x->newest]) != json_int(x->d, "spec.replicas", 1))
         rc = set_scale(x, x->newest, json_int(x->d, "spec.replicas", 1), &scaled);
     return rc ? rc : settle(x);
 }

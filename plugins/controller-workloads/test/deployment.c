@@ -171,3 +171,16 @@ Test(deployment, recreate_waits_until_the_old_pods_have_gone)
     cr_expect_eq(fake_count(&f, REPLICASETS), 2);
     cr_expect_eq(json_int(web(), "status.updatedReplicas", 0), 4);
 }
+
+/* As upstream's: sizes are noted when a set is scaled, not when the strategy is another. */
+Test(deployment, another_strategy_alone_leaves_the_set_as_it_is)
+{
+    roll_out();
+    json_set_str(f.arena, json_path(web(), "spec.strategy"), STR("type"), STR("Recreate"));
+    uint32_t updates = f.updates;
+    sync();
+    cr_expect_eq(f.updates, updates);
+    for (uint32_t i = 0; i < f.n; i++)
+        if (f.at[i].v && strcmp(f.at[i].resource, REPLICASETS) == 0)
+            cr_expect(str_is(meta_annotation(f.at[i].v, "deployment.kubernetes.io/max-replicas"), "5"));
+}
