@@ -9,7 +9,7 @@ build=$1
 here=$(dirname "$0")
 . "$here/lib/server.sh"
 backend=
-trap 'kill "$pid" $backend 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $backend 2>/dev/null; server_finish' EXIT
 
 start_backend() {
     python3 "$here/aggregation.py" "$dir/tls.crt" "$dir/tls.key" "$dir/state/pki/front-proxy-ca.crt" 192.0.2.10 "${1:-0}" >"$dir/port" 2>>"$dir/backend" &

@@ -18,7 +18,7 @@ if [ ! -x "$helm" ]; then
 fi
 . "$(dirname "$0")/lib/server.sh"
 player=
-trap 'kill $pid $player 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $player 2>/dev/null; wait $player 2>/dev/null; server_finish' EXIT
 start_server
 export HELM_CACHE_HOME="$dir/helm" HELM_CONFIG_HOME="$dir/helm" HELM_DATA_HOME="$dir/helm"
 

@@ -11,7 +11,7 @@ kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
 }
 . "$(dirname "$0")/lib/server.sh"
 node=
-trap 'kill $pid $node 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $node 2>/dev/null; wait $node 2>/dev/null; server_finish' EXIT
 start_server
 
 # --- the node: every pod without the label "sick" is soon ready ---

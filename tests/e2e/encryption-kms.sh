@@ -4,7 +4,7 @@ build=$1
 here=$(dirname "$0")
 . "$here/lib/server.sh"
 kms=
-trap 'kill "$pid" $kms 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $kms 2>/dev/null; server_finish' EXIT
 if ! python3 -c 'import grpc' 2>/dev/null; then
     timeout 120 python3 -m pip install -q --target "$dir/py" grpcio >/dev/null 2>&1
     export PYTHONPATH="$dir/py"

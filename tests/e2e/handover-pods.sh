@@ -2,42 +2,15 @@
 # A whole cluster of one node is restarted without a gap: containers keep their processes and their counts, exec, logs -f and port-forward go on, probes
 # too; names are answered; services lead where they did.
 # usage: handover-pods.sh BUILD_DIR [RESTARTS]. Skips (exit 0, with a reason) without root, crun, conmon, busybox, curl or kubectl.
-# with containers
 set -u
 build=$(cd "$1" && pwd)
 restarts=${2:-3}
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-for tool in kubectl crun conmon busybox ip unshare curl; do
-    command -v $tool >/dev/null || {
-        echo "skipped: no $tool"
-        exit 0
-    }
-done
-[ "$(id -u)" = 0 ] || {
-    echo "skipped: needs root"
-    exit 0
-}
-[ "${3:-}" = inside ] || exec unshare -n -m --propagation private "$self" "$build" "$restarts" inside
-
-dir=$(mktemp -d /tmp/keelson-handover.XXXXXX)
-export HOME="$dir" KUBECONFIG="$dir/kc"
-bad=0
+. "$(dirname "$0")/lib/pods.sh"
+export KUBECONFIG="$dir/kc"
 clients=
-ip link set lo up
-if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
-    mkdir -p /sys/fs/cgroup/hugetlb && mount -t cgroup -o hugetlb hugetlb /sys/fs/cgroup/hugetlb 2>/dev/null
-fi
-k() { timeout 60 kubectl "$@" 2>&1; }
-ok() { echo "ok: $1"; }
-fail() {
-    echo "FAILED: $1"
-    shift
-    printf '  %s\n' "$@"
-    bad=1
-}
-is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2'" "got    '$3'"; fi; }
 daemons() { pgrep -f "^[^ ]*keelson up --state-dir $dir/state"; }
 finish() {
+    ended=$?
     k delete pods --all -A --grace-period=0 --force --wait=false >/dev/null 2>&1
     for _ in $(seq 100); do
         [ -n "$(find "$dir/run" -name attach 2>/dev/null)" ] || break
@@ -49,22 +22,11 @@ finish() {
         [ -n "$(daemons)" ] || break
         sleep 0.1
     done
-    for p in $(pgrep -f "$dir/run"); do kill -9 "$p" 2>/dev/null; done
-    sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
-    rm -rf "$dir"
+    sound "$dir/out" || ended=1
+    end_containers
+    exit "$ended"
 }
 trap finish EXIT
-# settles WHAT WANTED COMMAND...: within a minute.
-settles() {
-    what=$1 wanted=$2
-    shift 2
-    for _ in $(seq 300); do
-        got=$("$@" 2>&1)
-        [ "$got" = "$wanted" ] && break
-        sleep 0.2
-    done
-    is "$what" "$wanted" "$got"
-}
 "$build/keelson" image --dir "$dir/state/images" build --busybox localhost/busybox:handover >/dev/null || exit 1
 "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name handover --node-address 127.0.0.1 \
     --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
@@ -122,7 +84,7 @@ spec:
 EOF
 k apply -f "$dir/pods.yaml" >/dev/null
 ready() { k get pods --no-headers | awk '{ print $2 $3 }' | sort | uniq -c | tr -s ' ' | tr '\n' ';'; }
-settles "all pods run" " 4 1/1Running; 1 2/2Running;" ready
+settles "all pods run" " 4 1/1Running; 1 2/2Running;" 20 ready
 
 # What must stay: the process, start and count of each container.
 processes() {
@@ -148,21 +110,21 @@ forward_pid=$!
 kubectl get pods -w -o name >"$dir/watched" 2>"$dir/watched.err" &
 clients="$exec_pid $logs_pid $forward_pid $!"
 echo start >&3
-settles "exec answers" start cat "$dir/exec"
+settles "exec answers" start 20 cat "$dir/exec"
 forwarded() { curl -s -m 20 http://127.0.0.1:18080/index.html | sed 's/-.*//'; }
-settles "port-forward leads to a pod" web forwarded
+settles "port-forward leads to a pod" web 20 forwarded
 
 for i in $(seq "$restarts"); do
     said=$("$build/keelson" restart --state-dir "$dir/state") && ok "restart $i: $said" || fail "restart $i" "$said"
     echo "after $i" >&3
-    settles "exec answers after restart $i" "after $i" tail -1 "$dir/exec"
+    settles "exec answers after restart $i" "after $i" 20 tail -1 "$dir/exec"
     is "port-forward goes on" web "$(forwarded)"
     is "the pid file names who serves" "keelson" "$(basename "$(readlink "/proc/$(cat "$dir/run/keelson.pid")/exe")")"
     k exec talker -c talker -- echo new >"$dir/new" && is "a new exec" new "$(cat "$dir/new")"
     k scale deployment other --replicas=$((1 + i)) >/dev/null
-    settles "controllers, scheduler and node go on" " $((4 + i)) 1/1Running; 1 2/2Running;" ready
+    settles "controllers, scheduler and node go on" " $((4 + i)) 1/1Running; 1 2/2Running;" 20 ready
     k scale deployment other --replicas=1 >/dev/null
-    settles "and back" " 4 1/1Running; 1 2/2Running;" ready
+    settles "and back" " 4 1/1Running; 1 2/2Running;" 20 ready
 done
 kept() { # of the pods that were there before, those that are there now are as before
     now=$(processes)
@@ -182,15 +144,15 @@ exec 3>&-
 kill $clients 2>/dev/null
 clients=
 alone() { daemons | wc -l; }
-settles "who was followed ends" 1 alone
+settles "who was followed ends" 1 20 alone
 is "the API's address for pods is there" 1 "$(ip addr show lo | grep -c 10.244.255.254)"
-settles "pods reach the API" ok sh -c "kubectl exec talker -c talker -- wget -q -O - --no-check-certificate https://kubernetes.default.svc/readyz"
+settles "pods reach the API" ok 20 sh -c "kubectl exec talker -c talker -- wget -q -O - --no-check-certificate https://kubernetes.default.svc/readyz"
 kill "$(cat "$dir/run/keelson.pid")"
-settles "it stops as always" 0 alone
+settles "it stops as always" 0 20 alone
 is "its pid file goes" "" "$(ls "$dir/run" | grep keelson.pid)"
 is "the address goes" 0 "$(ip addr show lo | grep -c 10.244.255.254)"
 grep -E " E |ERROR|SUMMARY" "$dir/out" | head -20
 "$build/keelson" up --state-dir "$dir/state" --run-dir "$dir/run" --log-dir "$dir/log" --port 6443 --node-name handover --node-address 127.0.0.1 \
     --kubeconfig "$dir/kc" >>"$dir/out" 2>&1 &
-settles "an ordinary start finds them too" " 4 1/1Running; 1 2/2Running;" ready
+settles "an ordinary start finds them too" " 4 1/1Running; 1 2/2Running;" 20 ready
 exit $bad

@@ -7,7 +7,7 @@ build=$1
 here=$(dirname "$0")
 . "$here/lib/server.sh"
 backend=
-trap 'kill "$pid" $backend 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $backend 2>/dev/null; server_finish' EXIT
 
 sed 's|{ plugin = "controller-autoscaling"; }|{ plugin = "controller-autoscaling"; settings = { period = "1s"; downscale_window = "2s"; cpu_start = "0s"; }; }|' \
     "$here/../../conf/keelson.cfg" >"$dir/keelson.cfg"

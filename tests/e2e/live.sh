@@ -98,7 +98,7 @@ while [ -e "$dir/asks" ]; do
     answers || echo "no answer at $(date +%T)" >>"$dir/no-answer"
 done &
 asker=$!
-trap 'rm -f "$dir/asks"; kill $loader $execs 2>/dev/null; node_finish' EXIT
+trap 'ended=$?; rm -f "$dir/asks"; kill $loader $execs 2>/dev/null; node_finish' EXIT
 soon "the load begins" running cat "$dir/load/out"
 began=$(date +%s)
 for i in $(seq "$reloads"); do

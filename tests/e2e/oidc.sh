@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
 needs kubectl openssl python3 curl
 issuer_pid=
-trap 'kill "$pid" $issuer_pid 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $issuer_pid 2>/dev/null; server_finish' EXIT
 holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
 idp() { python3 "$here/oidc_issuer.py" "$@"; }
 d=$dir/idp

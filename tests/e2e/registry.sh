@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/node.sh"
 server=
 real=
-trap 'kill $server $real 2>/dev/null; node_finish' EXIT
+trap 'ended=$?; kill $server $real 2>/dev/null; node_finish' EXIT
 # The image that the registry has is not in the node's store.
 "$build/keelson" image --dir "$dir/reg/layout" build --busybox --env FROM=registry localhost/made:1 >/dev/null || exit 1
 python3 "$here/registry_server.py" 5000 "$dir/reg/layout" >"$dir/reg/digests" &

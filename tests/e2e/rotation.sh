@@ -16,7 +16,7 @@ sed 's|approve_serving = true;|approve_serving = true; duration = "20s";|' "$roo
 grep -q 'duration = "20s"' "$dir/keelson.cfg" || fail "the configuration has no signer"
 ip addr add 192.0.2.7/32 dev lo
 server=
-trap 'kill $server 2>/dev/null; node_finish' EXIT
+trap 'ended=$?; kill $server 2>/dev/null; node_finish' EXIT
 "$build/keelson" server --config "$dir/keelson.cfg" --plugins "$build/plugins" --state-dir "$dir/state" --address 192.0.2.7 --port 6443 --kubeconfig "$dir/kc" \
     >>"$dir/out" 2>&1 &
 server=$!

@@ -19,7 +19,7 @@ outside sh -c "ip link set lo up; ip addr add $outside_ip/24 dev wire0; ip link 
 ip addr add $node_ip/24 dev wire
 ip link set wire up
 ip route add default via $outside_ip
-trap 'kill $outside_pid 2>/dev/null; node_finish' EXIT
+trap 'ended=$?; kill $outside_pid 2>/dev/null; node_finish' EXIT
 ask() { curl -s --max-time 3 "http://$1/"; }
 # In a pod's network, with the machine's curl: the static busybox of the images cannot look names up, numbers included.
 in_pod() {

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 }
 . "$here/lib/node.sh"
 # Devices of raw volumes outlive a run that is cut off.
-trap 'node_finish; losetup -l -n -O NAME,BACK-FILE | grep " $dir/" | cut -d" " -f1 | xargs -r -n1 losetup -d' EXIT
+trap 'ended=$?; node_end; losetup -l -n -O NAME,BACK-FILE | grep " $dir/" | cut -d" " -f1 | xargs -r -n1 losetup -d; exit $ended' EXIT
 start
 field() { k get "$1" "$2" -o "jsonpath=$3"; }
 comes() { what=$1 wanted=$2 seconds=$3; shift 3; settles "$what" "$wanted" "$seconds" field "$@"; }

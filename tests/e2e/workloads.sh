@@ -10,7 +10,7 @@ kubectl patch --help 2>/dev/null | grep -q -e --subresource || {
 }
 . "$(dirname "$0")/lib/server.sh"
 player=
-trap 'kill $pid $player 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $player 2>/dev/null; wait $player 2>/dev/null; server_finish' EXIT
 start_server
 node() {
     printf 'apiVersion: v1\nkind: Node\nmetadata: {name: %s, labels: {disk: %s}}\n' "$1" "$2" | k apply -f - >/dev/null

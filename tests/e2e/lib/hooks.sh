@@ -1,7 +1,7 @@
 # hooks.sh - the webhook server (webhooks_server.py) for one script: sourced behind server.sh. start_hooks sets port, ca; each question is a line in
 # $dir/asked; what a conversion does wrong is said by the word in $dir/mode.
 hooks=
-trap 'kill "$pid" $hooks 2>/dev/null; wait "$pid" $hooks 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'ended=$?; kill $hooks 2>/dev/null; wait $hooks 2>/dev/null; server_finish' EXIT
 certificates() (
     cd "$dir" || exit 1
     openssl ecparam -genkey -name prime256v1 -noout -out hook-ca.key &&

@@ -1,5 +1,5 @@
 # node.sh - a one-node cluster with real containers for one script: sourced. Sets dir (removed at the end), pid, node, image (busybox), KUBECONFIG; functions of say.sh,
-# start, node_finish, get, logs, pid_of, cgroup_of, id_of. Everything that was started is gone at the end.
+# start, node_finish, node_end, get, logs, pid_of, cgroup_of, id_of. Everything that was started is gone at the end.
 # Sourced with `build` set and the script's arguments in place, and if need be node (its name), node_ip (where API and node listen). What is in $dir/keelson.cfg
 # or up_flags when it starts is used. The script ends with: exit $bad.
 . "$(dirname "$0")/lib/pods.sh"
@@ -7,12 +7,19 @@ export KUBECONFIG="$dir/kc"
 node=${node:-e2e-node}
 node_ip=${node_ip:-127.0.0.1}
 image=localhost/busybox:e2e
-node_finish() {
+node_end() {
     [ -n "$pid" ] && k delete deployments,replicasets,statefulsets,daemonsets,jobs --all --grace-period=0 --cascade=orphan >/dev/null 2>&1 # or pods come anew
     [ -n "$pid" ] && k delete pods --all --grace-period=0 --force >/dev/null 2>&1
     [ -n "$pid" ] && for _ in $(seq 100); do [ -z "$(ls "$dir/run/runtime/sandboxes" 2>/dev/null)" ] && break; sleep 0.1; done
     [ -n "$pid" ] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    sound "$dir/out" || ended=1
     end_containers
+}
+# As of server.sh's: trap 'ended=$?; kill $other 2>/dev/null; node_finish' EXIT
+node_finish() {
+    ended=${ended:-$?}
+    node_end
+    exit "$ended"
 }
 trap node_finish EXIT
 trap 'exit 1' TERM INT

@@ -1,5 +1,5 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
-# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, comes, none, eventually. The script ends with: exit $bad.
+# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, comes, none, eventually, sound. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
 dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
@@ -92,4 +92,10 @@ none() {
     what=$1
     shift
     eventually "$what" 30 says_nothing "$@" || "$@"
+}
+# sound FILE: sanitizers have said nothing there. meant: what they are meant to say, as grep -E has it.
+sound() {
+    said=$(grep -E 'ERROR: [A-Za-z]+Sanitizer|\.[ch]:[0-9:]+ runtime error:' "$1" 2>/dev/null | grep -vE "${meant:-^$}")
+    [ -z "$said" ] || fail "a sanitizer has found something" "$said"
+    [ -z "$said" ]
 }

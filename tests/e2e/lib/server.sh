@@ -1,7 +1,16 @@
 # server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url, KUBECONFIG; functions of say.sh, start_server, try_server, reread, want, not.
 # Sourced with `build` set (and server_flags, if the server needs some); the script ends with: exit $bad.
 . "$(dirname "$0")/lib/say.sh"
-trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
+# What a script has started besides it ends in a trap of its own: trap 'ended=$?; kill $other 2>/dev/null; server_finish' EXIT
+server_finish() {
+    ended=${ended:-$?}
+    kill "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    sound "$dir/log" || ended=1
+    rm -rf "$dir"
+    exit "$ended"
+}
+trap server_finish EXIT
 # try_server [PORT]: false when it did not become ready. start_server [PORT]: then the script is over.
 try_server() {
     # shellcheck disable=SC2086
