@@ -13,29 +13,6 @@ start_hooks
 start_server
 k create namespace demo >/dev/null
 
-# definition STORED [CONVERSION]: CronTabs; v1 has host and port, v2 an address, v3 is a version that is not served.
-definition() {
-    stored=$1
-    s='subresources: { status: {}, scale: { specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas } }'
-    common='replicas: { type: integer }, note: { type: string }'
-    cat <<END | k apply -f -
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: { name: crontabs.stable.example.com }
-spec:
-  group: stable.example.com
-  scope: Namespaced
-  names: { plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ ct ] }
-  conversion: ${2:-"{ strategy: Webhook, webhook: { conversionReviewVersions: [ v1, v1beta1 ], clientConfig: { url: 'https://127.0.0.1:$port/convert', caBundle: $ca } } }"}
-  versions:
-  - { name: v1, served: true, storage: $([ $stored = v1 ] && echo true || echo false), $s, selectableFields: [ { jsonPath: .spec.host } ],
-      schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { host: { type: string }, port: { type: integer }, $common } },
-                status: { type: object, properties: { replicas: { type: integer } } } } } } }
-  - { name: v2, served: true, storage: $([ $stored = v2 ] && echo true || echo false), $s, selectableFields: [ { jsonPath: .spec.address } ],
-      schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { address: { type: string }, $common } },
-                status: { type: object, properties: { replicas: { type: integer } } } } } } }
-END
-}
 # crontab VERSION NAME SPEC: its text.
 crontab() { printf '{"apiVersion":"stable.example.com/%s","kind":"CronTab","metadata":{"name":"%s","namespace":"demo"},"spec":%s}\n' "$1" "$2" "$3"; }
 raw() { k get --raw "/apis/stable.example.com/$1/namespaces/demo/crontabs$2"; }

@@ -81,19 +81,7 @@ case "$out" in *created*) ;; *) fail "Exact is exact" "$out" ;; esac
 k delete validatingadmissionpolicy,validatingadmissionpolicybinding --all >/dev/null
 
 # --- custom resources, converted by a webhook ---
-cat <<END | k apply -f - >/dev/null
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: { name: crontabs.stable.example.com }
-spec:
-  group: stable.example.com
-  scope: Namespaced
-  names: { plural: crontabs, singular: crontab, kind: CronTab }
-  conversion: { strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://127.0.0.1:$port/convert', caBundle: $ca } } }
-  versions:
-  - { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { host: { type: string }, port: { type: integer } } } } } } }
-  - { name: v2, served: true, storage: false, schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { address: { type: string } } } } } } }
-END
+definition v1 >/dev/null
 hook Mutating custom /mutate Equivalent stable.example.com v2 crontabs
 cat <<END | k apply -f - >/dev/null
 apiVersion: admissionregistration.k8s.io/v1
