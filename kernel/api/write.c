@@ -197,6 +197,9 @@ static int patch_type(struct api_rq *rq, int *ret)
             *ret = rows[i].value;
             return 0;
         }
+    if (rq->info.kind->flags & K_CUSTOM)
+        return api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "the body of the request was in an unknown format - accepted media types include: "
+                        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
     api_fail(&rq->err, rq->arena, KL_UNSUPPORTED_MEDIA, "415: Unsupported Media Type");
     rq->err.empty_details = true;
     return -KL_UNSUPPORTED_MEDIA;

@@ -56,11 +56,28 @@ gives 409 'The object might have been modified' DELETE "$ns/configmaps/c1" '{"pr
 gives 404 'configmaps \"nope\" not found' DELETE "$ns/configmaps/nope"
 gives 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"test","path":"/data/a","value":"z"}]' $jsonp
 gives 422 'the server rejected our request due to an error in our request' PATCH "$ns/configmaps/c1" '[{"op":"foo","path":"/data/a"}]' $jsonp
-gives 400 'json: cannot unmarshal object into Go value of type jsonpatch.Patch' PATCH "$ns/configmaps/c1" '{}' $jsonp
+gives 400 'json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp' PATCH "$ns/configmaps/c1" '{}' $jsonp
 gives 400 'error decoding patch: unexpected end of JSON input' PATCH "$ns/configmaps/c1" '{' $merge
-gives 415 'unknown format' PATCH "$ns/configmaps/c1" '{}' application/foo
+gives 415 '415: Unsupported Media Type' PATCH "$ns/configmaps/c1" '{}' application/foo
 gives 405 'the server does not allow this method on the requested resource' POST "$ns/configmaps/c1" '{}'
-gives 405 'the server does not allow this method on the requested resource' PUT "$ns/configmaps" '{}'
+gives 405 'the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{}' PUT "$ns/configmaps" '{"metadata":{"name":"x"}}'
+gives 405 '"details":{}' DELETE "$core/configmaps"
+gives 405 '"details":{}' POST "$url/apis/apps/v1" '{}'
+gives 405 '"details":{}' PUT "$url/version" '{}'
+gives 404 'the server could not find the requested resource","reason":"NotFound","details":{}' GET "$ns/nothings"
+gives 404 '404 page not found' GET "$url/apis/nobody.example.com/v1/things"
+gives 200 '"storageVersionHash":"qFsyl6wFWjQ="' GET "$core"
+gives 422 'converting (v1.Secret) to (core.ConfigMap): unknown conversion' PATCH "$ns/configmaps/c1" '{"kind":"Secret"}' $merge
+gives 200 '"kind":"ConfigMap"' PATCH "$ns/configmaps/c1" '{"kind":"Secret"}' application/strategic-merge-patch+json
+gives 400 'the name of the object (c1 based on URL) was undeterminable: name must be provided' PUT "$ns/configmaps/c1" '{}'
+gives 201 '"data":{"a":"1","b":"2"}' POST "$ns/configmaps?dryRun=All" '{"metadata":{"name":"x"},"data":{"b":"2","a":"1"}}'
+gives 422 '.authorization.k8s.io \"\" is invalid: metadata: Invalid value: {\"name\":\"x\",' POST "$url/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" \
+    '{"metadata":{"name":"x"},"spec":{"nonResourceAttributes":{"path":"/"}}}'
+gives 400 'no namespace on request' POST "$url/apis/authorization.k8s.io/v1/selfsubjectrulesreviews" '{"spec":{}}'
+gives 201 '"status":{"user":{},"error":"invalid bearer token"}' POST "$url/apis/authentication.k8s.io/v1/tokenreviews" '{"spec":{"token":"t"}}'
+gives 400 'parsing time \"2026-01-02T03:04:05Z\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"Z\" as \".000000\"' POST "$url/apis/coordination.k8s.io/v1/namespaces/default/leases" \
+    '{"metadata":{"name":"l"},"spec":{"renewTime":"2026-01-02T03:04:05Z"}}'
+gives 400 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string' POST "$ns/configmaps" '{"metadata":{"name":"x","labels":{"a":1}}}'
 
 # options
 gives 422 'PatchOptions.meta.k8s.io \"\" is invalid: [force: Forbidden: may not be specified for non-apply patch, dryRun: Unsupported value: [\"x\"]: supported values: \"All\"' \
@@ -115,7 +132,7 @@ code=$(c -o /dev/null -w '%{http_code}' -H 'content-type: application/json' -d '
 roles=$url/apis/rbac.authorization.k8s.io/v1/clusterroles
 out=$(c -X POST "$roles" -H 'content-type: application/json' -d '{"metadata":{"name":"anywhere","namespace":"default"},"rules":[]}')
 case "$out" in *'"namespace"'*) fail "a namespace where there is none" "$out" ;; esac
-gives 200 '"rules":[]' PUT "$roles/anywhere" '{"metadata":{"name":"anywhere","namespace":"default"},"rules":[]}'
+gives 200 '"rules":null' PUT "$roles/anywhere" '{"metadata":{"name":"anywhere","namespace":"default"},"rules":[]}'
 gives 200 '"app":"x"' PATCH "$roles/anywhere" '{"metadata":{"namespace":"default","labels":{"app":"x"}}}' $merge
 gives 200 '"app":"y"' PATCH "$roles/anywhere?fieldManager=m&force=true" \
     '{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"anywhere","namespace":"default","labels":{"app":"y"}}}' application/apply-patch+yaml
