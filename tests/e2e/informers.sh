@@ -10,9 +10,6 @@ shift
 . "$(dirname "$0")/lib/go.sh"
 build_go clients/informers informers.test
 . "$(dirname "$0")/lib/server.sh"
-# The server may be no child of ours: one that has taken over.
-gone() { while [ -n "$(tr -d '\0' <"/proc/$1/cmdline" 2>/dev/null)" ]; do sleep 0.05; done; }
-trap 'ended=$?; kill "$pid" 2>/dev/null; gone "$pid"; server_finish' EXIT
 start_server
 port=${url##*:}
 # The test asks for what it cannot do itself by a pipe.

@@ -1,11 +1,14 @@
 # server.sh - an API server for one script: sourced. Sets dir (removed at the end), pid, url, KUBECONFIG; functions of say.sh, start_server, try_server, reread, want, not.
 # Sourced with `build` set (and server_flags, if the server needs some); the script ends with: exit $bad.
 . "$(dirname "$0")/lib/say.sh"
+# The server may be no child of ours: one that has taken over.
+gone() { while [ -n "$(tr -d "\0" 2>/dev/null <"/proc/$1/cmdline")" ]; do sleep 0.05; done; }
 # What a script has started besides it ends in a trap of its own: trap 'ended=$?; kill $other 2>/dev/null; server_finish' EXIT
 server_finish() {
     ended=${ended:-$?}
     kill "$pid" 2>/dev/null
     wait "$pid" 2>/dev/null
+    [ -z "$pid" ] || gone "$pid"
     sound "$dir/log" || ended=1
     rm -rf "$dir"
     exit "$ended"
