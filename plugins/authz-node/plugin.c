@@ -42,7 +42,8 @@ static int rules(void *self, struct kl_call *c, const struct kl_user *user, cons
     (void)ns;
     if (node_of(user))
         return kl_fail(c, KL_UNSUPPORTED, "node authorizer does not support user rule resolution");
-    *ret = (struct kl_bytes){ kl_dup(c, "{}", 2), 2 };
+    static const char none[] = "{\"resourceRules\":[],\"nonResourceRules\":[]}";
+    *ret = (struct kl_bytes){ kl_dup(c, none, sizeof none - 1), sizeof none - 1 };
     return ret->at ? 0 : kl_fail(c, KL_NO_MEMORY, "out of memory");
 }
 

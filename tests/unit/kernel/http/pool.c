@@ -25,6 +25,11 @@ static void done(void *ctx, const struct http_answer *a, const struct kl_err *er
         loop_stop(g->loop);
 }
 
+static void stop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
 static struct http_fetch *get(struct http_pool *p, const char *url, const char *path, size_t most, int64_t timeout_ns, struct got *g)
 {
     const struct http_client_conf conf = { .url = url };
@@ -40,7 +45,7 @@ Test(pool, answers_limits_and_ends)
 {
     uint16_t port = 0;
     struct loop *l = test_loop();
-    test_server(l, false, NULL, &port);
+    struct http_server *s = test_server(l, false, NULL, &port);
     struct http_pool *p = http_pool_new(l);
     char url[64];
     int awaited = 4;
@@ -64,6 +69,9 @@ Test(pool, answers_limits_and_ends)
     cr_expect(!g[5].status && !g[5].err.code);
     for (size_t i = 0; i < 6; i++)
         buf_free(&g[i].body);
+    http_server_close(s, 0, stop, l);
+    loop_run(l);
+    loop_free(l);
 }
 
 Test(pool, a_bad_url_or_certificate_is_told_at_once)
