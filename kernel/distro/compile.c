@@ -148,13 +148,11 @@ static const char *name_list(struct distro *d, const char *before, bool folders)
     return arena_printf(d->arena, "%s" STR_FMT, before, STR_ARG(buf_str(&b)));
 }
 
+/* The same for all distributions of one tree, so that what is compiled once serves them all; a vendor's folder is mapped in plugins/CMakeLists.txt. */
 static const char *compiler_flags(struct distro *d)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(65536);
     buf_printf(&b, "-DCMAKE_C_FLAGS_DISTRO=-O2 -ffunction-sections -fdata-sections -ffile-prefix-map=%s=build -ffile-prefix-map=%s=keelson", d->work, d->source);
-    for (unsigned i = 0; i < d->n_plugins; i++)
-        if (d->plugins[i].origin == OF_SOURCE)
-            buf_printf(&b, " -ffile-prefix-map=%s=%s", d->plugins[i].path, d->plugins[i].name);
     return arena_dup(d->arena, buf_str(&b));
 }
 

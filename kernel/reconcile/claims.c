@@ -74,14 +74,26 @@ struct looking {
     size_t n, cap;
 };
 
+/* The end of the list stays NULL. */
+static bool more_room(struct looking *l)
+{
+    const struct val **at = arena_alloc(l->x->arena, 2 * l->cap * sizeof *at);
+    if (at) {
+        memcpy(at, l->at, l->n * sizeof *at);
+        l->at = at;
+        l->cap *= 2;
+    }
+    return at != NULL;
+}
+
 static bool add_volume(void *ctx, struct store_object *o)
 {
     struct looking *l = ctx;
     if (!str_eq(json_scan_text(json_scan_path(store_object_json(o), "spec.storageClassName")), class_of(l->claim)))
         return true;
     const struct val *v = json_parse(l->x->arena, store_object_json(o), NULL);
-    l->x->failed |= !v;
-    if (v && l->n + 1 < l->cap && fit_for(v, l->claim))
+    l->x->failed |= !v || (l->n + 1 == l->cap && !more_room(l));
+    if (!l->x->failed && fit_for(v, l->claim))
         l->at[l->n++] = v;
     return true;
 }
@@ -94,7 +106,7 @@ static int smaller_first(const void *a, const void *b)
 
 static void find_free(struct claims *x, struct claim_need *need)
 {
-    struct looking l = { .x = x, .claim = need->claim, .cap = store_count(x->store, VOLUMES) + 1 };
+    struct looking l = { .x = x, .claim = need->claim, .cap = 16 };
     l.at = arena_alloc(x->arena, l.cap * sizeof *l.at);
     x->failed |= !l.at;
     if (l.at) {

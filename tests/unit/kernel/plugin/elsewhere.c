@@ -9,6 +9,7 @@ static struct http_call *fake_call(const char *path, struct str body, const stru
 #include "plugin/elsewhere.c"
 
 #include <criterion/criterion.h>
+#include <semaphore.h>
 
 /* --- the way between them --- */
 
@@ -134,8 +135,15 @@ static void *turn(void *loop)
 
 static struct arena *arena;
 
+static void turns(void *sem)
+{
+    sem_post(sem);
+}
+
+/* From the first turn on the loop is the thread's. */
 static void setup(void)
 {
+    sem_t begun;
     arena = arena_new(0);
     pthread_mutex_init(&here.lock, NULL);
     pthread_mutex_init(&there.lock, NULL);
@@ -144,7 +152,10 @@ static void setup(void)
     add(&here, "node", &node_provider, "n1");
     add(&here, "dir", &volume_provider, "driver-self");
     add(&there, "dir", &volume_provider, "driver-self");
+    sem_init(&begun, 0, 0);
+    loop_post(here.conf.loop, turns, &begun);
     cr_assert_eq(pthread_create(&thread, NULL, turn, here.conf.loop), 0);
+    sem_wait(&begun);
 }
 
 static void teardown(void)
