@@ -59,43 +59,24 @@ void json_write_pretty(struct buf *b, const struct val *v);
 void json_write_str(struct buf *b, struct str s);               /* with quotes */
 
 /* Reading. All accept v == NULL (as "not there"). */
-struct val *json_find(const struct val *obj, struct str key);           /* of an object; json_get is the one to call */
-static inline struct val *json_get(const struct val *obj, struct str key)       /* NULL: not there or not an object */
+struct val *json_look(const struct val *obj, const char *name, size_t len, uint32_t bit);       /* json_get and json_str are the ones to call */
+struct str json_str_look(const struct val *obj, const char *name, size_t len, uint32_t bit);
+struct str json_str_walk(const struct val *v, const char *path);
+static inline struct val *json_get(const struct val *obj, struct str key)                       /* NULL: not there or not an object */
 {
-    if (!obj || obj->type != VAL_OBJ)
-        return NULL;
-#ifndef __SANITIZE_ADDRESS__            /* whose builds find a member that was put in past val_push */
-    if (!(obj->names & val_bit(key)))
-        return NULL;
-#endif
-    return json_find(obj, key);
+    return json_look(obj, key.at, key.len, val_bit(key));
 }
-struct val *json_walk(const struct val *v, const char *path);           /* json_path is the one to call */
-/* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. One name that the compiler knows is looked up in place. */
-static inline struct val *json_path(const struct val *v, const char *path)
+/* By member names with dots, "spec.template.metadata"; no way to name members that contain a dot. */
+struct val *json_path(const struct val *v, const char *path);
+struct str val_str(const struct val *v);                                                        /* STR, else STR_NONE */
+static inline struct str json_str(const struct val *v, const char *path)                        /* path "": v itself */
 {
     if (__builtin_constant_p(__builtin_strchr(path, '.') == NULL) && *path && __builtin_strchr(path, '.') == NULL)
-        return json_get(v, str_of(path));
-    return json_walk(v, path);
+        return json_str_look(v, path, __builtin_strlen(path), val_bit(str_of(path)));           /* one name, as mostly */
+    return json_str_walk(v, path);
 }
-static inline struct str val_str(const struct val *v)                   /* STR, else STR_NONE */
-{
-    return v && v->type == VAL_STR ? str_n(v->s, v->n) : STR_NONE;
-}
-static inline struct str json_str(const struct val *v, const char *path)        /* path "": v itself */
-{
-    return val_str(json_path(v, path));
-}
-static inline int64_t json_int(const struct val *v, const char *path, int64_t fallback)
-{
-    v = json_path(v, path);
-    return v && v->type == VAL_INT ? v->i : fallback;
-}
-static inline bool json_bool(const struct val *v, const char *path, bool fallback)
-{
-    v = json_path(v, path);
-    return v && v->type == VAL_BOOL ? v->i != 0 : fallback;
-}
+int64_t json_int(const struct val *v, const char *path, int64_t fallback);
+bool json_bool(const struct val *v, const char *path, bool fallback);
 static inline struct str val_key(const struct val *v)
 {
     return str_n(v->key, v->key_len);

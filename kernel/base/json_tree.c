@@ -1,16 +1,24 @@
 /* json_tree.c - reading, building and comparing trees. */
 #include "base/json.h"
 
-struct val *json_find(const struct val *obj, struct str key)
+struct val *json_look(const struct val *obj, const char *name, size_t len, uint32_t bit)
 {
     struct val *found = NULL;
+    if (!obj || obj->type != VAL_OBJ)
+        return NULL;
+#ifndef __SANITIZE_ADDRESS__            /* whose builds find a member that was put in past val_push */
+    if (!(obj->names & bit))
+        return NULL;
+#else
+    (void)bit;
+#endif
     val_each(v, obj)                    /* most names differ in length */
-        if (v->key_len == key.len && (v->key == key.at || str_same(v->key, key.at, key.len)))
+        if (v->key_len == len && (v->key == name || str_same(v->key, name, len)))
             found = v;
     return found;
 }
 
-struct val *json_walk(const struct val *v, const char *path)
+struct val *json_path(const struct val *v, const char *path)
 {
     while (v && *path) {
         const char *end = strchrnul(path, '.');
@@ -18,6 +26,33 @@ struct val *json_walk(const struct val *v, const char *path)
         path = *end ? end + 1 : end;
     }
     return (struct val *)v;
+}
+
+struct str val_str(const struct val *v)
+{
+    return val_is(v, VAL_STR) ? str_n(v->s, v->n) : STR_NONE;
+}
+
+struct str json_str_look(const struct val *obj, const char *name, size_t len, uint32_t bit)
+{
+    return val_str(json_look(obj, name, len, bit));
+}
+
+struct str json_str_walk(const struct val *v, const char *path)
+{
+    return val_str(json_path(v, path));
+}
+
+int64_t json_int(const struct val *v, const char *path, int64_t fallback)
+{
+    v = json_path(v, path);
+    return val_is(v, VAL_INT) ? v->i : fallback;
+}
+
+bool json_bool(const struct val *v, const char *path, bool fallback)
+{
+    v = json_path(v, path);
+    return val_is(v, VAL_BOOL) ? v->i != 0 : fallback;
 }
 
 static bool members_equal(const struct val *a, const struct val *b)

@@ -31,9 +31,9 @@ static uint32_t hash_of(struct str key)
 
 static struct map_slot *find_small(const struct map *m, struct str key)
 {
-    for (struct map_slot *s = m->slots, *end = s + m->n; s < end; s++)
-        if (s->key_len == key.len && str_same(s->key, key.at, key.len))
-            return s;
+    for (size_t i = 0; i < m->n; i++)
+        if (m->slots[i].key_len == key.len && str_same(m->slots[i].key, key.at, key.len))
+            return &m->slots[i];
     return NULL;
 }
 

@@ -16,7 +16,7 @@
 #define SMALL     256u                  /* up to here sizes rise by 16; above by a sixteenth of the power of two below */
 #define N_SIZES   (16 + 7 * 16)
 #define HUGE_SIZE 2097152u              /* what the processor's tables map at once */
-#define HUGE_FROM (32u << 20)           /* held in slabs: a server with little to keep stays small, one with much takes no page fault for each 4 KiB */
+#define HUGE_FROM (128u << 20)          /* held in slabs: a server with little to keep stays small, one with much takes no page fault for each 4 KiB */
 #define SPARE_MOST 8u                   /* empty slabs kept: what requests of a burst took is there, and warm, for the next one */
 
 /* Begins its slab; padded so that pieces keep their alignment. */

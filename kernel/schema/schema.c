@@ -137,7 +137,7 @@ int schema_flat_find(const struct schema_type *t, struct str json, unsigned gues
         if (!at)
             return -1;
         const struct schema_field *f = t->flat[at - 1];
-        if (f->json == json.at || str_eq(str_n(f->json, f->json_len), json))
+        if (f->json == json.at || (f->json_len == json.len && str_same(f->json, json.at, json.len)))
             return (int)at - 1;
     }
     unsigned near = t->hashed ? 0 : guess + NEAR < t->n_flat ? guess + NEAR : t->n_flat;

@@ -5,7 +5,7 @@
 
 #include "base/slab.h"
 
-#define PIECES 30000                   /* so much that slabs are of huge pages in the end */
+#define PIECES 4000
 
 struct piece {
     unsigned char *at, mark;
@@ -39,7 +39,7 @@ static void check_and_free(struct piece *p)
 Test(slab, pieces_keep_their_bytes)
 {
     static struct piece all[PIECES];
-    for (int round = 0; round < 200000; round++) {
+    for (int round = 0; round < 60000; round++) {
         struct piece *p = &all[roll(PIECES)];
         if (p->at)
             check_and_free(p);
@@ -49,6 +49,25 @@ Test(slab, pieces_keep_their_bytes)
     for (int i = 0; i < PIECES; i++)
         if (all[i].at)
             check_and_free(&all[i]);
+}
+
+/* So much that slabs are of huge pages in the end, and go back one by one. */
+Test(slab, much)
+{
+    enum { N = 40000 };
+    static char *all[N];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < N; i++) {
+            cr_assert(all[i] = slab_alloc(2000 + (size_t)i % 7000));
+            memcpy(all[i], &i, sizeof i);
+            memcpy(all[i] + 2000 + i % 7000 - sizeof i, &i, sizeof i);
+        }
+        for (int i = 0, n = i * 7919 % N; i < N; i++, n = (int)((int64_t)i * 7919 % N)) {
+            cr_assert(memcmp(all[n], &n, sizeof n) == 0 && memcmp(all[n] + 2000 + n % 7000 - sizeof n, &n, sizeof n) == 0, "piece %d", n);
+            slab_free(all[n], 2000 + (size_t)n % 7000);
+        }
+    }
+    cr_expect_lt(slab_held(), (size_t)64 << 20);
 }
 
 Test(slab, every_size)
