@@ -15,8 +15,6 @@
 #define SLAB_SIZE 262144u               /* and alignment: a piece's slab is found from its address */
 #define SMALL     256u                  /* up to here sizes rise by 16; above by a sixteenth of the power of two below */
 #define N_SIZES   (16 + 7 * 16)
-#define HUGE_SIZE 2097152u              /* what the processor's tables map at once */
-#define HUGE_FROM (128u << 20)          /* held in slabs: a server with little to keep stays small, one with much takes no page fault for each 4 KiB */
 #define SPARE_MOST 8u                   /* empty slabs kept: what requests of a burst took is there, and warm, for the next one */
 
 /* Begins its slab; padded so that pieces keep their alignment. */
@@ -32,7 +30,6 @@ static struct {
     struct slab *with_room[N_SIZES];
     struct slab *spare;
     unsigned n_spare;
-    char *huge, *huge_end;              /* what is left of the last piece of HUGE_SIZE */
     size_t held;
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -57,34 +54,17 @@ static char *piece(struct slab *s, uint32_t i)
     return (char *)s + sizeof *s + (size_t)i * bytes_of(s->size);
 }
 
-/* size is its alignment too: more is mapped than is needed, and what does not fit given back. */
-static char *map_aligned(size_t size)
+/* More is mapped than is needed, and what does not fit the alignment given back. */
+static void *map_aligned(void)
 {
-    char *at = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *at = mmap(NULL, 2 * SLAB_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
-    size_t before = -(uintptr_t)at % size;
+    size_t before = -(uintptr_t)at % SLAB_SIZE;
     if (before)
         munmap(at, before);
-    munmap(at + before + size, size - before);
+    munmap(at + before + SLAB_SIZE, SLAB_SIZE - before);
     return at + before;
-}
-
-/* Slabs of one huge page go back to the system each for itself, which then takes that page apart. */
-static struct slab *map_slab(void)
-{
-    if (all.held < HUGE_FROM)
-        return (struct slab *)(void *)map_aligned(SLAB_SIZE);
-    if (all.huge == all.huge_end) {
-        char *at = map_aligned(HUGE_SIZE);
-        if (!at)
-            return NULL;
-        madvise(at, HUGE_SIZE, MADV_HUGEPAGE);  /* a kernel without them serves small ones */
-        all.huge = at;
-        all.huge_end = at + HUGE_SIZE;
-    }
-    all.huge += SLAB_SIZE;
-    return (struct slab *)(void *)(all.huge - SLAB_SIZE);
 }
 
 static void link_in(struct slab *s)
@@ -114,7 +94,7 @@ static struct slab *new_slab(uint32_t size)
     if (s) {
         all.spare = s->next;
         all.n_spare--;
-    } else if (!(s = map_slab())) {
+    } else if (!(s = map_aligned())) {
         return NULL;
     } else {
         all.held += SLAB_SIZE;
@@ -213,9 +193,6 @@ __attribute__((destructor)) static void unmap_all(void)
             link_out(s);
             unmap(s);
         }
-    if (all.huge < all.huge_end)
-        munmap(all.huge, (size_t)(all.huge_end - all.huge));
-    all.huge = all.huge_end = NULL;
     pthread_mutex_unlock(&all.lock);
 }
 

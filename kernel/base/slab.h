@@ -15,7 +15,7 @@ void *slab_alloc(size_t n);
 void slab_free(void *at, size_t n);
 /* [any] Gives the empty slabs back that are kept. */
 void slab_trim(void);
-/* [any] Bytes of all slabs; pages of theirs that were never used take no memory, until much is held: then they are mapped 2 MiB at a time. */
+/* [any] Bytes of all slabs; pages of theirs that were never used take no memory. */
 size_t slab_held(void);
 
 #endif

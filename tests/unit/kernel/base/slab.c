@@ -51,7 +51,7 @@ Test(slab, pieces_keep_their_bytes)
             check_and_free(&all[i]);
 }
 
-/* So much that slabs are of huge pages in the end, and go back one by one. */
+/* Much more than is kept at hand: slabs go back one by one. */
 Test(slab, much)
 {
     enum { N = 40000 };
