@@ -3,83 +3,27 @@
  */
 #include "api-internal.h"
 
-#include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
-
-#include "base/base64url.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/es256.h"
 
-#define PART 32                         /* bytes of one coordinate of P-256 */
 #define POD_SECONDS 3607                /* what kubelets ask for; such tokens really last a year and are warned about after that time */
 #define YEAR (365 * 24 * 3600LL)
 
 struct api_signer {
-    gnutls_privkey_t key;
-    char issuer[300], kid[44];
-    char x[44], y[44];                  /* the public point, base64url */
+    struct es256 key;
+    char issuer[300];
 };
-
-static int fixed_part(const gnutls_datum_t *d, char *ret)
-{
-    unsigned char part[PART] = { 0 };
-    _cleanup_buf_ struct buf b = BUF_INIT(64);
-    size_t skip = d->size > PART ? d->size - PART : 0, n = d->size - skip;
-    memcpy(part + PART - n, d->data + skip, n);
-    base64url_encode(&b, part, PART);
-    if (b.failed || b.len != 43)
-        return -1;
-    memcpy(ret, b.at, 44);
-    return 0;
-}
-
-static int read_point(struct api_signer *s)
-{
-    gnutls_datum_t x = { 0 }, y = { 0 };
-    gnutls_ecc_curve_t curve;
-    gnutls_pubkey_t pub;
-    int rc = gnutls_pubkey_init(&pub);
-    if (rc < 0)
-        return rc;
-    if ((rc = gnutls_pubkey_import_privkey(pub, s->key, 0, 0)) >= 0 && (rc = gnutls_pubkey_export_ecc_raw2(pub, &curve, &x, &y, 0)) >= 0 &&
-        (curve != GNUTLS_ECC_CURVE_SECP256R1 || fixed_part(&x, s->x) < 0 || fixed_part(&y, s->y) < 0))
-        rc = GNUTLS_E_ECC_UNSUPPORTED_CURVE;
-    gnutls_pubkey_deinit(pub);
-    gnutls_free(x.data);
-    gnutls_free(y.data);
-    return rc;
-}
-
-/* The thumbprint of RFC 7638. */
-static int name_key(struct api_signer *s)
-{
-    unsigned char digest[32];
-    char text[160];
-    _cleanup_buf_ struct buf b = BUF_INIT(64);
-    int n = snprintf(text, sizeof text, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}", s->x, s->y);
-    int rc = gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)n, digest);
-    base64url_encode(&b, digest, sizeof digest);
-    if (rc < 0 || b.failed)
-        return rc < 0 ? rc : GNUTLS_E_MEMORY_ERROR;
-    memcpy(s->kid, b.at, sizeof s->kid);
-    return 0;
-}
 
 int api_signer_new(const char *file, const char *domain, struct api_signer **ret, struct kl_err *err)
 {
     struct api_signer *s = mem_alloc(sizeof *s);
-    gnutls_datum_t pem = { 0 };
     if (!s)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     snprintf(s->issuer, sizeof s->issuer, "https://kubernetes.default.svc.%s", domain ? domain : "cluster.local");
-    int rc = gnutls_privkey_init(&s->key);
-    if (rc >= 0 && (rc = gnutls_load_file(file, &pem)) >= 0 && (rc = gnutls_privkey_import_x509_raw(s->key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0)) >= 0)
-        rc = read_point(s);
-    if (rc >= 0)
-        rc = name_key(s);
-    gnutls_free(pem.data);
+    int rc = es256_load(&s->key, file);
     if (rc < 0) {
-        api_signer_free(s);
+        mem_free(s);
         return kl_err_set(err, KL_INVALID, "'%s' cannot sign tokens: %s", file, gnutls_strerror(rc));
     }
     *ret = s;
@@ -89,34 +33,13 @@ int api_signer_new(const char *file, const char *domain, struct api_signer **ret
 void api_signer_free(struct api_signer *s)
 {
     if (s)
-        gnutls_privkey_deinit(s->key);
+        es256_free(&s->key);
     mem_free(s);
 }
 
 const char *api_issuer(const struct api *a)
 {
     return a->signer ? a->signer->issuer : NULL;
-}
-
-/* header.payload becomes header.payload.signature: r and s side by side, not GnuTLS's DER. */
-static int sign(const struct api_signer *s, struct buf *b)
-{
-    gnutls_datum_t text = { (unsigned char *)b->at, (unsigned)b->len }, der = { 0 }, r = { 0 }, t = { 0 };
-    unsigned char raw[2 * PART] = { 0 };
-    int rc = gnutls_privkey_sign_data2(s->key, GNUTLS_SIGN_ECDSA_SHA256, 0, &text, &der);
-    if (rc >= 0)
-        rc = gnutls_decode_rs_value(&der, &r, &t);
-    for (int i = 0; i < 2 && rc >= 0; i++) {
-        const gnutls_datum_t *d = i ? &t : &r;
-        size_t skip = d->size > PART ? d->size - PART : 0, n = d->size - skip;
-        memcpy(raw + i * PART + PART - n, d->data + skip, n);
-    }
-    buf_add_c(b, '.');
-    base64url_encode(b, raw, sizeof raw);
-    gnutls_free(der.data);
-    gnutls_free(r.data);
-    gnutls_free(t.data);
-    return rc;
 }
 
 /* --- what the token is bound to --- */
@@ -209,15 +132,10 @@ static bool for_this_server(const struct api_signer *s, const struct val *audien
 static int encode(struct api_op *op, const struct api_signer *s, const struct val *payload, const char **ret)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10), text = BUF_INIT(64 << 10);
-    char head[128];
-    int n = snprintf(head, sizeof head, "{\"alg\":\"ES256\",\"kid\":\"%s\"}", s->kid);
-    base64url_encode(&b, head, (size_t)n);
-    buf_add_c(&b, '.');
     json_write(&text, payload);
-    base64url_encode(&b, text.at, text.len);
+    int rc = text.failed ? GNUTLS_E_MEMORY_ERROR : es256_token(&s->key, buf_str(&text), &b);
     if (b.failed || text.failed || arena_exhausted(op->arena))
         return api_fail(&op->err, op->arena, KL_TOO_LARGE, "the token would be too large");
-    int rc = sign(s, &b);
     if (rc < 0)
         return api_fail(&op->err, op->arena, KL_INTERNAL, "failed to generate token: %s", gnutls_strerror(rc));
     *ret = arena_dup(op->arena, buf_str(&b));
@@ -303,8 +221,8 @@ bool api_issuer_documents(struct api_rq *rq)
     if (!s || (!keys && !str_is(path, "/.well-known/openid-configuration")))
         return false;
     if (keys)
-        buf_printf(&b, "{\"keys\":[{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"%s\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"%s\",\"y\":\"%s\"}]}", s->kid,
-                   s->x, s->y);
+        buf_printf(&b, "{\"keys\":[{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"%s\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"%s\",\"y\":\"%s\"}]}", s->key.kid,
+                   s->key.x, s->key.y);
     else
         buf_printf(&b, "{\"issuer\":\"%s\",\"jwks_uri\":\"https://%s:%d/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],"
                    "\"subject_types_supported\":[\"public\"],\"id_token_signing_alg_values_supported\":[\"ES256\"]}", s->issuer,

@@ -1,9 +1,6 @@
 /* account_tokens.c - Secrets of type kubernetes.io/service-account-token: filled with a token that lasts as long as the Secret, the namespace and the
  * CA's certificate; deleted when the account they name is not there, or is another of that name. */
-#include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
-
-#include "base/base64url.h"
+#include "base/es256.h"
 #include "base/json_scan.h"
 #include "certificates.h"
 
@@ -13,78 +10,6 @@
 #define NAME_OF  "kubernetes.io/service-account.name"
 #define UID_OF   "kubernetes.io/service-account.uid"
 #define CLAIM    "kubernetes.io/serviceaccount/"
-#define PART     32                     /* bytes of one coordinate of P-256, and of one half of a signature */
-
-/* --- ES256 --- */
-
-static void fixed(unsigned char *ret, const gnutls_datum_t *d)
-{
-    size_t skip = d->size > PART ? d->size - PART : 0, n = d->size - skip;
-    memset(ret, 0, PART);
-    memcpy(ret + PART - n, d->data + skip, n);
-}
-
-/* The key's name: the thumbprint of RFC 7638, as tokens that were asked for have it. */
-static int add_key_id(gnutls_privkey_t key, struct buf *ret)
-{
-    gnutls_datum_t xy[2] = { { 0 } };
-    _cleanup_buf_ struct buf b = BUF_INIT(512);
-    unsigned char part[PART], digest[32];
-    gnutls_ecc_curve_t curve;
-    gnutls_pubkey_t pub;
-    int rc = gnutls_pubkey_init(&pub);
-    if (rc < 0)
-        return rc;
-    if ((rc = gnutls_pubkey_import_privkey(pub, key, 0, 0)) >= 0)
-        rc = gnutls_pubkey_export_ecc_raw2(pub, &curve, &xy[0], &xy[1], 0);
-    for (int i = 0; rc >= 0 && i < 2; i++) {
-        fixed(part, &xy[i]);
-        buf_add_str(&b, i ? STR("\",\"y\":\"") : STR("{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\""));
-        base64url_encode(&b, part, PART);
-    }
-    buf_lit(&b, "\"}");
-    if (rc >= 0)
-        rc = b.failed ? GNUTLS_E_MEMORY_ERROR : gnutls_hash_fast(GNUTLS_DIG_SHA256, b.at, b.len, digest);
-    if (rc >= 0)
-        base64url_encode(ret, digest, sizeof digest);
-    gnutls_pubkey_deinit(pub);
-    gnutls_free(xy[0].data);
-    gnutls_free(xy[1].data);
-    return rc;
-}
-
-static int add_signature(gnutls_privkey_t key, struct buf *b)
-{
-    gnutls_datum_t text = { (unsigned char *)b->at, (unsigned)b->len }, der = { 0 }, r = { 0 }, s = { 0 };
-    unsigned char raw[2 * PART];
-    int rc = gnutls_privkey_sign_data2(key, GNUTLS_SIGN_ECDSA_SHA256, 0, &text, &der);
-    if (rc >= 0)
-        rc = gnutls_decode_rs_value(&der, &r, &s);
-    if (rc >= 0) {
-        fixed(raw, &r);
-        fixed(raw + PART, &s);
-        buf_add_c(b, '.');
-        base64url_encode(b, raw, sizeof raw);
-    }
-    gnutls_free(der.data);
-    gnutls_free(r.data);
-    gnutls_free(s.data);
-    return rc;
-}
-
-static int write_token(gnutls_privkey_t key, struct str payload, struct buf *b)
-{
-    _cleanup_buf_ struct buf head = BUF_INIT(512);
-    buf_lit(&head, "{\"alg\":\"ES256\",\"kid\":\"");
-    int rc = add_key_id(key, &head);
-    buf_lit(&head, "\"}");
-    if (rc < 0)
-        return rc;
-    base64url_encode(b, head.at, head.len);
-    buf_add_c(b, '.');
-    base64url_encode(b, payload.at, payload.len);
-    return b->failed || head.failed ? GNUTLS_E_MEMORY_ERROR : add_signature(key, b);
-}
 
 /* --- one Secret --- */
 
@@ -105,17 +30,12 @@ static int make_token(struct ctl_run *r, struct str payload, struct str *ret)
 {
     const struct cert_conf *conf = r->ctl->conf;
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    gnutls_datum_t pem = { 0 };
-    gnutls_privkey_t key;
-    int rc = gnutls_privkey_init(&key);
+    struct es256 key;
+    int rc = es256_load(&key, conf->token_key);
     if (rc >= 0) {
-        if ((rc = gnutls_load_file(conf->token_key, &pem)) >= 0 && (rc = gnutls_privkey_import_x509_raw(key, &pem, GNUTLS_X509_FMT_PEM, NULL, 0)) >= 0)
-            rc = write_token(key, payload, &b);
-        gnutls_privkey_deinit(key);
+        rc = es256_token(&key, payload, &b);
+        es256_free(&key);
     }
-    if (pem.data)
-        gnutls_memset(pem.data, 0, pem.size);
-    gnutls_free(pem.data);
     if (rc < 0)
         return kl_fail(r->call, KL_UNAVAILABLE, "'%s' cannot sign tokens: %s", conf->token_key, gnutls_strerror(rc));
     *ret = text_encode(r->arena, buf_str(&b));
