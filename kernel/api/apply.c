@@ -114,24 +114,14 @@ static bool forgive(const struct apply *x, struct managed_conflicts *c)
     return n == 0;
 }
 
-static void sort_members(struct val *v)
+static void sort_members(struct arena *a, struct val *v)
 {
     if (v->type < VAL_ARR)
         return;
-    struct val *sorted = NULL;
-    for (struct val *m = v->first, *next; m; m = next) {
-        next = m->next;
-        sort_members(m);
-        if (v->type != VAL_OBJ)
-            continue;
-        struct val **at = &sorted;
-        while (*at && str_cmp(val_key(*at), val_key(m)) < 0)
-            at = &(*at)->next;
-        m->next = *at;
-        *at = m;
-    }
+    val_each(m, v)
+        sort_members(a, m);
     if (v->type == VAL_OBJ)
-        v->first = sorted;
+        json_sort(a, v);
 }
 
 static size_t annotations_size(const struct val *annotations)
@@ -155,7 +145,7 @@ static void renew_annotation(const struct apply *x, struct val *v)
         json_del(own, STR(LAST_APPLIED));
     if (val_is(own, VAL_OBJ) && !own->n)
         json_del(json_get(config, STR("metadata")), STR("annotations"));
-    sort_members(config);
+    sort_members(a, config);
     json_write(&b, config);
     buf_add_c(&b, '\n');
     json_set_str(a, annotations, STR(LAST_APPLIED), arena_str(a, buf_str(&b)));

@@ -1,6 +1,5 @@
 /* error.c - failures as the API tells them: Status objects with upstream's words. */
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include "api-internal.h"
 
@@ -114,25 +113,11 @@ int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_k
     return -KL_INVALID;
 }
 
-static int by_key(const void *x, const void *y)
-{
-    return str_cmp(val_key(*(const struct val *const *)x), val_key(*(const struct val *const *)y));
-}
-
 /* Members in order, down to where the patch goes: what it does not touch upstream's library shows as it was. */
 static void sort_touched(struct arena *a, struct val *v, const struct val *patch)
 {
-    struct val **all = val_is(v, VAL_OBJ) && v->n ? arena_alloc(a, v->n * sizeof *all) : NULL;
-    unsigned n = 0;
-    if (!all)
+    if (!val_is(v, VAL_OBJ) || !json_sort(a, v))
         return;
-    val_each(m, v)
-        all[n++] = m;
-    qsort(all, n, sizeof *all, by_key);
-    v->first = v->last = NULL;
-    v->n = 0;
-    for (unsigned i = 0; i < n; i++)
-        val_push(v, all[i]);
     if (val_is(patch, VAL_OBJ))
         val_each(m, patch)
             if (val_is(m, VAL_OBJ))

@@ -107,6 +107,11 @@ bool json_del(struct val *obj, struct str key);                         /* was i
 struct val *val_push(struct val *parent, struct val *v);                /* at the end, an object's member with its key; returns v */
 void val_unshift(struct val *parent, struct val *v);                    /* at the front */
 void val_unlink(struct val *parent, struct val *v);
+/* By the names of two members: qsort over pointers to nodes. */
+int val_by_key(const void *x, const void *y);
+bool json_is_sorted(const struct val *obj);                             /* each name greater than the one before */
+/* Members by name; of equal names in no order. False: no memory, obj is as it was. */
+bool json_sort(struct arena *a, struct val *obj);
 void val_rename(struct val *obj, struct val *member, struct str key);
 /* Turns v into a (shallow) copy of src, keeping its place and name. */
 void val_replace(struct val *v, const struct val *src);

@@ -1,6 +1,8 @@
 /* json_tree.c - reading, building and comparing trees. */
 #include "base/json.h"
 
+#include <stdlib.h>
+
 struct val *json_look(const struct val *obj, const char *name, size_t len, uint32_t bit)
 {
     struct val *found = NULL;
@@ -254,6 +256,37 @@ struct val *json_obj(struct arena *a, struct val *obj, struct str key)
 struct val *json_arr(struct arena *a, struct val *obj, struct str key)
 {
     return container(a, obj, key, VAL_ARR);
+}
+
+int val_by_key(const void *x, const void *y)
+{
+    return str_cmp(val_key(*(const struct val *const *)x), val_key(*(const struct val *const *)y));
+}
+
+bool json_is_sorted(const struct val *obj)
+{
+    for (const struct val *m = obj->first; m && m->next; m = m->next)
+        if (str_cmp(val_key(m), val_key(m->next)) >= 0)
+            return false;
+    return true;
+}
+
+bool json_sort(struct arena *a, struct val *obj)
+{
+    if (json_is_sorted(obj))
+        return true;
+    struct val **at = arena_raw(a, obj->n * sizeof *at);
+    unsigned n = 0;
+    if (!at)
+        return false;
+    val_each(m, obj)
+        at[n++] = m;
+    qsort(at, n, sizeof *at, val_by_key);
+    obj->first = obj->last = NULL;
+    obj->n = 0;
+    for (unsigned i = 0; i < n; i++)
+        val_push(obj, at[i]);
+    return true;
 }
 
 void val_unlink(struct val *parent, struct val *v)

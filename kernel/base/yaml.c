@@ -411,12 +411,6 @@ static void write_text(struct buf *b, struct str s, int indent, bool key)
         write_double(b, s);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const struct val *const *x = a, *const *y = b;
-    return str_cmp(val_key(*x), val_key(*y));
-}
-
 static void write_value(struct buf *b, const struct val *v, int indent, bool in_list);
 
 static void line_start(struct buf *b, int indent)
@@ -435,7 +429,7 @@ static void write_map(struct buf *b, const struct val *v, int indent, bool in_li
     }
     val_each(m, v)
         at[n++] = m;
-    qsort(at, n, sizeof *at, by_key);
+    qsort(at, n, sizeof *at, val_by_key);
     for (unsigned i = 0; i < n; i++) {
         if (i || !in_list)
             line_start(b, indent);

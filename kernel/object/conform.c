@@ -223,19 +223,10 @@ static int conform_scalar(struct walk *w, const struct schema_type *t, struct va
     }
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const struct val *const *x = a, *const *y = b;
-    return str_cmp(val_key(*x), val_key(*y));
-}
-
 /* The keys of a map in order, each once: the last of several counts. Mostly they are like that already. */
 static int sort_map(struct walk *w, struct val *v, const struct path *p)
 {
-    bool sorted = true;
-    for (const struct val *m = v->first; m && m->next && sorted; m = m->next)
-        sorted = str_cmp(val_key(m), val_key(m->next)) < 0;
-    if (sorted)
+    if (json_is_sorted(v))
         return 0;
     struct val *few[32], **at = v->n <= 32 ? few : arena_alloc(w->arena, v->n * sizeof *at);
     unsigned n = 0, left = 0;
@@ -243,14 +234,14 @@ static int sort_map(struct walk *w, struct val *v, const struct path *p)
         return no_memory(w);
     val_each(m, v)
         at[n++] = m;
-    qsort(at, n, sizeof *at, by_key);
+    qsort(at, n, sizeof *at, val_by_key);
     for (unsigned i = 0; i < n; i++) {
         struct path here = { p, val_key(at[i]), 0 };
         at[left++] = at[i];
-        if (i + 1 == n || by_key(&at[i], &at[i + 1]) != 0)
+        if (i + 1 == n || val_by_key(&at[i], &at[i + 1]) != 0)
             continue;
         at[left - 1] = json_get(v, val_key(at[i]));
-        for (; i + 1 < n && by_key(&at[i], &at[i + 1]) == 0; i++)
+        for (; i + 1 < n && val_by_key(&at[i], &at[i + 1]) == 0; i++)
             strict_add(w->strict, "duplicate field", &here);
     }
     v->first = v->last = NULL;

@@ -47,12 +47,6 @@ static void encode_one(struct buf *b, const struct schema_type *t, const struct 
         json_write(b, v);
 }
 
-static int by_key(const void *x, const void *y)
-{
-    const struct val *a = *(const struct val *const *)x, *b = *(const struct val *const *)y;
-    return str_cmp(val_key(a), val_key(b));
-}
-
 static void encode_entry(struct buf *b, const struct schema_type *t, bool first, const struct val *v)
 {
     if (!first)
@@ -65,17 +59,14 @@ static void encode_entry(struct buf *b, const struct schema_type *t, bool first,
 /* The keys of a map are sorted, as upstream's encoder has them; mostly they are already. */
 static void encode_map(struct buf *b, const struct schema_type *t, const struct val *v)
 {
-    bool sorted = true;
-    for (const struct val *kid = v->first; kid && kid->next && sorted; kid = kid->next)
-        sorted = str_cmp(val_key(kid), val_key(kid->next)) < 0;
-    const struct val **all = sorted ? NULL : mem_alloc(v->n * sizeof *all);
+    const struct val **all = json_is_sorted(v) ? NULL : mem_alloc(v->n * sizeof *all);
     if (!all) {
         val_each(kid, v) encode_entry(b, t, kid == v->first, kid);
         return;
     }
     unsigned n = 0;
     val_each(kid, v) all[n++] = kid;
-    qsort(all, n, sizeof *all, by_key);
+    qsort(all, n, sizeof *all, val_by_key);
     for (unsigned i = 0; i < n; i++)
         encode_entry(b, t, i == 0, all[i]);
     mem_free(all);

@@ -80,12 +80,6 @@ struct fields_item *fields_items(struct arena *a, const struct merge_type *list,
     return items;
 }
 
-static int members_cmp(const void *x, const void *y)
-{
-    const struct val *p = *(const struct val *const *)x, *q = *(const struct val *const *)y;
-    return str_cmp(val_key(p), val_key(q));
-}
-
 const struct val **fields_members(struct arena *a, const struct val *v, unsigned *ret_n)
 {
     unsigned n = 0;
@@ -101,7 +95,7 @@ const struct val **fields_members(struct arena *a, const struct val *v, unsigned
         sorted = sorted && (n < 2 || str_cmp(val_key(at[n - 2]), val_key(m)) < 0);
     }
     if (!sorted) {
-        qsort(at, n, sizeof *at, members_cmp);
+        qsort(at, n, sizeof *at, val_by_key);
         unsigned kept = 0;
         for (unsigned i = 0; i < n; i++) {
             if (kept && str_eq(val_key(at[kept - 1]), val_key(at[i])))

@@ -198,27 +198,6 @@ static int bad(struct kl_err *err, const char *what, struct str text)
     return kl_err_set(err, KL_INVALID, "%s: " STR_FMT, what, STR_ARG(text));
 }
 
-static int by_name(const void *x, const void *y)
-{
-    return str_cmp(val_key(*(const struct val *const *)x), val_key(*(const struct val *const *)y));
-}
-
-/* Members of a key sorted by name, as they are compared. */
-static void sort_members(struct val *v)
-{
-    struct val *at[16];
-    unsigned n = 0;
-    if (v->n < 2 || v->n > 16)
-        return;
-    val_each(m, v)
-        at[n++] = m;
-    qsort(at, n, sizeof *at, by_name);
-    v->first = v->last = NULL;
-    v->n = 0;
-    for (unsigned i = 0; i < n; i++)
-        val_push(v, at[i]);
-}
-
 /* 1: an element; 0: one of a kind that only later versions know. */
 static int decode_element(struct arena *a, struct str text, struct fields *ret, struct kl_err *err)
 {
@@ -243,7 +222,7 @@ static int decode_element(struct arena *a, struct str text, struct fields *ret, 
     if (!v || (key && v->type != VAL_OBJ))
         return bad(err, "parsing key as path element", text);
     if (key)
-        sort_members(v);
+        json_sort(a, v);                /* as keys are compared */
     *ret = (struct fields){ .element = key ? FIELDS_KEY : FIELDS_VALUE, .v = v };
     return 1;
 }

@@ -224,12 +224,6 @@ static int put_one(struct buf *b, unsigned tag, const struct schema_type *t, con
     return 0;
 }
 
-static int by_key(const void *a, const void *b)
-{
-    const struct val *const *x = a, *const *y = b;
-    return str_cmp(val_key(*x), val_key(*y));
-}
-
 static int put_map(struct buf *b, const struct schema_field *f, const struct val *v, struct kl_err *err)
 {
     struct val *few[64], **at = v->n <= 64 ? few : mem_alloc(v->n * sizeof *at);
@@ -239,7 +233,7 @@ static int put_map(struct buf *b, const struct schema_field *f, const struct val
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     val_each(m, v)
         at[n++] = m;
-    qsort(at, n, sizeof *at, by_key);
+    qsort(at, n, sizeof *at, val_by_key);
     for (unsigned i = 0; i < n && rc == 0; i++) {
         size_t from = message_begin(b, f->tag);
         put_bytes(b, 1, val_key(at[i]));

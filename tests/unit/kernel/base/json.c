@@ -167,6 +167,24 @@ Test(json, members_are_found_however_they_came)
     arena_free(a);
 }
 
+Test(json, sorts_members)
+{
+    struct arena *a = arena_new(0);
+    struct val *v = json_parse(a, STR("{\"b\":1,\"a\":2,\"c\":3,\"\":4,\"ab\":5}"), NULL), *none = val_new(a, VAL_OBJ);
+    struct buf b = BUF_INIT(0);
+    cr_expect_not(json_is_sorted(v));
+    cr_assert(json_sort(a, v) && json_is_sorted(v));
+    json_write(&b, v);
+    cr_expect_str_eq(b.at, "{\"\":4,\"a\":2,\"ab\":5,\"b\":1,\"c\":3}");
+    cr_expect_eq(v->n, 5);
+    val_push(v, json_set_int(a, none, STR("d"), 6));
+    cr_expect_eq(json_int(v, "d", 0), 6, "the end is where it was put");
+    cr_expect(json_sort(a, val_new(a, VAL_OBJ)));
+    cr_expect_not(json_is_sorted(json_parse(a, STR("{\"a\":1,\"a\":2}"), NULL)), "a name that comes twice");
+    buf_free(&b);
+    arena_free(a);
+}
+
 /* Empty texts may have no bytes at all to point at. */
 Test(json, empty_texts_are_equal)
 {
