@@ -31,6 +31,7 @@ struct api_error {
 /* Each returns -code. e->... texts are in the arena. */
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
 int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err);
+bool api_known_group(struct str group);                         /* has it kinds here? */
 int api_fail_path(struct api_error *e, struct arena *a);        /* no such resource; whose group is not known: set plain too */
 int api_fail_method(struct api_error *e, struct arena *a);      /* it has no such verb */
 int api_fail_not_found(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);

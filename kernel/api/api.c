@@ -62,20 +62,10 @@ static void set_audit_id(struct api_rq *rq)
     api_new_uid(rq->audit_id);
 }
 
-static int not_found(struct api_rq *rq)
-{
-    return api_fail_path(&rq->err, rq->arena);
-}
-
-static int not_allowed(struct api_rq *rq)
-{
-    return api_fail_method(&rq->err, rq->arena);
-}
-
-static bool known_group(const char *group)
+bool api_known_group(struct str group)
 {
     for (size_t i = 0; i < schema_n_kinds(); i++)
-        if (strcmp(schema_kind_at(i)->group, group) == 0)
+        if (str_is(group, schema_kind_at(i)->group))
             return true;
     return false;
 }
@@ -88,28 +78,28 @@ static int check_verb(struct api_rq *rq)
     bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
     if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0)
-        return not_allowed(rq);
+        return api_fail_method(&rq->err, rq->arena);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
-        return options && t->name[0] ? 0 : not_allowed(rq);
+        return options && t->name[0] ? 0 : api_fail_method(&rq->err, rq->arena);
     if (t->subresource[0]) {
         if (!rq->info.sub || !t->name[0])
-            return not_found(rq);
-        return strstr(rq->info.sub->verbs, t->verb) ? 0 : not_allowed(rq);
+            return api_fail_path(&rq->err, rq->arena);
+        return strstr(rq->info.sub->verbs, t->verb) ? 0 : api_fail_method(&rq->err, rq->arena);
     }
     if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
-        return not_allowed(rq);
+        return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)
-        return not_allowed(rq);
+        return api_fail_method(&rq->err, rq->arena);
     if (!(k->flags & (K_STORED | K_MEASURED))) {
         bool read_only = strcmp(k->kind, "ComponentStatus") == 0;
         if (!read_only && k->flags & K_NAMESPACED && !t->ns[0])
-            return not_found(rq);
-        return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : not_allowed(rq);
+            return api_fail_path(&rq->err, rq->arena);
+        return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : api_fail_method(&rq->err, rq->arena);
     }
     if (strcmp(t->verb, "deletecollection") == 0 && (k->flags & K_NO_DELETECOLLECTION || (k->flags & K_NAMESPACED && !t->ns[0])))
-        return not_allowed(rq);
+        return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_NAMESPACED && !t->ns[0] && !collection && strcmp(t->verb, "watch") != 0)
-        return strcmp(t->verb, "create") == 0 ? not_allowed(rq) : not_found(rq);
+        return strcmp(t->verb, "create") == 0 ? api_fail_method(&rq->err, rq->arena) : api_fail_path(&rq->err, rq->arena);
     return 0;
 }
 
@@ -193,8 +183,8 @@ static int enter(struct api_rq *rq)
     if (!rq->accept.media)
         rq->accept.media = MEDIA_JSON;
     if (!documents && !rq->info.kind) {
-        not_found(rq);
-        rq->err.plain = !known_group(rq->info.tuple.group);
+        api_fail_path(&rq->err, rq->arena);
+        rq->err.plain = !api_known_group(str_of(rq->info.tuple.group));
         return -KL_NOT_FOUND;
     }
     return documents ? 0 : check_verb(rq);
@@ -225,7 +215,7 @@ static void proceed(struct api_rq *rq)
     } else if (rq->info.tuple.is_resource) {
         dispatch(rq);
     } else if (!api_documents(rq)) {
-        not_found(rq);
+        api_fail_path(&rq->err, rq->arena);
         rq->err.plain = true;
         refuse(rq);
     }

@@ -41,21 +41,11 @@ static int check_config(struct apply *x)
     return 0;
 }
 
-/* An object as it is encoded; v NULL: what an empty one shows. */
-static struct val *encoded(struct api_op *op, const struct val *v)
-{
-    static const struct val nothing = { .type = VAL_OBJ };
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    object_encode_json(&b, op->kind->type, v ? v : &nothing);
-    struct str text = arena_str(op->arena, buf_str(&b));
-    return b.failed || !text.at ? NULL : json_parse(op->arena, text, NULL);
-}
-
 static int load_live(struct apply *x, const struct val *old_tree)
 {
     struct api_op *op = x->op;
     x->list = json_path(old_tree, "metadata.managedFields");
-    x->live = encoded(op, old_tree);
+    x->live = object_encoded(op->arena, op->kind->type, old_tree);
     if (!x->live)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     json_del(json_get(x->live, STR("metadata")), STR("managedFields"));
@@ -73,7 +63,7 @@ static int load_managed(struct apply *x, struct managed *m)
     struct managed_write before = x->write;     /* nobody knows who wrote it so far */
     before.manager = STR("before-first-apply");
     before.type.bare = true;
-    struct val *empty = encoded(x->op, NULL);
+    struct val *empty = object_encoded(x->op->arena, x->op->kind->type, NULL);
     if (!empty)
         return api_fail(&x->op->err, x->op->arena, KL_NO_MEMORY, "out of memory");
     managed_update(&before, m, x->op->kind->flags & K_CUSTOM ? NULL : empty, x->live);

@@ -210,23 +210,16 @@ struct val *api_convert(const struct api_asker *q, const struct schema_kind *fro
     return NULL;
 }
 
-/* With the empty members that a stored object of the kind has. */
-static struct val *complete(const struct api_asker *q, const struct schema_kind *k, struct val *v)
-{
-    _cleanup_buf_ struct buf b = BUF_INIT(0);
-    object_encode_json(&b, k->type, v);
-    struct val *out = b.failed ? NULL : json_parse(q->arena, arena_str(q->arena, buf_str(&b)), NULL);
-    return out ? out : failed(q, KL_NO_MEMORY, NULL);
-}
-
 struct val *api_from_storage(const struct api_asker *q, const struct schema_kind *k, struct val *v)
 {
     if (!api_converts(k))
         return v;
     if (k->flags & K_CUSTOM)
         return custom_stored(q, k, v);
-    v = api_convert(q, k->storage, k, v);
-    return v ? complete(q, k, v) : NULL;
+    if (!(v = api_convert(q, k->storage, k, v)))
+        return NULL;
+    v = object_encoded(q->arena, k->type, v);       /* with the empty members that a stored object of the kind has */
+    return v ? v : failed(q, KL_NO_MEMORY, NULL);
 }
 
 struct val *api_stored_tree(const struct api_asker *q, const struct schema_kind *k, struct store_object *o)

@@ -2,6 +2,7 @@
 #include <gnutls/crypto.h>
 
 #include "aggregate.h"
+#include "object/base64.h"
 
 static const char verbs_all[] = "create,delete,deletecollection,get,list,patch,update,watch";
 static const char verbs_no_collection[] = "create,delete,get,list,patch,update,watch";
@@ -35,20 +36,14 @@ static void put(struct arena *a, struct val *obj, const char *key, const char *t
 /* Which version is stored, as eight bytes of a sum. */
 static const char *version_hash(struct arena *a, const struct schema_kind *k)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const char *text = arena_printf(a, "%s/%s/%s", k->group, k->version, k->kind);
-    unsigned char sum[32] = { 0 };
-    char *out = arena_alloc(a, 13);
-    if (!text || !out || gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), sum) < 0)
+    char sum[32];
+    _cleanup_buf_ struct buf b = BUF_INIT(64);
+    if (!text || gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), sum) < 0)
         return "";
-    for (int i = 0, o = 0; i < 8; i += 3) {
-        uint32_t w = (uint32_t)sum[i] << 16 | (i + 1 < 8 ? (uint32_t)sum[i + 1] << 8 : 0) | (i + 2 < 8 ? sum[i + 2] : 0u);
-        for (int k6 = 18; k6 >= 0; k6 -= 6)
-            out[o++] = digits[w >> k6 & 63];
-    }
-    out[11] = '=';
-    out[12] = '\0';
-    return out;
+    base64_encode(&b, str_n(sum, 8));
+    const char *ret = arena_dup(a, buf_str(&b));
+    return ret ? ret : "";
 }
 
 static struct val *legacy_entry(struct arena *a, const struct schema_kind *k, const struct schema_subresource *s)
@@ -245,7 +240,7 @@ static void send(struct api_rq *rq, struct val *v, const char *kind, bool plain)
 {
     if (!v) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = strcmp(kind, "APIGroup") == 0 || plain;
+        rq->err.plain = plain;
         api_send_error(rq);
         return;
     }
@@ -280,7 +275,7 @@ bool api_discovery(struct api_rq *rq)
     } else {
         struct str group = str_cut(&rest, '/');
         if (rest.at)
-            send(rq, resource_list(rq->arena, group, rest), "APIResourceList", !group_tree(rq->arena, group, true));
+            send(rq, resource_list(rq->arena, group, rest), "APIResourceList", !api_known_group(group));
         else
             send(rq, api_aggregate_group(rq->api, rq->arena, group, group_tree(rq->arena, group, true)), "APIGroup", true);
     }

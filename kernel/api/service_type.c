@@ -17,17 +17,6 @@ static bool has_node_ports(const struct val *spec)
     return is(spec, "NodePort") || is(spec, "LoadBalancer");
 }
 
-static bool has_external(const struct val *spec)
-{
-    const struct val *ips = json_get(spec, STR("externalIPs"));
-    return has_node_ports(spec) || (is(spec, "ClusterIP") && val_is(ips, VAL_ARR) && ips->n);
-}
-
-static bool has_health_port(const struct val *spec)
-{
-    return is(spec, "LoadBalancer") && str_is(json_str(spec, "externalTrafficPolicy"), "Local");
-}
-
 static bool is_balancer(const struct val *spec)
 {
     return is(spec, "LoadBalancer");
@@ -41,10 +30,10 @@ static const struct {
     { has_cluster_ip, { "clusterIP", "clusterIPs" } },
     { has_cluster_ip, { "ipFamilies", NULL } },
     { has_cluster_ip, { "ipFamilyPolicy", NULL } },
-    { has_health_port, { "healthCheckNodePort", NULL } },
+    { object_service_health_port, { "healthCheckNodePort", NULL } },
     { is_balancer, { "allocateLoadBalancerNodePorts", NULL } },
     { is_balancer, { "loadBalancerClass", NULL } },
-    { has_external, { "externalTrafficPolicy", NULL } },
+    { object_service_external, { "externalTrafficPolicy", NULL } },
 };
 
 static bool is_same(const struct val *spec, const struct val *was, const char *member)

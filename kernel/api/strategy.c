@@ -3,6 +3,7 @@
 #include "api-internal.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "object/base64.h"
 
 void api_new_uid(char ret[37])
 {
@@ -35,17 +36,7 @@ static void secret_data(struct api_op *op, struct val *v)
     struct val *data = json_obj(op->arena, v, STR("data"));
     val_each(m, text) {
         _cleanup_buf_ struct buf b = BUF_INIT(0);
-        struct str s = val_str(m);
-        static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        for (size_t i = 0; i < s.len; i += 3) {
-            uint32_t w = (uint32_t)(unsigned char)s.at[i] << 16;
-            w |= i + 1 < s.len ? (uint32_t)(unsigned char)s.at[i + 1] << 8 : 0;
-            w |= i + 2 < s.len ? (unsigned char)s.at[i + 2] : 0u;
-            buf_add_c(&b, digits[w >> 18]);
-            buf_add_c(&b, digits[w >> 12 & 63]);
-            buf_add_c(&b, i + 1 < s.len ? digits[w >> 6 & 63] : '=');
-            buf_add_c(&b, i + 2 < s.len ? digits[w & 63] : '=');
-        }
+        base64_encode(&b, val_str(m));
         json_set_str(op->arena, data, val_key(m), arena_str(op->arena, buf_str(&b)));
     }
     json_del(v, STR("stringData"));
@@ -247,13 +238,13 @@ static void csr_update(struct api_op *op, struct val *v, const struct val *old, 
 /* Fields of features that are not on, unless they are there already. */
 static void lease_update(struct api_op *op, struct val *v, const struct val *old, bool status)
 {
-    static const char *const members[] = { "strategy", "preferredHolder" };
     struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec"));
     (void)op;
     (void)status;
-    for (int i = 0; i < 2; i++)
-        if (spec && !json_get(was, STR("strategy")) && !json_get(was, STR("preferredHolder")))
-            json_del(spec, str_of(members[i]));
+    if (!spec || json_get(was, STR("strategy")) || json_get(was, STR("preferredHolder")))
+        return;
+    json_del(spec, STR("strategy"));
+    json_del(spec, STR("preferredHolder"));
 }
 
 static void lease_create(struct api_op *op, struct val *v)
@@ -438,17 +429,12 @@ static void only_pod_part(struct api_op *op, struct val *v, struct val *old)
     only_metadata(a, v, old);
 }
 
-static bool nothing(const struct val *v)
-{
-    return !v || v->type == VAL_NULL || (v->type >= VAL_ARR && !v->n);
-}
-
 /* Whose generation counts some of the metadata too. */
 static bool counted_metadata_changed(const struct schema_kind *k, const struct val *v, const struct val *old)
 {
     const char *path = is_kind(k, "apps", "Deployment") ? "metadata.annotations" : is_kind(k, "discovery.k8s.io", "EndpointSlice") ? "metadata.labels" : NULL;
     const struct val *x = path ? json_path(v, path) : NULL, *y = path ? json_path(old, path) : NULL;
-    return !val_equal(x, y) && !(nothing(x) && nothing(y));
+    return !val_equal(x, y) && !(object_is_nothing(x) && object_is_nothing(y));
 }
 
 /* Kinds whose generation upstream does not count as it does others': these two compare exactly, a class of priorities stays at 1, a driver begins without one. */

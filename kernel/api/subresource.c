@@ -194,25 +194,30 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
 
 /* --- binding --- */
 
-static void set_condition(struct api_op *op, struct val *v, const char *type, const char *status)
+/* True from now on, or since when it was. reason and message NULL: one that is true stays as it is, a new one has none. */
+static void set_condition(struct api_op *op, struct val *v, const char *type, const char *reason, const char *message)
 {
     struct arena *a = op->arena;
     char now[CLOCK_TEXT];
-    struct val *list = json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), *found = NULL;
-    clock_format(api_op_now(op), now);
-    val_each(c, list)
-        if (str_is(json_str(c, "type"), type))
-            found = c;
-    if (found && str_is(json_str(found, "status"), status))
+    struct val *list = json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), *c = list ? list->first : NULL;
+    while (c && !str_is(json_str(c, "type"), type))
+        c = c->next;
+    bool was = c && str_is(json_str(c, "status"), "True");
+    if (was && !reason)
         return;
-    if (!found) {
-        found = val_push(list, val_new(a, VAL_OBJ));
-        json_set_str(a, found, STR("type"), str_of(type));
+    if (!c)
+        val_push(list, c = val_new(a, VAL_OBJ));
+    clock_format(api_op_now(op), now);
+    json_set_str(a, c, STR("type"), str_of(type));
+    json_set_str(a, c, STR("status"), STR("True"));
+    if (!was)
+        json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    json_del(c, STR("reason"));
+    json_del(c, STR("message"));
+    if (reason) {
+        json_set_str(a, c, STR("reason"), str_of(reason));
+        json_set_str(a, c, STR("message"), str_of(message));
     }
-    json_set_str(a, found, STR("status"), str_of(status));
-    json_set_str(a, found, STR("lastTransitionTime"), arena_str(a, str_of(now)));
-    json_del(found, STR("reason"));
-    json_del(found, STR("message"));
 }
 
 /* What a binding says of its pod beside the node: upstream copies it over what is there. */
@@ -249,7 +254,7 @@ static int bind(struct api_op *op, struct val *body)
     json_set_str(op->arena, json_obj(op->arena, v, STR("spec")), STR("nodeName"), json_str(body, "target.name"));
     copy_marks(op, v, body, "annotations");
     copy_marks(op, v, body, "labels");
-    set_condition(op, v, "PodScheduled", "True");
+    set_condition(op, v, "PodScheduled", NULL, NULL);
     int rc = api_commit_put(op, v, o);
     op->created = true;
     return rc < 0 ? rc : answer_success(op);
@@ -336,22 +341,8 @@ static int charge_budget(struct api_op *op, struct store_object *o, const struct
 /* Why it goes stands in its status before it goes: a Job's failure policy, for one, asks for it. */
 static int mark_evicted(struct api_op *op, struct val *pod, struct store_object *o)
 {
-    static const char type[] = "DisruptionTarget";
     struct arena *a = op->arena;
-    char now[CLOCK_TEXT];
-    struct val *list = json_arr(a, json_obj(a, pod, STR("status")), STR("conditions")), *c = list ? list->first : NULL;
-    while (c && !str_is(json_str(c, "type"), type))
-        c = c->next;
-    bool was = c && str_is(json_str(c, "status"), "True");
-    if (!c)
-        val_push(list, c = val_new(a, VAL_OBJ));
-    clock_format(api_op_now(op), now);
-    json_set_str(a, c, STR("type"), STR("DisruptionTarget"));
-    json_set_str(a, c, STR("status"), STR("True"));
-    json_set_str(a, c, STR("reason"), STR("EvictionByEvictionAPI"));
-    json_set_str(a, c, STR("message"), STR("Eviction API: evicting"));
-    if (!was)
-        json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    set_condition(op, pod, "DisruptionTarget", "EvictionByEvictionAPI", "Eviction API: evicting");
     if (arena_exhausted(a))
         return api_fail(&op->err, a, KL_NO_MEMORY, "out of memory");
     struct api_op sub = *op;

@@ -73,15 +73,20 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
     return api_commit_changed(op, v, old);
 }
 
-static struct val *old_tree_of(struct api_op *op, struct store_object *old)
+/* ret_shown (may be NULL): the object as it is read, with what is null: that can be replaced, copied, tested. */
+static struct val *old_tree_of(struct api_op *op, struct store_object *old, struct val **ret_shown)
 {
     struct api_asker q = api_op_asker(op);
     struct val *v = api_stored_tree(&q, op->kind, old);
     struct str text = store_object_json(old);
     struct kl_err err;
     kl_err_init(&err);
+    if (ret_shown)
+        *ret_shown = v;
     if (!v || op->kind->flags & K_CUSTOM || !memmem(text.at, text.len, "null", 4))
         return v;
+    if (ret_shown && !(*ret_shown = val_copy(op->arena, v)))
+        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory"), NULL;
     /* Some members are written as null where they are not there; what is compared with it has none of them. */
     return object_conform(op->arena, op->kind->type, v, NULL, &err) < 0 ? (api_fail_err(&op->err, op->arena, &err), NULL) : v;
 }
@@ -108,7 +113,7 @@ int api_op_update(struct api_op *op, struct val *v)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
     if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
-    struct val *old_tree = old_tree_of(op, old);
+    struct val *old_tree = old_tree_of(op, old, NULL);
     return old_tree ? api_update_tree(op, old, old_tree, v) : -op->err.code;
 }
 
@@ -119,6 +124,12 @@ static struct val *apply(struct api_op *op, int type, const struct val *old, con
     case KL_PATCH_MERGE: return object_patch_merge(op->arena, old, patch, err);
     default: return object_patch_strategic(op->arena, op->kind->type, old, patch, err);
     }
+}
+
+/* The patch went well, what came out did not: it is shown as it was made. */
+static int fail_patched(struct api_op *op, int type, const struct val *old, const struct val *patch, const char *why)
+{
+    return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch, why);
 }
 
 /* "core", "apps", "networking": what upstream calls the package of a group's types. */
@@ -133,7 +144,7 @@ static int check_kind(struct api_op *op, struct val *v, int type, const struct v
     const struct schema_kind *k = op->kind;
     const char *gv = api_group_version(op->arena, k);
     struct str kind = json_str(v, "kind"), version = json_str(v, "apiVersion");
-    if ((str_is(kind, k->kind) && str_is(version, gv)) || k->flags & K_CUSTOM || !v)
+    if ((str_is(kind, k->kind) && str_is(version, gv)) || k->flags & K_CUSTOM)
         return 0;
     if (type == KL_PATCH_STRATEGIC) {
         json_set_str(op->arena, v, STR("kind"), str_of(k->kind));
@@ -147,7 +158,7 @@ static int check_kind(struct api_op *op, struct val *v, int type, const struct v
         ? arena_printf(op->arena, "converting (" STR_FMT "." STR_FMT ") to (%s.%s): unknown conversion", STR_ARG(of), STR_ARG(kind), package(op, k->group), k->kind)
         : arena_printf(op->arena, "no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
                        STR_ARG(kind), STR_ARG(version));
-    return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch, why);
+    return fail_patched(op, type, old, patch, why);
 }
 
 /* v: what the patch made of old. */
@@ -159,12 +170,10 @@ static int conform(struct api_op *op, struct val *v, int type, const struct val 
     if (check_kind(op, v, type, old, patch) < 0)
         return -op->err.code;
     if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
-        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch,
-                                arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind, op->kind->version,
-                                             op->kind->kind, err.msg));
+        return fail_patched(op, type, old, patch, arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind,
+                                                               op->kind->version, op->kind->kind, err.msg));
     if (strict.n && op->field_validation == VALIDATE_STRICT)
-        return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch,
-                                arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
+        return fail_patched(op, type, old, patch, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
     return 0;
@@ -187,15 +196,11 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
         return api_apply_create(op, patch);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
-    struct val *old_tree = old_tree_of(op, old), *v = NULL;
+    struct val *shown = NULL, *old_tree = old_tree_of(op, old, type == KL_PATCH_JSON ? &shown : NULL), *v = NULL;
     if (!old_tree)
         return -op->err.code;
-    struct val *shown = old_tree;
-    if (type == KL_PATCH_JSON && memmem(store_object_json(old).at, store_object_json(old).len, "null", 4)) {
-        struct api_asker q = api_op_asker(op);
-        if (!(shown = api_stored_tree(&q, op->kind, old)))      /* what is null can be replaced, copied, tested */
-            return -op->err.code;
-    }
+    if (!shown)
+        shown = old_tree;
     if (type == API_PATCH_APPLY && api_apply_merge(op, patch, old_tree, &v) < 0)
         return -op->err.code;
     if (!v)

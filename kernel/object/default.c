@@ -249,9 +249,7 @@ static void service(struct defaulting *d, struct val *v)
             if (!target || (target->type == VAL_INT && !target->i) || (target->type == VAL_STR && !target->n))
                 json_set_int(d->arena, p, STR("targetPort"), json_int(p, "port", 0));
         }
-    struct val *ips = json_get(spec, STR("externalIPs"));
-    bool external = str_is(type, "NodePort") || str_is(type, "LoadBalancer") || (str_is(type, "ClusterIP") && val_is(ips, VAL_ARR) && ips->n);
-    if (external)
+    if (object_service_external(spec))
         set_text(d, spec, "externalTrafficPolicy", "Cluster");
     if (!str_is(type, "ExternalName"))
         set_text(d, spec, "internalTrafficPolicy", "Cluster");

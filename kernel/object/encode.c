@@ -278,3 +278,12 @@ void object_encode_json(struct buf *b, const struct schema_type *t, const struct
 {
     encode_one(b, t, v);
 }
+
+struct val *object_encoded(struct arena *a, const struct schema_type *t, const struct val *v)
+{
+    static const struct val nothing = { .type = VAL_OBJ };
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    object_encode_json(&b, t, v ? v : &nothing);
+    struct str text = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    return text.at ? json_parse(a, text, NULL) : NULL;
+}

@@ -21,7 +21,7 @@ const char *patch_word(const struct val *v);    /* patch.c: what Go's decoder ca
 void strict_add(struct object_strict *s, const char *what, const struct path *p);
 
 /* The members of v (NULL: none) by field, ret[i] for t->flat[i]; of several with one name the last. Trees that conform have them in the order
- * of the rows and under the rows' own names, so one pass that compares pointers finds them. */
+ * of the rows, under the rows' own names and with their places noted; what came in later is looked up once and noted then: a tree is its maker's. */
 #define OBJECT_FIELDS 256               /* no type has more; of those in the tables none more than 64 */
 void object_members(const struct schema_type *t, const struct val *v, struct val **ret);
 

@@ -42,6 +42,8 @@ static inline void object_write_yaml(struct buf *b, const struct val *v)
 
 /* Compact JSON with upstream's omissions: what is stored and sent. Includes apiVersion and kind when they are members of v. */
 void object_encode_json(struct buf *b, const struct schema_type *type, const struct val *v);
+/* What reads back from that, with the members that it shows though they are empty; v NULL: of an empty object. NULL: out of memory. */
+struct val *object_encoded(struct arena *a, const struct schema_type *t, const struct val *v);
 /* Takes out of a tree what the encoding leaves out, so that it compares with one that was read from such text. */
 void object_trim(const struct schema_type *type, struct val *v);
 
@@ -60,6 +62,10 @@ int object_convert(const char *from, const char *to, struct str text, struct buf
 const char *object_qos(const struct val *spec);
 
 /* --- same.c: is the field what it was? What is absent equals what is empty; exact: but for a list or map that is empty now and was not there. */
+/* What the type of a Service gives it (validate_service.c): is it reached from outside, has it a port that tells its health? */
+bool object_service_external(const struct val *spec);
+bool object_service_health_port(const struct val *spec);
+bool object_is_nothing(const struct val *v);        /* absent, null, or a list or object without anything in it */
 bool object_same(const struct schema_field *f, const struct val *now, const struct val *old, bool exact);
 
 /* --- default.c: fills declared and computed defaults, as upstream's defaults.go. In place. */

@@ -258,7 +258,7 @@ static struct val *patch_json(struct arena *a, struct val *root, const struct va
     size_t before = arena_used(a);
     if (!val_is(ops, VAL_ARR)) {
         kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go value of type []handlers.jsonPatchOp",
-                   val_is(ops, VAL_OBJ) ? "object" : val_is(ops, VAL_STR) ? "string" : val_is(ops, VAL_BOOL) ? "bool" : "number");
+                   val_is(ops, VAL_OBJ) ? "object" : patch_word(ops));
         return NULL;
     }
     if (ops->n > MOST_OPS) {

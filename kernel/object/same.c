@@ -1,7 +1,7 @@
 /* same.c - is a part of an object what it was? As upstream compares specs: what is absent equals what is empty, unless that is asked for exactly. */
 #include "object-internal.h"
 
-static bool is_nothing(const struct val *v)
+bool object_is_nothing(const struct val *v)
 {
     return !v || v->type == VAL_NULL || (v->type >= VAL_ARR && !v->n);
 }
@@ -29,8 +29,8 @@ static bool same_list(const struct schema_type *t, const struct val *x, const st
 static bool same_field(const struct schema_field *f, const struct val *x, const struct val *y, bool exact)
 {
     if (f->shape != SHAPE_ONE || f->type->kind == T_BYTES || f->type->kind == T_STRINGS) {
-        if (is_nothing(x) || is_nothing(y))
-            return is_nothing(x) && is_nothing(y) && !(exact && x && x->type != VAL_NULL && !y);
+        if (object_is_nothing(x) || object_is_nothing(y))
+            return object_is_nothing(x) && object_is_nothing(y) && !(exact && x && x->type != VAL_NULL && !y);
         if (f->shape == SHAPE_ONE || x->type != y->type || x->n != y->n)
             return val_equal(x, y);
         return (f->shape == SHAPE_MAP ? same_map : same_list)(f->type, x, y, exact);

@@ -192,12 +192,13 @@ static const char *stored_path(struct arena *a, const struct schema_kind *k, str
 static struct str zero_text(const struct schema_kind *k, const char *path)
 {
     const struct schema_type *t = k->storage->type;
-    struct str rest = str_of(k->flags & K_CUSTOM ? NULL : path);
-    while (rest.at && t) {
+    if (k->flags & K_CUSTOM)
+        return STR("");
+    for (struct str rest = str_of(path); rest.at && t;) {
         const struct schema_field *f = schema_field_find(t, str_cut(&rest, '.'));
         t = f ? f->type : NULL;
     }
-    if (!t || k->flags & K_CUSTOM)
+    if (!t)
         return STR("");
     return t->kind == T_BOOL ? STR("false") : t->kind == T_INT32 || t->kind == T_INT64 ? STR("0") : STR("");
 }

@@ -41,7 +41,6 @@ void say_unsupported_val(causes c, const struct path *p, const struct val *v, co
 void say_immutable(causes c, const struct path *p, const struct val *now);
 void say_with(causes c, const char *reason, const struct path *p, const char *head, const char *detail);        /* "HEAD: DETAIL" */
 /* validate_shown.c: a value of that type ("io.k8s.api.policy.v1.PodDisruptionBudgetSpec") as upstream's internal types show it. */
-const char *shown_as(causes c, const char *type, const struct val *v);
 void say_invalid_as(causes c, const struct path *p, const char *type, const struct val *v, const char *detail);
 bool check_immutable_as(causes c, const struct path *p, const char *type, const struct val *now, const struct val *old);
 __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
@@ -75,6 +74,7 @@ bool check_name(causes c, const struct path *p, struct str s, enum grammar g);
 bool check_name_caseless(causes c, const struct path *p, struct str s, enum grammar g);         /* as if it were in lower case */
 bool check_driver(causes c, const struct path *p, struct str name);     /* of a storage or device driver; required */
 /* The same complaints as texts: at most `most` into ret; returns how many. */
+const char *name_wrong(causes c, struct str s, enum grammar g);          /* all of them in one text, with commas; NULL: none */
 unsigned name_errors(struct arena *a, struct str s, enum grammar g, const char **ret, unsigned most);
 bool is_name(struct str s, enum grammar g);
 
@@ -120,6 +120,7 @@ bool volume_known(const struct pod_place *where, struct str name);
 void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
+bool check_backsteps(causes c, const struct path *p, struct str path);          /* has it no ".."? */
 void check_local_path(causes c, const struct path *p, struct str path, bool reserved);
 /* validate_webhooks.c: which requests a webhook or a policy is about. */
 void check_admission_rule(causes c, const struct path *p, const struct val *rule);

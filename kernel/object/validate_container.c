@@ -65,15 +65,6 @@ static void check_key_ref(causes c, const struct path *p, const struct val *ref)
         check_name(c, IN(p, "key"), key, G_CONFIG_KEY);
 }
 
-static void check_backsteps(causes c, const struct path *p, struct str path)
-{
-    for (struct str rest = path; rest.at;)
-        if (str_is(str_cut(&rest, '/'), "..")) {
-            say_invalid(c, p, path, "must not contain '..'");
-            return;
-        }
-}
-
 static void check_file_key(causes c, const struct path *p, const struct val *ref)
 {
     struct str key = json_str(ref, "key"), volume = json_str(ref, "volumeName"), path = json_str(ref, "path");

@@ -8,18 +8,9 @@
 
 /* --- names --- */
 
-static const char *joined(causes c, struct str s)
-{
-    const char *why[4], *text = "";
-    unsigned n = name_errors(c->arena, s, G_LABEL_1035, why, 4);
-    for (unsigned i = 0; i < n; i++)
-        text = i ? words(c, "%s,%s", text, why[i]) : why[i];
-    return n ? text : NULL;
-}
-
 static void check_label(causes c, const struct path *p, struct str s)
 {
-    const char *why = joined(c, s);
+    const char *why = name_wrong(c, s, G_LABEL_1035);
     if (why)
         say_invalid(c, p, s, why);
 }
@@ -29,7 +20,7 @@ static void check_kind(causes c, const struct path *p, struct str s)
     char *low = arena_dup(c->arena, s);
     for (char *x = low; x && *x; x++)
         *x = (char)(*x >= 'A' && *x <= 'Z' ? *x + 32 : *x);
-    const char *why = s.len && low ? joined(c, str_of(low)) : NULL;
+    const char *why = s.len && low ? name_wrong(c, str_of(low), G_LABEL_1035) : NULL;
     if (why)
         say_invalid(c, p, s, words(c, "may have mixed case, but should otherwise match: %s", why));
 }

@@ -83,23 +83,22 @@ static void check_dated_update(causes c, const struct val *v, const struct val *
                   { "deprecatedLastTimestamp", "lastTimestamp", NULL }, { "deprecatedCount", "count", NULL }, { "reason", "reason", NULL }, { "type", "type", NULL },
                   { "eventTime", "eventTime", NULL }, { "action", "action", NULL }, { "related", "related", "io.k8s.api.core.v1.ObjectReference" },
                   { "reportingController", "reportingController", NULL }, { "reportingInstance", "reportingInstance", NULL } };
+    static const struct val nothing = { .type = VAL_OBJ };
     const struct val *series = json_get(v, STR("series")), *before = json_get(old, STR("series"));
     if (series && !val_equal(series, before))
         check_series(c, series);
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
         const struct val *now = json_get(v, str_of(fixed[i].member)), *was = json_get(old, str_of(fixed[i].member));
-        bool plain = !fixed[i].type || (set(now) && set(was) && val_equal(now, was)) || (!set(now) && !set(was));
-        if (!plain && strcmp(fixed[i].member, "related") != 0) {
-            const struct val nothing = { .type = VAL_OBJ };
-            check_immutable_as(c, IN(NULL, fixed[i].core), fixed[i].type, now ? now : &nothing, was ? was : &nothing);
-        } else if (!plain) {
-            check_immutable_as(c, IN(NULL, fixed[i].core), fixed[i].type, now, was);
-        } else if (!fixed[i].type && !val_equal(now, was) && (set(now) || set(was))) {
-            if (!now || now->type == VAL_STR)
-                say_invalid(c, IN(NULL, fixed[i].core), val_str(now), "field is immutable");
-            else
-                say_immutable(c, IN(NULL, fixed[i].core), now);
-        }
+        const struct path *p = IN(NULL, fixed[i].core);
+        bool pointer = strcmp(fixed[i].member, "related") == 0;
+        if (val_equal(now, was) || (!set(now) && !set(was)))
+            continue;
+        if (fixed[i].type)
+            check_immutable_as(c, p, fixed[i].type, now || pointer ? now : &nothing, was || pointer ? was : &nothing);
+        else if (!now || now->type == VAL_STR)
+            say_invalid(c, p, val_str(now), "field is immutable");
+        else
+            say_immutable(c, p, now);
     }
 }
 

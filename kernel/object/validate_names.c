@@ -302,6 +302,15 @@ unsigned name_errors(struct arena *a, struct str s, enum grammar g, const char *
     return e.n;
 }
 
+const char *name_wrong(causes c, struct str s, enum grammar g)
+{
+    const char *why[4], *text = NULL;
+    unsigned n = name_errors(c->arena, s, g, why, 4);
+    for (unsigned i = 0; i < n; i++)
+        text = i ? words(c, "%s,%s", text, why[i]) : why[i];
+    return text;
+}
+
 bool check_name(causes c, const struct path *p, struct str s, enum grammar g)
 {
     const char *texts[6];

@@ -3,15 +3,6 @@
 
 #define NOTES_MOST 20
 
-static const char *joined(causes c, struct str s, enum grammar g)
-{
-    const char *why[4], *text = NULL;
-    unsigned n = name_errors(c->arena, s, g, why, 4);
-    for (unsigned i = 0; i < n; i++)
-        text = i ? words(c, "%s,%s", text, why[i]) : why[i];
-    return text;
-}
-
 static void check_param_kind(causes c, const struct path *p, const struct val *v)
 {
     struct str text = json_str(v, "apiVersion"), version = text, group = STR(""), kind = json_str(v, "kind");
@@ -22,18 +13,18 @@ static void check_param_kind(causes c, const struct path *p, const struct val *v
         say_required(c, IN(p, "apiVersion"), NULL);
     else if (str_find(version, '/') >= 0)
         say_invalid(c, IN(p, "apiVersion"), text, words(c, "unexpected GroupVersion string: " STR_FMT, STR_ARG(text)));
-    else if (group.len && (why = joined(c, group, G_SUBDOMAIN)))
+    else if (group.len && (why = name_wrong(c, group, G_SUBDOMAIN)))
         say_invalid(c, IN(p, "apiVersion"), group, why);
     else if (!version.len)
         say_invalid(c, IN(p, "apiVersion"), text, "version must be specified");
-    else if ((why = joined(c, version, G_LABEL_1035)))
+    else if ((why = name_wrong(c, version, G_LABEL_1035)))
         say_invalid(c, IN(p, "apiVersion"), version, why);
     if (!check_required_str(c, IN(p, "kind"), kind))
         return;
     char *low = arena_dup(c->arena, kind);
     for (char *x = low; x && *x; x++)
         *x = (char)(*x >= 'A' && *x <= 'Z' ? *x + 32 : *x);
-    if (low && (why = joined(c, str_of(low), G_LABEL_1035)))
+    if (low && (why = name_wrong(c, str_of(low), G_LABEL_1035)))
         say_invalid(c, IN(p, "kind"), kind, words(c, "may have mixed case, but should otherwise match: %s", why));
 }
 

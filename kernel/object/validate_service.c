@@ -172,14 +172,23 @@ static void check_endpoint_ip(causes c, const struct path *p, struct str ip)
 
 /* --- traffic --- */
 
+bool object_service_external(const struct val *spec)
+{
+    const struct val *ips = json_get(spec, STR("externalIPs"));
+    return is_type(spec, "LoadBalancer") || is_type(spec, "NodePort") || (is_type(spec, "ClusterIP") && val_is(ips, VAL_ARR) && ips->n);
+}
+
+bool object_service_health_port(const struct val *spec)
+{
+    return is_type(spec, "LoadBalancer") && str_is(json_str(spec, "externalTrafficPolicy"), "Local");
+}
+
 static void check_external(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const policies[] = { "Cluster", "Local", NULL };
     struct str policy = json_str(spec, "externalTrafficPolicy");
-    struct val *ips = json_get(spec, STR("externalIPs"));
     int64_t health = json_int(spec, "healthCheckNodePort", 0);
-    bool outside = is_type(spec, "LoadBalancer") || is_type(spec, "NodePort") || (is_type(spec, "ClusterIP") && ips && ips->n);
-    bool needs_health = is_type(spec, "LoadBalancer") && str_is(policy, "Local");
+    bool outside = object_service_external(spec), needs_health = object_service_health_port(spec);
     if (!outside && policy.len)
         say_invalid(c, IN(p, "externalTrafficPolicy"), policy, "may only be set for externally-accessible services");
     if (outside && check_required_str(c, IN(p, "externalTrafficPolicy"), policy))

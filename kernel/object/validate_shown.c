@@ -4,9 +4,9 @@
 /* Names that are more than their first letter in upper case. */
 static const char *const names[][2] = {
     { "cel", "CEL" }, { "csi", "CSI" }, { "nfs", "NFS" }, { "rbd", "RBD" }, { "fc", "FC" }, { "iscsi", "ISCSI" }, { "cephfs", "CephFS" }, { "storageos", "StorageOS" },
-    { "gcePersistentDisk", "GCEPersistentDisk" }, { "awsElasticBlockStore", "AWSElasticBlockStore" }, { "pdName", "PDName" }, { "pdID", "PdID" }, { "volumeID", "VolumeID" },
+    { "gcePersistentDisk", "GCEPersistentDisk" }, { "awsElasticBlockStore", "AWSElasticBlockStore" }, { "pdName", "PDName" },
     { "ip", "IP" }, { "ips", "IPs" }, { "uid", "UID" }, { "apiVersion", "APIVersion" }, { "apiGroup", "APIGroup" }, { "targetWWNs", "TargetWWNs" }, { "wwids", "WWIDs" },
-    { "ioDriver", "IODriver" }, { "url", "URL" }, { "dataSource", "DataSource" },
+    { "ioDriver", "IODriver" }, { "url", "URL" },
 };
 
 static bool tagged(const struct schema_type *t)
@@ -69,16 +69,23 @@ static bool is_metadata(const struct schema_field *f)
     return strcmp(f->json, "metadata") == 0 && f->shape == SHAPE_ONE && tagged(f->type);
 }
 
-/* Embedded there: its members stand among the others. Nothing to show takes the comma before it with it. */
-static void show_metadata(struct buf *b, const struct schema_type *t, const struct val *v)
+static void comma(struct buf *b, bool *first)
+{
+    if (!*first)
+        buf_add_c(b, ',');
+    *first = false;
+}
+
+/* Embedded there: its members stand among the others. */
+static void show_metadata(struct buf *b, bool *first, const struct schema_type *t, const struct val *v)
 {
     _cleanup_buf_ struct buf own = BUF_INIT(1 << 20);
     if (v)
         object_encode_json(&own, t, v);
-    if (own.len > 2)
-        buf_add(b, own.at + 1, own.len - 2);
-    else if (b->len && b->at[b->len - 1] == ',')
-        b->len--;
+    if (own.len <= 2)
+        return;
+    comma(b, first);
+    buf_add(b, own.at + 1, own.len - 2);
 }
 
 static void show_one(struct buf *b, const struct schema_type *t, const struct val *v)
@@ -94,20 +101,20 @@ static void show_one(struct buf *b, const struct schema_type *t, const struct va
     }
     object_members(t, v, members);
     buf_add_c(b, '{');
+    bool first = true;
     for (unsigned i = 0; i < t->n_flat; i++) {
-        if (b->at[b->len - 1] != '{')
-            buf_add_c(b, ',');
         if (is_metadata(t->flat[i])) {
-            show_metadata(b, t->flat[i]->type, members[i]);
+            show_metadata(b, &first, t->flat[i]->type, members[i]);
             continue;
         }
+        comma(b, &first);
         show_name(b, t->flat[i]->json);
         show_field(b, t->flat[i], members[i]);
     }
     buf_add_c(b, '}');
 }
 
-const char *shown_as(causes c, const char *type, const struct val *v)
+static const char *shown_as(causes c, const char *type, const struct val *v)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     const struct schema_type *t = schema_type_by_name(str_of(type));

@@ -47,14 +47,10 @@ static void check_capacity(causes c, const struct path *p, const struct val *v)
 static void check_host_path(causes c, const struct path *p, const struct val *v)
 {
     static const char *const types[] = { "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL };
-    struct str path = json_str(v, "path"), rest = path;
+    struct str path = json_str(v, "path");
     if (!check_required_str(c, IN(p, "path"), path))
         return;
-    while (rest.at)
-        if (str_is(str_cut(&rest, '/'), "..")) {
-            say_invalid(c, IN(p, "path"), path, "must not contain '..'");
-            break;
-        }
+    check_backsteps(c, IN(p, "path"), path);
     if (json_get(v, STR("type")))
         check_choice(c, IN(p, "type"), json_str(v, "type"), types);
 }
@@ -98,11 +94,7 @@ static void check_source(causes c, const struct path *p, const struct val *spec)
     }
     if (!n)
         say_required(c, p, "must specify a volume type");
-    for (struct str rest = json_str(spec, "local.path"); rest.at;)
-        if (str_is(str_cut(&rest, '/'), "..")) {
-            say_invalid(c, IN(IN(p, "local"), "path"), json_str(spec, "local.path"), "must not contain '..'");
-            break;
-        }
+    check_backsteps(c, IN(IN(p, "local"), "path"), json_str(spec, "local.path"));
     if (json_get(spec, STR("local")) && !json_get(spec, STR("nodeAffinity")))
         say_required(c, IN(p, "nodeAffinity"), "Local volume requires node affinity");
 }

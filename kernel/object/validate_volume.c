@@ -9,12 +9,14 @@ bool volume_known(const struct pod_place *where, struct str name)
 
 /* --- paths --- */
 
-static bool has_backstep(struct str path)
+bool check_backsteps(causes c, const struct path *p, struct str path)
 {
-    while (path.at)
-        if (str_is(str_cut(&path, '/'), ".."))
-            return true;
-    return false;
+    for (struct str rest = path; rest.at;)
+        if (str_is(str_cut(&rest, '/'), "..")) {
+            say_invalid(c, p, path, "must not contain '..'");
+            return false;
+        }
+    return true;
 }
 
 void check_local_path(causes c, const struct path *p, struct str path, bool reserved)
@@ -22,10 +24,8 @@ void check_local_path(causes c, const struct path *p, struct str path, bool rese
     struct str rest = path;
     if (path.len && path.at[0] == '/')
         say_invalid(c, p, path, "must be a relative path");
-    if (has_backstep(path))
-        say_invalid(c, p, path, "must not contain '..'");
     /* The names under which the atomic writer keeps its own. */
-    if (reserved && str_starts(str_cut(&rest, '/'), STR("..")) && !has_backstep(path))
+    if (check_backsteps(c, p, path) && reserved && str_starts(str_cut(&rest, '/'), STR("..")))
         say_invalid(c, p, path, "must not start with '..'");
 }
 
@@ -244,8 +244,7 @@ static void check_host_path(causes c, const struct path *p, const struct val *v)
     struct str path = json_str(v, "path");
     if (!check_required_str(c, IN(p, "path"), path))
         return;
-    if (has_backstep(path))
-        say_invalid(c, IN(p, "path"), path, "must not contain '..'");
+    check_backsteps(c, IN(p, "path"), path);
     if (json_get(v, STR("type")))
         check_choice(c, IN(p, "type"), json_str(v, "type"), types);
 }

@@ -181,14 +181,11 @@ static void check_webhook(causes c, const struct path *p, const struct val *h)
     const struct val *policy = json_get(h, STR("failurePolicy")), *matches = json_get(h, STR("matchPolicy")), *side = json_get(h, STR("sideEffects"));
     const struct val *timeout = json_get(h, STR("timeoutSeconds")), *reinvocation = json_get(h, STR("reinvocationPolicy"));
     struct str name = json_str(h, "name");
-    const char *why[4];
-    unsigned n_why = name_errors(c->arena, name, G_SUBDOMAIN, why, 4);
-    for (unsigned i = 1; i < n_why && i < 4; i++)
-        why[0] = words(c, "%s,%s", why[0], why[i]);
+    const char *why = name_wrong(c, name, G_SUBDOMAIN);
     if (!name.len)
         say_required(c, IN(p, "name"), NULL);
-    else if (n_why)
-        say_invalid(c, IN(p, "name"), name, why[0]);
+    else if (why)
+        say_invalid(c, IN(p, "name"), name, why);
     else if (str_find(name, '.') < 0 || str_find(str_skip(name, (size_t)str_find(name, '.') + 1), '.') < 0)
         say_invalid(c, IN(p, "name"), name, "should be a domain with at least three segments separated by dots");
     LIST_EACH(rule, i, json_get(h, STR("rules")))
