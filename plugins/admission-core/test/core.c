@@ -1,27 +1,13 @@
 /* core.c - what classes, storage and owners do to new objects. */
 #include <criterion/criterion.h>
 
-#include "base/mem.h"
 #include "core.h"
 #include "fake.h"
 
-static struct fake *f;
 static struct kl_admission_verdict v;
 static const struct core_conf conf = { "zone=a" };
 
-static void begin(void)
-{
-    f = mem_alloc(sizeof *f);
-    fake_init(f);
-}
-
-static void end(void)
-{
-    fake_done(f);
-    mem_free(f);
-}
-
-TestSuite(admission_core, .init = begin, .fini = end);
+FAKE_SUITE(admission_core);
 
 static int ask(const struct kl_admission *t, const struct fake_ask *q)
 {

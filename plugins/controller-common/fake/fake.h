@@ -28,6 +28,12 @@ struct fake {
 
 void fake_init(struct fake *f);
 void fake_done(struct fake *f);
+/* f, new for each test of a suite that needs nothing else. */
+#define FAKE_SUITE(NAME) \
+    static struct fake *const f = &(struct fake){ .n = 0 }; \
+    static void fake_begin(void) { fake_init(f); } \
+    static void fake_end(void) { fake_done(f); } \
+    TestSuite(NAME, .init = fake_begin, .fini = fake_end)
 /* Puts an object there as it is, with uid and resourceVersion. */
 struct val *fake_put(struct fake *f, const char *resource, const char *json);
 struct val *fake_get(struct fake *f, const char *resource, const char *ns, const char *name);

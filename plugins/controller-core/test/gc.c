@@ -4,26 +4,14 @@
 #include "core.h"
 #include "fake.h"
 
-static struct fake f;
-
-static void setup(void)
-{
-    fake_init(&f);
-}
-
-static void teardown(void)
-{
-    fake_done(&f);
-}
-
-TestSuite(gc, .init = setup, .fini = teardown);
+FAKE_SUITE(gc);
 
 /* A ConfigMap; owner NULL: none; more: further members of its metadata. */
 static void map(const char *name, const char *owner, const char *owner_uid, const char *more)
 {
-    char *refs = owner ? arena_printf(f.arena, ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"%s\",\"uid\":\"%s\",\"blockOwnerDeletion\":true}]",
-                                      owner, owner_uid) : arena_printf(f.arena, "%s", "");
-    fake_put(&f, "/configmaps", arena_printf(f.arena, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"namespace\":\"d\",\"name\":\"%s\",\"uid\":\"%s\"%s%s}}", name,
+    char *refs = owner ? arena_printf(f->arena, ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"%s\",\"uid\":\"%s\",\"blockOwnerDeletion\":true}]",
+                                      owner, owner_uid) : arena_printf(f->arena, "%s", "");
+    fake_put(f, "/configmaps", arena_printf(f->arena, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"namespace\":\"d\",\"name\":\"%s\",\"uid\":\"%s\"%s%s}}", name,
                                              name, refs, more));
 }
 
@@ -31,12 +19,12 @@ static void look(const char *name)
 {
     char key[100];
     snprintf(key, sizeof key, "item /configmaps d %s", name);
-    cr_assert_eq(fake_reconcile(&f, &garbage_collector_controller, key, NULL), 0, "%s", f.call.err.msg);
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, key, NULL), 0, "%s", f->call.err.msg);
 }
 
 static struct val *there(const char *name)
 {
-    return fake_get(&f, "/configmaps", "d", name);
+    return fake_get(f, "/configmaps", "d", name);
 }
 
 #define DYING(FINALIZER) ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\",\"finalizers\":[\"" FINALIZER "\"]"
@@ -47,7 +35,7 @@ Test(gc, it_stays_while_its_owner_is_there)
     map("child", "owner", "owner", "");
     look("child");
     cr_expect_not_null(there("child"));
-    cr_expect_eq(f.updates, 0);
+    cr_expect_eq(f->updates, 0);
 }
 
 Test(gc, it_goes_with_its_owner)
@@ -55,7 +43,7 @@ Test(gc, it_goes_with_its_owner)
     map("child", "owner", "owner", "");
     look("child");
     cr_expect_null(there("child"));
-    cr_expect_str_eq(f.last_propagation, "Background");
+    cr_expect_str_eq(f->last_propagation, "Background");
 }
 
 Test(gc, another_object_of_the_owners_name_is_not_its_owner)
@@ -81,7 +69,7 @@ Test(gc, in_the_foreground_the_owner_waits)
     map("child", "owner", "owner", "");
     look("owner");
     cr_expect_not_null(json_path(there("owner"), "metadata.finalizers"));
-    cr_expect_eq(f.keys, 1, "the child is looked at");
+    cr_expect_eq(f->keys, 1, "the child is looked at");
     look("child");
     cr_expect_null(there("child"));
     look("owner");
@@ -94,24 +82,24 @@ Test(gc, a_ring_is_broken)
     map("b", "a", "a", "");
     look("b");
     cr_expect_null(there("b"));
-    cr_expect_str_eq(f.last_propagation, "Foreground");
+    cr_expect_str_eq(f->last_propagation, "Foreground");
     look("a");
     cr_expect_null(json_path(there("a"), "metadata.finalizers"));
 }
 
 Test(gc, a_cluster_object_cannot_be_owned_by_a_namespaced_one)
 {
-    fake_put(&f, "/nodes", "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
+    fake_put(f, "/nodes", "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
                            "\"name\":\"x\",\"uid\":\"x\"}]}}");
-    cr_assert_eq(fake_reconcile(&f, &garbage_collector_controller, "item /nodes  n", NULL), 0);
-    cr_expect_not_null(fake_get(&f, "/nodes", "", "n"));
-    cr_expect_eq(strncmp(f.last_event, "OwnerRefInvalidNamespace", 24), 0);
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "item /nodes  n", NULL), 0);
+    cr_expect_not_null(fake_get(f, "/nodes", "", "n"));
+    cr_expect_eq(strncmp(f->last_event, "OwnerRefInvalidNamespace", 24), 0);
 }
 
 Test(gc, dependents_of_what_has_gone_are_looked_at)
 {
     map("one", "owner", "owner", "");
     map("two", "owner", "owner", "");
-    cr_assert_eq(fake_reconcile(&f, &garbage_collector_controller, "owner owner", NULL), 0);
-    cr_expect_eq(f.keys, 2);
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "owner owner", NULL), 0);
+    cr_expect_eq(f->keys, 2);
 }

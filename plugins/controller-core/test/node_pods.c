@@ -1,25 +1,10 @@
 /* Pods of nodes that are tainted, out of service or gone. */
 #include <criterion/criterion.h>
 
-#include "base/mem.h"
 #include "fake.h"
 #include "nodes.h"
 
-static struct fake *f;
-
-static void begin(void)
-{
-    f = mem_alloc(sizeof *f);
-    fake_init(f);
-}
-
-static void end(void)
-{
-    fake_done(f);
-    mem_free(f);
-}
-
-TestSuite(node_pods, .init = begin, .fini = end);
+FAKE_SUITE(node_pods);
 
 #define NODE(TAINTS, READY) "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\"},\"spec\":{\"taints\":[" TAINTS "]}," \
                             "\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" READY "\"}]}}"

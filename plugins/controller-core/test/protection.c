@@ -1,25 +1,10 @@
 /* protection.c - what is in use keeps its finalizer. */
 #include <criterion/criterion.h>
 
-#include "base/mem.h"
 #include "core.h"
 #include "fake.h"
 
-static struct fake *f;
-
-static void begin(void)
-{
-    f = mem_alloc(sizeof *f);
-    fake_init(f);
-}
-
-static void end(void)
-{
-    fake_done(f);
-    mem_free(f);
-}
-
-TestSuite(protection, .init = begin, .fini = end);
+FAKE_SUITE(protection);
 
 static unsigned finalizers(const char *resource, const char *ns, const char *name)
 {

@@ -1,25 +1,10 @@
 /* binder.c - claims and volumes find each other. */
 #include <criterion/criterion.h>
 
-#include "base/mem.h"
 #include "fake.h"
 #include "volumes.h"
 
-static struct fake *f;
-
-static void begin(void)
-{
-    f = mem_alloc(sizeof *f);
-    fake_init(f);
-}
-
-static void end(void)
-{
-    fake_done(f);
-    mem_free(f);
-}
-
-TestSuite(binder, .init = begin, .fini = end);
+FAKE_SUITE(binder);
 
 static void volume(const char *name, const char *size, const char *more)
 {

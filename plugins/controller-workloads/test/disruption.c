@@ -4,43 +4,31 @@
 #include "fake.h"
 #include "workloads.h"
 
-static struct fake f;
-
-static void setup(void)
-{
-    fake_init(&f);
-}
-
-static void teardown(void)
-{
-    fake_done(&f);
-}
-
-TestSuite(disruption, .init = setup, .fini = teardown);
+FAKE_SUITE(disruption);
 
 #define BUDGETS "policy/poddisruptionbudgets"
 
 static void budget(const char *spec)
 {
-    fake_put(&f, BUDGETS, arena_printf(f.arena, "{\"apiVersion\":\"policy/v1\",\"kind\":\"PodDisruptionBudget\",\"metadata\":{\"name\":\"b\",\"namespace\":\"d\",\"generation\":1},"
+    fake_put(f, BUDGETS, arena_printf(f->arena, "{\"apiVersion\":\"policy/v1\",\"kind\":\"PodDisruptionBudget\",\"metadata\":{\"name\":\"b\",\"namespace\":\"d\",\"generation\":1},"
                                        "\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"p\"},\"matchExpressions\":[{\"key\":\"k\",\"operator\":\"NotIn\",\"values\":[\"x\",\"y\"]}]},%s}}", spec));
-    cr_assert_eq(fake_reconcile(&f, &disruption_controller, "d/b", NULL), 0);
+    cr_assert_eq(fake_reconcile(f, &disruption_controller, "d/b", NULL), 0);
 }
 
 Test(disruption, no_pods_are_told)
 {
     budget("\"minAvailable\":1");
-    cr_expect_str_eq(f.last_event, "NoPods: No matching pods found");
+    cr_expect_str_eq(f->last_event, "NoPods: No matching pods found");
 }
 
 Test(disruption, pods_that_nobody_controls_are_told_when_their_scale_matters)
 {
-    fake_put(&f, PODS, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"labels\":{\"app\":\"p\"}}}");
+    fake_put(f, PODS, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"labels\":{\"app\":\"p\"}}}");
     budget("\"minAvailable\":1");
-    cr_expect_eq(f.events, 0, "an integer counts pods");
-    f.n--;
+    cr_expect_eq(f->events, 0, "an integer counts pods");
+    f->n--;
     budget("\"maxUnavailable\":1");
     static const char begin[] = "UnmanagedPods: Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:map[string]string{app: p,},"
                                 "MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:NotIn,Values:[x y],},},})";
-    cr_expect(strncmp(f.last_event, begin, sizeof begin - 1) == 0, "%s", f.last_event);
+    cr_expect(strncmp(f->last_event, begin, sizeof begin - 1) == 0, "%s", f->last_event);
 }
