@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,6 +86,23 @@ static int remove_inside(int dir, dev_t dev, int left)
     }
     closedir(d);
     return rc;
+}
+
+int disk_mkdirs(const char *path, unsigned mode, struct kl_err *err)
+{
+    char part[PATH_MAX];
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof part)
+        return kl_err_set(err, KL_INVALID, "path '%.80s' is empty or longer than %d bytes", path, PATH_MAX);
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, i < n ? 0755 : mode) < 0 && errno != EEXIST)
+            return kl_err_set(err, errno == ENOSPC || errno == EDQUOT ? KL_STORAGE_FULL : KL_INTERNAL, "folder '%s' cannot be made: %s", part, strerror(errno));
+    }
+    return 0;
 }
 
 int disk_remove(int dir, const char *name, int depth_most)

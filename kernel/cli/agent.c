@@ -13,6 +13,7 @@
 
 #include "api/node_port.h"
 #include "base/cleanup.h"
+#include "base/disk.h"
 #include "base/env.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -50,7 +51,7 @@ static int write_ca(struct agent *a, struct kl_err *err)
     char dir[PATH_MAX], path[PATH_MAX];
     snprintf(dir, sizeof dir, "%.4000s/pki", a->o->state);
     snprintf(path, sizeof path, "%.4050s/ca.crt", dir);
-    int rc = daemon_make_dir(dir, 0700, err);
+    int rc = disk_mkdirs(dir, 0700, err);
     if (rc < 0)
         return rc;
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -67,11 +68,11 @@ static int prepare(struct agent *a, struct kl_err *err)
     if (rc == 0 && a->o->server)
         a->kubeconfig.server = a->o->server;
     if (rc == 0)
-        rc = daemon_make_dir(a->o->state, 0700, err);
+        rc = disk_mkdirs(a->o->state, 0700, err);
     if (rc == 0)
-        rc = daemon_make_dir(a->o->run, 0711, err);
+        rc = disk_mkdirs(a->o->run, 0711, err);
     if (rc == 0)
-        rc = daemon_make_dir(a->o->logs, 0755, err);
+        rc = disk_mkdirs(a->o->logs, 0755, err);
     if (rc == 0)
         preload_images(a->o);
     return rc == 0 ? write_ca(a, err) : rc;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/disk.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
 #include "plugin/verify.h"
@@ -200,7 +201,7 @@ static int trust(const struct words *w)
     base = base ? base + 1 : w->at[0];
     if (!str_ends(str_of(base), STR(".pub")) || !sign_name_ok(str_of(base)))
         return cli_fail(2, "plugin keys trust: '%s' must be a file NAME.pub: NAME is what the key is called here", w->at[0]);
-    if (cli_read_file(w->at[0], &text, &err) < 0 || sign_public(buf_str(&text), w->at[0], &k, &err) < 0 || daemon_make_dir(w->trusted, 0755, &err) < 0)
+    if (cli_read_file(w->at[0], &text, &err) < 0 || sign_public(buf_str(&text), w->at[0], &k, &err) < 0 || disk_mkdirs(w->trusted, 0755, &err) < 0)
         return cli_fail(1, "%s", err.msg);
     snprintf(to, sizeof to, "%s/%s", w->trusted, base);
     return cli_write_file(to, 0644, buf_str(&text), &err) < 0 ? cli_fail(1, "%s", err.msg) : 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/disk.h"
 #include "base/env.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -24,22 +25,6 @@
 #define STOP_NS (5 * NS_PER_S)          /* longest wait for plugins' calls under way */
 
 /* --- start --- */
-
-int daemon_make_dir(const char *path, mode_t mode, struct kl_err *err)
-{
-    char part[PATH_MAX];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *p = part + 1; *p; p++)
-        if (*p == '/') {
-            *p = '\0';
-            if (mkdir(part, 0755) < 0 && errno != EEXIST)
-                return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", part, strerror(errno));
-            *p = '/';
-        }
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
-        return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", path, strerror(errno));
-    return 0;
-}
 
 void daemon_seed(void)
 {
@@ -70,11 +55,11 @@ static int prepare(struct daemon *d, struct kl_err *err)
 {
     char ip[INET_ADDRSTRLEN];
     daemon_seed();
-    int rc = daemon_make_dir(d->o->state, 0700, err);
+    int rc = disk_mkdirs(d->o->state, 0700, err);
     if (rc == 0 && d->roles & ROLE_NODE)
-        rc = daemon_make_dir(d->o->run, 0711, err);
+        rc = disk_mkdirs(d->o->run, 0711, err);
     if (rc == 0 && d->roles & ROLE_NODE)
-        rc = daemon_make_dir(d->o->logs, 0755, err);
+        rc = disk_mkdirs(d->o->logs, 0755, err);
     if (rc == 0 && d->roles & ROLE_NODE)
         preload_images(d->o);
     snprintf(d->o->pods_address, sizeof d->o->pods_address, "%s", pods_address(d, ip));

@@ -37,7 +37,6 @@ const char *options_variable(void *ctx, struct str name);
 const char *options_service_ip(const struct options *o, unsigned n, char ret[16]);
 
 /* Makes path and the folders above it. */
-int daemon_make_dir(const char *path, mode_t mode, struct kl_err *err);
 /* preload.c: PREFIX/share/keelson/images into the store of images. */
 void preload_images(const struct options *o);
 /* The seed of every map, out of the environment. */

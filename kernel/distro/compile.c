@@ -182,7 +182,7 @@ static int run_ninja(struct distro *d, struct kl_err *err)
 
 static int compile_all(struct distro *d, struct kl_err *err)
 {
-    int rc = files_make_dir(d->work, err);
+    int rc = disk_mkdirs(d->work, 0755, err);
     fprintf(stderr, "compiling %s ...\n", d->name);
     if (rc == 0)
         rc = run_cmake(d, err);
@@ -229,9 +229,9 @@ int compile_stage(struct distro *d, struct kl_err *err)
     bool shared = false;
     for (unsigned i = 0; i < d->n_plugins; i++)
         shared |= !d->plugins[i].is_static;
-    int rc = files_make_dir(arena_printf(d->arena, "%s/bin", d->stage), err);
+    int rc = disk_mkdirs(arena_printf(d->arena, "%s/bin", d->stage), 0755, err);
     if (rc == 0 && shared)
-        rc = files_make_dir(arena_printf(d->arena, "%s/" PLUGIN_DIR, d->stage), err);
+        rc = disk_mkdirs(arena_printf(d->arena, "%s/" PLUGIN_DIR, d->stage), 0755, err);
     if (rc == 0)
         rc = take_files(d, err);
     if (rc < 0 || d->build->check)

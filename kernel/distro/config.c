@@ -156,7 +156,7 @@ static const char *in_etc(struct distro *d, const char *folder, const char *name
 
 static int copy_list(struct distro *d, const struct val *list, const char *folder, struct kl_err *err)
 {
-    int rc = list && list->n ? files_make_dir(in_etc(d, folder, ""), err) : 0;
+    int rc = list && list->n ? disk_mkdirs(in_etc(d, folder, ""), 0755, err) : 0;
     for (const struct val *v = list ? list->first : NULL; v && rc == 0; v = v->next)
         rc = files_copy(distro_path(d, val_str(v)), in_etc(d, folder, distro_path(d, val_str(v))), 0644, err);
     return rc;
@@ -200,7 +200,7 @@ static int copy_own_key(struct distro *d, struct kl_err *err)
     const char *pub = arena_printf(d->arena, STR_FMT ".pub", STR_ARG(key));
     if (access(pub, F_OK) != 0)
         return kl_err_set(err, KL_NOT_FOUND, "beside the key '%s' there is no '%s': the distribution has to carry the public half", d->build->key, pub);
-    int rc = files_make_dir(in_etc(d, "trust/", ""), err);
+    int rc = disk_mkdirs(in_etc(d, "trust/", ""), 0755, err);
     return rc < 0 ? rc : files_copy(pub, in_etc(d, "trust/", pub), 0644, err);
 }
 
@@ -220,7 +220,7 @@ int etc_write(struct distro *d, struct kl_err *err)
     write_all(d, &b, tree);
     if (b.failed || arena_exhausted(d->arena))
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    rc = files_make_dir(in_etc(d, "", ""), err);
+    rc = disk_mkdirs(in_etc(d, "", ""), 0755, err);
     if (rc == 0)
         rc = files_write(in_etc(d, "", "keelson.cfg"), buf_str(&b), 0644, err);
     if (rc == 0)

@@ -152,10 +152,10 @@ static int unpack_entry(void *ctx, struct str name, bool folder, unsigned mode, 
     char path[PATH_MOST], above[PATH_MOST];
     snprintf(path, sizeof path, "%s/" STR_FMT, (const char *)ctx, STR_ARG(name));
     if (folder)
-        return files_make_dir(path, err);
+        return disk_mkdirs(path, 0755, err);
     snprintf(above, sizeof above, "%s", path);
     *strrchr(above, '/') = '\0';
-    int rc = files_make_dir(above, err);
+    int rc = disk_mkdirs(above, 0755, err);
     return rc < 0 ? rc : files_write(path, bytes, mode & 0111 ? 0755 : 0644, err);
 }
 
@@ -163,7 +163,7 @@ int distro_unpack(const char *path, const char *into, struct kl_err *err)
 {
     char temp[PATH_MOST];
     snprintf(temp, sizeof temp, "%s.%d.new", into, (int)getpid());
-    int rc = files_make_dir(temp, err);
+    int rc = disk_mkdirs(temp, 0755, err);
     if (rc == 0)
         rc = read_archive(path, unpack_entry, temp, err);
     if (rc == 0 && rename(temp, into) < 0)

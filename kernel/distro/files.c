@@ -11,20 +11,6 @@
 
 #include "distro/internal.h"
 
-int files_make_dir(const char *path, struct kl_err *err)
-{
-    char part[PATH_MOST];
-    snprintf(part, sizeof part, "%s/", path);
-    for (char *p = part + 1; *p; p++)
-        if (*p == '/') {
-            *p = '\0';
-            if (mkdir(part, 0755) < 0 && errno != EEXIST)
-                return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", part, strerror(errno));
-            *p = '/';
-        }
-    return 0;
-}
-
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;

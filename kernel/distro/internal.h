@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "base/disk.h"
 #include "base/json.h"
 #include "conf/load.h"
 #include "distro/distro.h"
@@ -74,7 +75,6 @@ int facts_read(struct distro *d, const char *program, const char *const *names, 
 int facts_check(struct distro *d, bool all, struct kl_err *err);
 
 /* --- files.c --- */
-int files_make_dir(const char *path, struct kl_err *err);
 int files_remove(const char *path);
 int files_copy(const char *from, const char *to, mode_t mode, struct kl_err *err);
 int files_read(const char *path, struct buf *ret, struct kl_err *err);

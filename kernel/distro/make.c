@@ -53,7 +53,7 @@ static int add_image(struct distro *d, const struct distro_image *i, unsigned k,
 
 static int add_images(struct distro *d, struct kl_err *err)
 {
-    int rc = d->n_images ? files_make_dir(arena_printf(d->arena, "%s/" SHARE "/images", d->stage), err) : 0;
+    int rc = d->n_images ? disk_mkdirs(arena_printf(d->arena, "%s/" SHARE "/images", d->stage), 0755, err) : 0;
     for (unsigned i = 0; i < d->n_images && rc == 0; i++)
         rc = add_image(d, &d->images[i], i, err);
     return rc;
@@ -88,7 +88,7 @@ static int check_config(struct distro *d, struct kl_err *err)
 
 static int share_file(struct distro *d, const char *name, struct str text, struct kl_err *err)
 {
-    int rc = files_make_dir(arena_printf(d->arena, "%s/" SHARE, d->stage), err);
+    int rc = disk_mkdirs(arena_printf(d->arena, "%s/" SHARE, d->stage), 0755, err);
     return rc < 0 ? rc : files_write(arena_printf(d->arena, "%s/" SHARE "/%s", d->stage, name), text, 0644, err);
 }
 
@@ -135,7 +135,7 @@ static int pack_all(struct distro *d, const struct buf *lock, const struct buf *
     _cleanup_buf_ struct buf sums = BUF_INIT(1 << 20);
     const char *out = arena_printf(d->arena, "%s/out", d->temp), *list = arena_printf(d->arena, "%s/" SUMS_FILE, out);
     const char *deb = arena_printf(d->arena, "%s/keelson-%s_%s_%s.deb", out, d->name, d->version, arch_debian());
-    int rc = files_make_dir(out, err);
+    int rc = disk_mkdirs(out, 0755, err);
     if (rc == 0)
         rc = pack_one(d, d->tar, pack_tar_zst, out_file(d, ".tar.zst"), err);
     if (rc == 0)
@@ -191,7 +191,7 @@ static int make_temp(struct distro *d, struct kl_err *err)
     char *slash = strrchr(parent, '/');
     if (slash)
         *slash = '\0';
-    int rc = slash && slash != parent ? files_make_dir(parent, err) : 0;
+    int rc = slash && slash != parent ? disk_mkdirs(parent, 0755, err) : 0;
     snprintf(d->temp, sizeof d->temp, "%s/.keelson-distro-XXXXXX", slash ? (slash == parent ? "/" : parent) : ".");
     if (rc < 0)
         return rc;
@@ -208,7 +208,7 @@ static int make_temp(struct distro *d, struct kl_err *err)
     snprintf(d->log, sizeof d->log, "%.4000s/build.log", d->temp);
     if (!d->build->work)
         snprintf(d->work, sizeof d->work, "%.4000s/work", d->temp);
-    else if ((rc = files_make_dir(d->build->work, err)) == 0 && realpath(d->build->work, real))
+    else if ((rc = disk_mkdirs(d->build->work, 0755, err)) == 0 && realpath(d->build->work, real))
         snprintf(d->work, sizeof d->work, "%s", real);
     return rc;
 }

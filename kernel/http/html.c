@@ -59,17 +59,6 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-static bool same_word(struct str s, const char *word)
-{
-    size_t n = strlen(word);
-    if (s.len != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (lower(s.at[i]) != word[i])
-            return false;
-    return true;
-}
-
 static struct str word(struct str *s, const char *stops)
 {
     size_t n = 0;
@@ -89,8 +78,8 @@ static void spaces(struct str *s)
 static bool is_url(struct str tag, struct str attribute)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        for (int k = 0; same_word(tag, rows[i].tag) && k < 4 && rows[i].attributes[k]; k++)
-            if (same_word(attribute, rows[i].attributes[k]))
+        for (int k = 0; str_eq_nocase(tag, str_of(rows[i].tag)) && k < 4 && rows[i].attributes[k]; k++)
+            if (str_eq_nocase(attribute, str_of(rows[i].attributes[k])))
                 return true;
     return false;
 }
@@ -155,7 +144,7 @@ static void tag_ends(struct html_links *h, struct buf *out)
     struct str name = put_tag(h, buf_str(&h->held), out);
     h->state = TEXT;
     for (size_t i = 0; i < sizeof raw_tags / sizeof *raw_tags; i++)
-        if (same_word(name, raw_tags[i]))
+        if (str_eq_nocase(name, str_of(raw_tags[i])))
             until(h, RAW, "</", name);
     buf_clear(&h->held);
 }

@@ -72,6 +72,7 @@ struct str http_method(const struct http_req *r);
 struct str http_path(const struct http_req *r);                         /* as sent, still %-encoded, without query */
 struct str http_query(const struct http_req *r);                        /* behind '?', as sent */
 struct str http_header(const struct http_req *r, struct str name);      /* several: joined with ", "; at NULL: none */
+struct str http_header_of(const struct http_header *h, unsigned n, struct str name);    /* the first of that name, in any case; at NULL: none */
 /* Each header in the order in which it came. False: each returned false. */
 bool http_each_header(const struct http_req *r, bool (*each)(void *ctx, struct str name, struct str value), void *ctx);
 struct str http_body(const struct http_req *r);

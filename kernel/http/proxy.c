@@ -146,14 +146,6 @@ static struct str relocated(struct proxy *p, struct str to)
     return text ? str_of(text) : to;
 }
 
-static struct str header_in(const struct http_header *h, unsigned n, struct str name)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (str_eq(h[i].name, name))
-            return h[i].value;
-    return STR("");
-}
-
 static void on_head(void *ctx, int status, const struct http_header *h, unsigned n)
 {
     struct proxy *p = ctx;
@@ -171,7 +163,7 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
         return;
     }
     p->started = true;
-    if (p->below && str_starts(header_in(h, n, STR("content-type")), STR("text/html")) && !header_in(h, n, STR("content-encoding")).len)
+    if (p->below && str_starts(http_header_of(h, n, STR("content-type")), STR("text/html")) && !http_header_of(h, n, STR("content-encoding")).len)
         p->links = html_links_new(p->below);
     unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false, false);
     for (unsigned i = 0; i < k; i++)    /* the server says it itself */

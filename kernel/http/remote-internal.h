@@ -61,6 +61,5 @@ unsigned remote_pair_channel(struct remote *r, uint32_t stream, struct remote_pa
 struct remote_pair *remote_pair_find(struct remote *r, unsigned id);
 void remote_pair_free(struct remote *r, struct remote_pair *p);
 void remote_pairs_free(struct remote *r);
-struct str remote_header(const struct http_header *h, unsigned n, const char *name);
 
 #endif

@@ -343,7 +343,7 @@ static bool on_open(void *ctx, uint32_t id, const struct http_header *h, unsigne
         }
         return true;
     }
-    unsigned channel = channel_named(remote_header(h, n, "streamtype"));
+    unsigned channel = channel_named(http_header_of(h, n, STR("streamtype")));
     if (channel == CHANNEL_UNKNOWN || !(awaited(r) >> channel & 1) || r->streams[channel])
         return false;
     r->streams[channel] = id;

@@ -1,14 +1,6 @@
 /* remote_ports.c - port-forward over SPDY: each connection to a port is a pair of streams that name the same request. */
 #include "remote-internal.h"
 
-struct str remote_header(const struct http_header *h, unsigned n, const char *name)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (str_eq_nocase(h[i].name, str_of(name)))
-            return h[i].value;
-    return STR_NONE;
-}
-
 static struct remote_pair *by_request(struct remote *r, struct str request)
 {
     list_each(n, &r->pairs)
@@ -37,9 +29,9 @@ bool remote_pair_open(struct remote *r, uint32_t stream, const struct http_heade
 {
     char own[16];
     int64_t port;
-    struct str type = remote_header(h, n, "streamtype"), request = remote_header(h, n, "requestid");
+    struct str type = http_header_of(h, n, STR("streamtype")), request = http_header_of(h, n, STR("requestid"));
     bool data = str_is(type, "data");
-    if (!str_int(remote_header(h, n, "port"), &port) || port < 1 || port > 65535 || (!data && !str_is(type, "error")))
+    if (!str_int(http_header_of(h, n, STR("port")), &port) || port < 1 || port > 65535 || (!data && !str_is(type, "error")))
         return false;
     if (!request.len) {                 /* old clients: the data stream follows its error stream */
         snprintf(own, sizeof own, "#%u", data && stream > 2 ? stream - 2 : stream);

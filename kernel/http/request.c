@@ -164,6 +164,14 @@ struct str http_query(const struct http_req *r)
     return r->query;
 }
 
+struct str http_header_of(const struct http_header *h, unsigned n, struct str name)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (str_eq_nocase(h[i].name, name))
+            return h[i].value;
+    return STR_NONE;
+}
+
 struct str http_header(const struct http_req *r, struct str name)
 {
     struct str found = STR_NONE;

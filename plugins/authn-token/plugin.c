@@ -56,18 +56,22 @@ static int64_t now_s(const struct self *s)
     return s->env->wall_ns(s->host) / 1000000000LL;
 }
 
-/* Is the object that it names still there, the same, and not gone for long? */
-static bool still_there(const struct self *s, struct kl_call *c, struct arena *a, const char *resource, const char *ns, const struct val *ref)
+/* NULL: not there, or not for long. */
+static struct val *object_of(const struct self *s, struct kl_call *c, struct arena *a, const char *resource, struct str ns, struct str name)
 {
-    char name[254];
-    struct str n = json_str(ref, "name"), uid = json_str(ref, "uid");
     struct kl_bytes bytes;
-    snprintf(name, sizeof name, STR_FMT, STR_ARG(n));
-    struct kl_object_key key = { .size = sizeof key, .resource = resource, .ns = ns, .name = name };
-    if (!n.len || n.len >= sizeof name || s->objects->get(s->host, c, &key, &bytes) < 0)
-        return false;
+    struct kl_object_key key = { .size = sizeof key, .resource = resource, .ns = arena_dup(a, ns), .name = arena_dup(a, name) };
+    if (!key.ns || !key.name || !name.len || s->objects->get(s->host, c, &key, &bytes) < 0)
+        return NULL;
     struct val *v = json_parse(a, str_n(bytes.at, bytes.len), NULL);
-    return v && str_eq(json_str(v, "metadata.uid"), uid) && !json_path(v, "metadata.deletionTimestamp");
+    return v && !json_path(v, "metadata.deletionTimestamp") ? v : NULL;
+}
+
+/* Is the object that it names still there, the same, and not gone for long? */
+static bool still_there(const struct self *s, struct kl_call *c, struct arena *a, const char *resource, struct str ns, const struct val *ref)
+{
+    struct val *v = object_of(s, c, a, resource, ns, json_str(ref, "name"));
+    return v && str_eq(json_str(v, "metadata.uid"), json_str(ref, "uid"));
 }
 
 static int check_objects(const struct self *s, struct kl_call *c, struct arena *a, const struct val *own)
@@ -77,14 +81,12 @@ static int check_objects(const struct self *s, struct kl_call *c, struct arena *
         bool cluster;
     } rows[] = { { "serviceaccount", "/serviceaccounts", "service account", false }, { "pod", "/pods", "pod", false },
                  { "secret", "/secrets", "secret", false }, { "node", "/nodes", "node", true } };
-    char ns[254];
-    struct str space = json_str(own, "namespace");
-    snprintf(ns, sizeof ns, STR_FMT, STR_ARG(space));
+    struct str ns = json_str(own, "namespace");
     for (int i = 0; i < 4; i++) {
         struct val *ref = json_get(own, str_of(rows[i].member));
         /* A pod's token names the pod's node too; it is the pod that counts then. */
         bool counts = ref && !(i == 3 && json_get(own, STR("pod")));
-        if ((counts || i == 0) && !still_there(s, c, a, rows[i].resource, rows[i].cluster ? "" : ns, ref))
+        if ((counts || i == 0) && !still_there(s, c, a, rows[i].resource, rows[i].cluster ? STR("") : ns, ref))
             return kl_fail(c, KL_UNAUTHORIZED, "the token's %s '" STR_FMT "' is gone", rows[i].says, STR_ARG(json_str(ref, "name")));
     }
     return 0;
@@ -182,16 +184,6 @@ static struct str claim(const struct val *p, const char *name)
     char text_[80];
     snprintf(text_, sizeof text_, LEGACY_CLAIM "%s", name);
     return val_str(json_get(p, str_of(text_)));
-}
-
-static struct val *object_of(const struct self *s, struct kl_call *c, struct arena *a, const char *resource, struct str ns, struct str name)
-{
-    struct kl_bytes bytes;
-    struct kl_object_key key = { .size = sizeof key, .resource = resource, .ns = arena_dup(a, ns), .name = arena_dup(a, name) };
-    if (!key.ns || !key.name || !name.len || s->objects->get(s->host, c, &key, &bytes) < 0)
-        return NULL;
-    struct val *v = json_parse(a, str_n(bytes.at, bytes.len), NULL);
-    return v && !json_path(v, "metadata.deletionTimestamp") ? v : NULL;
 }
 
 /* Is it the one that the Secret holds now? It holds base64. */

@@ -28,15 +28,25 @@ int ctl_open(const struct kl_host *h, const void *conf, void **self, struct kl_c
     return 0;
 }
 
+void ctl_forget(struct ctl *x)
+{
+    size_t at = 0;
+    void *v;
+    while (map_next(&x->memory, &at, NULL, &v))
+        mem_free(v);
+    map_free(&x->memory);
+}
+
 void ctl_close(void *self)
 {
     arena_keep(0);
+    ctl_forget(self);
     mem_free(self);
 }
 
 /* --- runs --- */
 
-static void run_init(struct ctl_run *r, const struct ctl *x, struct kl_call *c, struct arena *a)
+static void run_init(struct ctl_run *r, struct ctl *x, struct kl_call *c, struct arena *a)
 {
     *r = (struct ctl_run){ .ctl = x, .call = c, .arena = a, .now_ns = x->env->wall_ns(x->host) };
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/map.h"
 
 #define NS_S 1000000000LL
 
@@ -20,10 +21,11 @@ struct ctl {                            /* one instance */
     const struct kl_host_queue *queue;
     const void *conf;
     int64_t opened_ns;                  /* wall clock: nothing can have been noticed before */
+    struct map memory;                  /* what it keeps between runs: blocks of mem_alloc, each with its key. Of controllers on the loop alone */
 };
 
 struct ctl_run {                        /* one reconcile or map */
-    const struct ctl *ctl;
+    struct ctl *ctl;
     struct kl_call *call;
     struct arena *arena;
     int64_t now_ns;                     /* wall clock, the same for the whole run */
@@ -40,6 +42,7 @@ struct ctl_list {
 /* life.open and life.close of every controller here: services that it needs, nothing else. */
 int ctl_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c);
 void ctl_close(void *self);
+void ctl_forget(struct ctl *x);         /* all that it keeps between runs */
 
 typedef int (*ctl_run_fn)(struct ctl_run *r, struct str ns, struct str name);
 typedef int (*ctl_map_fn)(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys);

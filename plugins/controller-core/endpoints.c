@@ -128,7 +128,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     if (rc < 0)
         return rc;
     if (!service)
-        trigger_forget(r, TRIGGER_ENDPOINTS, ns, name);
+        trigger_forget(r, ns, name);
     if (!service)                       /* ours goes with its Service; one that somebody made by hand stays */
         return str_is(meta_label(old, "endpoints.kubernetes.io/managed-by"), MANAGER) ? ctl_delete(r, ENDPOINTS, old, NULL) : 0;
     if (meta_deleting(service) || !service_selects(service))
@@ -139,7 +139,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     if (rc < 0)
         return rc;
     bool cut = n > ADDRESSES_MOST;
-    return write(r, service, old, subsets(r->arena, at, cut ? ADDRESSES_MOST : n), cut, trigger_time(r, TRIGGER_ENDPOINTS, service, &pods));
+    return write(r, service, old, subsets(r->arena, at, cut ? ADDRESSES_MOST : n), cut, trigger_time(r, service, &pods));
 }
 
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)

@@ -69,7 +69,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     struct zones z = { .n = 0 };
     int rc = ctl_get(r, SERVICES, ns, name, &service);
     if (rc == 0 && !service)
-        trigger_forget(r, TRIGGER_SLICES, ns, name);
+        trigger_forget(r, ns, name);
     if (rc < 0 || !service || meta_deleting(service) || !service_selects(service))
         return rc;
     struct slice_plan *p = arena_alloc(r->arena, sizeof *p);
@@ -83,7 +83,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
         rc = read_slices(r, ns, name, &slices);
     if (rc < 0)
         return rc;
-    p->trigger = trigger_time(r, TRIGGER_SLICES, service, &pods);
+    p->trigger = trigger_time(r, service, &pods);
     for (uint32_t i = 0; rc == 0 && i < pods.n; i++)
         rc = want_pod(p, service, pods.at[i], &z);
     return rc < 0 ? rc : slices_write(p, &slices);

@@ -53,8 +53,7 @@ int service_pods(struct ctl_run *r, const struct val *service, struct ctl_list *
 struct val *service_labels(struct arena *a, const struct val *service);
 bool service_headless(const struct val *service);
 /* trigger.c: when the earliest change since the last call came to be. STR_NONE: nothing has changed that has a time. */
-enum trigger_of { TRIGGER_ENDPOINTS, TRIGGER_SLICES, TRIGGERS };
-struct str trigger_time(struct ctl_run *r, enum trigger_of who, const struct val *service, const struct ctl_list *pods);
-void trigger_forget(struct ctl_run *r, enum trigger_of who, struct str ns, struct str name);
+struct str trigger_time(struct ctl_run *r, const struct val *service, const struct ctl_list *pods);
+void trigger_forget(struct ctl_run *r, struct str ns, struct str name);
 
 #endif

@@ -1,9 +1,6 @@
 /* taint_eviction.c - pods leave a node whose NoExecute taints they do not bear, or no longer. The key is the node's name. */
-#include <pthread.h>
-
 #include "base/hash.h"
 #include "base/json_scan.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "nodes.h"
 
@@ -18,7 +15,7 @@ static int evict(struct ctl_run *r, struct val *pod)
 
 /* --- since when --- */
 
-/* Who taints a node by hand says no time: then what counts is when it was noticed, which only this process knows. */
+/* Who taints a node by hand says no time: then what counts is when it was noticed, which only this instance knows. */
 #define TAINTS_MOST 16
 struct noticed {
     int64_t at[TAINTS_MOST];
@@ -26,10 +23,6 @@ struct noticed {
     unsigned n;
     char node[];                        /* its key */
 };
-static struct {
-    pthread_mutex_t lock;
-    struct map map;
-} notices = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool timeless(const struct val *t)
 {
@@ -46,7 +39,7 @@ static uint64_t digest_of(struct ctl_run *r, const struct val *t)
 /* The node's entry with its present taints; those that were there keep their time. */
 static void notice(struct ctl_run *r, struct str node, struct val *taints)
 {
-    struct noticed *old = map_del(&notices.map, node), *now = NULL;
+    struct noticed *old = map_del(&r->ctl->memory, node), *now = NULL;
     val_each(t, taints) {
         if (!timeless(t))
             continue;
@@ -66,7 +59,7 @@ static void notice(struct ctl_run *r, struct str node, struct val *taints)
         json_set_str(r->arena, t, STR("timeAdded"), arena_str(r->arena, str_of(text)));
     }
     mem_free(old);
-    if (now && !map_put(&notices.map, str_n(now->node, node.len), now))
+    if (now && !map_put(&r->ctl->memory, str_n(now->node, node.len), now))
         mem_free(now);
 }
 
@@ -74,10 +67,8 @@ static void notice(struct ctl_run *r, struct str node, struct val *taints)
 static struct val *timed(struct ctl_run *r, struct str node, const struct val *taints)
 {
     struct val *v = val_is(taints, VAL_ARR) ? val_copy(r->arena, taints) : val_new(r->arena, VAL_ARR);
-    pthread_mutex_lock(&notices.lock);
     if (v)
         notice(r, node, v);
-    pthread_mutex_unlock(&notices.lock);
     return v;
 }
 

@@ -12,11 +12,6 @@ static int by_revision(const void *a, const void *b)
     return n ? (n < 0 ? -1 : 1) : meta_cmp_created(x, y);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    return str_cmp(val_key(*(struct val *const *)a), val_key(*(struct val *const *)b));
-}
-
 /* As Go writes maps. Who looks for the revision of a template compares the bytes (upstream's own controllers, its tests, tools built upon them). */
 static bool sort_members(struct arena *a, struct val *v)
 {
@@ -25,19 +20,7 @@ static bool sort_members(struct arena *a, struct val *v)
     val_each(m, v)
         if (!sort_members(a, m))
             return false;
-    if (!val_is(v, VAL_OBJ) || v->n < 2)
-        return true;
-    struct val **at = arena_alloc(a, v->n * sizeof *at);
-    uint32_t n = 0;
-    if (!at)
-        return false;
-    val_each(m, v) at[n++] = m;
-    qsort(at, n, sizeof *at, by_key);
-    for (uint32_t i = 0; i < n; i++)
-        at[i]->next = i + 1 < n ? at[i + 1] : NULL;
-    v->first = at[0];
-    v->last = at[n - 1];
-    return true;
+    return !val_is(v, VAL_OBJ) || json_sort(a, v);
 }
 
 static struct val *data_of(struct history *h)

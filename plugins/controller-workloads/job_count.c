@@ -288,13 +288,14 @@ int job_count(struct job *j)
     j->active = arena_alloc(a, (j->pods.n + 1) * sizeof *j->active);
     if (j->indexed && j->completions > INDEXES_MOST)
         return kl_fail(j->r->call, KL_INVALID, "an indexed Job may have %d completions at most", INDEXES_MOST);
+    bool per_index = j->indexed && json_path(j->v, "spec.backoffLimitPerIndex");
     if (j->indexed) {
         j->done = arena_alloc(a, (size_t)j->completions + 1);
         j->failed_index = arena_alloc(a, (size_t)j->completions + 1);
-        if (json_path(j->v, "spec.backoffLimitPerIndex"))
-            j->in_work = arena_alloc(a, (size_t)j->completions + 1);
     }
-    if (!j->active || !uncounted || (j->indexed && (!j->done || !j->failed_index)))
+    if (per_index)
+        j->in_work = arena_alloc(a, (size_t)j->completions + 1);
+    if (!j->active || !uncounted || (j->indexed && (!j->done || !j->failed_index)) || (per_index && !j->in_work))
         return ctl_no_memory(j->r);
     if (j->indexed) {
         indexes_parse(json_str(j->st, "completedIndexes"), j->done, j->completions);

@@ -125,7 +125,7 @@ static void set_owners(struct stateful *s, struct val *claim, const struct val *
 /* Who takes the claim along when it goes: the set, or (scaled down) the pod. 1: that was changed. */
 static int own_claim(struct stateful *s, int64_t ordinal, const struct val *pod, const struct val *claim)
 {
-    struct val *now = val_copy(s->r->arena, claim), *policy = json_path(set_of(s), "spec.persistentVolumeClaimRetentionPolicy");
+    struct val *policy = json_path(set_of(s), "spec.persistentVolumeClaimRetentionPolicy");
     bool condemned = ordinal < s->start || ordinal >= s->start + s->n;
     bool deleted = str_is(json_str(policy, "whenDeleted"), "Delete"), scaled = str_is(json_str(policy, "whenScaled"), "Delete");
     bool with_pod = condemned && scaled && pod, with_set = deleted && !(condemned && scaled);
@@ -141,6 +141,7 @@ static int own_claim(struct stateful *s, int64_t ordinal, const struct val *pod,
     } else if (o.set == with_set && o.pod == with_pod && !o.loose) {
         return 0;
     }
+    struct val *now = val_copy(s->r->arena, claim);
     set_owners(s, now, pod, with_set, with_pod);
     int rc = ctl_update(s->r, CLAIMS, NULL, claim, now, NULL);
     return rc < 0 ? rc : 1;

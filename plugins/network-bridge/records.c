@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "base/hash.h"
 #include "bridge.h"
 
@@ -109,32 +110,16 @@ static void load_one(struct bridge *b, const char *uid)
         unlink(path);                   /* cut short by a power cut: what it was about is gone as well */
 }
 
-static int make_dir(const char *path, struct kl_err *err)
-{
-    char part[512];
-    snprintf(part, sizeof part, "%s", path);
-    for (char *p = part + 1;; p++)
-        if (*p == '/' || !*p) {
-            char c = *p;
-            *p = '\0';
-            if (mkdir(part, 0711) < 0 && errno != EEXIST)
-                return kl_err_set(err, KL_UNAVAILABLE, "folder '%s' cannot be made: %s", part, strerror(errno));
-            if (!c)
-                return 0;
-            *p = c;
-        }
-}
-
 int records_load(struct bridge *b, struct kl_err *err)
 {
     char path[512];
     if (b->loaded)
         return 0;
     record_path(b, "ns", NULL, path, sizeof path);
-    int rc = make_dir(path, err);
+    int rc = disk_mkdirs(path, 0711, err);
     record_path(b, "records", NULL, path, sizeof path);
     if (rc == 0)
-        rc = make_dir(path, err);
+        rc = disk_mkdirs(path, 0711, err);
     DIR *d = rc == 0 ? opendir(path) : NULL;
     for (struct dirent *e; d && (e = readdir(d));)
         if (e->d_name[0] != '.' && !strstr(e->d_name, ".new"))

@@ -105,7 +105,7 @@ int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl
     }
     identity_address(a);
     a->opened_wall_ns = agent_wall(a);
-    rc = fs_mkdirs(a->conf->state_dir, 0711, &c->err);
+    rc = disk_mkdirs(a->conf->state_dir, 0711, &c->err);
     if (rc < 0) {
         agent_close(a);
         return rc;

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/env.h"
 #include "base/json.h"
 #include "base/list.h"
@@ -339,7 +340,6 @@ int source_projected(struct source_in *in, const struct val *volume);
 int writer_write(const char *dir, const struct payload *p, struct kl_err *err);
 bool writer_path_ok(struct str path);
 
-int fs_mkdirs(const char *path, uint32_t mode, struct kl_err *err);
 int fs_remove_tree(const char *path);                   /* 0 also when absent; stays on its file system */
 int fs_remove_at(int dir, const char *name);
 int fs_put(const char *path, struct str text, uint32_t mode, struct kl_err *err);   /* atomic */

@@ -97,7 +97,7 @@ static int locate(struct using *u, const char **ret_path)
 
 static int bind_at(struct using *u, const char *from, const char *path, bool readonly)
 {
-    int rc = fs_mkdirs(path, 0750, &u->call->err);
+    int rc = disk_mkdirs(path, 0750, &u->call->err);
     if (rc < 0)
         return rc;
     if (mount(from, path, NULL, MS_BIND | MS_REC, NULL) != 0)

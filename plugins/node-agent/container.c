@@ -157,7 +157,7 @@ static bool add_message_file(const struct making *m, struct val *out, int64_t at
     char *path = tail ? pod_path(m->agent, ar, m->view->uid, tail) : NULL;
     if (!inside.len)
         return true;
-    if (!dir || !path || fs_mkdirs(dir, 0700, &m->call->err) < 0 || fs_put(path, STR(""), 0666, &m->call->err) < 0)
+    if (!dir || !path || disk_mkdirs(dir, 0700, &m->call->err) < 0 || fs_put(path, STR(""), 0666, &m->call->err) < 0)
         return false;
     val_push(out, mount(ar, inside, str_of(path), false, "PROPAGATION_PRIVATE"));
     return true;
@@ -317,7 +317,7 @@ static bool make_log_dir(const struct making *m)
     struct arena *ar = m->view->arena;
     char *logs = log_dir_of(m->agent, ar, m->view->ns, m->view->name, m->view->uid);
     char *dir = logs ? arena_printf(ar, "%s/" STR_FMT, logs, STR_ARG(m->ctr->name)) : NULL;
-    return dir ? fs_mkdirs(dir, 0755, &m->call->err) == 0 : kl_fail(m->call, KL_NO_MEMORY, "no memory") == 0;
+    return dir ? disk_mkdirs(dir, 0755, &m->call->err) == 0 : kl_fail(m->call, KL_NO_MEMORY, "no memory") == 0;
 }
 
 struct val *container_config(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct ctr *k,

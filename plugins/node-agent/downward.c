@@ -5,12 +5,6 @@
 
 #include "base/quantity.h"
 
-static int by_key(const void *x, const void *y)
-{
-    const struct val *const *a = x, *const *b = y;
-    return str_cmp(val_key(*a), val_key(*b));
-}
-
 /* A map as a downwardAPI volume shows it: key="value" lines in key order. */
 static struct str all_of(struct arena *ar, const struct val *map)
 {
@@ -23,7 +17,7 @@ static struct str all_of(struct arena *ar, const struct val *map)
         return STR("");
     val_each(v, map)
         sorted[n++] = v;
-    qsort(sorted, n, sizeof *sorted, by_key);
+    qsort(sorted, n, sizeof *sorted, val_by_key);
     for (size_t i = 0; i < n; i++) {
         buf_printf(&b, "%s" STR_FMT "=", i ? "\n" : "", STR_ARG(val_key(sorted[i])));
         json_write_str(&b, val_str(sorted[i]));

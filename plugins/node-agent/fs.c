@@ -15,22 +15,6 @@ static int fail(struct kl_err *err, const char *what)
     return kl_err_set(err, errno == ENOSPC ? KL_STORAGE_FULL : KL_INTERNAL, "'%s': %s", what, strerror(errno));
 }
 
-int fs_mkdirs(const char *path, uint32_t mode, struct kl_err *err)
-{
-    char part[4096];
-    size_t n = strlen(path);
-    if (n >= sizeof part)
-        return kl_err_set(err, KL_INVALID, "the path '%.60s...' is too long", path);
-    memcpy(part, path, n + 1);
-    for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
-            return fail(err, part);
-        *p = '/';
-    }
-    return mkdir(part, mode) != 0 && errno != EEXIST ? fail(err, path) : 0;
-}
-
 int fs_remove_at(int dir, const char *name)
 {
     return disk_remove(dir, name, DEPTH_MOST);

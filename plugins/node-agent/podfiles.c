@@ -202,7 +202,7 @@ int podfiles_write(struct agent *a, const struct pod_view *v, struct kl_err *err
 {
     _cleanup_buf_ struct buf h = BUF_INIT(1u << 20), r = BUF_INIT(65536), n = BUF_INIT(256);
     char *dir = pod_path(a, v->arena, v->uid, "");
-    int rc = dir ? fs_mkdirs(dir, 0750, err) : kl_err_set(err, KL_INVALID, "pod uid '" STR_FMT "' is not a name", STR_ARG(v->uid));
+    int rc = dir ? disk_mkdirs(dir, 0750, err) : kl_err_set(err, KL_INVALID, "pod uid '" STR_FMT "' is not a name", STR_ARG(v->uid));
     hosts(&h, a, v);
     resolv_conf(&r, podfiles_dns(a, v));
     struct str own = STR_NONE;

@@ -27,7 +27,7 @@ int published_enter(struct using *u)
 {
     u->lock = -1;
     u->dir = arena_printf(u->arena, "%s/claims/" STR_FMT, u->agent->conf->state_dir, STR_ARG(u->name));
-    int rc = u->dir ? fs_mkdirs(u->dir, 0750, &u->call->err) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
+    int rc = u->dir ? disk_mkdirs(u->dir, 0750, &u->call->err) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
     if (rc < 0)
         return rc;
     u->lock = open(u->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -47,7 +47,7 @@ int published_add_user(struct using *u, struct str uid)
     char *users = path_of(u, "/users"), *user = arena_printf(u->arena, "%s/users/" STR_FMT, u->dir, STR_ARG(uid));
     if (!users || !user)
         return kl_fail(u->call, KL_NO_MEMORY, "no memory");
-    int rc = fs_mkdirs(users, 0750, &u->call->err);
+    int rc = disk_mkdirs(users, 0750, &u->call->err);
     return rc == 0 ? fs_put(user, STR(""), 0600, &u->call->err) : rc;
 }
 
@@ -143,7 +143,7 @@ int published_publish(struct using *u, const char **ret_path)
     char *file = path_of(u, "/record");
     int rc = text.at && file && use.id && use.target ? find_driver(u, record, &driver) : kl_fail(u->call, KL_NO_MEMORY, "no memory");
     if (rc == 0)
-        rc = fs_mkdirs(use.target, 0750, &u->call->err);
+        rc = disk_mkdirs(use.target, 0750, &u->call->err);
     if (rc == 0)
         rc = fs_put(file, bytes_str(text), 0600, &u->call->err);
     if (rc < 0)

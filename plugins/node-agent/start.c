@@ -144,7 +144,7 @@ int start_sandbox(struct agent *a, struct kl_call *c, struct pod_view *v)
     char *logs = log_dir_of(a, v->arena, v->ns, v->name, v->uid);
     if (!logs)
         return kl_fail(c, KL_NO_MEMORY, "no memory");
-    int rc = fs_mkdirs(logs, 0755, &c->err);
+    int rc = disk_mkdirs(logs, 0755, &c->err);
     if (rc == 0)
         rc = podfiles_write(a, v, &c->err);
     if (rc == 0 && v->sandbox)

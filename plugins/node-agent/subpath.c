@@ -45,12 +45,12 @@ static int make_target(const char *target, bool dir, struct kl_err *err)
     const char *slash = strrchr(target, '/');
     snprintf(up, sizeof up, "%.*s", (int)(slash - target), target);
     umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW);
-    int rc = fs_mkdirs(up, 0750, err);
+    int rc = disk_mkdirs(up, 0750, err);
     if (rc < 0)
         return rc;
     rmdir(target);
     unlink(target);
-    return dir ? fs_mkdirs(target, 0750, err) : fs_put(target, STR(""), 0640, err);
+    return dir ? disk_mkdirs(target, 0750, err) : fs_put(target, STR(""), 0640, err);
 }
 
 int subpath_bind(const char *volume, const char *sub, const char *target, bool readonly, struct kl_err *err)

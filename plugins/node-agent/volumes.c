@@ -95,9 +95,9 @@ static int make_empty_dir(const struct agent *a, const struct pod_view *v, const
         return kl_err_set(err, KL_NO_MEMORY, "no memory");
     if (access(mark, F_OK) == 0 && access(path, F_OK) == 0 && (!memory || is_mount(path)))
         return 0;
-    int rc = fs_mkdirs(marks, 0700, err);
+    int rc = disk_mkdirs(marks, 0700, err);
     if (rc == 0)
-        rc = fs_mkdirs(path, 0777, err);
+        rc = disk_mkdirs(path, 0777, err);
     if (rc < 0)
         return rc;
     if (str_is(json_str(src, "medium"), "HugePages"))
@@ -136,7 +136,7 @@ int volumes_check_host_path(const struct val *src, struct kl_err *err)
     snprintf(z, sizeof z, STR_FMT, STR_ARG(path));
     bool there = stat(z, &st) == 0;
     if (!type.len && !there)
-        return fs_mkdirs(z, 0755, err);
+        return disk_mkdirs(z, 0755, err);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!str_is(type, rows[i].type))
             continue;
@@ -144,7 +144,7 @@ int volumes_check_host_path(const struct val *src, struct kl_err *err)
             return 0;
         if (there || !rows[i].make)
             return kl_err_set(err, KL_INVALID, "hostPath type check failed: %s is not a %s", z, rows[i].is);
-        return rows[i].mode == S_IFDIR ? fs_mkdirs(z, 0755, err) : fs_put(z, STR(""), 0644, err);
+        return rows[i].mode == S_IFDIR ? disk_mkdirs(z, 0755, err) : fs_put(z, STR(""), 0644, err);
     }
     return 0;
 }
@@ -165,7 +165,7 @@ static int make_files(struct source_in *in, const struct val *o, const char *pat
     else
         kl_fail(in->call, KL_UNSUPPORTED, "its kind is not supported on this node");
     if (rc == 0)
-        rc = fs_mkdirs(path, 0755, &in->call->err);
+        rc = disk_mkdirs(path, 0755, &in->call->err);
     if (rc == 0 && secret)                  /* never on a disk */
         rc = mount_memory(path, "mode=0755,size=64m", &in->call->err);
     if (rc == 0)
@@ -196,7 +196,7 @@ int volumes_set_up(struct agent *a, struct kl_call *c, struct pod_view *v, int64
 {
     const struct val *all = json_get(v->spec, STR("volumes"));
     char *dir = pod_path(a, v->arena, v->uid, "/volumes");
-    int rc = dir ? fs_mkdirs(dir, 0750, &c->err) : kl_fail(c, KL_NO_MEMORY, "no memory");
+    int rc = dir ? disk_mkdirs(dir, 0750, &c->err) : kl_fail(c, KL_NO_MEMORY, "no memory");
     if (rc < 0 || !val_is(all, VAL_ARR))
         return rc;
     val_each(o, all)

@@ -64,7 +64,7 @@ static int prepare_log(struct making *m)
     if (!path || strlen(path) >= PATH_MAX || !(m->c->log_path = mem_dup(path, strlen(path))))
         return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     *strrchr(path, '/') = '\0';
-    int rc = fs_mkdirs(path, 0755, m->err);
+    int rc = disk_mkdirs(path, 0755, m->err);
     if (rc < 0)
         return rc;
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;

@@ -59,7 +59,7 @@ static int open_session(struct session *s)
     snprintf(s->pid_file, sizeof s->pid_file, "%.4000s/pid", s->dir);
     snprintf(s->spec, sizeof s->spec, "%.4000s/process.json", s->dir);
     snprintf(s->console, sizeof s->console, "%.4000s/tty", s->dir);
-    return fs_mkdirs(s->dir, 0700, &s->c->err);
+    return disk_mkdirs(s->dir, 0700, &s->c->err);
 }
 
 static int listen_console(struct session *s)

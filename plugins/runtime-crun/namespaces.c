@@ -204,7 +204,7 @@ int namespaces_make(struct runtime *rt, struct sandbox *s, const struct val *con
     if (rc == 0 && s->pid_pod && holder < 0)
         rc = kl_err_set(err, KL_INTERNAL, "cannot make the pod's PID 1: %s", strerror(errno));
     if (rc == 0)
-        rc = fs_mkdirs(dir, 0711, err);
+        rc = disk_mkdirs(dir, 0711, err);
     if (rc == 0)
         rc = make_shm(s, dir, err);
     if (rc == 0)

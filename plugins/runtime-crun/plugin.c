@@ -59,11 +59,11 @@ static int make_folders(struct runtime *rt, struct kl_err *err)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof in_state / sizeof *in_state; i++) {
         snprintf(path, sizeof path, "%.4000s/%s", rt->conf.state_dir, in_state[i]);
-        rc = fs_mkdirs(path, 0711, err);
+        rc = disk_mkdirs(path, 0711, err);
     }
     for (size_t i = 0; rc == 0 && i < sizeof in_run / sizeof *in_run; i++) {
         snprintf(path, sizeof path, "%.4000s/%s", rt->conf.run_dir, in_run[i]);
-        rc = fs_mkdirs(path, 0711, err);
+        rc = disk_mkdirs(path, 0711, err);
     }
     return rc;
 }

@@ -54,7 +54,7 @@ int rootfs_make(struct runtime *rt, const struct container *c, const struct imag
     char root[PATH_MAX];
     const char **dirs = NULL;
     run_path(rt, root, "b", c->id, "rootfs");
-    int rc = fs_mkdirs(root, 0711, err);
+    int rc = disk_mkdirs(root, 0711, err);
     if (rc < 0 || chmod(root, 0755) < 0)
         return rc < 0 ? rc : kl_err_set(err, KL_INTERNAL, "cannot change '%s': %s", root, strerror(errno));
     if (!rt->no_overlay) {

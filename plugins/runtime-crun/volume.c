@@ -53,7 +53,7 @@ static int bind_inside(const char *root, const char *sub, const char *target, st
     _cleanup_close_ int fd = dir >= 0 ? fs_open_in(dir, sub[0] ? sub : ".", O_PATH) : -1;
     if (fd < 0 || fstat(fd, &st) < 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
         return kl_err_set(err, KL_INVALID, "image volume has no folder or file '%.150s'", sub);
-    int rc = S_ISDIR(st.st_mode) ? fs_mkdirs(target, 0755, err) : fs_write(AT_FDCWD, target, STR(""), false, err);
+    int rc = S_ISDIR(st.st_mode) ? disk_mkdirs(target, 0755, err) : fs_write(AT_FDCWD, target, STR(""), false, err);
     snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
     if (rc == 0 && mount(from, target, NULL, MS_BIND, NULL) < 0)
         rc = kl_err_set(err, KL_INTERNAL, "cannot bind '%s': %s", target, strerror(errno));
@@ -72,7 +72,7 @@ static int make_one(struct runtime *rt, const struct container *c, const struct 
     user_name(c->id, n, user);
     int rc = image_find(rt->images, a, ref, &i, err);
     if (rc == 0)
-        rc = fs_mkdirs(root, 0755, err);
+        rc = disk_mkdirs(root, 0755, err);
     if (rc == 0)
         rc = rt->no_overlay ? image_flatten(rt->images, i, root, err) : image_hold(rt->images, a, i, user, &dirs, err);
     if (rc == 0 && dirs)

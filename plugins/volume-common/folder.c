@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/disk.h"
 
 bool volume_name_ok(const char *id)
 {
@@ -20,15 +20,8 @@ bool volume_name_ok(const char *id)
 
 int volume_folder(const char *path, mode_t mode)
 {
-    char part[4096];
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 || errno != ENOENT || strlen(path) >= sizeof part)
+    if (fd >= 0 || errno != ENOENT)
         return fd;
-    snprintf(part, sizeof part, "%s", path);
-    for (char *p = strchr(part + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = '\0';
-        mkdir(part, 0755);
-        *p = '/';
-    }
-    return mkdir(part, mode) != 0 && errno != EEXIST ? -1 : open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return disk_mkdirs(path, mode, NULL) < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }

@@ -230,6 +230,7 @@ void fake_init(struct fake *f)
 
 void fake_done(struct fake *f)
 {
+    ctl_forget(&f->ctl);
     arena_free(f->arena);
 }
 

@@ -234,7 +234,7 @@ static void fill(const char *path, int kib)
     char *copy = arena_dup(w->arena, str_of(path));
     struct kl_err err;
     *strrchr(copy, '/') = '\0';
-    cr_assert_eq(fs_mkdirs(copy, 0700, &err), 0);
+    cr_assert_eq(disk_mkdirs(copy, 0700, &err), 0);
     FILE *f = fopen(path, "w");
     cr_assert(f, "%s", path);
     for (int i = 0; i < kib * 1024; i++)

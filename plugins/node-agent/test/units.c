@@ -191,7 +191,7 @@ Test(units, writer)
     char dir[128];
     kl_err_init(&err);
     snprintf(dir, sizeof dir, "%s/v", w->dir);
-    cr_assert_eq(fs_mkdirs(dir, 0755, &err), 0);
+    cr_assert_eq(disk_mkdirs(dir, 0755, &err), 0);
     cr_assert_eq(writer_write(dir, &p, &err), 1, "%s", err.msg);
     eq_text(text_at(dir, "a"), "1");
     eq_text(text_at(dir, "d/e/f"), "2");

@@ -14,23 +14,6 @@
 
 #define DEEP 48                         /* deeper folders are moved up instead of held open */
 
-int fs_mkdirs(const char *path, unsigned mode, struct kl_err *err)
-{
-    char part[PATH_MAX];
-    size_t n = strlen(path);
-    if (n == 0 || n >= sizeof part)
-        return kl_err_set(err, KL_INVALID, "path '%.80s' is empty or longer than %d bytes", path, PATH_MAX);
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, mode) < 0 && errno != EEXIST)
-            return kl_err_set(err, KL_INTERNAL, "cannot make folder '%s': %s", part, strerror(errno));
-    }
-    return 0;
-}
-
 static int read_all(int fd, const char *path, size_t max, struct buf *out, struct kl_err *err)
 {
     struct stat st;

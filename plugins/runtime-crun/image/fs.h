@@ -8,9 +8,8 @@
 #include <keelson/error.h>
 
 #include "base/buf.h"
+#include "base/disk.h"
 
-/* The path and what is missing above it. */
-int fs_mkdirs(const char *path, unsigned mode, struct kl_err *err);
 /* A regular file of at most max bytes, added to out. KL_NOT_FOUND, KL_TOO_LARGE. Follows no link at the end. */
 int fs_read(int dir_fd, const char *path, size_t max, struct buf *out, struct kl_err *err);
 /* The same below a root that is not ours: links are resolved inside of it (openat2). */

@@ -289,7 +289,7 @@ int image_pull(struct image_store *s, const struct image_pull *q, struct kl_err 
     env_random(&salt, sizeof salt);
     snprintf(p.dir, sizeof p.dir, "%.3900s/tmp/pull-%016llx", s->dir, (unsigned long long)salt);
     snprintf(blobs, sizeof blobs, "%.4000s/blobs/sha256", p.dir);
-    rc = fs_mkdirs(blobs, 0700, err);
+    rc = disk_mkdirs(blobs, 0700, err);
     if (rc == 0)
         rc = get_all(&p, tag ? tag : "latest", want, top);
     if (rc == 0)

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-
 #define LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
 #define EMPTY_INDEX "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_INDEX "\",\"manifests\":[]}"
 
@@ -28,7 +27,7 @@ static int make_files(struct image_store *s, struct kl_err *err)
 
 int image_store_open(const char *dir, struct image_store **ret, struct kl_err *err)
 {
-    int rc = fs_mkdirs(dir, 0711, err);
+    int rc = disk_mkdirs(dir, 0711, err);
     if (rc < 0)
         return rc;
     struct image_store *s = mem_alloc(sizeof *s);

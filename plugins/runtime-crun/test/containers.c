@@ -218,7 +218,7 @@ TEST(rights_users_and_mounts)
     setup();
     char more[1024], dir[128];
     snprintf(dir, sizeof dir, "%s/volume", h.dir);
-    cr_assert_eq(fs_mkdirs(dir, 0755, NULL), 0);
+    cr_assert_eq(disk_mkdirs(dir, 0755, NULL), 0);
     snprintf(more, sizeof more, ",\"mounts\":[{\"containerPath\":\"/data\",\"hostPath\":\"%s\",\"readonly\":true}],\"linux\":{\"securityContext\":"
              "{\"runAsUser\":{\"value\":1000},\"runAsGroup\":{\"value\":2000},\"supplementalGroups\":[3000],\"readonlyRootfs\":true,"
              "\"noNewPrivs\":true,\"capabilities\":{\"dropCapabilities\":[\"ALL\"]}}}", dir);

@@ -99,8 +99,8 @@ Test(archive, verify_sees_every_byte)
     _cleanup_buf_ struct buf sums = BUF_INIT(65536);
     struct kl_err err;
     kl_err_init(&err);
-    cr_assert_eq(files_make_dir(at(a, "tree/bin"), &err), 0);
-    cr_assert_eq(files_make_dir(at(a, "tree/" SHARE), &err), 0);
+    cr_assert_eq(disk_mkdirs(at(a, "tree/bin"), 0755, &err), 0);
+    cr_assert_eq(disk_mkdirs(at(a, "tree/" SHARE), 0755, &err), 0);
     cr_assert_eq(files_write(at(a, names[0]), STR("program"), 0755, &err), 0);
     cr_assert_eq(files_write(at(a, names[1]), STR("a lock"), 0644, &err), 0);
     cr_assert_eq(sums_write(a, at(a, "tree"), &sums, &err), 0);
