@@ -214,14 +214,20 @@ int agent_network(struct agent *a, struct kl_call *c)
     return rc;
 }
 
+/* It was found once: does it still work? */
+static int probe(const struct kl_life *life, void *self, struct kl_call *c)
+{
+    return life->probe ? life->probe(self, c) : 0;
+}
+
 void agent_trouble(struct agent *a, struct kl_call *c, char *ret, size_t cap)
 {
     struct kl_call sub = *c;
     kl_err_init(&sub.err);
     *ret = '\0';
-    if (agent_up(a, &sub) < 0)
+    if (agent_up(a, &sub) < 0 || probe(&a->rt->life, a->rt_self, &sub) < 0)
         snprintf(ret, cap, "container runtime is down: %s", sub.err.msg);
-    else if (agent_network(a, &sub) < 0)
+    else if (agent_network(a, &sub) < 0 || probe(&a->net->life, a->net_self, &sub) < 0)
         snprintf(ret, cap, "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:%s", sub.err.msg);
 }
 

@@ -410,7 +410,13 @@ static int r_sandbox_update(void *self, struct kl_call *c, const char *id, struc
     return note_limits(c, "widen", id, parse(bytes_str(config)));
 }
 
-static const struct kl_runtime runtime = { .size = sizeof runtime, .sandbox_run = r_sandbox_run, .sandbox_stop = r_sandbox_stop,
+static int any_probe(void *self, struct kl_call *c)
+{
+    (void)self;
+    return the->unwell ? kl_fail(c, KL_UNAVAILABLE, "%s", the->unwell) : 0;
+}
+
+static const struct kl_runtime runtime = { .size = sizeof runtime, .life.probe = any_probe, .sandbox_run = r_sandbox_run, .sandbox_stop = r_sandbox_stop,
                                            .sandbox_remove = r_sandbox_remove, .container_create = r_create, .container_start = r_start,
                                            .container_stop = r_stop, .container_remove = r_remove, .list = r_list, .exec = r_exec,
                                            .image_status = r_image_status, .image_pull = r_image_pull, .image_list = r_image_list,

@@ -27,6 +27,7 @@ struct world {
     int writes;                             /* of objects */
     int exec_code;                          /* what exec answers; < 0: fails to run */
     const char *exec_output;
+    const char *unwell;                     /* what the runtime and the network answer when they are asked how they are; NULL: well */
     bool no_image, no_network, no_update, ignores_term;
     char dir[64];                           /* state and logs */
 };

@@ -80,6 +80,22 @@ Test(node, without_network_it_is_not_ready)
     cr_assert(world_told(w, "NodeReady Node n1 status is now: NodeReady"));
 }
 
+Test(node, whose_runtime_has_gone_it_is_not_ready)
+{
+    sync_node();
+    w->unwell = "crun has gone";
+    world_pass(w, 10);
+    sync_node();
+    eq_text(condition("Ready", "status"), "False");
+    eq_text(condition("Ready", "reason"), "KubeletNotReady");
+    eq_text(condition("Ready", "message"), "container runtime is down: crun has gone");
+    cr_assert(world_told(w, "NodeNotReady Node n1 status is now: NodeNotReady"));
+    w->unwell = NULL;
+    world_pass(w, 10);
+    sync_node();
+    eq_text(condition("Ready", "status"), "True");
+}
+
 Test(node, repairs_labels_and_keeps_those_of_others)
 {
     world_put(w, "/nodes", "{'metadata':{'name':'n1','uid':'x','labels':{'mine':'1','kubernetes.io/os':'plan9'}},'spec':{'podCIDR':'10.9.0.0/24'},"

@@ -71,7 +71,8 @@ struct kl_life {
     /* [worker] NULL: any change is close and open. The old conf stays valid when this fails. Methods may be called meanwhile: what they use changes at once
      * or in a call of theirs. */
     int (*reconfigure)(void *self, const void *conf, struct kl_call *c);
-    /* [worker] NULL: always well. 0 = working, else a failure with its reason. */
+    /* [worker] NULL: always well. 0 = working, else a failure with its reason. A node asks its runtime and its network each time it says how it is (every
+     * ten seconds): one that fails makes it NotReady, with that reason. Nobody asks other plugins. */
     int (*probe)(void *self, struct kl_call *c);
     /* [worker] Last call of all; also frees self. Never called after a failed open. */
     void (*close)(void *self);
