@@ -52,6 +52,16 @@ static const struct cel_type *variables(struct arena *a, struct policy *p, unsig
     return type;
 }
 
+/* Of exactly that type, or of the other one. */
+static void must_be(struct arena *a, struct expression *e, const char *type, const char *or)
+{
+    const char *is = e->program ? cel_type_text(a, cel_result(e->program)) : NULL;
+    if (!is || strcmp(is, type) == 0 || (or && strcmp(is, or) == 0))
+        return;
+    e->program = NULL;
+    e->why = or ? arena_printf(a, "must evaluate to one of [%s %s] but got %s", type, or, is) : arena_printf(a, "must evaluate to %s but got %s", type, is);
+}
+
 static void mutations(struct arena *a, struct policy *p, const struct cel_var *vars)
 {
     const struct val *list = json_get(p->spec, STR("mutations"));
@@ -61,7 +71,8 @@ static void mutations(struct arena *a, struct policy *p, const struct cel_var *v
         bool patch = str_is(json_str(v, "patchType"), "JSONPatch");
         e->source = v;
         e->text = json_str(v, patch ? "jsonPatch.expression" : "applyConfiguration.expression");
-        e->program = cel_admission_compile(a, e->text, vars, CEL_PATCH, patch ? CEL_LIST : CEL_MAP, &e->why);
+        e->program = cel_admission_compile(a, e->text, vars, CEL_PATCH, CEL_DYN, &e->why);
+        must_be(a, e, patch ? "list(JSONPatch)" : "Object", NULL);
     }
 }
 
@@ -81,6 +92,8 @@ struct policy *policy_compile(struct arena *a, const struct val *object, bool mu
     cel_admission_vars(conditions, with | CEL_WITH_AUTHORIZER, NULL);
     p->conditions = expressions(a, json_get(p->spec, STR("matchConditions")), "name", "expression", conditions, 0, CEL_BOOL, &p->n_conditions);
     const struct cel_type *type = variables(a, p, with | CEL_WITH_AUTHORIZER);
+    if (!mutating && !p->n_variables)
+        type = NULL;
     cel_admission_vars(vars, with | CEL_WITH_AUTHORIZER, type);
     cel_admission_vars(messages, with, type);
     if (mutating) {
@@ -89,13 +102,8 @@ struct policy *policy_compile(struct arena *a, const struct val *object, bool mu
     }
     p->rules = expressions(a, json_get(p->spec, STR("validations")), NULL, "expression", vars, 0, CEL_BOOL, &p->n_rules);
     p->notes = expressions(a, json_get(p->spec, STR("auditAnnotations")), "key", "valueExpression", vars, 0, CEL_DYN, &p->n_notes);
-    for (unsigned i = 0; i < p->n_notes; i++) {
-        struct expression *e = &p->notes[i];
-        if (e->program && !cel_result_is(e->program, CEL_STRING) && !cel_result_is(e->program, CEL_NULL)) {
-            e->program = NULL;
-            e->why = "must evaluate to one of [string null_type]";
-        }
-    }
+    for (unsigned i = 0; i < p->n_notes; i++)
+        must_be(a, &p->notes[i], "string", "null_type");
     for (unsigned i = 0; i < p->n_rules; i++) {
         const char *why;
         struct str text = json_str(p->rules[i].source, "messageExpression");

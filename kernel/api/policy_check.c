@@ -4,54 +4,68 @@
 
 #include "object/validate.h"
 
-static void expression_cause(struct object_causes *c, const char *field, const struct expression *e)
+/* An expression must be there and compile; what upstream says of one that is not there. */
+static void check_expression(causes c, const struct path *p, const struct expression *e, const char *missing)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    if (!str_trim(e->text).len) {
-        object_cause_add(c, "FieldValueRequired", field, strncmp(field, "spec.mutations", 14) == 0 ? "Required value" : "Required value: expression is not specified");
-        return;
-    }
-    if (e->program)
-        return;
-    json_write_str(&b, e->text);
-    object_cause_add(c, "FieldValueInvalid", field, "Invalid value: %s: %s", b.at ? b.at : "\"\"", e->why ? e->why : "out of memory");
+    if (!str_trim(e->text).len)
+        say_required(c, p, missing);
+    else if (!e->program)
+        say_invalid(c, p, e->text, e->why ? e->why : "out of memory");
 }
 
-static void each(struct object_causes *c, const struct expression *list, unsigned n, const char *member, const char *text)
+static void each(causes c, const char *list, const struct expression *at, unsigned n, const char *member)
 {
     for (unsigned i = 0; i < n; i++)
-        expression_cause(c, arena_printf(c->arena, "spec.%s[%u].%s", member, i, text), &list[i]);
+        check_expression(c, IN(ITEM(IN(IN(NULL, "spec"), list), i), member), &at[i], words(c, "%s is not specified", member));
 }
 
-static void check_policy(struct api_op *op, const struct val *v, struct object_causes *c, bool mutating)
+/* Those of a mutation that says what it is; the rest is missed elsewhere. */
+static void check_mutations(causes c, const struct policy *p)
 {
-    struct policy *p = policy_compile(op->arena, v, mutating);
-    if (!p)
-        return;
-    each(c, p->variables, p->n_variables, "variables", "expression");
-    struct cel_var *seen = arena_alloc(op->arena, CEL_ADMISSION_VARS * sizeof *seen);
-    if (seen) {
-        cel_admission_vars(seen, CEL_WITH_AUTHORIZER | (json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0), NULL);
-        policy_check_conditions(c, IN(IN(NULL, "spec"), "matchConditions"), json_get(p->spec, STR("matchConditions")), seen);
-    }
-    for (unsigned i = 0; mutating && i < p->n_rules; i++)
-        expression_cause(c, arena_printf(c->arena, "spec.mutations[%u].%s.expression", i, str_is(json_str(p->rules[i].source, "patchType"), "JSONPatch") ?
-                                         "jsonPatch" : "applyConfiguration"), &p->rules[i]);
-    if (mutating)
-        return;
-    each(c, p->rules, p->n_rules, "validations", "expression");
-    each(c, p->notes, p->n_notes, "auditAnnotations", "valueExpression");
+    static const char *const members[] = { "jsonPatch", "applyConfiguration" }, *const types[] = { "JSONPatch", "ApplyConfiguration" };
+    for (unsigned i = 0; i < p->n_rules; i++)
+        for (int t = 0; t < 2; t++)
+            if (str_is(json_str(p->rules[i].source, "patchType"), types[t]) && json_get(p->rules[i].source, str_of(members[t])))
+                check_expression(c, IN(IN(ITEM(IN(IN(NULL, "spec"), "mutations"), i), members[t]), "expression"), &p->rules[i], NULL);
+}
+
+static void check_messages(causes c, const struct policy *p)
+{
     for (unsigned i = 0; i < p->n_rules; i++) {
         struct str text = json_str(p->rules[i].source, "messageExpression");
         struct cel_var vars[CEL_ADMISSION_VARS];
         struct expression e = { .text = text };
-        cel_admission_vars(vars, json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0, cel_struct_of(op->arena, "kubernetes.variables", p->fields,
-                                                                                                          p->n_variables));
-        if (!text.len)
+        cel_admission_vars(vars, json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0,
+                           p->n_variables ? cel_struct_of(c->arena, "kubernetes.variables", p->fields, p->n_variables) : NULL);
+        if (!str_trim(text).len)
             continue;
-        e.program = cel_admission_compile(op->arena, text, vars, 0, CEL_STRING, &e.why);
-        expression_cause(c, arena_printf(c->arena, "spec.validations[%u].messageExpression", i), &e);
+        e.program = cel_admission_compile(c->arena, text, vars, 0, CEL_STRING, &e.why);
+        check_expression(c, IN(ITEM(IN(IN(NULL, "spec"), "validations"), i), "messageExpression"), &e, NULL);
     }
+}
+
+static void check_policy(struct api_op *op, const struct val *v, causes c, bool mutating)
+{
+    static const char *const variable[] = { "name", "expression", NULL }, *const note[] = { "key", "valueExpression", NULL };
+    static const char *const validation[] = { "expression", "messageExpression", "message", "reason", NULL };
+    static const char *const mutation[] = { "patchType", "jsonPatch.expression", "applyConfiguration.expression", NULL };
+    static const struct cause_section order[] = { { "spec.matchConditions", NULL }, { "spec.variables", variable }, { "spec.validations", validation },
+                                                  { "spec.auditAnnotations", note }, { "spec.mutations", mutation }, { "spec.reinvocationPolicy", NULL }, { NULL, NULL } };
+    struct policy *p = policy_compile(op->arena, v, mutating);
+    struct cel_var *seen = arena_alloc(op->arena, CEL_ADMISSION_VARS * sizeof *seen);
+    if (!p || !seen)
+        return;
+    cel_admission_vars(seen, CEL_WITH_AUTHORIZER | (json_get(p->spec, STR("paramKind")) ? CEL_WITH_PARAMS : 0), NULL);
+    policy_check_conditions(c, IN(IN(NULL, "spec"), "matchConditions"), json_get(p->spec, STR("matchConditions")), seen);
+    each(c, "variables", p->variables, p->n_variables, "expression");
+    if (mutating) {
+        check_mutations(c, p);
+    } else {
+        each(c, "validations", p->rules, p->n_rules, "expression");
+        each(c, "auditAnnotations", p->notes, p->n_notes, "valueExpression");
+        check_messages(c, p);
+    }
+    causes_order(c, order);
 }
 
 void policy_check(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *c)

@@ -45,6 +45,13 @@ void say_invalid_as(causes c, const struct path *p, const char *type, const stru
 bool check_immutable_as(causes c, const struct path *p, const char *type, const struct val *now, const struct val *old);
 __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
 
+/* validate_order.c: complaints in the order of sections ("spec.validations"), then of items, then of an item's members; what no section is about comes first. */
+struct cause_section {
+    const char *field;                  /* NULL ends the list */
+    const char *const *members;         /* NULL: as they were found */
+};
+void causes_order(causes c, const struct cause_section *sections);
+
 /* --- checks of one value; each false when it complained --- */
 bool check_choice(causes c, const struct path *p, struct str value, const char *const *choices);
 bool check_required_str(causes c, const struct path *p, struct str value);
