@@ -103,11 +103,6 @@ struct val *crd_status(const struct list *names, struct arena *a, const struct v
         set_condition(a, status, "Established", false, "NotAccepted", "not all names are accepted");
     if (json_path(crd, "metadata.deletionTimestamp"))
         set_condition(a, status, "Terminating", true, "InstanceDeletionInProgress", "CustomResource deletion is in progress");
-    struct val *stored = json_arr(a, status, STR("storedVersions")), *versions = json_path(crd, "spec.versions");
-    if (val_is(versions, VAL_ARR))
-        val_each(v, versions)
-            if (json_bool(v, "storage", false) && !lists(stored, json_str(v, "name")))
-                val_push(stored, val_of_str(a, json_str(v, "name")));
     *ret_accepted = condition_is(status, "Established");
     return status;
 }

@@ -273,6 +273,37 @@ static void account_update(struct api_op *op, struct val *v, const struct val *o
     account_create(op, v);
 }
 
+/* What is or was stored of a definition's versions. */
+static void definition_stored(struct api_op *op, struct val *v)
+{
+    struct val *versions = json_path(v, "spec.versions"), *stored = json_arr(op->arena, json_obj(op->arena, v, STR("status")), STR("storedVersions"));
+    if (!val_is(versions, VAL_ARR))
+        return;
+    val_each(x, versions) {
+        struct str name = json_str(x, "name");
+        bool known = false;
+        val_each(s, stored)
+            known |= str_eq(val_str(s), name);
+        if (json_bool(x, "storage", false) && !known)
+            val_push(stored, val_of_str(op->arena, name));
+        if (json_bool(x, "storage", false))
+            return;                     /* others, if any, are a mistake */
+    }
+}
+
+static void definition_create(struct api_op *op, struct val *v)
+{
+    definition_stored(op, v);
+}
+
+static void definition_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    const struct val *stored = json_path(v, "status.storedVersions");
+    (void)old;
+    if (!status || !stored || !stored->n)
+        definition_stored(op, v);
+}
+
 static const struct {
     const char *group, *kind;
     void (*create)(struct api_op *op, struct val *v);
@@ -284,6 +315,7 @@ static const struct {
     { "", "PersistentVolumeClaim", claim_create, claim_update },
     { "", "Service", NULL, api_service_update },
     { "", "ServiceAccount", account_create, account_update },
+    { "apiextensions.k8s.io", "CustomResourceDefinition", definition_create, definition_update },
     { "apps", "DaemonSet", daemons_create, daemons_update },
     { "batch", "Job", job_create, NULL },
     { "certificates.k8s.io", "CertificateSigningRequest", csr_create, csr_update },

@@ -40,7 +40,7 @@ void say_unsupported(causes c, const struct path *p, struct str value, const cha
 void say_unsupported_val(causes c, const struct path *p, const struct val *v, const char *const *choices);
 void say_immutable(causes c, const struct path *p, const struct val *now);
 void say_with(causes c, const char *reason, const struct path *p, const char *head, const char *detail);        /* "HEAD: DETAIL" */
-/* validate_shown.c: a value of that type ("io.k8s.api.policy.v1.PodDisruptionBudgetSpec") as upstream's internal types show it. */
+/* validate_shown.c: a value of that type ("io.k8s.api.policy.v1.PodDisruptionBudgetSpec"), or a list of such, as upstream's internal types show it. */
 void say_invalid_as(causes c, const struct path *p, const char *type, const struct val *v, const char *detail);
 bool check_immutable_as(causes c, const struct path *p, const char *type, const struct val *now, const struct val *old);
 __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
@@ -133,7 +133,9 @@ void check_local_path(causes c, const struct path *p, struct str path, bool rese
 void check_admission_rule(causes c, const struct path *p, const struct val *rule);
 /* validate_definition_parts.c */
 void check_definition_names(causes c, const struct path *p, const struct val *names);
-void check_definition_parts(causes c, const struct path *spec, const struct val *versions);
+void check_definition_version(causes c, const struct path *p, const struct val *version);       /* its parts; one of definition_versions() */
+void check_definition_parts(causes c, const struct path *spec, const struct val *versions);     /* those that all share */
+struct val *definition_versions(struct arena *a, const struct val *versions);                   /* without what all share */
 /* validate_claims.c: names and parts that claims and slices of devices share. */
 bool check_too_many(causes c, const struct path *p, const struct val *list, unsigned most);    /* false: nobody looks into it any more */
 void check_request_name(causes c, const struct path *p, struct str name, const struct val *requests);

@@ -89,6 +89,16 @@ static void check_scale(causes c, const struct path *p, const struct val *scale)
         say_invalid(c, IN(p, "scale.labelSelectorPath"), labels, "should be a json path under either .spec or .status");
 }
 
+/* What keeps it from being a path of plain members; NULL: nothing. */
+static const char *path_fault(causes c, struct str s)
+{
+    if (s.at[0] != '.' && s.at[0] != '[')
+        return words(c, "expected [ or . but got: " STR_FMT, STR_ARG(s));
+    if (s.len == 1)
+        return "unexpected end of JSON path";
+    return str_find(s, '[') >= 0 ? "array notation is not allowed" : NULL;
+}
+
 /* The schema of what a path of plain members names; NULL: there is no such field. */
 static const struct val *schema_at(const struct val *schema, struct str s)
 {
@@ -100,11 +110,13 @@ static const struct val *schema_at(const struct val *schema, struct str s)
     return schema;
 }
 
-static void check_selectable(causes c, const struct path *p, const struct val *list, const struct val *schema)
+static void check_selectable(causes c, const struct path *p, const struct val *list, const struct val *schema, const char *without)
 {
     _cleanup_met_ struct met seen = { 0 };
-    if (list && !schema) {
-        say_invalid(c, p, STR(""), "may only be set when validations.schema is included");
+    if (!list || !list->n)
+        return;
+    if (!schema) {
+        say_invalid(c, p, STR(""), without);
         return;
     }
     LIST_EACH (f, at, list) {
@@ -117,8 +129,9 @@ static void check_selectable(causes c, const struct path *p, const struct val *l
             say_invalid(c, here, s, "must not point to fields in metadata");
             continue;
         }
-        if (!field) {
-            say_invalid(c, here, s, "is an invalid path: does not refer to a valid field");
+        const char *fault = path_fault(c, s);
+        if (fault || !field) {
+            say_invalid(c, here, s, words(c, "is an invalid path: %s", fault ? fault : "does not refer to a valid field"));
             continue;
         }
         type = json_str(field, "type");
@@ -131,33 +144,51 @@ static void check_selectable(causes c, const struct path *p, const struct val *l
         say_too_many(c, p, (long)list->n, SELECTABLE_MOST, "s");
 }
 
+/* The parts that are the definition's own when all versions say the same. */
+static const char *const parts[] = { "schema", "subresources", "additionalPrinterColumns", "selectableFields" };
+enum { SCHEMA, SUBRESOURCES, COLUMNS, SELECTABLE, PARTS };
+
 static bool is_same(const struct val *versions, const char *member)
 {
-    const struct val *first = json_get(versions->first, str_of(member));
+    const struct val *first = versions->n ? json_get(versions->first, str_of(member)) : NULL;
     val_each(v, versions)
         if (!val_equal(first, json_get(v, str_of(member))))
             return false;
     return true;
 }
 
-/* Where a part of version i is spoken of; NULL: it was already, as the definition's own. */
-static const struct path *place(const struct path *spec, const struct path *version, bool same, long i)
+struct val *definition_versions(struct arena *a, const struct val *versions)
 {
-    return !same ? version : i == 0 ? spec : NULL;
+    struct val *own = val_copy(a, versions);
+    for (int i = 0; own && i < PARTS; i++)
+        if (is_same(versions, parts[i]))
+            val_each(v, own)
+                json_del(v, str_of(parts[i]));
+    return own;
+}
+
+static void check_parts(causes c, const struct path *p, const struct val *of, const struct val *schema, const char *without)
+{
+    check_scale(c, IN(p, "subresources"), json_path(of, "subresources.scale"));
+    check_columns(c, IN(p, "additionalPrinterColumns"), json_get(of, STR("additionalPrinterColumns")));
+    check_selectable(c, IN(p, "selectableFields"), json_get(of, STR("selectableFields")), schema, without);
+}
+
+void check_definition_version(causes c, const struct path *p, const struct val *version)
+{
+    check_parts(c, p, version, json_path(version, "schema.openAPIV3Schema"), "may only be set when `version.schema.openAPIV3Schema` is not included");
 }
 
 void check_definition_parts(causes c, const struct path *spec, const struct val *versions)
 {
-    if (!val_is(versions, VAL_ARR) || !versions->n)
+    struct val *shared = val_new(c->arena, VAL_OBJ);
+    if (!shared || !val_is(versions, VAL_ARR) || !versions->n)
         return;
-    bool columns = is_same(versions, "additionalPrinterColumns"), parts = is_same(versions, "subresources"), fields = is_same(versions, "selectableFields");
-    LIST_EACH (v, at, versions) {
-        const struct path *here = ITEM(IN(spec, "versions"), at.i), *p;
-        if ((p = place(spec, here, columns, at.i)))
-            check_columns(c, IN(p, "additionalPrinterColumns"), json_get(v, STR("additionalPrinterColumns")));
-        if ((p = place(spec, here, parts, at.i)))
-            check_scale(c, IN(p, "subresources"), json_path(v, "subresources.scale"));
-        if ((p = place(spec, here, fields, at.i)))
-            check_selectable(c, IN(p, "selectableFields"), json_get(v, STR("selectableFields")), json_path(v, "schema.openAPIV3Schema"));
-    }
+    for (int i = 0; i < PARTS; i++)
+        if (is_same(versions, parts[i]) && json_get(versions->first, str_of(parts[i])))
+            json_set(c->arena, shared, str_of(parts[i]), val_copy(c->arena, json_get(versions->first, str_of(parts[i]))));
+    const struct val *schema = json_path(shared, "schema.openAPIV3Schema");
+    if (val_is(schema, VAL_OBJ))
+        custom_schema_check(c, schema, "spec.validation.openAPIV3Schema");
+    check_parts(c, spec, shared, schema, "may only be set when validations.schema is included");
 }

@@ -6,7 +6,7 @@ static const char *const names[][2] = {
     { "cel", "CEL" }, { "csi", "CSI" }, { "nfs", "NFS" }, { "rbd", "RBD" }, { "fc", "FC" }, { "iscsi", "ISCSI" }, { "cephfs", "CephFS" }, { "storageos", "StorageOS" },
     { "gcePersistentDisk", "GCEPersistentDisk" }, { "awsElasticBlockStore", "AWSElasticBlockStore" }, { "pdName", "PDName" },
     { "ip", "IP" }, { "ips", "IPs" }, { "uid", "UID" }, { "apiVersion", "APIVersion" }, { "apiGroup", "APIGroup" }, { "targetWWNs", "TargetWWNs" }, { "wwids", "WWIDs" },
-    { "ioDriver", "IODriver" }, { "url", "URL" },
+    { "ioDriver", "IODriver" }, { "url", "URL" }, { "jsonPath", "JSONPath" }, { "openAPIV3Schema", "OpenAPIV3Schema" },
 };
 
 static bool tagged(const struct schema_type *t)
@@ -119,7 +119,7 @@ static const char *shown_as(causes c, const char *type, const struct val *v)
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     const struct schema_type *t = schema_type_by_name(str_of(type));
     if (t)
-        show_one(&b, t, v);
+        show_field(&b, &(struct schema_field){ .type = t, .shape = v->type == VAL_ARR ? SHAPE_LIST : SHAPE_ONE }, v);
     return t && !b.failed ? words(c, "%s", b.at) : "";
 }
 

@@ -231,7 +231,7 @@ done
 want '["v1","v2"]' get crd crontabs.stable.example.com -o jsonpath='{.status.storedVersions}'
 holds "what is stored in v1 is read in v2" '"address":"d.example.com:83"' "$(raw v2 /one)"
 holds "a mixed list" '"host":"new","port":9' "$(crontab v2 new '{"address":"new:9"}' | k create -f - >/dev/null; raw v1 '' | tr -d ' \n')"
-holds "v1 may not go" 'status.storedVersions[0]: Invalid value: "v1": must appear in spec.versions' \
+holds "v1 may not go" 'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage version' \
     "$(k patch crd crontabs.stable.example.com --type json -p '[{"op":"remove","path":"/spec/versions/0"}]')"
 k get crontabs.v2.stable.example.com -n demo -o json >"$dir/all"
 holds "rewriting" replaced "$(k replace -f "$dir/all")"
