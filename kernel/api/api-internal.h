@@ -195,6 +195,9 @@ const char *api_group_version(struct arena *a, const struct schema_kind *k);
 const char *api_list_kind(struct arena *a, const struct schema_kind *k);
 /* Where the object's members begin behind `{"kind":...,"apiVersion":...,`: lists leave those out. */
 struct str api_strip_type(struct str json);
+/* A JSON list around its items: what stands before them, one of them, and what stands behind. Custom resources are maps to upstream: members by name, items with their type. */
+void api_list_head(struct buf *b, struct arena *a, const struct schema_kind *k, const struct val *meta);
+void api_list_tail(struct buf *b, struct arena *a, const struct schema_kind *k, const struct val *meta);
 
 /* --- op.c: one operation on stored objects, over HTTP or from a plugin --- */
 /* Another object that is made or goes in the same commit. */
@@ -371,8 +374,8 @@ bool api_discovery(struct api_rq *rq);
 bool api_openapi(struct api_rq *rq);
 struct api_docs;
 void api_docs_free(struct api_docs *d);                                         /* openapi.c: documents made so far */
-/* Takes head (the text before the first item) and, when it returns 0, the objects' array with its references. */
-int api_stream_list(struct api_rq *rq, struct buf *head, struct store_object **at, size_t n);
+/* Takes head and tail (the text before the first item and behind the last) and, when it returns 0, the objects' array with its references. */
+int api_stream_list(struct api_rq *rq, struct buf *head, struct buf *tail, struct store_object **at, size_t n);
 int api_compile_selectors(struct api_rq *rq, struct selector **ret_labels, struct selector **ret_fields);
 
 /* --- token.c: tokens of service accounts --- */

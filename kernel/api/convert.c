@@ -214,8 +214,8 @@ struct val *api_from_storage(const struct api_asker *q, const struct schema_kind
 {
     if (!api_converts(k))
         return v;
-    if (k->flags & K_CUSTOM)
-        return custom_stored(q, k, v);
+    if (k->flags & K_CUSTOM)            /* what defaults added stands behind */
+        return (v = custom_stored(q, k, v)) && !json_sort_all(q->arena, v) ? failed(q, KL_NO_MEMORY, NULL) : v;
     if (!(v = api_convert(q, k->storage, k, v)))
         return NULL;
     v = object_encoded(q->arena, k->type, v);       /* with the empty members that a stored object of the kind has */

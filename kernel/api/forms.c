@@ -26,6 +26,28 @@ struct str api_strip_type(struct str json)
     return s;
 }
 
+void api_list_head(struct buf *b, struct arena *a, const struct schema_kind *k, const struct val *meta)
+{
+    if (k->flags & K_CUSTOM) {
+        buf_printf(b, "{\"apiVersion\":\"%s\",\"items\":[", api_group_version(a, k));
+        return;
+    }
+    buf_printf(b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", api_list_kind(a, k), api_group_version(a, k));
+    json_write(b, meta);
+    buf_lit(b, ",\"items\":[");
+}
+
+void api_list_tail(struct buf *b, struct arena *a, const struct schema_kind *k, const struct val *meta)
+{
+    if (k->flags & K_CUSTOM) {
+        buf_printf(b, "],\"kind\":\"%s\",\"metadata\":", api_list_kind(a, k));
+        json_write(b, meta);
+        buf_lit(b, "}\n");
+    } else {
+        buf_lit(b, "]}\n");
+    }
+}
+
 struct val *api_partial(struct arena *a, const struct val *object, bool list_item, struct str version)
 {
     struct val *v = val_new(a, VAL_OBJ);

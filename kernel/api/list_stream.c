@@ -8,12 +8,20 @@ struct list_stream {
     struct http_req *http;
     struct store_object **at;
     size_t n, next;
+    bool typed;                         /* items have kind and apiVersion */
+    struct str tail;
 };
+
+static void release_mem(void *at)
+{
+    mem_free(at);
+}
 
 static void end(struct list_stream *s)
 {
     for (size_t i = s->next; i < s->n; i++)
         store_object_unref(s->at[i]);
+    mem_free((void *)s->tail.at);
     mem_free(s->at);
     mem_free(s);
 }
@@ -28,32 +36,32 @@ static void feed(void *ctx)
     struct list_stream *s = ctx;
     while (s->next < s->n && http_stream_queued(s->http) < AHEAD) {
         struct store_object *o = s->at[s->next];
-        http_stream_write(s->http, (struct http_slice){ .data = s->next++ ? STR(",{") : STR("{") });
-        http_stream_write(s->http, (struct http_slice){ api_strip_type(store_object_json(o)), store_object_release, o });
+        struct str json = store_object_json(o);
+        bool first = s->next++ == 0;
+        if (!s->typed || !first)
+            http_stream_write(s->http, (struct http_slice){ .data = s->typed ? STR(",") : first ? STR("{") : STR(",{") });
+        http_stream_write(s->http, (struct http_slice){ s->typed ? json : api_strip_type(json), store_object_release, o });
     }
     if (s->next < s->n)
         return;                         /* on_drain comes back here */
-    http_stream_write(s->http, (struct http_slice){ .data = STR("]}\n") });
+    http_stream_write(s->http, (struct http_slice){ s->tail, release_mem, (void *)s->tail.at });
+    s->tail = STR_NONE;
     http_stream_end(s->http);
     end(s);
 }
 
-static void release_mem(void *at)
-{
-    mem_free(at);
-}
-
-int api_stream_list(struct api_rq *rq, struct buf *head, struct store_object **at, size_t n)
+int api_stream_list(struct api_rq *rq, struct buf *head, struct buf *tail, struct store_object **at, size_t n)
 {
     struct http_header h[API_HEADERS];
     struct list_stream *s = mem_alloc(sizeof *s);
-    size_t len;
-    char *text = s ? buf_take(head, &len) : NULL;
-    if (!text) {
+    size_t len, tail_len;
+    char *text = s ? buf_take(head, &len) : NULL, *last = text ? buf_take(tail, &tail_len) : NULL;
+    if (!last) {
+        mem_free(text);
         mem_free(s);
         return -KL_NO_MEMORY;
     }
-    *s = (struct list_stream){ rq->http, at, n, 0 };
+    *s = (struct list_stream){ rq->http, at, n, 0, rq->info.kind->flags & K_CUSTOM, str_n(last, tail_len) };
     http_stream_begin(rq->http, 200, h, api_headers(rq, h, "application/json"));
     http_on_close(rq->http, on_gone, s);
     http_stream_on_drain(rq->http, feed, s);

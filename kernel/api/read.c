@@ -138,8 +138,10 @@ static int add_json_converted(struct lister *l, struct store_object *o)
     struct val *v = parse_for(l, o);
     if (!v)
         return -1;
-    json_del(v, STR("kind"));
-    json_del(v, STR("apiVersion"));
+    if (!(l->k->flags & K_CUSTOM)) {
+        json_del(v, STR("kind"));
+        json_del(v, STR("apiVersion"));
+    }
     if (l->n > 1)
         buf_add_c(&l->body, ',');
     json_write(&l->body, v);
@@ -179,7 +181,7 @@ static int add_tree(struct lister *l, struct store_object *o)
         return api_table_row(a, l->table, l->k, v, l->include);
     if (l->rq->accept.as)
         v = api_partial(a, v, l->rq->accept.media == MEDIA_PROTOBUF, l->rq->accept.as_version);
-    else {
+    else if (!(l->k->flags & K_CUSTOM)) {
         json_del(v, STR("kind"));
         json_del(v, STR("apiVersion"));
     }
@@ -199,13 +201,18 @@ static struct val *list_meta(struct lister *l)
 {
     struct arena *a = l->rq->arena;
     struct val *m = val_new(a, VAL_OBJ);
+    bool as_map = l->k->flags & K_CUSTOM && !l->rq->accept.as;
     json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, l->at)));
+    if (as_map)
+        json_set_str(a, m, STR("continue"), STR(""));
     if (l->more) {
         const char *t = api_page_token(a, (int64_t)l->at, store_object_ns(l->last), store_object_name(l->last));
         json_set_str(a, m, STR("continue"), str_of(t));
         if (!l->labels && !l->fields)
             json_set_int(a, m, STR("remainingItemCount"), l->remaining);
     }
+    if (as_map && m)
+        json_sort(a, m);
     return m;
 }
 
@@ -227,25 +234,29 @@ static void send_raw(struct api_rq *rq, const char *content_type, struct buf *b)
 static void finish_json(struct lister *l)
 {
     struct buf b = BUF_INIT(0);
+    _cleanup_buf_ struct buf tail = BUF_INIT(0);
     struct arena *a = l->rq->arena;
-    buf_printf(&b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", api_list_kind(a, l->k), api_group_version(a, l->k));
     struct val *meta = list_meta(l);
-    if (meta)
-        json_write(&b, meta);
-    buf_lit(&b, ",\"items\":[");
-    b.failed |= !meta;
+    if (meta) {
+        api_list_head(&b, a, l->k, meta);
+        api_list_tail(&tail, a, l->k, meta);
+    }
+    b.failed |= !meta || tail.failed;
     bool whole = l->object_bytes < STREAM_FROM || audit_wants_answer(l->rq) || str_is(http_method(l->rq->http), "HEAD");
-    if (!whole && api_stream_list(l->rq, &b, l->objects, l->n_objects) == 0) {
+    if (!whole && api_stream_list(l->rq, &b, &tail, l->objects, l->n_objects) == 0) {
         l->objects = NULL;
         l->n_objects = 0;
         return;
     }
     for (size_t i = 0; i < l->n_objects; i++) {
-        buf_add_z(&b, i ? ",{" : "{");
-        buf_add_str(&b, api_strip_type(store_object_json(l->objects[i])));
+        if (i)
+            buf_add_c(&b, ',');
+        if (!(l->k->flags & K_CUSTOM))
+            buf_add_c(&b, '{');
+        buf_add_str(&b, l->k->flags & K_CUSTOM ? store_object_json(l->objects[i]) : api_strip_type(store_object_json(l->objects[i])));
     }
     buf_add_str(&b, buf_str(&l->body));
-    buf_lit(&b, "]}\n");
+    buf_add_str(&b, buf_str(&tail));
     send_raw(l->rq, "application/json", &b);
 }
 
@@ -412,6 +423,8 @@ void api_read_list(struct api_rq *rq)
         finish_protobuf(&l);
     } else {
         json_set(rq->arena, l.table, STR("metadata"), list_meta(&l));
+        if (k->flags & K_CUSTOM && !rq->accept.as)
+            json_sort(rq->arena, l.table);
         api_send_tree(rq, 200, NULL, l.table);
     }
     arena_free(l.scratch);

@@ -358,11 +358,16 @@ static int show_items(struct collection *c, struct buf *items)
         c->at[n++] = c->at[i];
         if (api_converts(k) && !v)
             continue;
-        if (v) {
-            json_del(v, STR("kind"));
-            json_del(v, STR("apiVersion"));
+        if (v || k->flags & K_CUSTOM) {
+            if (v && !(k->flags & K_CUSTOM)) {
+                json_del(v, STR("kind"));
+                json_del(v, STR("apiVersion"));
+            }
             buf_add_z(items, n > 1 ? "," : "");
-            json_write(items, v);
+            if (v)
+                json_write(items, v);
+            else
+                buf_add_str(items, store_object_json(c->at[i]));
         } else {
             buf_add_z(items, n > 1 ? ",{" : "{");
             buf_add_str(items, api_strip_type(store_object_json(c->at[i])));
@@ -483,10 +488,13 @@ static void delete_collection(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
-    char *text = arena_printf(rq->arena, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[" STR_FMT "]}",
-                              rq->info.kind->kind, api_group_version(rq->arena, rq->info.kind),
+    bool custom = rq->info.kind->flags & K_CUSTOM;
+    char *text = arena_printf(rq->arena, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{%s\"resourceVersion\":\"%llu\"},\"items\":[" STR_FMT "]}",
+                              api_list_kind(rq->arena, rq->info.kind), api_group_version(rq->arena, rq->info.kind), custom ? "\"continue\":\"\"," : "",
                               (unsigned long long)store_revision(rq->api->store), STR_ARG(buf_str(&items)));
     batch->list = text ? json_parse(rq->arena, str_of(text), NULL) : NULL;
+    if (batch->list && custom)
+        json_sort(rq->arena, batch->list);
     http_on_close(rq->http, on_batch_gone, batch);
     batch_step(batch, rc < 0 ? rc : refused, NULL);
 }

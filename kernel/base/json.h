@@ -112,6 +112,7 @@ int val_by_key(const void *x, const void *y);
 bool json_is_sorted(const struct val *obj);                             /* each name greater than the one before */
 /* Members by name; of equal names in no order. False: no memory, obj is as it was. */
 bool json_sort(struct arena *a, struct val *obj);
+bool json_sort_all(struct arena *a, struct val *v);                     /* and the objects within it */
 void val_rename(struct val *obj, struct val *member, struct str key);
 /* Turns v into a (shallow) copy of src, keeping its place and name. */
 void val_replace(struct val *v, const struct val *src);

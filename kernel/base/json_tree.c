@@ -289,6 +289,16 @@ bool json_sort(struct arena *a, struct val *obj)
     return true;
 }
 
+bool json_sort_all(struct arena *a, struct val *v)
+{
+    if (v->type < VAL_ARR)
+        return true;
+    val_each(m, v)
+        if (!json_sort_all(a, m))
+            return false;
+    return v->type != VAL_OBJ || json_sort(a, v);
+}
+
 void val_unlink(struct val *parent, struct val *v)
 {
     struct val *before = NULL;

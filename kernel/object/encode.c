@@ -274,9 +274,25 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
     buf_add_c(b, '}');
 }
 
+/* Custom resources are maps to upstream's server: all members stand by name, down to the last. */
+static void encode_by_name(struct buf *b, const struct schema_type *t, const struct val *v)
+{
+    _cleanup_buf_ struct buf plain = BUF_INIT(0);
+    _cleanup_arena_ struct arena *a = arena_new(64u << 20);
+    encode_struct(&plain, t, v);
+    struct val *tree = a && !plain.failed ? json_parse(a, buf_str(&plain), NULL) : NULL;
+    if (tree && json_sort_all(a, tree))
+        json_write(b, tree);
+    else
+        b->failed = true;
+}
+
 void object_encode_json(struct buf *b, const struct schema_type *t, const struct val *v)
 {
-    encode_one(b, t, v);
+    if (t->kind == T_STRUCT && t->custom)
+        encode_by_name(b, t, v);
+    else
+        encode_one(b, t, v);
 }
 
 struct val *object_encoded(struct arena *a, const struct schema_type *t, const struct val *v)

@@ -27,7 +27,7 @@ class Answer:
 
 
 class Server:
-    def __init__(self, kubeconfig):
+    def __init__(self, kubeconfig, credentials=True):
         with open(kubeconfig) as f:
             conf = yaml.safe_load(f)
         by_name = lambda what: {e["name"]: e[what.rstrip("s")] for e in conf[what]}
@@ -37,7 +37,9 @@ class Server:
         self.tls = ssl.create_default_context(cafile=self._file(cluster, "certificate-authority", kubeconfig))
         self.tls.check_hostname = False
         self.token = user.get("token")
-        if not self.token:
+        if not credentials:
+            self.token = None
+        elif not self.token:
             self.tls.load_cert_chain(self._file(user, "client-certificate", kubeconfig), self._file(user, "client-key", kubeconfig))
         self.connection = None
 
@@ -53,13 +55,14 @@ class Server:
         head = {"Accept": "application/json", "User-Agent": "fidelity/1.0", **(headers or {})}
         if self.token:
             head["Authorization"] = "Bearer " + self.token
+        head = {k: v for k, v in head.items() if v}
         for last in (False, True):
             try:
                 if self.connection is None:
                     self.connection = http.client.HTTPSConnection(self.address.hostname, self.address.port, context=self.tls, timeout=70)
                     self.connection.connect()
                     self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.connection.request(method, path, body=body.encode() if body is not None else None, headers=head)
+                self.connection.request(method, path, body=body.encode() if isinstance(body, str) else body, headers=head)
                 answer = self.connection.getresponse()
                 return Answer(answer.status, answer.getheaders(), answer.read())
             except (http.client.HTTPException, OSError):
