@@ -36,17 +36,15 @@ static bool tolerated(const struct val *pod, struct str key, struct str value, s
     return false;
 }
 
-static const char *check_taints(struct arena *a, const struct val *pod, const struct val *node)
+static const char *check_taints(const struct val *pod, const struct val *node)
 {
     struct val *list = json_path(node, "spec.taints");
     if (!val_is(list, VAL_ARR))
         return NULL;
     val_each(t, list) {
         struct str key = json_str(t, "key"), value = json_str(t, "value"), effect = json_str(t, "effect");
-        if (str_is(effect, "PreferNoSchedule") || tolerated(pod, key, value, effect))
-            continue;
-        const char *text = arena_printf(a, "node(s) had untolerated taint {" STR_FMT ": " STR_FMT "}", STR_ARG(key), STR_ARG(value));
-        return text ? text : "node(s) had untolerated taint";
+        if (!str_is(effect, "PreferNoSchedule") && !tolerated(pod, key, value, effect))
+            return "node(s) had untolerated taint(s)";
     }
     return NULL;
 }
@@ -140,11 +138,11 @@ static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
 
 /* --- all of it --- */
 
-const char *filter_place(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+const char *filter_place(const struct pod_needs *p, const struct ledger_node *n)
 {
     if (n->unschedulable && !tolerated(p->pod, STR("node.kubernetes.io/unschedulable"), STR(""), STR("NoSchedule")))
         return "node(s) were unschedulable";
-    const char *why = check_taints(a, p->pod, n->tree);
+    const char *why = check_taints(p->pod, n->tree);
     if (why)
         return why;
     if (!affinity_matches(p->pod, n))
@@ -181,8 +179,17 @@ const char *filter_room(struct arena *a, const struct pod_needs *p, const struct
     return check_amounts(a, p, n);
 }
 
+bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n)
+{
+    const struct val *room = p->n_amounts ? json_path(n->tree, "status.allocatable") : NULL;
+    for (unsigned i = 0; i < p->n_amounts; i++)
+        if (p->amounts[i].value > quantity_text_value(val_str(json_get(room, str_of(p->amounts[i].name))), 0))
+            return true;
+    return p->requests.mcpu > n->mcpu || p->requests.memory > n->memory;
+}
+
 const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
 {
-    const char *why = filter_place(a, p, n);
+    const char *why = filter_place(p, n);
     return why ? why : filter_room(a, p, n);
 }

@@ -16,9 +16,11 @@ void pod_needs_read(const struct val *pod, struct pod_needs *ret);
 /* NULL: it fits; else the reason in upstream's words ("Insufficient cpu"), static or in the arena. */
 const char *filter_node(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
 /* The half of it that other pods have no part in: NULL, or why it will not fit however empty the node is. */
-const char *filter_place(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
+const char *filter_place(const struct pod_needs *p, const struct ledger_node *n);
 /* The other half: is there room beside the pods that are there? */
 const char *filter_room(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
+/* It asks for more than the node has when it is empty. */
+bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n);
 /* Any of a NodeSelector's terms; a LabelSelector (an empty one: everything). */
 bool filter_terms_match(const struct val *terms, const struct ledger_node *n);
 bool filter_selector_matches(const struct val *selector, const struct val *labels);

@@ -11,15 +11,10 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "reconcile/requests.h"
 #include "store/store.h"
 
 struct ledger;
-
-struct ledger_port {
-    char ip[48];
-    char protocol[8];
-    int port;
-};
 
 struct ledger_node {
     struct list link;
@@ -34,20 +29,6 @@ struct ledger_node {
     int64_t lowest;                     /* no pod on it is of lower priority; INT64_MAX: there is none */
     struct list bookings;
 };
-
-/* Requests of a pod as the scheduler counts them: the larger of what runs together and what an init container needs. */
-struct pod_requests {
-    int64_t mcpu, memory;
-};
-struct pod_requests pod_requests(const struct val *pod);
-/* What else a pod asks for, each by name ("example.com/gpu", "ephemeral-storage", "hugepages-2Mi"): rare, so it is added up when it is asked for. */
-struct ledger_amount {
-    char name[128];
-    int64_t value;
-};
-unsigned pod_amounts(const struct val *pod, struct ledger_amount *ret, unsigned max);
-/* Host ports that its containers want; at most max. */
-unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned max);
 
 /* changed(ctx): room may have appeared (a node came or changed, a pod ended). */
 int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret, struct kl_err *err);
@@ -68,6 +49,9 @@ bool ledger_promise(struct ledger *l, const struct val *pod, struct ledger_node 
 /* The node that it is promised room on, or NULL. */
 struct ledger_node *ledger_promised(const struct ledger *l, struct str pod_uid);
 
+/* All promises to pods of lower priority, as if they were not made: who is more important does not wait for them. They must be put back as below. */
+void ledger_promises_aside(struct ledger *l, int64_t below, bool aside);
+
 int64_t ledger_lowest(const struct ledger *l);                  /* the same of all nodes */
 
 /* A pod on a node, for who looks for room. */
@@ -81,6 +65,5 @@ struct ledger_guest {
 struct ledger_guest *ledger_guests(const struct ledger_node *n, int64_t below, struct arena *a, unsigned *ret_n);
 /* As if it were not there, and as if it were there again. Every one must be put back before anything else happens to the ledger. */
 void ledger_set_aside(struct ledger_node *n, const struct ledger_guest *g, bool aside);
-struct str pod_owner_uid(const struct val *pod);
 
 #endif

@@ -144,9 +144,10 @@ is "it is where it says" local "$(cat "$dir/disk1/f" 2>/dev/null)"
 phase "a volume that the claim names" Running pod path 60
 is "it is there" hostpath "$(cat "$dir/disk2/f" 2>/dev/null)"
 phase "a volume of another node stays free" Available pv elsewhere
-comes "no volume is large enough" "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind." 30 pod toolarge '{.status.conditions[0].message}'
-comes "a claim that nothing binds" "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims." 30 pod noclass '{.status.conditions[0].message}'
-comes "a claim that is not there" '0/1 nodes are available: persistentvolumeclaim "missing" not found.' 30 pod missing '{.status.conditions[0].message}'
+no_help=" no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+comes "no volume is large enough" "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.""$no_help" 30 pod toolarge '{.status.conditions[0].message}'
+comes "a claim that nothing binds" "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.""$no_help" 30 pod noclass '{.status.conditions[0].message}'
+comes "a claim that is not there" '0/1 nodes are available: persistentvolumeclaim "missing" not found.'"$no_help" 30 pod missing '{.status.conditions[0].message}'
 eventually "FailedBinding tells why" 30 sh -c "kubectl --kubeconfig '$dir/kc' get events | grep -q 'no persistent volumes available for this claim and no storage class is set'"
 claim missing 1Mi >"$dir/x.yaml"
 apply
@@ -158,7 +159,7 @@ is "keeps its data" local "$(cat "$dir/disk1/f" 2>/dev/null)"
 claim static 1Mi 'storageClassName: static' >"$dir/x.yaml"
 pod static static 'true' >>"$dir/x.yaml"
 apply
-comes "and is nobody else's" "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind." 30 pod static '{.status.conditions[0].message}'
+comes "and is nobody else's" "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind.""$no_help" 30 pod static '{.status.conditions[0].message}'
 k patch pv here --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]' >/dev/null
 phase "until an administrator frees it" Succeeded pod static 60
 
@@ -191,7 +192,7 @@ apply
 phase "a pod has a ReadWriteOncePod claim" Running pod first 60
 pod second alone 'true' >"$dir/x.yaml"
 apply
-comes "nobody else may" '0/1 nodes are available: node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.' 30 pod second '{.status.conditions[0].message}'
+comes "nobody else may" '0/1 nodes are available: node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.'"$no_help" 30 pod second '{.status.conditions[0].message}'
 k delete pod first >/dev/null
 phase "until it is gone" Succeeded pod second 60
 

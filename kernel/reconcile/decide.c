@@ -1,0 +1,400 @@
+/* decide.c - a node for one pod: its scheduler is asked (begin; fit and score per node that passes filter.c, claims.c and devices.c; end) -> claims and devices that
+ * wait for it are asked for on the best node -> the node is booked in the ledger and the pod is bound. Without a node: who would have to go (preempt.c), and why not
+ * becomes its PodScheduled condition and an event.
+ */
+#include <keelson/iface/scheduler.h>
+
+#include "base/clock.h"
+#include "base/cleanup.h"
+#include "base/env.h"
+#include "base/json_scan.h"
+#include "reconcile/call.h"
+#include "reconcile/claims.h"
+#include "reconcile/filter.h"
+#include "reconcile/preempt.h"
+#include "reconcile/schedule-internal.h"
+
+#define NO_NODES "no nodes available to schedule pods"
+
+struct cycle {
+    struct schedule *s;
+    struct arena *arena;
+    struct kl_call call;
+    struct val *pod;
+    const char *ns, *name, *who;
+    const struct kl_scheduler *table;
+    void *self, *state;
+    struct kl_pod_view view;
+    struct pod_needs needs;
+    struct claims claims;
+    struct devices_ask devices;
+    struct verdict why;                 /* of the nodes */
+    unsigned n_hopeless;                /* nodes where it will not fit, whoever goes */
+    const char *no_room;                /* why nobody goes for it; NULL: they do */
+    enum schedule_result result;
+    bool failed;                        /* the plugin has, not the pod */
+    bool waits;                         /* its claims are being bound */
+    struct ledger_node *promised;       /* others are to make room for it there, or NULL */
+    bool unpromised;                    /* nobody is, anywhere: its nomination goes */
+};
+
+/* --- a node for it --- */
+
+static struct kl_node_view node_view(const struct cycle *y, const struct ledger_node *n)
+{
+    struct str json = store_object_json(n->object);
+    return (struct kl_node_view){ .size = sizeof(struct kl_node_view), .name = n->name, .node = { json.at, json.len }, .mcpu = n->mcpu,
+                                  .memory = n->memory, .pods = n->pods, .used_mcpu = n->used_mcpu, .used_memory = n->used_memory,
+                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(n, pod_owner_uid(y->pod)) };
+}
+
+/* NULL, or why that node will not do, before the scheduler is asked. */
+static const char *host_refuses(struct cycle *y, const struct ledger_node *n, bool *ret_hopeless)
+{
+    const char *why = filter_place(&y->needs, n);
+    *ret_hopeless = why != NULL;
+    if (!why && (why = filter_room(y->arena, &y->needs, n)))
+        *ret_hopeless = filter_too_large(&y->needs, n);
+    if (!why && (why = claims_fit(&y->claims, n)))
+        *ret_hopeless = true;
+    return why || !y->devices.n ? why : devices_fit(&y->devices, n);
+}
+
+/* Score of a node, or -1 (the reason is counted, or the plugin has failed). */
+static int score_node(struct cycle *y, const struct ledger_node *n)
+{
+    bool hopeless;
+    const char *why = host_refuses(y, n, &hopeless);
+    if (why) {
+        verdict_add(&y->why, why, 1);
+        y->n_hopeless += hopeless;
+        return -1;
+    }
+    struct kl_node_view v = node_view(y, n);
+    kl_err_init(&y->call.err);
+    int fits = y->table->fit ? y->table->fit(y->self, &y->call, y->state, &y->view, &v) : KL_FIT_YES;
+    if (fits < 0) {
+        y->failed = true;
+        return -1;
+    }
+    if (fits != KL_FIT_YES) {
+        const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
+        verdict_add(&y->why, text ? text : "out of memory", 1);
+        y->n_hopeless += fits == KL_FIT_NEVER;
+        return -1;
+    }
+    int score = y->table->score ? y->table->score(y->self, &y->call, y->state, &y->view, &v) : 0;
+    y->failed = score < 0;
+    return score < 0 ? -1 : score > 100 ? 100 : score;
+}
+
+static struct ledger_node *choose(struct cycle *y)
+{
+    struct ledger_node *best = NULL;
+    int best_score = -1;
+    unsigned equal = 0;
+    for (struct ledger_node *n = ledger_next(y->s->ledger, NULL); n; n = ledger_next(y->s->ledger, n)) {
+        int score = score_node(y, n);
+        if (y->failed)
+            return NULL;
+        if (score < 0 || score < best_score)
+            continue;
+        equal = score == best_score ? equal + 1 : 1;
+        if (equal == 1 || y->s->turn % equal == equal - 1)
+            best = n;
+        best_score = score;
+    }
+    y->s->turn++;
+    return best;
+}
+
+/* --- room by others that go --- */
+
+static bool may_be_there(void *ctx, const struct ledger_node *n)
+{
+    struct cycle *y = ctx;
+    struct kl_node_view v = node_view(y, n);
+    kl_err_init(&y->call.err);
+    return !claims_fit(&y->claims, n) && (!y->devices.n || !devices_fit(&y->devices, n)) && (!y->table->fit || y->table->fit(y->self, &y->call, y->state, &y->view, &v) != KL_FIT_NEVER);
+}
+
+/* It was promised room that someone more important takes. */
+static void look_again(void *ctx, struct str ns, struct str name)
+{
+    struct schedule *s = ((struct cycle *)ctx)->s;
+    char key[600];
+    int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    if (n > 0 && (size_t)n < sizeof key)
+        queue_add(s->queue, str_n(key, (size_t)n), 0);
+}
+
+static struct preempt preemption(struct cycle *y)
+{
+    return (struct preempt){ .ledger = y->s->ledger, .store = y->s->conf.store, .arena = y->arena, .needs = &y->needs, .fits = may_be_there, .outbid = look_again, .ctx = y };
+}
+
+/* It fits nowhere as things are: who would have to go? Promises to less important ones are set aside meanwhile. */
+static struct preempt_plan find_room(struct cycle *y, struct ledger_node *promised)
+{
+    const struct preempt p = preemption(y);
+    struct preempt_plan plan = { 0 };
+    unsigned nodes = ledger_count(y->s->ledger);
+    if (preempt_never(&p)) {
+        y->no_room = "not eligible due to preemptionPolicy=Never.";
+        return plan;
+    }
+    if (promised && !filter_place(&y->needs, promised) && preempt_waits(&p, promised)) {
+        y->promised = promised;
+        y->no_room = "not eligible due to a terminating pod on the nominated node.";
+        return plan;
+    }
+    if (preempt_may(&p))
+        plan = preempt_find(&p);
+    else {
+        verdict_add(&plan.why, PREEMPT_NO_HELP, y->n_hopeless);
+        verdict_add(&plan.why, PREEMPT_NO_VICTIMS, nodes - y->n_hopeless);
+    }
+    y->unpromised = !plan.node;
+    y->no_room = plan.node ? NULL : verdict_text(&plan.why, y->arena, nodes);
+    return plan;
+}
+
+/* Sets y->promised where pods of lower priority go for it. */
+static void make_room(struct cycle *y, const struct preempt_plan *plan)
+{
+    const struct preempt p = preemption(y);
+    kl_err_init(&y->call.err);
+    if (y->promised)
+        y->promised = ledger_promise(y->s->ledger, y->pod, y->promised) ? y->promised : NULL;
+    else if (plan->node && preempt_do(&p, plan, y->s->conf.objects, y->who, &y->call) == 0)
+        y->promised = plan->node;
+}
+
+static struct kl_bytes about_pod(struct cycle *y)
+{
+    char *text = arena_printf(y->arena, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"namespace\":\"%s\",\"name\":\"%s\",\"uid\":\"" STR_FMT "\"}", y->ns,
+                              y->name, STR_ARG(json_str(y->pod, "metadata.uid")));
+    return (struct kl_bytes){ text, text ? strlen(text) : 0 };
+}
+
+static void say(struct cycle *y, const char *type, const char *reason, const char *message)
+{
+    struct objects *o = y->s->conf.objects;
+    struct kl_bytes about = about_pod(y);
+    if (about.at && message)
+        o->ops->event(o, y->who, about, type, reason, message);
+}
+
+static int bind(struct cycle *y, struct ledger_node *n)
+{
+    struct objects *o = y->s->conf.objects;
+    struct kl_object_key k = { sizeof k, "/pods", y->ns, y->name, "binding" };
+    char *body = arena_printf(y->arena,
+                              "{\"kind\":\"Binding\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"" STR_FMT
+                              "\"},\"target\":{\"kind\":\"Node\",\"name\":\"%s\"}}",
+                              y->name, y->ns, STR_ARG(json_str(y->pod, "metadata.uid")), n->name);
+    if (!body || !ledger_assume(y->s->ledger, y->pod, n))
+        return kl_fail(&y->call, KL_NO_MEMORY, "out of memory");
+    int rc = o->ops->create(o, y->who, &y->call, &k, (struct kl_bytes){ body, strlen(body) }, NULL);
+    if (rc < 0) {
+        ledger_forget(y->s->ledger, json_str(y->pod, "metadata.uid"));
+        return rc;
+    }
+    say(y, "Normal", "Scheduled", arena_printf(y->arena, "Successfully assigned %s/%s to %s", y->ns, y->name, n->name));
+    return 0;
+}
+
+static const char *with_preemption(struct cycle *y, const char *text)
+{
+    const struct val *claims = json_path(y->pod, "spec.resourceClaims");
+    if (!y->no_room || !text)
+        return text;
+    return arena_printf(y->arena, "%s %s, preemption: %s", text, val_is(claims, VAL_ARR) && claims->n ? "still not schedulable" : "no new claims to deallocate", y->no_room);
+}
+
+/* "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/2 nodes are available: ..." */
+static const char *why_nowhere(struct cycle *y)
+{
+    unsigned n = ledger_count(y->s->ledger);
+    if (!n)
+        return NO_NODES;
+    return with_preemption(y, verdict_text(&y->why, y->arena, n));
+}
+
+/* It fits on no node, whoever goes. */
+static const char *why_never(struct cycle *y, const char *why)
+{
+    struct verdict none = { 0 };
+    unsigned n = ledger_count(y->s->ledger);
+    if (!n)
+        return NO_NODES;
+    verdict_add(&none, PREEMPT_NO_HELP, n);
+    y->no_room = verdict_text(&none, y->arena, n);
+    return with_preemption(y, arena_printf(y->arena, "0/%u nodes are available: %s.", n, why));
+}
+
+static bool says_already(const struct val *pod, const char *message)
+{
+    struct val *list = json_path(pod, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), "PodScheduled"))
+                return str_is(json_str(c, "status"), "False") && str_is(json_str(c, "message"), message);
+    return false;
+}
+
+static void refuse(struct cycle *y, const char *message)
+{
+    struct arena *a = y->arena;
+    char now[CLOCK_TEXT];
+    _cleanup_buf_ struct buf b = BUF_INIT(65536);
+    say(y, "Warning", "FailedScheduling", message);
+    struct str was = json_str(y->pod, "status.nominatedNodeName");
+    bool named = y->promised && !str_is(was, y->promised->name), unnamed = !y->promised && y->unpromised && was.len;
+    if (!message || (!named && !unnamed && says_already(y->pod, message)))
+        return;
+    clock_format(env_wall_ns(), now);
+    struct val *v = val_new(a, VAL_OBJ), *one = val_new(a, VAL_OBJ);
+    val_push(json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), one);
+    json_set_str(a, one, STR("type"), STR("PodScheduled"));
+    json_set_str(a, one, STR("status"), STR("False"));
+    json_set_int(a, one, STR("observedGeneration"), json_int(y->pod, "metadata.generation", 0));
+    json_set_str(a, one, STR("reason"), STR("Unschedulable"));
+    json_set_str(a, one, STR("message"), str_of(message));
+    json_set_str(a, one, STR("lastTransitionTime"), str_of(now));
+    if (y->promised)
+        json_set_str(a, json_get(v, STR("status")), STR("nominatedNodeName"), str_of(y->promised->name));
+    else if (unnamed)
+        json_set(a, json_get(v, STR("status")), STR("nominatedNodeName"), val_new(a, VAL_NULL));
+    if (arena_exhausted(a))
+        return;
+    json_write(&b, v);
+    struct objects *o = y->s->conf.objects;
+    struct kl_object_key k = { sizeof k, "/pods", y->ns, y->name, "status" };
+    o->ops->patch(o, y->who, &y->call, &k, KL_PATCH_STRATEGIC, (struct kl_bytes){ b.at, b.len }, NULL);
+}
+
+static bool needs_node(const struct val *pod)
+{
+    struct str phase = json_str(pod, "status.phase");
+    struct val *gates = json_path(pod, "spec.schedulingGates");
+    return !json_str(pod, "spec.nodeName").len && !json_path(pod, "metadata.deletionTimestamp") && !str_is(phase, "Succeeded") &&
+           !str_is(phase, "Failed") && !(val_is(gates, VAL_ARR) && gates->n);
+}
+
+static enum outcome plugin_failed(struct cycle *y)
+{
+    y->result = SCHEDULE_ERROR;
+    refuse(y, arena_dup(y->arena, str_of(y->call.err.msg[0] ? y->call.err.msg : "the scheduler's plugin has failed")));
+    return kl_code_row(y->call.err.code)->retry ? AGAIN : PARKED;
+}
+
+static enum outcome nowhere(struct cycle *y, const char *message)
+{
+    y->result = SCHEDULE_UNSCHEDULABLE;
+    refuse(y, message);
+    claims_unselect(&y->claims, y->s->conf.objects, y->who, &y->call);
+    devices_give_up(&y->devices, y->s->conf.objects, y->who, &y->call);
+    return PARKED;
+}
+
+/* SETTLED: all claims are bound. */
+static enum outcome reserve(struct cycle *y, struct ledger_node *n)
+{
+    int rc = claims_reserve(&y->claims, n, y->s->conf.objects, y->who, &y->call);
+    y->waits = rc == 0 || rc == -KL_PENDING;
+    y->result = SCHEDULE_ERROR;
+    if (rc < 0 && rc != -KL_PENDING && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+    return rc > 0 ? SETTLED : rc == -KL_CONFLICT ? AGAIN : PARKED;
+}
+
+/* SETTLED: its devices are reserved, and ready to be bound. */
+static enum outcome reserve_devices(struct cycle *y, struct ledger_node *n)
+{
+    int rc = devices_reserve(&y->devices, n, y->s->conf.objects, y->who, &y->call);
+    y->waits = rc == 0;
+    y->result = SCHEDULE_ERROR;
+    if (rc < 0 && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+    return rc > 0 ? SETTLED : rc == -KL_CONFLICT ? AGAIN : PARKED;
+}
+
+static enum outcome decide(struct cycle *y, struct store_object *o)
+{
+    struct str json = store_object_json(o), uid = store_object_uid(o);
+    struct ledger_node *promised = ledger_promised(y->s->ledger, uid);
+    bool there = promised && promised->present;
+    if (promised)
+        ledger_forget(y->s->ledger, uid);       /* it does not stand in its own way; a node that is gone may go with it */
+    y->ns = arena_dup(y->arena, store_object_ns(o));
+    y->name = arena_dup(y->arena, store_object_name(o));
+    pod_needs_read(y->pod, &y->needs);
+    y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
+                                    .memory = y->needs.requests.memory };
+    const char *why = claims_read(&y->claims, y->s->conf.store, y->arena, y->pod);
+    if (!why)
+        why = devices_read(&y->devices, y->s->devices, y->arena, y->pod);
+    if (why)
+        return nowhere(y, why_never(y, why));
+    if (y->table->begin && y->table->begin(y->self, &y->call, &y->view, &y->state) < 0)
+        return plugin_failed(y);
+    int64_t priority = json_int(y->pod, "spec.priority", 0);
+    struct preempt_plan plan = { 0 };
+    ledger_promises_aside(y->s->ledger, priority, true);
+    struct ledger_node *n = choose(y);
+    if (!n && !y->failed && !y->devices.fatal)
+        plan = find_room(y, there ? promised : NULL);
+    ledger_promises_aside(y->s->ledger, priority, false);
+    if (!n && !y->failed)
+        make_room(y, &plan);
+    if (y->table->end)
+        y->table->end(y->self, y->state);
+    if (y->failed)
+        return plugin_failed(y);
+    if (!n)
+        return nowhere(y, y->devices.fatal ? y->devices.fatal : why_nowhere(y));
+    enum outcome claims = y->claims.any ? reserve(y, n) : SETTLED;
+    if (claims == SETTLED && y->devices.n)
+        claims = reserve_devices(y, n);
+    if (claims != SETTLED)
+        return claims;
+    int rc = bind(y, n);
+    y->result = rc == 0 || rc == -KL_PENDING ? SCHEDULE_SCHEDULED : SCHEDULE_ERROR;
+    if (rc == -KL_PENDING)              /* it goes on by itself, and is seen when it is over */
+        return PARKED;
+    if (rc < 0 && y->devices.n)
+        devices_unreserve(&y->devices, y->s->conf.objects, y->who, &y->call);
+    if (rc < 0 && rc != -KL_NOT_FOUND && rc != -KL_CONFLICT) {
+        refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
+        return PARKED;
+    }
+    return SETTLED;
+}
+
+enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_claims)
+{
+    _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
+    struct str name = key, ns = str_cut(&name, '/');
+    struct store_object *o = store_head(s->conf.store, STR("/pods"), ns, name);
+    struct cycle y = { .s = s, .arena = a };
+    if (!o || !a)
+        return SETTLED;
+    host_call_init(&y.call, a, "scheduler");
+    struct str who = json_scan_text(json_scan_member(store_object_from(o, store_object_places(o)->spec), STR("schedulerName")));
+    y.who = arena_dup(a, who.len ? who : STR("default-scheduler"));
+    y.table = y.who ? s->conf.find(s->conf.ctx, y.who, &y.self) : NULL;
+    if (!y.table)
+        return SETTLED;                 /* someone else's: schedulers may live outside, as with upstream */
+    y.pod = json_parse_without(a, store_object_json(o), "metadata.managedFields", &y.call.err);
+    if (!y.pod || !needs_node(y.pod))
+        return SETTLED;
+    int64_t began = env_mono_ns();
+    enum outcome outcome = decide(&y, o);
+    *ret_claims = y.claims.any;
+    if (outcome == PARKED && json_path(y.pod, "spec.resourceClaims"))
+        devices_wait(s->devices, key);
+    if (!y.waits)
+        schedule_count(&s->counts, y.who, y.result, env_mono_ns() - began);
+    return outcome;
+}
