@@ -49,7 +49,7 @@ const char *api_resource_text(struct arena *a, const struct schema_kind *k);    
 /* --- request.c: the URL as one tuple --- */
 struct api_query {
     struct str label_selector, field_selector, resource_version, version_match, continue_token;
-    struct str field_manager, field_validation, propagation, dry_run;
+    struct str field_manager, field_validation, propagation, dry_run, timeout;
     int64_t limit, timeout_s, grace_s;  /* -1: not given */
     int send_initial;                   /* -1 not given */
     bool watch, bookmarks, pretty, force, has_force, orphan, has_orphan;
@@ -92,6 +92,7 @@ enum api_media api_media_of(struct str content_type);
 
 /* --- options.c: what the query says, before anything is done. KL_INVALID, with causes. --- */
 struct api_rq;
+int api_check_timeout(struct api_rq *rq);                                /* of any request that ends by itself; KL_BAD_REQUEST */
 int api_check_list_options(struct api_rq *rq);
 int api_check_watch_options(struct api_rq *rq);
 int api_check_write_options(struct api_rq *rq, bool applies);           /* create, update, patch (applies: server-side apply) */

@@ -154,7 +154,7 @@ static int arrive(struct api_rq *rq, struct http_req *r)
 {
     set_audit_id(rq);
     rq->accept.media = MEDIA_JSON;
-    if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0)
+    if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0 || api_check_timeout(rq) < 0)
         return -1;
     rq->pretty = rq->info.q.pretty;
     metrics_begin(rq);

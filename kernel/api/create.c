@@ -89,18 +89,26 @@ static int generate_name(struct api_op *op, struct val *v)
     return -KL_ALREADY_EXISTS;
 }
 
-static int wipe_metadata(struct api_op *op, struct val *v)
+static void wipe_metadata(struct api_op *op, struct val *v)
 {
     static const char *const wiped[] = { "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid", "creationTimestamp" };
     struct val *m = json_obj(op->arena, v, STR("metadata"));
-    if (json_str(v, "metadata.resourceVersion").len && !op->dry_run) {      /* upstream's dry run does not look */
-        api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
-        op->err.reason = NULL; /* upstream's 500 has none */
-        return -KL_INTERNAL;
-    }
     for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
         json_del(m, str_of(wiped[i]));
-    return 0;
+}
+
+/* An object that comes with a version: the storage refuses it upstream, behind all who may have something to say, unless nothing is to be stored. */
+static bool has_version(const struct api_op *op, struct val *v)
+{
+    int64_t version = 0;
+    return !op->dry_run && str_int(json_str(v, "metadata.resourceVersion"), &version) && version > 0;
+}
+
+static int refuse_version(struct api_op *op)
+{
+    api_fail(&op->err, op->arena, KL_INTERNAL, "resourceVersion should not be set on objects to be created");
+    op->err.reason = NULL; /* upstream's 500 has none */
+    return -KL_INTERNAL;
 }
 
 static int fill_metadata(struct api_op *op, struct val *v)
@@ -149,8 +157,7 @@ int api_op_create(struct api_op *op, struct val *v)
     if (object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     /* What the server gives an object is not there yet when it may still be changed. */
-    if (wipe_metadata(op, v) < 0)
-        return -op->err.code;
+    wipe_metadata(op, v);
     api_convert_input(op, v);
     if (!op->applies) {
         api_prepare_tracked(op, v);
@@ -162,9 +169,9 @@ int api_op_create(struct api_op *op, struct val *v)
         return -op->err.code;
     if (api_fit_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;
-    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || check_absent(op) < 0)
+    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || (!has_version(op, v) && check_absent(op) < 0))
         return -op->err.code;
-    if (api_admit(op, false, "create", &v, NULL) < 0)
+    if (api_admit(op, false, "create", &v, NULL) < 0 || (has_version(op, v) && refuse_version(op) < 0))
         return -op->err.code;
     if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, NULL) < 0)
         return -op->err.code;

@@ -29,20 +29,12 @@ static void loosen(struct val *v, bool root)
         json_del(v, STR("additionalProperties"));
 }
 
-struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
+/* What every object has. */
+static void add_meta(struct openapi *d, struct val *v)
 {
     static const char *const names[] = { "apiVersion", "kind" };
-    const struct schema_type *meta = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
-    struct val *v = custom_schema_copy(d->a, t->custom);
-    if (!v || (d->form == 2 && json_bool(v, "x-kubernetes-preserve-unknown-fields", false))) {
-        /* Not even metadata: kubectl would take every other field for unknown. */
-        v = val_new(d->a, VAL_OBJ);
-        openapi_put(d->a, v, "type", "object");
-        return v;
-    }
-    if (d->form == 2)
-        loosen(v, true);
-    struct val *props = json_obj(d->a, v, STR("properties")), *m = openapi_ref(d, meta);
+    struct val *props = json_obj(d->a, v, STR("properties"));
+    struct val *m = openapi_ref(d, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")));
     for (int i = 0; i < 2; i++) {
         struct val *one = json_set(d->a, props, str_of(names[i]), val_new(d->a, VAL_OBJ));
         openapi_put(d->a, one, "type", "string");
@@ -55,5 +47,48 @@ struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
     }
     openapi_put(d->a, m, "description", "Standard object's metadata: names, labels, versions.");
     json_set(d->a, props, STR("metadata"), m);
+}
+
+static bool has_word(const struct val *list, const char *word)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(v, list)
+            if (str_is(val_str(v), word))
+                return true;
+    return false;
+}
+
+/* Embedded objects are objects; form 2 does not say so of those that take unknown fields, as clients would refuse these. */
+static void add_embedded(struct openapi *d, struct val *v)
+{
+    static const char *const needed[] = { "kind", "apiVersion" };
+    struct val *props = json_get(v, STR("properties")), *items = json_get(v, STR("items")), *more = json_get(v, STR("additionalProperties"));
+    if (val_is(props, VAL_OBJ))
+        val_each(p, props) add_embedded(d, p);
+    if (val_is(items, VAL_OBJ))
+        add_embedded(d, items);
+    if (val_is(more, VAL_OBJ))
+        add_embedded(d, more);
+    if (!json_bool(v, "x-kubernetes-embedded-resource", false) || (d->form == 2 && json_bool(v, "x-kubernetes-preserve-unknown-fields", false)))
+        return;
+    add_meta(d, v);
+    for (size_t i = 0; i < 2; i++)
+        if (!has_word(json_get(v, STR("required")), needed[i]))
+            val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(needed[i])));
+}
+
+struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
+{
+    struct val *v = custom_schema_copy(d->a, t->custom);
+    if (!v || (d->form == 2 && json_bool(v, "x-kubernetes-preserve-unknown-fields", false))) {
+        /* Not even metadata: kubectl would take every other field for unknown. */
+        v = val_new(d->a, VAL_OBJ);
+        openapi_put(d->a, v, "type", "object");
+        return v;
+    }
+    if (d->form == 2)
+        loosen(v, true);
+    add_embedded(d, v);
+    add_meta(d, v);
     return v;
 }

@@ -136,7 +136,7 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
     v = json_set(d->a, d->schemas, str_of(t->name), val_new(d->a, VAL_OBJ));
     put(d->a, v, "description", t->doc ? t->doc : "");
     put(d->a, v, "type", "object");
-    props = json_obj(d->a, v, STR("properties"));
+    props = t->n_flat || t->has_typemeta ? json_obj(d->a, v, STR("properties")) : NULL;     /* Go's encoder leaves an empty one out */
     for (int i = 0; t->has_typemeta && i < 2; i++) {
         struct val *m = json_obj(d->a, props, i ? STR("kind") : STR("apiVersion"));
         put(d->a, m, "type", "string");

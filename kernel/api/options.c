@@ -1,5 +1,6 @@
 /* options.c - what a request asks for besides its object (ListOptions, CreateOptions, ...), judged as upstream does. */
 #include "api-internal.h"
+#include "base/duration.h"
 
 static int fail(struct api_rq *rq, const char *kind, const struct object_causes *c)
 {
@@ -15,6 +16,43 @@ static void forbid(struct object_causes *c, const char *field, const char *why)
 static void not_supported(struct object_causes *c, const char *field, struct str value, const char *choices)
 {
     object_cause_add(c, "FieldValueNotSupported", field, "Unsupported value: \"" STR_FMT "\": supported values: %s", STR_ARG(value), choices);
+}
+
+static size_t span(struct str s, bool number)
+{
+    size_t n = 0;
+    while (n < s.len && ((s.at[n] >= '0' && s.at[n] <= '9') || s.at[n] == '.') == number)
+        n++;
+    return n;
+}
+
+/* Go's words for what is no duration. */
+static const char *bad_duration(struct arena *a, struct str s)
+{
+    struct str rest = str_skip(s, s.at[0] == '-' || s.at[0] == '+');
+    int64_t ns;
+    while (rest.len) {
+        size_t digits = span(rest, true);
+        struct str unit = str_skip(rest, digits);
+        unit.len = span(unit, false);
+        if (!digits || !duration_parse(str_of(arena_printf(a, "%.*ss", (int)digits, rest.at)), &ns))
+            break;
+        if (!unit.len)
+            return arena_printf(a, "time: missing unit in duration \"" STR_FMT "\"", STR_ARG(s));
+        if (!duration_parse(str_of(arena_printf(a, "1" STR_FMT, STR_ARG(unit))), &ns))
+            return arena_printf(a, "time: unknown unit \"" STR_FMT "\" in duration \"" STR_FMT "\"", STR_ARG(unit), STR_ARG(s));
+        rest = str_skip(rest, digits + unit.len);
+    }
+    return arena_printf(a, "time: invalid duration \"" STR_FMT "\"", STR_ARG(s));
+}
+
+int api_check_timeout(struct api_rq *rq)
+{
+    struct str s = rq->info.q.timeout;
+    int64_t ns;
+    if (!s.len || strcmp(rq->info.tuple.verb, "watch") == 0 || api_is_stream(rq->info.tuple.subresource) || duration_parse(s, &ns))
+        return 0;
+    return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid timeout specified in the request URL - %s", bad_duration(rq->arena, s));
 }
 
 int api_check_list_options(struct api_rq *rq)

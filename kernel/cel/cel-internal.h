@@ -2,6 +2,7 @@
 #ifndef CEL_INTERNAL_H
 #define CEL_INTERNAL_H
 
+#include "base/duration.h"
 #include "base/cleanup.h"
 #include "base/map.h"
 #include "cel/cel.h"
@@ -278,7 +279,6 @@ void double_text(struct buf *b, double d);               /* as Go's 'g' with the
 bool parse_int(struct str s, int64_t *ret);
 bool parse_uint(struct str s, uint64_t *ret);
 bool parse_double(struct str s, double *ret);
-bool duration_parse(struct str s, int64_t *ret_ns);
 void duration_text(struct buf *b, int64_t ns);           /* "5400s" */
 bool timestamp_parse(struct str s, int64_t *ret_s, int32_t *ret_ns);
 void timestamp_text(struct buf *b, int64_t s, int32_t ns);

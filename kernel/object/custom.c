@@ -4,6 +4,7 @@
 #include "object/custom-internal.h"
 
 #define TREE_BYTES (64u << 20)
+#define META "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
 struct custom_schema *custom_schema_new(struct str text)
 {
@@ -78,7 +79,7 @@ void **custom_schema_slot(const struct custom_schema *s, struct arena **ret_aren
 
 static bool is_type_member(struct str key)
 {
-    return str_is(key, "apiVersion") || str_is(key, "kind") || str_is(key, "metadata");
+    return str_is(key, "apiVersion") || str_is(key, "kind");
 }
 
 struct member {
@@ -134,6 +135,34 @@ void custom_unique(struct val *v, const struct path *p, struct object_strict *st
         mem_free(at);
 }
 
+/* What an embedded object says of itself is what any object may say, whatever its schema names. */
+static void prune_rows(const struct schema_type *t, struct val *v, const struct path *p, struct object_strict *strict)
+{
+    if (t->kind != T_STRUCT)
+        return;
+    if (v->type == VAL_ARR) {
+        long i = 0;
+        val_each(item, v) {
+            struct path here = { p, STR_NONE, i++ };
+            prune_rows(t, item, &here, strict);
+        }
+    }
+    if (v->type != VAL_OBJ)
+        return;
+    custom_unique(v, p, strict);
+    for (struct val *m = v->first, *next; m; m = next) {
+        next = m->next;
+        struct path here = { p, val_key(m), 0 };
+        int at = schema_flat_find(t, val_key(m), 0);
+        if (at >= 0 && t->flat[at]->shape != SHAPE_MAP)
+            prune_rows(t->flat[at]->type, m, &here, strict);
+        else if (at < 0) {
+            strict_add(strict, "unknown field", &here);
+            val_unlink(v, m);
+        }
+    }
+}
+
 static void prune_object(const struct val *schema, struct val *v, const struct path *p, struct object_strict *strict)
 {
     const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
@@ -146,7 +175,11 @@ static void prune_object(const struct val *schema, struct val *v, const struct p
         const struct val *s = json_get(props, val_key(m));
         if (!s && val_is(additional, VAL_OBJ))
             s = additional;
-        if (s || preserve || (embedded && is_type_member(val_key(m))))
+        if (embedded && str_is(val_key(m), "metadata"))
+            prune_rows(schema_type_by_name(STR(META)), m, &here, strict);
+        else if (embedded && is_type_member(val_key(m)))
+            continue;
+        else if (s || preserve)
             custom_prune(s, m, &here, strict);
         else {
             strict_add(strict, "unknown field", &here);

@@ -41,7 +41,7 @@ static bool custom_member(const struct merge_type *t, struct str name, struct me
     const struct val *props = json_get(t->schema, STR("properties")), *additional = json_get(t->schema, STR("additionalProperties"));
     const struct val *s = json_get(props, name);
     *ret_named = true;
-    if (!s && json_bool(t->schema, "x-kubernetes-embedded-resource", false)) {
+    if (json_bool(t->schema, "x-kubernetes-embedded-resource", false)) {
         if (str_is(name, "apiVersion") || str_is(name, "kind")) {
             *ret = scalar(SCALAR_STRING);
             return true;

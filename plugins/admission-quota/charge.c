@@ -116,6 +116,25 @@ static int wake_controller(struct review *w, const struct kl_object_list *list)
     return 0;
 }
 
+static bool terminates(const struct val *pod)
+{
+    return json_path(pod, "spec.activeDeadlineSeconds") != NULL;
+}
+
+static bool changes_pod(struct review *w)
+{
+    return review_is(w, "update") && !w->r->request->subresource[0] && str_is(resource_of(w), "/pods");
+}
+
+/* Nothing is charged for what will not be (who comes with a version is not created), nor for a pod that stays under the quotas that it is under. */
+static bool uses_nothing(struct review *w, const struct val *object, const struct val *old)
+{
+    int64_t version = 0;
+    if (!old)
+        return str_int(json_str(object, "metadata.resourceVersion"), &version) && version > 0;
+    return changes_pod(w) && terminates(object) == terminates(old);
+}
+
 static int rule(struct review *w)
 {
     const struct charger *x = (const struct charger *)(const void *)w->core;
@@ -132,6 +151,8 @@ static int rule(struct review *w)
     unsigned n = 0;
     if (!object || !charges || !quotas)
         return review_no_memory(w);
+    if (uses_nothing(w, object, old))
+        return 0;
     for (uint32_t i = 0; i < list.n; i++) {
         quotas[i] = json_parse(w->arena, str_n(list.at[i].at, list.at[i].len), &w->call->err);
         charges[n] = (struct charge){ .quota = quotas[i] };
@@ -143,7 +164,7 @@ static int rule(struct review *w)
     rc = x->limited ? limited_check(w, x->limited, quotas, list.n, resource_of(w), object, &covered) : 0;
     for (unsigned i = 0; i < n && rc == 0 && !(w->call->flags & KL_CALL_DRY_RUN); i++)
         rc = write_charge(w, &charges[i]);
-    return rc;
+    return rc == 0 && changes_pod(w) ? wake_controller(w, &list) : rc;         /* it has left the quotas of the other scope */
 }
 
 static int review(void *self, struct kl_call *c, const struct kl_admission_review *r, struct kl_admission_verdict *ret)
@@ -154,7 +175,8 @@ static int review(void *self, struct kl_call *c, const struct kl_admission_revie
 /* Updates that can use more. */
 static bool may_grow(const struct kl_request *r)
 {
-    static const char *const grow[][2] = { { "pods", "resize" }, { "services", "" }, { "persistentvolumeclaims", "" }, { "persistentvolumeclaims", "status" }, { "resourceclaims", "" } };
+    static const char *const grow[][2] = { { "pods", "" }, { "pods", "resize" }, { "services", "" }, { "persistentvolumeclaims", "" },
+                                           { "persistentvolumeclaims", "status" }, { "resourceclaims", "" } };
     for (size_t i = 0; i < sizeof grow / sizeof *grow; i++)
         if (strcmp(r->resource, grow[i][0]) == 0 && strcmp(r->subresource, grow[i][1]) == 0)
             return true;

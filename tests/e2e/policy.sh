@@ -75,6 +75,12 @@ k label namespace guarded guarded=yes >/dev/null
 gives "no params found for policy binding with \`Deny\` parameterNotFoundAction" create configmap a -n guarded --from-literal=x=1 --dry-run=server
 want created create configmap param-most -n default --from-literal=most=2
 gives "ValidatingAdmissionPolicy 'small' with binding 'small-here' denied request: 3 entries, 2 are allowed" create configmap a -n guarded --from-literal=x=1 --from-literal=y=2 --from-literal=z=3
+want '3 entries, 2 are allowed' create -n guarded -f - <<'YAML'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, resourceVersion: "7"}
+data: {x: "1", y: "2", z: "3"}
+YAML
 want created create configmap a -n guarded --from-literal=x=1 --from-literal=y=2
 want created create configmap a -n free --from-literal=x=1 --from-literal=y=2 --from-literal=z=3
 want 'data stays as it is' patch configmap a -n guarded -p '{"data":{"x":"5"}}'

@@ -39,6 +39,10 @@ gives 400 'strict decoding error: unknown field \"foo\", duplicate field \"data.
     '{"metadata":{"name":"x"},"foo":1,"data":{"a":"b","a":"c"}}'
 warns 'unknown field \"foo\"' POST "$ns/configmaps?dryRun=All" '{"metadata":{"name":"x"},"foo":1}'
 gives 415 'the body of the request was in an unknown format' POST "$ns/configmaps" '{}' text/plain
+gives 400 'invalid timeout specified in the request URL - time: invalid duration \"soon\"' GET "$ns/configmaps?timeout=soon"
+gives 400 'time: missing unit in duration \"30\"' GET "${core%/api/v1}/version?timeout=30"
+gives 400 'time: unknown unit \"d\" in duration \"1h2d\"' DELETE "$ns/configmaps/none?timeout=1h2d"
+gives 200 '"name":"c1"' GET "$ns/configmaps/c1?timeout=1h3.5m"
 head -c 3200000 /dev/zero | tr '\0' a >"$dir/big"
 gives 413 'Request entity too large: limit is 3145728' POST "$ns/configmaps" "@$dir/big"
 gives 400 'the namespace of the provided object does not match the namespace sent on the request' POST "$ns/configmaps" '{"metadata":{"name":"x","namespace":"y"}}'

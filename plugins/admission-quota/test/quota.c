@@ -154,6 +154,29 @@ Test(quota, scopes)
     }
 }
 
+#define LIVES(rest) "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"" rest "},\"spec\":{%s\"containers\":[{\"name\":\"c\"}]}}"
+
+Test(quota, a_pod_that_gets_a_deadline_comes_under_other_quotas)
+{
+    const char *endless = arena_printf(f->arena, LIVES(""), ""), *ends = arena_printf(f->arena, LIVES(""), "\"activeDeadlineSeconds\":9,");
+    put_quota("q", "\"hard\":{\"pods\":\"1\"},\"scopes\":[\"Terminating\"]", "\"hard\":{\"pods\":\"1\"},\"used\":{\"pods\":\"0\"}");
+    cr_assert_eq(update("/pods", "", endless, endless), 0);
+    cr_assert_str_eq(used("q"), "pods=0");
+    cr_assert_eq(update("/pods", "", endless, ends), 0);
+    cr_assert_str_eq(used("q"), "pods=1");
+    cr_assert_eq(update("/pods", "", ends, ends), 0);
+    cr_assert_eq(create("/pods", ends), -KL_FORBIDDEN);
+    cr_assert_eq(update("/pods", "", endless, ends), -KL_FORBIDDEN);
+    cr_assert_str_eq(verdict.refusal, "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1");
+}
+
+Test(quota, who_comes_with_a_version_is_charged_nothing)
+{
+    put_quota("q", "\"hard\":{\"pods\":\"1\"}", "\"hard\":{\"pods\":\"1\"},\"used\":{\"pods\":\"0\"}");
+    cr_assert_eq(create("/pods", arena_printf(f->arena, LIVES(",\"resourceVersion\":\"7\""), "")), 0);
+    cr_assert_str_eq(used("q"), "pods=0");
+}
+
 Test(quota, the_controller_counts_anew)
 {
     int64_t again;

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	. "keelson/tests/testkit"
 )
@@ -105,7 +106,13 @@ properties:
 	inner := "spec:\n  template:\n    apiVersion: foo/v1\n    kind: Sub\n    metadata:\n      unknownSubMeta: unknown\n      name: subobject\n"
 	_, err := d.client(t, "v1", "").Create(Context(t), d.instance(t, "v1", "made", "metadata: {unknownMeta: x}\n"+inner), metav1.CreateOptions{FieldValidation: "Strict"})
 	Refused(t, err, metav1.StatusReasonBadRequest, `unknown field "metadata.unknownMeta"`, `unknown field "spec.template.metadata.unknownSubMeta"`)
-	_, body := d.applied(t, "mytest", inner)
+	known := strings.Replace(inner, "unknownSubMeta: unknown", "namespace: elsewhere\n      labels: {a: b}\n      ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u}]", 1)
+	made := Get(d.client(t, "v1", "").Create(Context(t), d.instance(t, "v1", "known", known), metav1.CreateOptions{FieldValidation: "Strict"}))(t)
+	kept, _, _ := unstructured.NestedString(made.Object, "spec", "template", "metadata", "namespace")
+	Equal(t, "what an embedded object says of itself, named by its schema or not", kept, "elsewhere")
+	code, body := d.applied(t, "known-too", known)
+	Holds(t, code == 201, "applied: %d %s", code, body)
+	_, body = d.applied(t, "mytest", inner)
 	Holds(t, strings.Contains(body, `.spec.template.metadata.unknownSubMeta: field not declared in schema`), "applied: %s", body)
 }
 

@@ -58,6 +58,7 @@ Test(openapi, both_forms_hold_every_kind)
             struct val *path = json_get(d.paths, str_of(arena_printf(a, "/apis/%s/%s/%s", k->group, k->version, k->plural)));
             cr_expect(path || !k->group[0] || !(k->flags & K_STORED), "%s has no path", k->plural);
         }
+        val_each(s, d.schemas) cr_expect(!json_get(s, STR("properties")) || json_get(s, STR("properties"))->n, STR_FMT ": empty properties", STR_ARG(val_key(s)));
         map_free(&d.done);
     }
 }
