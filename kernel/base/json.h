@@ -56,6 +56,8 @@ struct val *json_next(struct arena *a, struct str *text, struct kl_err *err);
 void json_write(struct buf *b, const struct val *v);
 /* Two spaces of indent, as upstream's pretty printer. */
 void json_write_pretty(struct buf *b, const struct val *v);
+/* Compact, all members by name, as Go writes maps. */
+void json_write_sorted(struct buf *b, const struct val *v);
 void json_write_str(struct buf *b, struct str s);               /* with quotes */
 
 /* Reading. All accept v == NULL (as "not there"). */

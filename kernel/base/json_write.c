@@ -1,5 +1,8 @@
 /* json_write.c - tree to text, compact and pretty. */
+#include <stdlib.h>
+
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/plain.h"
 
 /* 0 plain; else needs an escape. The escapes are those of Go's encoder, so that texts equal upstream's. */
@@ -145,4 +148,51 @@ void json_write_pretty(struct buf *b, const struct val *v)
         write_val(b, v, 0);
     else
         b->failed = true;
+}
+
+static void write_member(struct buf *b, const struct val *m, bool first)
+{
+    if (!first)
+        buf_add_c(b, ',');
+    json_write_str(b, val_key(m));
+    buf_add_c(b, ':');
+    json_write_sorted(b, m);
+}
+
+/* Mostly they stand by name already. */
+static void write_members(struct buf *b, const struct val *v)
+{
+    if (json_is_sorted(v)) {
+        val_each(m, v) write_member(b, m, m == v->first);
+        return;
+    }
+    const struct val **all = mem_alloc(v->n * sizeof *all);
+    unsigned n = 0;
+    b->failed |= !all;
+    if (!all)
+        return;
+    val_each(m, v) all[n++] = m;
+    qsort(all, n, sizeof *all, val_by_key);
+    for (unsigned i = 0; i < n; i++)
+        write_member(b, all[i], i == 0);
+    mem_free(all);
+}
+
+void json_write_sorted(struct buf *b, const struct val *v)
+{
+    if (!v || v->type < VAL_ARR) {
+        json_write(b, v);
+        return;
+    }
+    buf_add_c(b, v->type == VAL_OBJ ? '{' : '[');
+    if (v->type == VAL_OBJ)
+        write_members(b, v);
+    else
+        val_each(item, v)
+        {
+            if (item != v->first)
+                buf_add_c(b, ',');
+            json_write_sorted(b, item);
+        }
+    buf_add_c(b, v->type == VAL_OBJ ? '}' : ']');
 }

@@ -274,15 +274,42 @@ static void encode_struct(struct buf *b, const struct schema_type *t, const stru
     buf_add_c(b, '}');
 }
 
+static struct val *encoded(struct arena *a, const struct schema_type *t, const struct val *v)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    encode_one(&b, t, v);
+    struct str text = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    return text.at ? json_parse(a, text, NULL) : NULL;
+}
+
+/* What of a custom resource is kept, its metadata as it is written. */
+static struct val *custom_members(struct arena *a, const struct schema_type *t, const struct val *v)
+{
+    struct val *ret = val_new(a, VAL_OBJ);
+    val_each(m, v) {
+        int at = schema_flat_find(t, val_key(m), 0);
+        const struct schema_field *f = at >= 0 ? t->flat[at] : NULL;
+        bool meta = f && f->type->kind == T_STRUCT, named = str_is(val_key(m), "kind") || str_is(val_key(m), "apiVersion");
+        if (named ? !m->n : meta ? m->type == VAL_NULL : f ? object_leaves_out(f, m) : !(t->flags & F_PRESERVE))
+            continue;
+        struct val *one = meta ? encoded(a, f->type, m) : val_new(a, m->type);
+        if (!one || !json_set(a, ret, val_key(m), one))
+            return NULL;
+        if (!meta)
+            val_replace(one, m);
+    }
+    if (!json_get(ret, STR("metadata")))
+        json_set(a, ret, STR("metadata"), encoded(a, t->flat[0]->type, NULL));
+    return ret;
+}
+
 /* Custom resources are maps to upstream's server: all members stand by name, down to the last. */
 static void encode_by_name(struct buf *b, const struct schema_type *t, const struct val *v)
 {
-    _cleanup_buf_ struct buf plain = BUF_INIT(0);
     _cleanup_arena_ struct arena *a = arena_new(64u << 20);
-    encode_struct(&plain, t, v);
-    struct val *tree = a && !plain.failed ? json_parse(a, buf_str(&plain), NULL) : NULL;
-    if (tree && json_sort_all(a, tree))
-        json_write(b, tree);
+    struct val *members = a ? custom_members(a, t, v) : NULL;
+    if (members)
+        json_write_sorted(b, members);
     else
         b->failed = true;
 }

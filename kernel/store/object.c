@@ -32,6 +32,12 @@ static uint32_t place_of(struct str json, struct str part)
     return part.at ? (uint32_t)(part.at - json.at) : 0;
 }
 
+/* Where managedFields stand behind all else of the metadata, as in the declared order; custom resources have their members by name. */
+static uint32_t managed_behind(struct str json, struct str managed, struct str uid)
+{
+    return managed.at > uid.at ? place_of(json, managed) : 0;
+}
+
 struct store_object *object_new(const struct store_op *op, uint64_t revision)
 {
     struct str json = op->json, found[N_PARTS];
@@ -51,7 +57,7 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
                                 .uid_at = uid.len ? place_of(json, uid) : 0,
                                 .places = { sizeof o->places, place_of(json, found[LABELS]), place_of(json, found[OWNERS]),
                                             place_of(json, found[SPEC]), place_of(json, found[STATUS]), place_of(json, found[NODE]),
-                                            place_of(json, found[MANAGED]) } };
+                                            managed_behind(json, found[MANAGED], found[UID]) } };
     if (n_owners)
         scan_owners(json, found[OWNERS], o->owners);
     memcpy(text, op->ns.at ? op->ns.at : "", op->ns.len);

@@ -13,7 +13,7 @@ struct kl_places {
     KL_STRUCT_HEAD;
     uint32_t labels, owners;            /* metadata.labels, metadata.ownerReferences */
     uint32_t spec, status;
-    uint32_t node, managed;             /* spec.nodeName; metadata.managedFields, which is most of metadata and comes last there */
+    uint32_t node, managed;             /* spec.nodeName; metadata.managedFields where they, most of metadata, come last there */
 };
 
 struct kl_call {

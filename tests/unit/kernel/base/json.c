@@ -186,6 +186,19 @@ Test(json, sorts_members)
 }
 
 /* Empty texts may have no bytes at all to point at. */
+Test(json, writes_members_by_name)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    const struct val *v = json_parse(a, STR("{\"b\":[{\"y\":1,\"x\":[]},\"<\"],\"a\":{\"d\":null,\"c\":{}},\"B\":1.50}"), NULL);
+    json_write_sorted(&b, v);
+    cr_assert(str_is(buf_str(&b), "{\"B\":1.50,\"a\":{\"c\":{},\"d\":null},\"b\":[{\"x\":[],\"y\":1},\"\\u003c\"]}"), "%.*s", STR_ARG(buf_str(&b)));
+    cr_assert(str_is(val_key(v->first), "b"), "the tree stays as it is");
+    buf_clear(&b);
+    json_write_sorted(&b, NULL);
+    cr_assert(b.failed);
+}
+
 Test(json, empty_texts_are_equal)
 {
     struct arena *a = arena_new(0);
