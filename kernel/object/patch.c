@@ -116,13 +116,24 @@ static struct str unescape(struct arena *a, struct str s)
     return str_n(out, (size_t)(o - out));
 }
 
+/* Upstream's library reads "01" and "+1", and "-1" is the last of len places. */
+static bool index_in(struct str text, unsigned len, int64_t *ret)
+{
+    if (text.len > 1 && text.at[0] == '+' && text.at[1] != '-')
+        text = str_skip(text, 1);
+    if (!str_int(text, ret) || *ret >= len || *ret < -(int64_t)len)
+        return false;
+    *ret += *ret < 0 ? len : 0;
+    return true;
+}
+
 static struct val *item_at(struct val *arr, struct str index)
 {
     int64_t n;
-    if (!str_int(index, &n) || n < 0 || (index.len > 1 && index.at[0] == '0'))
+    if (!index_in(index, arr->n, &n))
         return NULL;
     struct val *v = arr->first;
-    while (v && n--)
+    while (n--)
         v = v->next;
     return v;
 }
@@ -132,45 +143,46 @@ static struct val *child(struct val *parent, struct str key)
     return parent->type == VAL_OBJ ? json_get(parent, key) : parent->type == VAL_ARR ? item_at(parent, key) : NULL;
 }
 
-static int locate(struct arena *a, struct val *root, struct str path, struct spot *ret, struct kl_err *err)
+static int missing(struct kl_err *err, struct str op, struct str path)
+{
+    return kl_err_set(err, KL_INVALID, "json patch: " STR_FMT " operation does not apply: doc is missing path: \"" STR_FMT "\"", STR_ARG(op), STR_ARG(path));
+}
+
+/* What stands before the first '/' is not looked at, and the whole object is no place: both as upstream. */
+static int locate(struct arena *a, struct val *root, struct str op, struct str path, struct spot *ret, struct kl_err *err)
 {
     *ret = (struct spot){ NULL, STR_NONE, root };
-    if (!path.len)
-        return 0;
-    if (path.at[0] != '/')
-        return kl_err_set(err, KL_BAD_REQUEST, "json patch: path '" STR_FMT "' does not begin with '/'", STR_ARG(path));
-    struct str rest = str_skip(path, 1);
+    long first = str_find(path, '/');
+    if (first < 0)
+        return missing(err, op, path);
+    struct str rest = str_skip(path, (size_t)first + 1);
     while (rest.at) {
         struct str key = unescape(a, str_cut(&rest, '/'));
         if (!ret->value || ret->value->type < VAL_ARR)
-            return kl_err_set(err, KL_INVALID, "the server rejected our request due to an error in our request: path '" STR_FMT
-                              "' does not exist", STR_ARG(path));
+            return missing(err, op, path);
         *ret = (struct spot){ ret->value, key, child(ret->value, key) };
     }
     return 0;
 }
 
-static int missing(struct kl_err *err, const char *op, struct str path)
+/* Replaced, tested and copied can also be a member that is not there: null. */
+static bool is_place(const struct spot *s)
 {
-    return kl_err_set(err, KL_INVALID, "json patch: %s operation does not apply: doc is missing path: \"" STR_FMT "\"", op, STR_ARG(path));
+    return s->value || s->parent->type == VAL_OBJ;
 }
 
-static int insert(struct arena *a, struct val **root, struct spot *s, struct val *v, struct str path, struct kl_err *err)
+static int insert(struct arena *a, struct spot *s, struct val *v, struct str path, struct kl_err *err)
 {
     int64_t n;
     if (!v)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
-    if (!s->parent) {
-        *root = v;
-        return 0;
-    }
     if (s->parent->type == VAL_OBJ)
         return json_set(a, s->parent, s->key, v) ? 0 : -KL_NO_MEMORY;
     v->key = NULL;
     if (str_is(s->key, "-"))
         return val_push(s->parent, v) ? 0 : -KL_NO_MEMORY;
-    if (!str_int(s->key, &n) || n < 0 || n > s->parent->n)
-        return missing(err, "add", path);
+    if (!index_in(s->key, s->parent->n + 1, &n))
+        return missing(err, STR("add"), path);
     if (n == s->parent->n)
         return val_push(s->parent, v) ? 0 : -KL_NO_MEMORY;
     struct val *before = NULL, *at = s->parent->first;
@@ -203,6 +215,23 @@ static int nests(struct kl_err *err, struct str path, const struct val *v)
     return v && too_deep(v, left) ? kl_err_set(err, KL_INVALID, "the JSON patch nests values more than %d deep", JSON_DEPTH) : 0;
 }
 
+static bool as_tested(const struct val *there, const struct val *value)
+{
+    if (!there || there->type == VAL_NULL)
+        return !value || value->type == VAL_NULL;
+    return value && val_equal(there, value);
+}
+
+static int apply_whole(struct arena *a, struct val **root, bool replace, const struct val *value, struct kl_err *err)
+{
+    if (!replace)
+        return value && val_equal(*root, value) ? 0 : kl_err_set(err, KL_INVALID, "json patch: testing value failed: test failed");
+    if (!value || value->type < VAL_ARR)
+        return kl_err_set(err, KL_INVALID, "json patch: replace operation value must be object or array");
+    *root = val_copy(a, value);
+    return *root ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+}
+
 /* taken: the operations are not asked again, so their values become the object's. */
 static int apply_op(struct arena *a, struct val **root, const struct val *op, bool taken, struct kl_err *err)
 {
@@ -213,49 +242,65 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, bo
     bool move = str_is(name, "move"), copy = str_is(name, "copy"), remove = str_is(name, "remove");
     if (!(add || replace || test || move || copy || remove) || !path.at || ((move || copy) && !from.at))
         return kl_err_set(err, KL_INVALID, "json patch: unexpected operation '" STR_FMT "'", STR_ARG(name));
-    if ((add || replace || test) && !value)
-        return kl_err_set(err, KL_INVALID, "json patch: operation '" STR_FMT "' has no value", STR_ARG(name));
+    if (!path.len && (replace || test))
+        return apply_whole(a, root, replace, value, err);
     if (move || copy) {
-        if (locate(a, *root, from, &src, err) < 0)
-            return -err->code;
-        if (!src.value && move)
-            return missing(err, "move", from);
+        if (locate(a, *root, name, from, &src, err) < 0)
+            return -KL_INVALID;
+        if (move ? !src.value : !is_place(&src))
+            return missing(err, name, from);
         if (move && (str_eq(path, from) || (str_starts(path, from) && path.at[from.len] == '/')))
             return str_eq(path, from) ? 0 : kl_err_set(err, KL_INVALID, "json patch: a value cannot move into itself");
-        value = src.value ? val_copy(a, src.value) : val_new(a, VAL_NULL);     /* upstream's library copies what is not there as null */
-        if (move && src.parent)
+        value = src.value ? val_copy(a, src.value) : val_new(a, VAL_NULL);
+        if (move)
             val_unlink(src.parent, src.value);
     }
-    if (locate(a, *root, path, &to, err) < 0)
-        return -(err ? err->code : KL_INVALID);
-    if ((remove || replace || test) && !to.value)
-        return missing(err, test ? "testing" : remove ? "remove" : "replace", path);
+    if (locate(a, *root, name, path, &to, err) < 0)
+        return -KL_INVALID;
+    if (remove ? !to.value : (replace || test) && !is_place(&to))
+        return missing(err, name, path);
     if (test)
-        return val_equal(to.value, value) ? 0 : kl_err_set(err, KL_INVALID, "json patch: testing path " STR_FMT " failed: test failed", STR_ARG(path));
+        return as_tested(to.value, value) ? 0 : kl_err_set(err, KL_INVALID, "json patch: testing path " STR_FMT " failed: test failed", STR_ARG(path));
     if (remove) {
-        if (!to.parent)
-            return kl_err_set(err, KL_INVALID, "json patch: the whole document cannot be removed");
         val_unlink(to.parent, to.value);
         return 0;
     }
     if (nests(err, path, value) < 0)
         return -KL_INVALID;
-    if (replace && to.parent && to.parent->type == VAL_ARR) {
-        struct val *now = val_copy(a, value);
+    if (replace && to.parent->type == VAL_ARR) {
+        struct val *now = value ? val_copy(a, value) : val_new(a, VAL_NULL);
         if (!now)
             return kl_err_set(err, KL_NO_MEMORY, "out of memory");
         val_replace(to.value, now);
         return 0;
     }
-    struct val *one = taken ? arena_raw(a, sizeof *one) : NULL;     /* it is a member of the operation too */
+    struct val *one = taken && value ? arena_raw(a, sizeof *one) : NULL;    /* it is a member of the operation too */
     if (one)
         *one = *value;
-    return insert(a, root, &to, move || copy ? value : taken ? one : val_copy(a, value), path, err);
+    return insert(a, &to, move || copy ? value : one ? one : value ? val_copy(a, value) : val_new(a, VAL_NULL), path, err);
+}
+
+/* What could be no operation at all is told before any is tried. */
+static int check_ops(const struct val *ops, struct kl_err *err)
+{
+    val_each(op, ops) {
+        if (op->type != VAL_OBJ && op->type != VAL_NULL)
+            return kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go value of type handlers.jsonPatchOp", patch_word(op));
+        for (const struct val *m = op->type == VAL_OBJ ? op->first : NULL; m; m = m->next) {
+            struct str key = val_key(m);
+            if (m->type != VAL_STR && m->type != VAL_NULL && (str_is(key, "op") || str_is(key, "path") || str_is(key, "from")))
+                return kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go struct field jsonPatchOp." STR_FMT
+                                  " of type string", val_is(m, VAL_OBJ) ? "object" : patch_word(m), STR_ARG(key));
+        }
+    }
+    return 0;
 }
 
 static struct val *patch_json(struct arena *a, struct val *root, const struct val *ops, bool taken, struct kl_err *err)
 {
     size_t before = arena_used(a);
+    if (val_is(ops, VAL_NULL))
+        return root;
     if (!val_is(ops, VAL_ARR)) {
         kl_err_set(err, KL_BAD_REQUEST, "error decoding patch: json: cannot unmarshal %s into Go value of type []handlers.jsonPatchOp",
                    val_is(ops, VAL_OBJ) ? "object" : patch_word(ops));
@@ -265,6 +310,8 @@ static struct val *patch_json(struct arena *a, struct val *root, const struct va
         kl_err_set(err, KL_TOO_LARGE, "The allowed maximum operations in a JSON patch is %d, got %u", MOST_OPS, ops->n);
         return NULL;
     }
+    if (check_ops(ops, err) < 0)
+        return NULL;
     val_each(op, ops) {
         if (apply_op(a, &root, op, taken, err) < 0)
             return NULL;

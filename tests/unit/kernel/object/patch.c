@@ -66,13 +66,68 @@ Test(patch, json_operations)
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]", NULL, "test failed" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", NULL, "missing path" },
         { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":1}]", NULL, "missing path" },
-        { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/00\"}]", NULL, "missing path" },
         { JSON, NULL, "{\"a\":{}}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/a/b\"}]", NULL, "into itself" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", NULL, "unexpected operation 'jump'" },
-        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a\"}]", NULL, "has no value" },
-        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", NULL, "cannot be removed" },
-        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]", NULL, "leaves no object" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]", NULL, "must be object or array" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":[3]}]", NULL, "leaves no object" },
         { JSON, NULL, "{\"a\":1}", "{\"a\":2}", NULL, "cannot unmarshal object" },
+    };
+    CHECK(rows);
+}
+
+/* Where the library that upstream uses goes beyond RFC 6902: clients have come to need it. */
+Test(patch, json_as_upstream)
+{
+    static const struct row rows[] = {
+        /* what is not there can be replaced */
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b\",\"value\":{\"x\":1}}]", "{\"a\":1,\"b\":{\"x\":1}}", NULL },
+        { JSON, NULL, "{\"a\":{}}", "[{\"op\":\"replace\",\"path\":\"/a/k~0~1\",\"value\":2}]", "{\"a\":{\"k~/\":2}}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b/c\",\"value\":1}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/a/c\",\"value\":1}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/3\",\"value\":9}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/-\",\"value\":9}]", NULL, "missing path" },
+        /* places from the end, and as Go reads numbers */
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/-1\",\"value\":9}]", "{\"l\":[1,2,9]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/-4\",\"value\":9}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/+1\",\"value\":9}]", "{\"l\":[1,9,3]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/+-1\",\"value\":9}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"add\",\"path\":\"/l/-1\",\"value\":9}]", "{\"l\":[1,2,3,9]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"add\",\"path\":\"/l/-4\",\"value\":9}]", "{\"l\":[9,1,2,3]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"add\",\"path\":\"/l/-5\",\"value\":9}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"add\",\"path\":\"/l/x\",\"value\":9}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"remove\",\"path\":\"/l/-1\"}]", "{\"l\":[1,2]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"remove\",\"path\":\"/l/00\"}]", "{\"l\":[2,3]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"remove\",\"path\":\"/l/-9223372036854775808\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"move\",\"path\":\"/l/0\",\"from\":\"/l/-1\"}]", "{\"l\":[3,1,2]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"copy\",\"path\":\"/l/-\",\"from\":\"/l/-1\"}]", "{\"l\":[1,2,3,3]}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"copy\",\"path\":\"/m\",\"from\":\"/l/9\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"copy\",\"path\":\"/m\",\"from\":\"/n\"}]", "{\"a\":1,\"m\":null}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"copy\",\"path\":\"/m\",\"from\":\"\"}]", NULL, "missing path" },
+        /* no value is null, and what is not there is null too */
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/b\"}]", "{\"a\":1,\"b\":null}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/a\"}]", "{\"a\":null}", NULL },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"replace\",\"path\":\"/l/1\"}]", "{\"l\":[1,null,3]}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/b\"}]", "{\"a\":1}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/b\",\"value\":null}]", "{\"a\":1}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/b\",\"value\":1}]", NULL, "test failed" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\"}]", NULL, "test failed" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":null}]", NULL, "test failed" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"test\",\"path\":\"/l/5\",\"value\":null}]", NULL, "missing path" },
+        { JSON, NULL, "{\"l\":[1,2,3]}", "[{\"op\":\"test\",\"path\":\"/l/-1\",\"value\":3}]", "{\"l\":[1,2,3]}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/b/c\",\"value\":null}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"\",\"value\":{\"a\":1}}]", "{\"a\":1}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"\",\"value\":{}}]", NULL, "test failed" },
+        { JSON, NULL, "{\"a\":1}", "null", "{\"a\":1}", NULL },
+        /* nobody looks at what stands before the first slash */
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"x/b\",\"value\":1}]", "{\"a\":1,\"b\":1}", NULL },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"b\",\"value\":1}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"\",\"value\":{}}]", NULL, "missing path" },
+        /* no operations at all */
+        { JSON, NULL, "{\"a\":1}", "[1]", NULL, "cannot unmarshal number into Go value of type handlers.jsonPatchOp" },
+        { JSON, NULL, "{\"a\":1}", "[null]", NULL, "unexpected operation" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":5,\"value\":1}]", NULL, "cannot unmarshal number into Go struct field jsonPatchOp.path of type string" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":{},\"path\":\"/a\"}]", NULL, "unmarshal object into Go struct field jsonPatchOp.op" },
     };
     CHECK(rows);
 }
