@@ -152,8 +152,8 @@ struct ctr_mem {
 
 struct token {
     struct token *next;
-    char *path, *text;
-    int64_t renew_ns;                       /* wall */
+    char *audience, *text;
+    int64_t seconds, renew_ns;              /* how long it was asked to live; wall */
 };
 
 struct pod_mem {
@@ -317,7 +317,7 @@ struct writer_file {
     struct writer_file *next;
     const char *path;                       /* relative, inside the volume */
     struct str data;
-    uint32_t mode;
+    uint32_t mode, uid;
 };
 struct payload {
     struct writer_file *first;

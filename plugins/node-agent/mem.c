@@ -8,7 +8,7 @@ static void mem_free_pod(struct pod_mem *m)
     while (m->tokens) {
         struct token *t = m->tokens;
         m->tokens = t->next;
-        mem_free(t->path);
+        mem_free(t->audience);
         mem_free(t->text);
         mem_free(t);
     }

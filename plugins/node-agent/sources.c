@@ -137,33 +137,35 @@ int source_downward(struct source_in *in, const struct val *items)
     return 0;
 }
 
-static struct token *token_slot(struct pod_mem *m, struct str path)
+/* One token for all volumes that ask for the same. */
+static struct token *token_slot(struct pod_mem *m, struct str audience, int64_t seconds)
 {
     for (struct token *t = m->tokens; t; t = t->next)
-        if (str_is(path, t->path))
+        if (str_is(audience, t->audience) && t->seconds == seconds)
             return t;
     struct token *t = mem_alloc(sizeof *t);
-    if (t && !(t->path = mem_dup(path.at, path.len))) {
+    if (t && !(t->audience = mem_dup(audience.at, audience.len))) {
         mem_free(t);
         return NULL;
     }
     if (t) {
+        t->seconds = seconds;
         t->next = m->tokens;
         m->tokens = t;
     }
     return t;
 }
 
-static struct kl_bytes token_request(struct source_in *in, const struct val *src)
+static struct kl_bytes token_request(struct source_in *in, const struct token *t)
 {
     struct arena *ar = in->view->arena;
     struct val *o = val_new(ar, VAL_OBJ), *spec = json_obj(ar, o, STR("spec")), *ref;
     set_z(ar, o, "apiVersion", "authentication.k8s.io/v1");
     set_z(ar, o, "kind", "TokenRequest");
     struct val *audiences = json_arr(ar, spec, STR("audiences"));
-    if (json_str(src, "audience").len)
-        val_push(audiences, val_of_str(ar, json_str(src, "audience")));
-    set_i(ar, spec, "expirationSeconds", json_int(src, "expirationSeconds", 3600));
+    if (t->audience[0])
+        val_push(audiences, val_of_str(ar, str_of(t->audience)));
+    set_i(ar, spec, "expirationSeconds", t->seconds);
     ref = json_obj(ar, spec, STR("boundObjectRef"));
     set_z(ar, ref, "apiVersion", "v1");
     set_z(ar, ref, "kind", "Pod");
@@ -173,12 +175,12 @@ static struct kl_bytes token_request(struct source_in *in, const struct val *src
 }
 
 /* Renewed at 80 % of its life. */
-static int renew(struct source_in *in, const struct val *src, struct token *t)
+static int renew(struct source_in *in, struct token *t)
 {
     struct arena *ar = in->view->arena;
     struct str account = json_str(in->view->spec, "serviceAccountName");
     char *ns = arena_dup(ar, in->view->ns), *name = arena_dup(ar, account.len ? account : STR("default"));
-    struct kl_bytes request = token_request(in, src), got = { NULL, 0 };
+    struct kl_bytes request = token_request(in, t), got = { NULL, 0 };
     if (!ns || !name || !request.at)
         return no_memory(in);
     struct kl_object_key k = agent_key("/serviceaccounts", ns, name, "token");
@@ -203,13 +205,42 @@ static bool no_endpoint(int rc)
     return rc == -KL_NOT_FOUND || rc == -KL_METHOD_NOT_ALLOWED || rc == -KL_UNSUPPORTED || rc == -KL_BAD_REQUEST || rc == -KL_INVALID;
 }
 
+/* The user that all containers of the pod run as; -1: they differ, or one does not say. */
+static int64_t only_user(const struct pod_view *v)
+{
+    static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+    int64_t fallback = json_int(v->spec, "securityContext.runAsUser", -1), user = -1;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const struct val *list = json_get(v->spec, str_of(lists[i]));
+        for (const struct val *k = val_is(list, VAL_ARR) ? list->first : NULL; k; k = k->next) {
+            int64_t own = json_int(k, "securityContext.runAsUser", fallback);
+            if (own < 0 || (user >= 0 && own != user))
+                return -1;
+            user = own;
+        }
+    }
+    return user;
+}
+
+/* A token is for the pod's own eyes where it is known whose these are. */
+static int put_token(struct source_in *in, struct str path, struct str text)
+{
+    int64_t user = only_user(in->view);
+    if (!payload_add(in->out, path, text, user >= 0 || in->out->gid ? 0600 : in->mode))
+        return no_memory(in);
+    for (struct writer_file *f = in->out->first; f && user >= 0; f = f->next)
+        if (str_is(path, f->path))
+            f->uid = (uint32_t)user;
+    return 0;
+}
+
 static int add_token(struct source_in *in, const struct val *src)
 {
-    struct token *t = token_slot(in->view->mem, json_str(src, "path"));
+    struct token *t = token_slot(in->view->mem, json_str(src, "audience"), json_int(src, "expirationSeconds", 3600));
     if (!t)
         return no_memory(in);
     if (!t->text || agent_wall(in->agent) >= t->renew_ns) {
-        int rc = renew(in, src, t);
+        int rc = renew(in, t);
         if (rc < 0 && !t->text) {
             if (!no_endpoint(rc))
                 return rc;
@@ -221,7 +252,7 @@ static int add_token(struct source_in *in, const struct val *src)
     if (in->again_ns)
         plan_sooner(in->again_ns, t->renew_ns - agent_wall(in->agent) > NS_PER_S ? t->renew_ns - agent_wall(in->agent) : 60 * NS_PER_S);
     struct str text = arena_str(in->view->arena, str_of(t->text));
-    return payload_add(in->out, json_str(src, "path"), text, in->out->gid ? 0640 : 0644) ? 0 : no_memory(in);
+    return put_token(in, json_str(src, "path"), text);
 }
 
 int source_projected(struct source_in *in, const struct val *volume)

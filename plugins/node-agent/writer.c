@@ -34,7 +34,8 @@ static bool file_equal(int data, const struct writer_file *f)
 {
     _cleanup_close_ int fd = openat(data, f->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != f->data.len || (st.st_mode & 07777) != f->mode)
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != f->data.len || (st.st_mode & 07777) != f->mode ||
+        (f->uid && st.st_uid != f->uid))
         return false;
     char part[8192];
     for (size_t at = 0; at < f->data.len;) {
@@ -101,7 +102,7 @@ static int put_file(int dir, const struct writer_file *f, uint32_t gid)
             return -1;
         at += n > 0 ? (size_t)n : 0;
     }
-    if (gid && fchown(fd, (uid_t)-1, gid) != 0)
+    if ((gid || f->uid) && fchown(fd, f->uid, gid ? gid : (gid_t)-1) != 0)
         return -1;
     return fchmod(fd, gid ? f->mode | (f->mode & 0400) >> 3 : f->mode);
 }

@@ -35,15 +35,15 @@ static int tell(struct runtime *rt, const char *id, int what, unsigned height, u
     return fd < 0 || write(fd, line, (size_t)n) != n ? -errno : 0;
 }
 
-static int check(struct runtime *rt, struct kl_call *c, const char *id, int *ret_pid, uint64_t *ret_start)
+/* ret_stays: input that ends is the process's too, or a terminal's, whose user may look on. */
+static int check(struct runtime *rt, struct kl_call *c, const char *id, bool *ret_stays)
 {
     pthread_mutex_lock(&rt->lock);
     struct container *k = id_valid(id) ? container_find(rt, id) : NULL;
     if (k)
         container_refresh(rt, k);
     enum state state = k ? k->state : STATE_CREATING;
-    *ret_pid = k ? k->pid : 0;
-    *ret_start = k ? k->pid_start : 0;
+    *ret_stays = k && (k->stdin_once || k->tty);
     pthread_mutex_unlock(&rt->lock);
     if (!k)
         return kl_fail(c, KL_NOT_FOUND, "container '%.40s' is not there", id);
@@ -77,17 +77,16 @@ static int connect_attach(struct runtime *rt, struct kl_call *c, const char *id)
 
 int rt_attach(void *self, struct kl_call *c, const char *id, const struct kl_runtime_io *io)
 {
-    int pid;
-    uint64_t start;
+    bool stays;
     struct target t = { .rt = self, .id = id };
-    int rc = check(t.rt, c, id, &pid, &start);
+    int rc = check(t.rt, c, id, &stays);
     if (rc < 0)
         return rc;
     _cleanup_close_ int fd = connect_attach(t.rt, c, id);
     if (fd < 0)
         return fd;
     struct stream_pair pair = { .in = io->in, .out = io->out, .err = io->err, .far = fd, .done = -1,
-                                .resize = io->tty ? io->resize : -1, .call = c, .set_size = set_size, .ctx = &t, .size_again = true };
+                                .resize = io->tty ? io->resize : -1, .call = c, .set_size = set_size, .ctx = &t, .size_again = true, .in_ends = !stays };
     rc = stream_packets(&pair);
     return rc ? kl_fail(c, rc, "attach to container '%s' was ended: %s", id, rc == KL_TIMEOUT ? "its time was up" : "cancelled")
               : 0;
@@ -95,9 +94,8 @@ int rt_attach(void *self, struct kl_call *c, const char *id, const struct kl_run
 
 int rt_reopen_log(void *self, struct kl_call *c, const char *id)
 {
-    int pid;
-    uint64_t start;
-    int rc = check(self, c, id, &pid, &start);
+    bool stays;
+    int rc = check(self, c, id, &stays);
     if (rc < 0)
         return rc;
     rc = tell(self, id, MSG_REOPEN, 0, 0);

@@ -95,6 +95,12 @@ static void from_caller(struct pump *u)
     to_far(u);
 }
 
+/* Whose input is all that keeps it leaves when that has been taken; what came meanwhile is carried. */
+static bool has_said_all(const struct pump *u)
+{
+    return u->p->in >= 0 && !u->in_open && !u->ahead_len && u->p->in_ends;
+}
+
 static const int64_t again_after_ns[] = { 300 * NS_PER_MS, 2 * NS_PER_S };
 #define AGAIN_MOST (sizeof again_after_ns / sizeof *again_after_ns)
 
@@ -183,7 +189,7 @@ static int run(struct pump *u)
             from_caller(u);
         if (at[0].revents & ~POLLOUT)
             from_far(u);
-        if (at[3].revents) {
+        if (at[3].revents || has_said_all(u)) {
             drain(u);
             return 0;
         }

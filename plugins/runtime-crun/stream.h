@@ -16,6 +16,7 @@ struct stream_pair {
     void *ctx;
     /* The last size is said again after a moment: of two that come close together conmon takes the first one twice. */
     bool size_again;
+    bool in_ends;                       /* the end of in ends the stream, once far has taken what came before */
 };
 
 /* Raw bytes both ways until far or done ends, or out breaks. 0, KL_TIMEOUT or KL_CANCELLED. The end of in sends nothing. */

@@ -53,6 +53,13 @@ one secret 'cat /v/key; stat -Lc %a /v/key' "$(at)" 'volumes: [{name: v, secret:
 one secret-user 'cat /v/x; stat -Lc %a-%g /v/x' "$(at)" "$user, volumes: [{name: v, secret: {secretName: sec, items: [{key: key, path: x, mode: 288}]}}]"
 one projected 'cat /v/c/one /v/s; echo; cat /v/name; stat -Lc %a /v/s' "$(at)" \
     'volumes: [{name: v, projected: {defaultMode: 288, sources: [{configMap: {name: cfg, items: [{key: one, path: c/one}]}}, {secret: {name: sec, items: [{key: key, path: s}]}}, {downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}}]}}]'
+token() { echo "{name: $1, projected: {sources: [{serviceAccountToken: {path: token, audience: $2}}]}}"; }
+whose='stat -Lc %a-%u-%g /v/token; cut -d. -f2 /v/token | grep -c .'
+one token "$whose" "$(at)" "volumes: [$(token v vault)]"
+one token-user "$whose" "$(at)" "securityContext: {runAsUser: 1001}, volumes: [$(token v vault)]"
+one token-group "$whose" "$(at)" "$user, volumes: [$(token v vault)]"
+one token-two 'cmp -s /v/token /w/token && echo the same; cmp -s /w/token /x/token && echo the same' \
+    'volumeMounts: [{name: v, mountPath: /v}, {name: w, mountPath: /w}, {name: x, mountPath: /x}]' "volumes: [$(token v vault), $(token w bank), $(token x bank)]"
 one down 'for f in name cl cr ml mr ann; do cat /v/$f; echo; done; stat -Lc %a /v/name /v/cl; cat /v/nolimit | grep -c "^[1-9]"' "$(at), resources: {requests: {cpu: 100m, memory: 16Mi}, limits: {cpu: 200m, memory: 32Mi}}" \
     "volumes: [{name: v, downwardAPI: {defaultMode: 256, items: [{path: name, fieldRef: {fieldPath: metadata.name}}, {path: cl, mode: 292, resourceFieldRef: {containerName: c, resource: limits.cpu, divisor: 1m}}, {path: cr, resourceFieldRef: {containerName: c, resource: requests.cpu, divisor: 1m}}, {path: ml, resourceFieldRef: {containerName: c, resource: limits.memory}}, {path: mr, resourceFieldRef: {containerName: c, resource: requests.memory, divisor: 1Mi}}, {path: ann, fieldRef: {fieldPath: metadata.annotations}}, {path: nolimit, resourceFieldRef: {containerName: i, resource: limits.cpu}}]}}], initContainers: [{name: i, image: $image, command: ['true']}]"
 one sub-cm 'cat /one; ls /v' 'volumeMounts: [{name: v, mountPath: /one, subPath: one}, {name: v, mountPath: /v}]' 'volumes: [{name: v, configMap: {name: cfg}}]'
@@ -89,6 +96,10 @@ said cm-twice 11
 said secret "s3cret400"
 said secret-user "s3cret440-2002"
 said projected "1s3cret projected440"
+said token "644-0-0 1"
+said token-user "600-1001-0 1"
+said token-group "640-1001-2002 1"
+said token-two "the same"
 has "down: numbers and names" "down 200 100 $((32 << 20)) 16 " "$(k logs down -c c | tr '\n' ' ')"
 has "down: annotations" 'note="x y"' "$(k logs down -c c)"
 has "down: modes, and without a limit what the node has" "400 444 1" "$(k logs down -c c | tail -3 | tr '\n' ' ')"
