@@ -91,10 +91,9 @@ static int check_verb(struct api_rq *rq)
     if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)
         return api_fail_method(&rq->err, rq->arena);
     if (!(k->flags & (K_STORED | K_MEASURED))) {
-        bool read_only = strcmp(k->kind, "ComponentStatus") == 0;
-        if (!read_only && k->flags & K_NAMESPACED && !t->ns[0])
+        if (k->flags & K_NAMESPACED && !t->ns[0])
             return api_fail_path(&rq->err, rq->arena);
-        return (read_only ? strcmp(t->verb, "get") == 0 || strcmp(t->verb, "list") == 0 : strcmp(t->verb, "create") == 0) ? 0 : api_fail_method(&rq->err, rq->arena);
+        return strcmp(t->verb, "create") == 0 ? 0 : api_fail_method(&rq->err, rq->arena);
     }
     if (strcmp(t->verb, "deletecollection") == 0 && (k->flags & K_NO_DELETECOLLECTION || (k->flags & K_NAMESPACED && !t->ns[0])))
         return api_fail_method(&rq->err, rq->arena);

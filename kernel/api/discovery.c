@@ -12,7 +12,7 @@ static const char *verbs_of(const struct schema_kind *k)
     if (k->flags & K_MEASURED)
         return "get,list";
     if (!(k->flags & K_STORED))
-        return strcmp(k->kind, "ComponentStatus") == 0 ? "get,list" : "create";
+        return "create";
     return k->flags & K_NO_DELETECOLLECTION ? verbs_no_collection : verbs_all;
 }
 

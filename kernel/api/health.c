@@ -128,19 +128,19 @@ static bool health(struct api_rq *rq, struct str path)
     return false;
 }
 
-static void send_metrics(struct api_rq *rq)
+static void send_metrics(struct api_rq *rq, void (*write)(struct api *api, struct prom *p))
 {
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 20);
     struct prom p = { .out = &b };
     const char *type = prom_negotiate(&p, http_header(rq->http, STR("accept")));
-    metrics_write(rq->api, &p);
+    write(rq->api, &p);
     api_send_text(rq, b.failed ? 500 : 200, type, buf_str(&b));
 }
 
 static void send_root(struct api_rq *rq)
 {
     static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/debug/plugins", "/healthz",
-                                         "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version" };
+                                         "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version" };
     struct arena *a = rq->arena;
     struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("paths"));
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
@@ -173,7 +173,9 @@ bool api_documents(struct api_rq *rq)
     else if (health(rq, path))
         return true;
     else if (str_is(path, "/metrics"))
-        send_metrics(rq);
+        send_metrics(rq, metrics_write);
+    else if (str_is(path, "/metrics/slis"))
+        send_metrics(rq, metrics_write_slis);
     else if (str_is(path, "/"))
         send_root(rq);
     else if (str_starts(path, STR("/debug/api_priority_and_fairness/")))

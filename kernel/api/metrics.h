@@ -66,5 +66,6 @@ void metrics_end(struct api_rq *rq, struct http_req *r, int64_t now_ns);
 void metrics_admission(struct metrics *m, bool mutating, const char *verb, bool rejected, int64_t ns);
 /* The whole page. */
 void metrics_write(struct api *api, struct prom *p);
+void metrics_write_slis(struct api *api, struct prom *p);       /* the checks alone: what service levels are reckoned from */
 
 #endif

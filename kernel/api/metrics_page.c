@@ -229,6 +229,12 @@ static void health(struct api *api, struct prom *p)
     }
 }
 
+void metrics_write_slis(struct api *api, struct prom *p)
+{
+    health(api, p);
+    prom_end(p);
+}
+
 void metrics_write(struct api *api, struct prom *p)
 {
     struct metrics *m = &api->metrics;

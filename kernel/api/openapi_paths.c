@@ -153,7 +153,7 @@ static const struct schema_type *sub_type(const struct schema_subresource *s)
 /* Never written, but not by being reviews. */
 static bool is_shown_only(const struct schema_kind *k)
 {
-    return k->flags & K_MEASURED || strcmp(k->kind, "ComponentStatus") == 0;
+    return k->flags & K_MEASURED;
 }
 
 static bool has_verb(const struct target *t, const struct operation *o)

@@ -1,4 +1,5 @@
-/* usage.c - NodeMetrics and PodMetrics, made of what nodes told (usage_nodes.c) and of who is there in the store. */
+/* usage.c - NodeMetrics and PodMetrics, made of what nodes told (usage_nodes.c) and of who is there in the store; and ComponentStatuses, which are
+ * this server's own checks. */
 #include "usage.h"
 
 #include "base/clock.h"
@@ -132,11 +133,33 @@ static bool each(void *ctx, struct store_object *o)
     return !arena_exhausted(g->arena);
 }
 
+static bool is_component(const struct schema_kind *k)
+{
+    return !k->group[0];
+}
+
+static void add_component(struct gathering *g, const struct api_check *check)
+{
+    struct arena *a = g->arena;
+    const char *why = check->reason(check->ctx);
+    struct val *v = val_new(a, VAL_OBJ), *condition = val_new(a, VAL_OBJ);
+    json_set_str(a, json_obj(a, v, STR("metadata")), STR("name"), str_of(check->name));
+    json_set_str(a, condition, STR("type"), STR("Healthy"));
+    json_set_str(a, condition, STR("status"), why ? STR("False") : STR("True"));
+    json_set_str(a, condition, STR("message"), why ? arena_str(a, str_of(why)) : STR("ok"));
+    val_push(json_arr(a, v, STR("conditions")), condition);
+    if (!g->q->labels && (!g->q->name.len || str_is(g->q->name, check->name)))
+        val_push(g->items, v);
+}
+
 int api_usage_read(struct api *api, struct arena *a, const struct usage_query *q, uint64_t request, struct val *items)
 {
     struct gathering g = { api, a, q, request, items, false };
     struct str resource = is_pods(q->kind) ? STR("/pods") : STR("/nodes");
-    if (q->name.len) {
+    if (is_component(q->kind)) {
+        for (unsigned i = 0; i < api->n_checks; i++)
+            add_component(&g, &api->checks[i]);
+    } else if (q->name.len) {
         struct store_object *o = store_get(api->store, resource, q->ns, q->name);
         if (o)
             each(&g, o);
@@ -200,7 +223,7 @@ static void send_one(struct api_rq *rq, struct val *items)
     if (!items->n) {
         char *name = is_pods(k) ? arena_printf(a, "%s/%s", t->ns, t->name) : arena_dup(a, str_of(t->name));
         struct schema_kind as = *k;
-        as.plural = is_pods(k) ? "podmetrics" : "nodemetrics";
+        as.plural = is_component(k) ? k->plural : is_pods(k) ? "podmetrics" : "nodemetrics";
         api_fail_not_found(&rq->err, a, &as, str_of(name));
         api_send_error(rq);
         return;

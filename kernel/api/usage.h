@@ -1,4 +1,4 @@
-/* usage.h - metrics.k8s.io: what nodes and pods use now. Nothing of it is stored: who asks makes this server ask the nodes (their stats/summary), whose
+/* usage.h - what is made when it is asked for: ComponentStatuses, and metrics.k8s.io: what nodes and pods use now. Nothing of it is stored: who asks makes this server ask the nodes (their stats/summary), whose
  * answers serve whoever else asks within a few seconds. An APIService for the group takes all of it over; while there is none, there is none of ours either. [loop]
  *
  * Nobody waits here: while nodes are asked, the answer is -KL_PENDING, and the request is woken (api_wake) when it can be given.
@@ -19,7 +19,7 @@ const struct val *api_usage_of(struct api *api, struct str node, uint64_t reques
 
 /* usage.c */
 struct usage_query {
-    const struct schema_kind *kind;         /* of metrics.k8s.io */
+    const struct schema_kind *kind;         /* of metrics.k8s.io, or ComponentStatus */
     struct str ns, name;                    /* "": all */
     const struct selector *labels, *fields; /* NULL: all */
 };

@@ -20,6 +20,10 @@ is "without some" '[+]ping ok
 [+]store excluded: ok
 warn: some health checks cannot be excluded: no matches for "etcd"
 livez check passed' "$(c "$url/livez?verbose&exclude=store&exclude=etcd")"
+is "as a page" 'kubernetes_healthcheck{name="store",type="readyz"} 1' "$(c "$url/metrics/slis" | grep -v '^#')"
+is "as components" "store True ok" "$(k get componentstatuses -o 'jsonpath={range .items[*]}{.metadata.name} {.conditions[0].status} {.conditions[0].message}{end}' | grep -v Warning)"
+is "one component" "store Healthy ok" "$(k get cs store --no-headers | grep -v Warning | awk '{ print $1, $2, $3 }')"
+is "a component that is none" 'Error from server (NotFound): componentstatuses "nothing" not found' "$(k get cs nothing 2>&1 | grep -v Warning)"
 is "by kubectl" ok "$(k get --raw '/livez/ping')"
 
 # reads NAME [--open] SERIES...
