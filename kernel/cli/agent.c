@@ -15,10 +15,10 @@
 #include "base/cleanup.h"
 #include "base/disk.h"
 #include "base/env.h"
+#include "base/kubeconfig.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
-#include "cli/kubeconfig.h"
 #include "cli/node_keys.h"
 #include "mirror/mirror.h"
 #include "reconcile/source.h"
@@ -64,7 +64,7 @@ static int write_ca(struct agent *a, struct kl_err *err)
 static int prepare(struct agent *a, struct kl_err *err)
 {
     daemon_seed();
-    int rc = kubeconfig_read_with_token(a->o->arena, a->o->kubeconfig_path, &a->kubeconfig, err);
+    int rc = kubeconfig_read(a->o->arena, a->o->kubeconfig_path, KUBECONFIG_CREDENTIAL, &a->kubeconfig, err);
     if (rc == 0 && a->o->server)
         a->kubeconfig.server = a->o->server;
     if (rc == 0)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/kubeconfig.h"
 #include "cli/cli.h"
 #include "cli/daemon.h"
-#include "cli/kubeconfig.h"
 
 static const char usage_text[] =
     "usage: keelson pki node NAME [--server URL] [--out FILE] [OPTION VALUE]...\n"
@@ -51,7 +51,7 @@ static int server_url(struct options *o, char *ret, size_t size, struct kl_err *
 {
     struct kubeconfig k;
     char address[64] = "127.0.0.1";
-    int rc = kubeconfig_read(o->arena, o->kubeconfig_path, &k, err);
+    int rc = kubeconfig_read(o->arena, o->kubeconfig_path, KUBECONFIG_CERTIFICATE, &k, err);
     if (rc < 0)
         return kl_err_wrap(err, "without --server the server's address is unknown");
     snprintf(ret, size, "%s", k.server);

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/env.h"
-#include "cli/kubeconfig.h"
+#include "base/kubeconfig.h"
 #include "http/client.h"
 
 #define FETCH_NS (30 * NS_PER_S)
@@ -65,7 +65,7 @@ static int send(const char *kubeconfig, const struct request *q, struct buf *ret
     _cleanup_arena_ struct arena *a = arena_new(0);
     struct kubeconfig k = { 0 };
     struct http_client *c = NULL;
-    int rc = a ? kubeconfig_read(a, kubeconfig, &k, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    int rc = a ? kubeconfig_read(a, kubeconfig, KUBECONFIG_CERTIFICATE, &k, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc < 0)
         return rc;
     signal(SIGPIPE, SIG_IGN);

@@ -6,8 +6,8 @@
 #ifndef CLI_NODE_KEYS_H
 #define CLI_NODE_KEYS_H
 
+#include "base/kubeconfig.h"
 #include "cli/credential.h"
-#include "cli/kubeconfig.h"
 
 struct node_keys;
 

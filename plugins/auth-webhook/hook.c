@@ -4,6 +4,7 @@
 #include <gnutls/crypto.h>
 
 #include "base/cleanup.h"
+#include "base/kubeconfig.h"
 
 #define S 1000000000LL
 #define DIGEST 32u
@@ -19,12 +20,25 @@ struct entry {
     char why[160];
 };
 
+static int read_target(struct hook *h, const char *kubeconfig, struct kl_err *err)
+{
+    struct kubeconfig k;
+    int rc = kubeconfig_read(h->arena, kubeconfig, KUBECONFIG_SERVER, &k, err);
+    if (rc < 0)
+        return rc;
+    h->to = (struct kl_http_target){ .size = sizeof h->to, .url = k.server, .server_name = k.server_name, .insecure = k.insecure,
+                                     .ca = { k.ca.at, k.ca.len }, .cert = { k.cert.at, k.cert.len }, .key = { k.key.at, k.key.len } };
+    h->path = k.path;
+    h->bearer = k.token ? arena_printf(h->arena, "Bearer %s", k.token) : NULL;
+    return !k.token || h->bearer ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+}
+
 int hook_open(struct hook *h, const struct kl_host *host, const char *kubeconfig, int64_t timeout_ns, struct kl_err *err)
 {
     *h = (struct hook){ .host = host, .http = host->service(host, KL_HOST_HTTP_0), .env = host->service(host, KL_HOST_ENV_0), .timeout_ns = timeout_ns,
                         .arena = arena_new(4 << 20) };
     list_init(&h->by_age);
-    return h->arena ? hook_read_kubeconfig(h, kubeconfig, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    return h->arena ? read_target(h, kubeconfig, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
 }
 
 static void forget(struct hook *h, struct entry *e)

@@ -23,12 +23,10 @@ struct hook {
     unsigned n;
 };
 
-/* kubeconfig.c: server, CA, client certificate or token of the current context. KL_INVALID. */
-int hook_read_kubeconfig(struct hook *h, const char *path, struct kl_err *err);
-
 /* How long an answer counts, by its status; < 0: it is no answer. */
 typedef int64_t (*hook_ttl)(const void *ctx, const struct val *answer);
 
+/* kubeconfig: a file that tells where the server is, and what to show it. */
 int hook_open(struct hook *h, const struct kl_host *host, const char *kubeconfig, int64_t timeout_ns, struct kl_err *err);
 void hook_close(struct hook *h);
 /* What the server says to the body: from what it said before, or -KL_PENDING while it is asked. < 0: there is no answer (c->err). The tree

@@ -1,4 +1,4 @@
-/* config.c - AuthorizationConfigurations good and bad, kubeconfigs, and what is asked. */
+/* config.c - AuthorizationConfigurations good and bad, and what is asked. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -88,25 +88,4 @@ Test(review, says_all_that_is_known)
     buf_clear(&b);
     review_access(&b, a, "v1beta1", &u, &r);
     cr_assert(memmem(b.at, b.len, "\"nonResourceAttributes\":{\"path\":\"/x\",\"verb\":\"list\"}", 51) && memmem(b.at, b.len, "\"group\":[\"a\"", 12));
-}
-
-Test(kubeconfig, where_to_ask)
-{
-    char path[] = "/tmp/kl-webhook-XXXXXX";
-    _cleanup_close_ int fd = mkstemp(path);
-    static const char text[] = "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: 'https://a:1/p/q', "
-                               "certificate-authority-data: Y2E=, tls-server-name: b}}]\nusers: [{name: u, user: {token: t0}}]\n";
-    struct hook h = { .arena = arena_new(0) };
-    struct kl_err err;
-    kl_err_init(&err);
-    cr_assert(fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
-    cr_assert_eq(hook_read_kubeconfig(&h, path, &err), 0, "%s", err.msg);
-    cr_assert_str_eq(h.to.url, "https://a:1");
-    cr_assert_str_eq(h.path, "/p/q");
-    cr_assert_str_eq(h.to.server_name, "b");
-    cr_assert_str_eq(h.bearer, "Bearer t0");
-    cr_assert(str_is(str_n(h.to.ca.at, h.to.ca.len), "ca") && !h.to.insecure);
-    unlink(path);
-    cr_assert_eq(hook_read_kubeconfig(&h, path, &err), -KL_INVALID);
-    arena_free(h.arena);
 }

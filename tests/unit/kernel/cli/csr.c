@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/kubeconfig.h"
 #include "cli/cli.h"
-#include "cli/kubeconfig.h"
 
 Test(csr, a_request_says_what_was_wished)
 {
@@ -60,7 +60,7 @@ Test(csr, a_certificate_is_one_with_its_key_alone)
         FILE *f = fopen(path, "w");
         fwrite(b.at, 1, b.len, f);
         fclose(f);
-        cr_assert_eq(kubeconfig_read_with_token(a, path, all[i], &err), 0, "%s", err.msg);
+        cr_assert_eq(kubeconfig_read(a, path, KUBECONFIG_CREDENTIAL, all[i], &err), 0, "%s", err.msg);
         cr_assert_null(all[i]->token);
     }
     cr_assert(csr_certificate(one.cert, one.key, &until));

@@ -7,8 +7,8 @@
 
 #include "api/node_port.h"
 #include "base/cleanup.h"
+#include "base/kubeconfig.h"
 #include "cli/cli.h"
-#include "cli/kubeconfig.h"
 #include "http/client.h"
 
 /* --- the node --- */
@@ -102,7 +102,7 @@ static void setup(void)
     FILE *f = fopen(file("n1.kc"), "w");
     fwrite(b.at, 1, b.len, f);
     fclose(f);
-    cr_assert_eq(kubeconfig_read(t.arena, file("n1.kc"), &t.node, &err), 0, "%s", err.msg);
+    cr_assert_eq(kubeconfig_read(t.arena, file("n1.kc"), KUBECONFIG_CERTIFICATE, &t.node, &err), 0, "%s", err.msg);
     struct node_port_conf c = { .address = "127.0.0.1", .cert = t.node.cert, .key = t.node.key, .client_ca = t.node.ca,
                                 .client_name = PKI_TOWARDS_NODES, .node = node, .pods = pods, .debug = debug };
     cr_assert_eq(node_port_new(t.loop, &c, &t.port, &err), 0, "%s", err.msg);
@@ -261,36 +261,7 @@ Test(node_port, whose_a_certificate_is)
     cr_assert_str_eq(name, "n1");
     cr_assert_eq(pki_kubeconfig(t.dir, "127.0.0.1", 6443, file("admin.kc"), &err), 0);
     cr_assert(stat(file("admin.kc"), &st) == 0 && (st.st_mode & 0777) == 0600);
-    cr_assert_eq(kubeconfig_read(t.arena, file("admin.kc"), &k, &err), 0);
+    cr_assert_eq(kubeconfig_read(t.arena, file("admin.kc"), KUBECONFIG_CERTIFICATE, &k, &err), 0);
     cr_assert_eq(pki_node_name(k.cert, name, sizeof name, &err), -KL_INVALID);
     cr_assert_eq(pki_node_name(STR("nonsense"), name, sizeof name, &err), -KL_INVALID);
-}
-
-Test(node_port, kubeconfigs_that_name_files)
-{
-    struct kl_err err;
-    struct kubeconfig k;
-    static const char head[] = "current-context: c\ncontexts: [{name: c, context: {cluster: x, user: y}}]\n";
-    static const struct {
-        const char *rest, *why;
-    } rows[] = {
-        { "clusters: [{name: x, cluster: {server: 'https://h:1', tls-server-name: other, certificate-authority: ca.crt}}]\n"
-          "users: [{name: y, user: {client-certificate: admin.crt, client-key: admin.key}}]\n", NULL },
-        { "clusters: [{name: x, cluster: {server: 'http://h:1'}}]\n", "no https:// server" },
-        { "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority: ca.crt}}]\nusers: [{name: y, user: {token: t}}]\n",
-          "no client-certificate" },
-        { "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority: none.crt}}]\n", "none.crt' cannot be read" },
-        { "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority-data: '!'}}]\n", "is not base64" },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        FILE *f = fopen(file("kc"), "w");
-        fprintf(f, "%s%s", head, rows[i].rest);
-        fclose(f);
-        kl_err_init(&err);
-        int rc = kubeconfig_read(t.arena, file("kc"), &k, &err);
-        if (rows[i].why)
-            cr_assert(rc < 0 && strstr(err.msg, rows[i].why), "%s: %s", rows[i].rest, rc < 0 ? err.msg : "taken");
-        else
-            cr_assert(rc == 0 && strcmp(k.server, "https://h:1") == 0 && strcmp(k.server_name, "other") == 0 && k.key.len, "%s", err.msg);
-    }
 }
