@@ -41,6 +41,7 @@ int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_k
                      const struct object_causes *c);
 /* A patch that gives no object of the kind: patched is what it gives, shown with the members that patch (a merge or JSON patch) touches sorted. */
 int api_fail_patched(struct api_error *e, struct arena *a, struct val *patched, const struct val *patch, const char *why);
+int api_fail_strategic(struct api_error *e, struct arena *a, const struct val *patch, const char *why);         /* shows the patch, as Go prints it */
 /* A patch that does not apply. */
 int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err);
 struct val *api_error_tree(struct arena *a, const struct api_error *e);         /* the Status object */

@@ -113,15 +113,27 @@ int api_fail_invalid(struct api_error *e, struct arena *a, const struct schema_k
     return -KL_INVALID;
 }
 
-/* Members in order, down to where the patch goes: what it does not touch upstream's library shows as it was. */
+static void sort_below(struct arena *a, struct val *v)
+{
+    if (val_is(v, VAL_OBJ))
+        json_sort(a, v);
+    for (struct val *m = v->type >= VAL_ARR ? v->first : NULL; m; m = m->next)
+        sort_below(a, m);
+}
+
+/* Members in order, down to where the patch goes: what it does not touch upstream's library shows as it was. A list is the patch's own. */
 static void sort_touched(struct arena *a, struct val *v, const struct val *patch)
 {
     if (!val_is(v, VAL_OBJ) || !json_sort(a, v))
         return;
-    if (val_is(patch, VAL_OBJ))
-        val_each(m, patch)
-            if (val_is(m, VAL_OBJ))
-                sort_touched(a, json_get(v, val_key(m)), m);
+    for (struct val *m = val_is(patch, VAL_OBJ) ? patch->first : NULL, *at; m; m = m->next) {
+        if (!(at = json_get(v, val_key(m))))
+            continue;
+        if (m->type == VAL_OBJ)
+            sort_touched(a, at, m);
+        else if (m->type == VAL_ARR)
+            sort_below(a, at);
+    }
 }
 
 /* The object that a JSON patch goes into at each of its steps, too. */
@@ -136,10 +148,25 @@ static void sort_steps(struct arena *a, struct val *v, struct str path)
         sort_steps(a, m, str_n(rest.at - 1, rest.len + 1));
 }
 
+/* text: what the patch made, or the patch. */
+static int fail_shown(struct api_error *e, struct arena *a, struct str text, const char *why)
+{
+    _cleanup_buf_ struct buf quoted = BUF_INIT(0);
+    struct object_cause *c = arena_alloc(a, sizeof *c);
+    object_write_quoted(&quoted, text);
+    set_code(e, KL_INVALID);
+    if (!c || quoted.failed)
+        return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+    *c = (struct object_cause){ "FieldValueInvalid", "patch", arena_printf(a, "Invalid value: %s: %s", quoted.at, why) };
+    e->message = arena_printf(a, " \"\" is invalid: patch: %s", c->message);
+    e->causes = c;
+    e->n_causes = 1;
+    return -KL_INVALID;
+}
+
 int api_fail_patched(struct api_error *e, struct arena *a, struct val *patched, const struct val *patch, const char *why)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(0), quoted = BUF_INIT(0);
-    struct object_cause *c = arena_alloc(a, sizeof *c);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
     if (val_is(patch, VAL_ARR)) {
         val_each(op, patch)
             sort_steps(a, patched, json_str(op, "path"));
@@ -147,15 +174,14 @@ int api_fail_patched(struct api_error *e, struct arena *a, struct val *patched, 
         sort_touched(a, patched, patch);
     }
     json_write(&b, patched);
-    json_write_str(&quoted, buf_str(&b));
-    set_code(e, KL_INVALID);
-    if (!c || b.failed || quoted.failed)
-        return api_fail(e, a, KL_NO_MEMORY, "out of memory");
-    *c = (struct object_cause){ "FieldValueInvalid", "patch", arena_printf(a, "Invalid value: %s: %s", quoted.at, why) };
-    e->message = arena_printf(a, " \"\" is invalid: patch: %s", c->message);
-    e->causes = c;
-    e->n_causes = 1;
-    return -KL_INVALID;
+    return b.failed ? api_fail(e, a, KL_NO_MEMORY, "out of memory") : fail_shown(e, a, buf_str(&b), why);
+}
+
+int api_fail_strategic(struct api_error *e, struct arena *a, const struct val *patch, const char *why)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    object_write_go(&b, patch);
+    return b.failed ? api_fail(e, a, KL_NO_MEMORY, "out of memory") : fail_shown(e, a, buf_str(&b), why);
 }
 
 int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err)

@@ -2,6 +2,8 @@
  * revision and makes no event. */
 #include "api-internal.h"
 
+#include <stdlib.h>
+
 #define MODIFIED "the object has been modified; please apply your changes to the latest version and try again"
 
 static int check_names(struct api_op *op, struct val *v)
@@ -126,9 +128,11 @@ static struct val *apply(struct api_op *op, int type, const struct val *old, con
     }
 }
 
-/* The patch went well, what came out did not: it is shown as it was made. */
+/* The patch went well, what came out did not: it is shown as it was made; of a strategic patch, the patch. */
 static int fail_patched(struct api_op *op, int type, const struct val *old, const struct val *patch, const char *why)
 {
+    if (type == KL_PATCH_STRATEGIC)
+        return api_fail_strategic(&op->err, op->arena, patch, why);
     return api_fail_patched(&op->err, op->arena, apply(op, type, old, patch, NULL), patch, why);
 }
 
@@ -161,17 +165,42 @@ static int check_kind(struct api_op *op, struct val *v, int type, const struct v
     return fail_patched(op, type, old, patch, why);
 }
 
-/* v: what the patch made of old. */
-static int conform(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What upstream's converter takes though a decoder does not, or why it does not take it either. */
+static int conform_anew(struct api_op *op, struct val **v, const struct val *old, const struct val *patch, struct object_strict *strict, const char *why)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    struct val *again = apply(op, KL_PATCH_STRATEGIC, old, patch, &err);
+    const char *fault = again ? object_restore(op->arena, op->kind->type, again) : why;
+    strict->n = 0;
+    if (fault || object_conform(op->arena, op->kind->type, again, strict, &err) < 0)
+        return fail_patched(op, KL_PATCH_STRATEGIC, old, patch, fault ? fault : why);
+    *v = again;
+    return 0;
+}
+
+/* *v: what the patch made of old. */
+static int conform(struct api_op *op, struct val **v, int type, const struct val *old, const struct val *patch)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct object_strict strict = { .arena = op->arena };
-    if (check_kind(op, v, type, old, patch) < 0)
+    if (check_kind(op, *v, type, old, patch) < 0)
         return -op->err.code;
-    if (object_conform(op->arena, op->kind->type, v, &strict, &err) < 0)
-        return fail_patched(op, type, old, patch, arena_printf(op->arena, "%s in version \"%s\" cannot be handled as a %s: %s", op->kind->kind,
-                                                               op->kind->version, op->kind->kind, err.msg));
+    if (object_conform(op->arena, op->kind->type, *v, &strict, &err) < 0) {
+        const char *why = arena_printf(op->arena, "%s", err.msg);
+        if (type != KL_PATCH_STRATEGIC)
+            return fail_patched(op, type, old, patch, why);
+        if (conform_anew(op, v, old, patch, &strict, why) < 0)
+            return -op->err.code;
+    }
+    if (type == KL_PATCH_STRATEGIC && strict.n)
+        qsort(strict.at, strict.n, sizeof *strict.at, by_text);
     if (strict.n && op->field_validation == VALIDATE_STRICT)
         return fail_patched(op, type, old, patch, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
@@ -207,7 +236,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
         v = apply(op, type, shown, patch, &err);
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
-    if ((type != API_PATCH_APPLY && conform(op, v, type, shown, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+    if ((type != API_PATCH_APPLY && conform(op, &v, type, shown, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
         check_revision(op, v, old, true) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

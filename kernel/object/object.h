@@ -101,6 +101,11 @@ struct val *object_patch_json_here(struct arena *a, struct val *root, struct val
 struct val *object_patch_merge(struct arena *a, const struct val *old, const struct val *patch, struct kl_err *err);
 struct val *object_patch_strategic(struct arena *a, const struct schema_type *type, const struct val *old,
                                    const struct val *patch, struct kl_err *err);
+/* restore.c: what is wrong with what a strategic patch made, as upstream's converter says it; NULL: nothing, its numbers are whole now and object_conform may be asked again.
+ * And a value as Go prints it ("map[a:1 b:[x y]]"). */
+const char *object_restore(struct arena *a, const struct schema_type *type, struct val *v);
+void object_write_go(struct buf *b, const struct val *v);
+void object_write_quoted(struct buf *b, struct str s);          /* in quotes, as its %q has it */
 
 /* --- selector.c --- */
 struct selector;

@@ -26,11 +26,31 @@ static bool is_directive(struct str key)
                                            has_prefix(key, "$deleteFromPrimitiveList/", &name));
 }
 
-static int bad_type(struct merge *m, struct str directive, const struct val *patch)
+static int bad_type(struct merge *m, const struct val *directive, const struct val *patch)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(160), is = BUF_INIT(64);
+    object_write_go(&b, patch);
+    object_write_go(&is, directive);
+    if (directive->type == VAL_INT || directive->type == VAL_BOOL)
+        return kl_err_set(m->err, KL_INTERNAL, "unknown patch type: %%!s(%s=" STR_FMT ") in map: " STR_FMT, directive->type == VAL_INT ? "int64" : "bool", STR_ARG(buf_str(&is)),
+                          STR_ARG(buf_str(&b)));
+    return kl_err_set(m->err, KL_INTERNAL, "unknown patch type: " STR_FMT " in map: " STR_FMT, STR_ARG(buf_str(&is)), STR_ARG(buf_str(&b)));
+}
+
+static int no_key(struct merge *m, const struct val *item, const char *key)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(160);
-    json_write(&b, patch);
-    return kl_err_set(m->err, KL_BAD_REQUEST, "unknown patch type: " STR_FMT " in map: " STR_FMT, STR_ARG(directive), STR_ARG(buf_str(&b)));
+    object_write_go(&b, item);
+    return kl_err_set(m->err, KL_INTERNAL, "map: " STR_FMT " does not contain declared merge key: %s", STR_ARG(buf_str(&b)), key);
+}
+
+static int mixed(struct merge *m, const struct val *list, const struct val *patch)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    object_write_go(&b, list);
+    buf_add_c(&b, ' ');
+    object_write_go(&b, patch);
+    return kl_err_set(m->err, KL_INTERNAL, "list element types are not identical: [" STR_FMT "]", STR_ARG(buf_str(&b)));
 }
 
 /* What went wrong, or there was no memory. */
@@ -39,19 +59,19 @@ static int failed(struct merge *m)
     return m->err->code ? -m->err->code : kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
 }
 
-/* A copy without directives and nulls: what takes the place of something that was not there. */
+static const struct val *directive_of(const struct val *v)
+{
+    return val_is(v, VAL_OBJ) ? json_get(v, STR("$patch")) : NULL;
+}
+
+/* What takes the place of something that was not there: a copy without nulls, and without objects that are directives. */
 static struct val *clean(struct merge *m, const struct val *patch)
 {
-    struct val *out = patch->type < VAL_ARR ? val_copy(m->arena, patch) : val_new(m->arena, patch->type);
-    struct str own = json_str(patch, "$patch");
-    if (own.len && !str_is(own, "replace") && !str_is(own, "delete") && !str_is(own, "merge")) {
-        bad_type(m, own, patch);
-        return NULL;
-    }
-    for (struct val *p = patch->type < VAL_ARR ? NULL : patch->first; p && out; p = p->next) {
-        struct str directive = json_str(p, "$patch");
-        bool skipped = patch->type == VAL_OBJ ? p->type == VAL_NULL || is_directive(val_key(p)) : str_is(directive, "delete") || str_is(directive, "replace");
-        if (skipped)
+    if (patch->type < VAL_ARR)
+        return val_copy(m->arena, patch);
+    struct val *out = val_new(m->arena, patch->type);
+    for (struct val *p = patch->first; p && out; p = p->next) {
+        if (directive_of(p) || (patch->type == VAL_OBJ && p->type == VAL_NULL))
             continue;
         struct val *v = clean(m, p);
         if (!v)
@@ -154,32 +174,27 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
     if ((uint64_t)list->n * patch->n > MOST_COMPARED)
         return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u items for a list of %u is too large to merge", patch->n, list->n);
     val_each(p, patch) {
-        struct str directive = json_str(p, "$patch");
+        const struct val *directive = directive_of(p);
+        struct str word = val_str(directive);
         if (p->type != VAL_OBJ)
-            return kl_err_set(m->err, KL_BAD_REQUEST, "an item of list '%s' in the patch is not an object", f->json);
-        if (str_is(directive, "replace"))
+            return mixed(m, list, patch);
+        if (str_is(word, "replace"))
             continue;                   /* handled by the caller */
+        if (directive && !str_is(word, "delete"))
+            return str_is(word, "merge") ? kl_err_set(m->err, KL_INTERNAL, "merging lists cannot yet be specified in the patch") : bad_type(m, directive, p);
         const struct val *key = json_get(p, str_of(f->patch_key));
         if (!key)
-            return kl_err_set(m->err, KL_BAD_REQUEST, "map: does not contain declared merge key: %s", f->patch_key);
-        struct val *there = find_item(list, f->patch_key, key);
-        if (str_is(directive, "delete")) {
+            return no_key(m, p, f->patch_key);
+        struct val *there = find_item(list, f->patch_key, key), *item;
+        if (directive) {
             for (; there; there = find_item(list, f->patch_key, key))
                 val_unlink(list, there);
-            continue;
-        }
-        if (str_is(directive, "merge"))
-            return kl_err_set(m->err, KL_BAD_REQUEST, "merging lists cannot yet be specified in the patch");
-        if (directive.len)
-            return bad_type(m, directive, p);
-        if (there) {
+        } else if (there) {
             if (merge_struct(m, f->type, there, p) < 0)
                 return -m->err->code;
-            continue;
-        }
-        struct val *item = clean(m, p);
-        if (!item || !val_push(list, item))
+        } else if (!(item = val_copy(m->arena, p)) || !val_push(list, item)) {
             return failed(m);
+        }
     }
     reorder(m, list, patch, &was, f->patch_key);
     return 0;
@@ -188,7 +203,19 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
 static bool replaces_list(const struct val *patch)
 {
     val_each(p, patch)
-        if (str_is(json_str(p, "$patch"), "replace"))
+        if (str_is(val_str(directive_of(p)), "replace"))
+            return true;
+    return false;
+}
+
+static bool is_mixed(const struct val *list, const struct val *patch)
+{
+    const struct val *first = list->first ? list->first : patch->first;
+    val_each(v, list)
+        if (v->type != first->type)
+            return true;
+    val_each(v, patch)
+        if (v->type != first->type)
             return true;
     return false;
 }
@@ -197,17 +224,16 @@ static int merge_list(struct merge *m, const struct schema_field *f, struct val 
 {
     struct str name = str_n(f->json, f->json_len);
     struct val *there = json_get(old, name);
-    bool merges = f->flags & F_PATCH_MERGE;
-    if (!merges || replaces_list(patch)) {
-        struct val *list = clean(m, patch);
+    bool merges = f->flags & F_PATCH_MERGE, was_list = val_is(there, VAL_ARR);
+    if (!merges || !was_list || replaces_list(patch)) {
+        /* One that does not merge is taken as it is, directives and all: upstream knows none there. */
+        struct val *list = !merges && was_list ? val_copy(m->arena, patch) : clean(m, patch);
         return list && json_set(m->arena, old, name, list) ? 0 : failed(m);
     }
-    if (!val_is(there, VAL_ARR))
-        there = json_set(m->arena, old, name, val_new(m->arena, VAL_ARR));
-    if (!there)
-        return kl_err_set(m->err, KL_NO_MEMORY, "out of memory");
     if (f->type->kind == T_STRUCT && f->patch_key)
         return merge_items(m, f, there, patch);
+    if (is_mixed(there, patch))
+        return mixed(m, there, patch);
     struct before was = remember(m, there);
     if ((uint64_t)there->n * patch->n > MOST_COMPARED)
         return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u items for a list of %u is too large to merge", patch->n, there->n);
@@ -234,14 +260,15 @@ static int merge_member(struct merge *m, const struct schema_field *f, struct va
         return 0;
     }
     if (!val_is(there, VAL_OBJ))
-        return (there = clean(m, p)) && json_set(m->arena, old, name, there) ? 0 : failed(m);
+        return directive_of(p) || ((there = clean(m, p)) && json_set(m->arena, old, name, there)) ? 0 : failed(m);
     if (f->shape == SHAPE_ONE)
         return merge_struct(m, f->type, there, p);
     if (((uint64_t)there->n + p->n) * p->n > MOST_COMPARED)
         return kl_err_set(m->err, KL_TOO_LARGE, "a patch of %u members for a map of %u is too large to merge", p->n, there->n);
-    struct str directive = json_str(p, "$patch");
-    if (directive.len && !str_is(directive, "replace") && !str_is(directive, "delete"))
-        return bad_type(m, directive, p);
+    const struct val *marker = directive_of(p);
+    struct str directive = val_str(marker);
+    if (marker && !str_is(directive, "replace") && !str_is(directive, "delete"))
+        return bad_type(m, marker, p);
     if (str_is(directive, "delete")) {
         there->first = there->last = NULL;
         there->n = 0;
@@ -304,6 +331,8 @@ static bool retains_all(const struct val *patch, const struct val *keys)
 
 /* --- $setElementOrder --- */
 
+static const char *const go_types[] = { "", "<nil>", "bool", "int64", "float64", "string", "[]interface {}", "map[string]interface {}" };
+
 struct ordering {
     struct ordering *next;
     const struct schema_field *field;
@@ -332,6 +361,16 @@ static bool in_order(const struct val *items, const struct val *order, const cha
     return !p;
 }
 
+static int out_of_order(struct merge *m, const struct val *list, const struct val *order)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    buf_add_z(&b, "The order in patch list:\n");
+    object_write_go(&b, list);
+    buf_add_z(&b, "\n doesn't match $setElementOrder list:\n");
+    object_write_go(&b, order);
+    return kl_err_set(m->err, KL_INTERNAL, STR_FMT "\n", STR_ARG(buf_str(&b)));
+}
+
 static int find_orders(struct merge *m, const struct schema_type *t, const struct val *old, const struct val *patch, struct ordering **ret)
 {
     struct str name;
@@ -340,9 +379,9 @@ static int find_orders(struct merge *m, const struct schema_type *t, const struc
         if (!f)
             continue;
         if (p->type != VAL_ARR)
-            return kl_err_set(m->err, KL_INVALID, "invalid patch format of setElementOrder list");
+            return kl_err_set(m->err, KL_INTERNAL, "expected a []interface {}, but received a %s", go_types[p->type]);
         if ((uint64_t)p->n * (json_get(patch, name) ? json_get(patch, name)->n : 0) <= MOST_COMPARED && !in_order(json_get(patch, name), p, item_key(f)))
-            return kl_err_set(m->err, KL_INTERNAL, "The order in patch list of " STR_FMT " doesn't match $setElementOrder list", STR_ARG(name));
+            return out_of_order(m, json_get(patch, name), p);
         const struct val *list = json_get(old, name);
         struct ordering *o = arena_alloc(m->arena, sizeof *o);
         if (!o)
@@ -355,29 +394,27 @@ static int find_orders(struct merge *m, const struct schema_type *t, const struc
 
 static int merge_struct(struct merge *m, const struct schema_type *t, struct val *old, const struct val *patch)
 {
-    struct str directive = json_str(patch, "$patch"), name;
+    const struct val *marker = directive_of(patch);
+    struct str directive = val_str(marker), name;
     struct val *keys = json_get(patch, STR("$retainKeys"));
     if (str_is(directive, "replace") || str_is(directive, "delete")) {
         old->first = old->last = NULL;
         old->n = 0;
         if (str_is(directive, "delete"))
             return 0;
-    } else if (directive.len) {
-        return bad_type(m, directive, patch);
+    } else if (marker) {
+        return bad_type(m, marker, patch);
     }
     if (keys && !retains_all(patch, keys))
-        return kl_err_set(m->err, KL_INVALID, "invalid patch format of retainKeys");
+        return kl_err_set(m->err, KL_BAD_REQUEST, "invalid patch format of retainKeys");
     if (keys)
         retain(old, keys);
     struct ordering *orders = NULL;
     if (find_orders(m, t, old, patch, &orders) < 0)
         return -m->err->code;
     val_each(p, patch)
-        if (has_prefix(val_key(p), "$deleteFromPrimitiveList/", &name)) {
-            if (p->type != VAL_ARR)
-                return kl_err_set(m->err, KL_INVALID, "invalid patch format of primitive list");
+        if (has_prefix(val_key(p), "$deleteFromPrimitiveList/", &name))
             delete_primitives(json_get(old, name), p);
-        }
     val_each(p, patch) {
         if (is_directive(val_key(p)))
             continue;

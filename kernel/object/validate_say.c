@@ -48,23 +48,10 @@ void say_with(causes c, const char *reason, const struct path *p, const char *he
     add(c, reason, p, detail && detail[0] ? words(c, "%s: %s", head, detail) : head);
 }
 
-/* In quotes, as Go's %q has it. */
 static const char *quoted(causes c, const char *head, struct str s)
 {
-    static const char plain[] = "\a\b\f\n\r\t\v\"\\", letters[] = "abfnrtv\"\\";
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
-    buf_add_z(&b, "\"");
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char x = (unsigned char)s.at[i];
-        const char *found = x ? strchr(plain, x) : NULL;
-        if (found)
-            buf_printf(&b, "\\%c", letters[found - plain]);
-        else if (x < ' ' || x == 0x7f)
-            buf_printf(&b, "\\x%02x", x);
-        else
-            buf_add(&b, &s.at[i], 1);
-    }
-    buf_add_z(&b, "\"");
+    object_write_quoted(&b, s);
     return words(c, "%s: %s", head, b.failed ? "\"...\"" : b.at);
 }
 
