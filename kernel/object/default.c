@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/env.h"
 #include "object/custom.h"
 #include "object-internal.h"
 
@@ -356,6 +358,15 @@ static void device_request(struct defaulting *d, struct val *v)
         json_set_int(d->arena, v, STR("count"), 1);
 }
 
+/* Since when: now, unless it is said. */
+static void device_taint(struct defaulting *d, struct val *v)
+{
+    char now[CLOCK_TEXT];
+    clock_format(env_wall_ns(), now);
+    if (!json_get(v, STR("timeAdded")))
+        json_set_str(d->arena, v, STR("timeAdded"), arena_str(d->arena, str_of(now)));
+}
+
 static void on_pod_condition(struct defaulting *d, struct val *v)
 {
     set_text(d, v, "status", "True");
@@ -411,6 +422,7 @@ static const struct {
     { "io.k8s.api.core.v1.NodeSpec", node_spec },
     { "io.k8s.api.resource.v1.ExactDeviceRequest", device_request },
     { "io.k8s.api.resource.v1.DeviceSubRequest", device_request },
+    { "io.k8s.api.resource.v1.DeviceTaint", device_taint },
     { "io.k8s.api.networking.v1.NetworkPolicySpec", network_policy_spec },
     { "io.k8s.api.rbac.v1.Subject", subject },
     { "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec", definition_spec },

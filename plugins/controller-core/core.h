@@ -14,7 +14,7 @@
     X(event_ttl, "event-ttl") X(node_lifecycle, "node-lifecycle") X(taint_eviction, "taint-eviction") X(node_ipam, "node-ipam") X(node_ttl, "ttl") X(pod_gc, "pod-gc") X(apiserver, "kubernetes-service") \
     X(service_cidr, "service-cidr") X(service_ip, "service-ip-repair") X(identity, "apiserver-identity") \
     X(claim_protection, "persistentvolumeclaim-protection") X(volume_protection, "persistentvolume-protection") X(vac_protection, "volumeattributesclass-protection") \
-    X(resourceclaim, "resourceclaim")
+    X(resourceclaim, "resourceclaim") X(device_taints, "device-taint-eviction")
 #define CORE_CONTROLLERS(X) CORE_FIRST(X) CORE_MORE(X)
 
 struct core_conf {

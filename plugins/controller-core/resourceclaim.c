@@ -1,9 +1,8 @@
 /* resourceclaim.c - claims on devices (resource.k8s.io): made of templates for pods that want some, told in the pods' status, reserved for pods that no
  * scheduler placed, given back and deleted when nobody uses them any more. Keys: a pod's, and "claim NS/NAME". */
 #include "base/json_scan.h"
-#include "core.h"
+#include "claims.h"
 
-#define CLAIMS     "resource.k8s.io/resourceclaims"
 #define TEMPLATES  "resource.k8s.io/resourceclaimtemplates"
 #define FINALIZER  "resource.kubernetes.io/delete-protection"
 #define OF_POD     "resource.kubernetes.io/pod-claim-name"
@@ -13,8 +12,7 @@
 
 /* --- whose claim --- */
 
-/* The name of the claim behind an entry of spec.resourceClaims; STR_NONE: it has none (yet). */
-static struct str claim_of(const struct val *pod, const struct val *entry)
+struct str claim_of(const struct val *pod, const struct val *entry)
 {
     const struct val *statuses = json_path(pod, "status.resourceClaimStatuses");
     struct str name = json_str(entry, "resourceClaimName");
@@ -37,7 +35,7 @@ static bool pod_done(const struct val *pod)
     return pod_finished(pod) || (meta_deleting(pod) && !json_str(pod, "spec.nodeName").len);
 }
 
-static const struct val *user_of(const struct val *claim, struct str uid)
+const struct val *claim_user(const struct val *claim, struct str uid)
 {
     const struct val *list = json_path(claim, "status.reservedFor");
     if (val_is(list, VAL_ARR))
@@ -141,7 +139,7 @@ static int reserve(struct ctl_run *r, const struct val *pod, const struct val *e
     int rc = name.len ? ctl_get(r, CLAIMS, meta_ns(pod), name, &claim) : 0;
     const struct val *users = json_path(claim, "status.reservedFor");
     if (rc < 0 || !claim || (is_template(entry) && !meta_controlled_by(claim, meta_uid(pod))) || !json_path(claim, "status.allocation") ||
-        user_of(claim, meta_uid(pod)) || (users && users->n >= USERS_MOST))
+        claim_user(claim, meta_uid(pod)) || (users && users->n >= USERS_MOST))
         return rc;
     struct arena *a = r->arena;
     struct val *now = val_copy(a, claim), *user = val_push(json_arr(a, json_obj(a, now, STR("status")), STR("reservedFor")), val_new(a, VAL_OBJ));

@@ -140,6 +140,17 @@ away quiet
 soon "the tainted one waited for it" n k get pod tainted -n d -o 'jsonpath={.spec.nodeName}'
 away tolerant root tainted
 
+# --- a device breaks while a pod has it ---
+class worn worn.example.com
+slice worn worn.example.com w '"nodeName":"n1"' "\"devices\":[$(device w0)]"
+gets "a device that will break" breaks "r=w/w0" "$(request worn)"
+generation=2 slice worn worn.example.com w '"nodeName":"n1"' "\"devices\":[$(device w0 ',"taints":[{"key":"broken","effect":"NoExecute"}]')]"
+soon "a taint says since when" Z k get resourceslice worn -o 'jsonpath={.spec.devices[0].taints[0].timeAdded}'
+soon "the pod has to leave" DeletionByDeviceTaintManager k get pod breaks -n d -o 'jsonpath={.status.conditions[?(@.type=="DisruptionTarget")].reason}'
+soon "it is deleted" Z k get pod breaks -n d -o 'jsonpath={.metadata.deletionTimestamp}'
+soon "and told" "Marking for deletion device-taint-eviction-controller" k get events -n d --field-selector reason=DeviceTaintManagerEviction -o 'jsonpath={.items[*].message} {.items[*].source.component}'
+away breaks
+
 # --- pools: of several slices, incomplete, of another generation; devices of some nodes only ---
 class pool pool.example.com
 slice pool-1 pool.example.com p '"nodeName":"n1"' "\"devices\":[$(device d0)]" 2
