@@ -5,8 +5,10 @@
 
 #include "base/json_scan.h"
 #include "base/map.h"
+#include "base/mem.h"
 
-#define RETRY_NS (10 * NS_S)            /* age at which a failed pod is replaced */
+#define WAIT_FIRST (1 * NS_S)           /* between the first two times that a failed pod is replaced, then twice as long each time */
+#define WAIT_MOST  (900 * NS_S)
 
 struct place {
     struct val *node;                   /* NULL: gone */
@@ -68,11 +70,59 @@ static int drop(struct daemons *d, const struct val *pod)
     return rc;
 }
 
-/* One that has failed is not replaced at once: perhaps the node refuses it each time. */
+/* --- failures --- */
+
+/* When the failed pod of a set, in its present form, on that node was replaced: perhaps the node refuses it each time. */
+struct failure {
+    int64_t at_ns, wait_ns;
+    char key[];
+};
+
+static bool forgotten(const struct daemons *d, const struct failure *f)
+{
+    return d->r->now_ns - f->at_ns > 2 * WAIT_MOST;
+}
+
+static void forget_old(struct daemons *d)
+{
+    size_t at = 0;
+    struct str key;
+    void *value;
+    while (map_next(&d->r->ctl->memory, &at, &key, &value))
+        if (forgotten(d, value)) {
+            mem_free(map_del(&d->r->ctl->memory, key));
+            at = 0;
+        }
+}
+
+/* ns to wait until it may be replaced; 0: now, and the next time is later. */
+static int64_t failure_wait(struct daemons *d, const struct place *p)
+{
+    struct arena *a = d->r->arena;
+    struct str key = str_of(arena_printf(a, STR_FMT "/%lld/" STR_FMT, STR_ARG(meta_uid(d->h.owner)), (long long)json_int(d->h.owner, "status.observedGeneration", 0),
+                                         STR_ARG(meta_name(p->node))));
+    struct failure *f = map_get(&d->r->ctl->memory, key);
+    if (f && !forgotten(d, f)) {
+        if (d->r->now_ns - f->at_ns < f->wait_ns)
+            return f->wait_ns - (d->r->now_ns - f->at_ns);
+        f->wait_ns = f->wait_ns < WAIT_MOST / 2 ? 2 * f->wait_ns : WAIT_MOST;
+        f->at_ns = d->r->now_ns;
+        return 0;
+    }
+    forget_old(d);
+    if (!key.len || !(f = mem_alloc(sizeof *f + key.len)))
+        return 0;
+    *f = (struct failure){ .at_ns = d->r->now_ns, .wait_ns = WAIT_FIRST };
+    memcpy(f->key, key.at, key.len);
+    if (!map_put(&d->r->ctl->memory, str_n(f->key, key.len), f))
+        mem_free(f);
+    return 0;
+}
+
 static int take_finished(struct daemons *d, struct place *p, struct val *pod)
 {
     bool failed = str_is(json_str(pod, "status.phase"), "Failed");
-    int64_t left = failed ? meta_time(pod, "metadata.creationTimestamp") + RETRY_NS - d->r->now_ns : 0;
+    int64_t left = failed ? failure_wait(d, p) : 0;
     p->leaving = true;
     if (left > 0) {
         ctl_again(d->r, left);

@@ -70,3 +70,45 @@ Test(daemonset, succeeded_pods_are_replaced)
 {
     end("Succeeded");
 }
+
+/* The only pod fails; is it replaced, and if not, when? */
+static int64_t fails(void)
+{
+    int64_t again = 0;
+    json_set_str(f.arena, json_obj(f.arena, only(PODS), STR("status")), STR("phase"), STR("Failed"));
+    cr_assert_eq(fake_reconcile(&f, &daemonset_controller, "d/s", &again), 0);
+    if (fake_count(&f, PODS))
+        return again;
+    reconcile();
+    return 0;
+}
+
+Test(daemonset, a_node_that_refuses_again_is_asked_less_and_less)
+{
+    reconcile();
+    cr_expect_eq(fails(), 0, "the first time at once");
+    cr_expect_eq(fails(), NS_S);
+    f.now_ns += NS_S;
+    cr_expect_eq(fails(), 0);
+    cr_expect_eq(fails(), 2 * NS_S);
+    f.now_ns += 3 * NS_S;
+    cr_expect_eq(fails(), 0);
+    cr_expect_eq(fails(), 4 * NS_S);
+    for (int i = 0; i < 12; i++) {
+        f.now_ns += 900 * NS_S;
+        cr_expect_eq(fails(), 0);
+    }
+    cr_expect_eq(fails(), 900 * NS_S, "but never forgotten for longer than that");
+    f.now_ns += 1801 * NS_S;
+    cr_expect_eq(fails(), 0);
+    cr_expect_eq(fails(), NS_S, "long ago is forgotten");
+}
+
+Test(daemonset, another_template_is_another_matter)
+{
+    reconcile();
+    cr_expect_eq(fails(), 0);
+    json_set_int(f.arena, json_get(only(DAEMONSETS), STR("metadata")), STR("generation"), 8);
+    reconcile();
+    cr_expect_eq(fails(), 0);
+}
