@@ -25,6 +25,7 @@ struct api_error {
     int retry_after;                    /* seconds; 0: not said */
     const char *continue_token;         /* Expired lists */
     bool empty_details;                 /* details are there, and say nothing */
+    bool nosniff;                       /* it is said that browsers may not guess what this is */
     bool plain;                         /* told as text: nobody here knows the path */
     const struct val *status;           /* the whole, made elsewhere; NULL: made of the above */
 };
@@ -32,6 +33,7 @@ struct api_error {
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
 int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err);
 bool api_known_group(struct str group);                         /* has it kinds here? */
+bool api_built_in_group(struct str group);                      /* of this server's own making? */
 int api_fail_path(struct api_error *e, struct arena *a);        /* no such resource; whose group is not known: set plain too */
 int api_fail_method(struct api_error *e, struct arena *a);      /* it has no such verb */
 int api_fail_not_found(struct api_error *e, struct arena *a, const struct schema_kind *k, struct str name);
@@ -53,19 +55,22 @@ struct api_query {
     struct str field_manager, field_validation, propagation, dry_run, timeout;
     int64_t limit, timeout_s, grace_s;  /* -1: not given */
     int send_initial;                   /* -1 not given */
-    bool watch, bookmarks, pretty, force, has_force, orphan, has_orphan;
+    bool watch, bookmarks, force, has_force, orphan, has_orphan;
+    struct str pretty;
 };
 struct api_info {
     struct kl_request tuple;            /* what authorization, storage and audit use */
     const struct schema_kind *kind;     /* NULL: not a known resource */
     const struct schema_subresource *sub;
+    bool watch_path;                    /* /api/v1/watch/... */
     struct str rest;                    /* path behind a subresource, as sent, without the slash; at NULL: not even that */
     struct api_query q;
 };
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
                       struct api_error *e);
 int api_parse_query(struct arena *a, struct str query, struct api_query *ret, struct api_error *e);
-/* resourceVersion as a number. */
+/* resourceVersion as a number. Lists say KL_BAD_REQUEST, others (api_fail_version) that they do not know. */
+int api_fail_version(struct api_rq *rq);
 int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e);
 
 /* Who needs an object in another form, and may have to wait for it. */
@@ -85,9 +90,19 @@ struct api_accept {
     struct str as_version;              /* "v1" */
     bool stream_watch;
     bool discovery;                     /* aggregated discovery was asked for first */
+    bool pretty;
+};
+/* What can be had besides the object itself as JSON, YAML or protobuf. */
+struct api_can {
+    bool transforms;                    /* Table and PartialObjectMetadata */
+    bool discovery;                     /* APIGroupDiscoveryList */
+    bool no_protobuf;                   /* not the object itself; PartialObjectMetadata always has that form */
 };
 /* False: nothing acceptable (406). */
-bool api_negotiate(struct str accept, bool table_ok, bool discovery_ok, bool protobuf_ok, struct api_accept *ret);
+bool api_negotiate(struct str accept, const struct api_can *can, struct api_accept *ret);
+/* Does a clause name one of the types that a route produces ("application/json, application/yaml")? Upstream's router wants it before a handler negotiates. */
+bool api_routes(struct str accept, struct str produces);
+int api_fail_route(struct api_error *e, struct arena *a, const char *produces);
 /* 0: unknown (415). */
 enum api_media api_media_of(struct str content_type);
 
@@ -143,6 +158,7 @@ struct api_rq {
     unsigned n_warnings, cap_warnings;
     char audit_id[40];
     bool pretty;
+    bool acceptable;                    /* of a document: some clause of Accept can be met, in accept */
     uint64_t id;                        /* kl_call.request of what is asked about it */
     struct api_kept kept;
     struct api_wait wait;
@@ -189,6 +205,7 @@ struct val *api_partial(struct arena *a, const struct val *object, bool list_ite
 /* A Table with these rows; columns only when wanted. */
 struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns, struct str version);
 struct str api_include_object(struct api_rq *rq);                /* ?includeObject= of tables; STR_NONE: not said */
+int api_check_include(struct api_rq *rq, struct str include);
 int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include);
 void api_put_varint(struct buf *b, uint64_t v);
 void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);

@@ -70,6 +70,14 @@ bool api_known_group(struct str group)
     return false;
 }
 
+bool api_built_in_group(struct str group)
+{
+    for (size_t i = 0; i < schema_n_kinds(); i++)
+        if (str_is(group, schema_kind_at(i)->group))
+            return !(schema_kind_at(i)->flags & K_CUSTOM);
+    return false;
+}
+
 /* Does the kind (or its subresource) have the verb? */
 static int check_verb(struct api_rq *rq)
 {
@@ -77,6 +85,8 @@ static int check_verb(struct api_rq *rq)
     const struct schema_kind *k = rq->info.kind;
     bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
+    if (rq->info.watch_path && !str_is(http_method(rq->http), "GET"))
+        return api_fail_method(&rq->err, rq->arena);
     if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0)
         return api_fail_method(&rq->err, rq->arena);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
@@ -100,6 +110,52 @@ static int check_verb(struct api_rq *rq)
     if (k->flags & K_NAMESPACED && !t->ns[0] && !collection && strcmp(t->verb, "watch") != 0)
         return strcmp(t->verb, "create") == 0 ? api_fail_method(&rq->err, rq->arena) : api_fail_path(&rq->err, rq->arena);
     return 0;
+}
+
+/* "*core.ConfigMap", as upstream's Go has it. */
+static const char *go_name(struct arena *a, const struct schema_kind *k, bool list)
+{
+    struct str group = str_of(k->group[0] && strcmp(k->group, "events.k8s.io") != 0 ? k->group : "core");
+    return k->flags & K_CUSTOM ? list ? "*unstructured.UnstructuredList" : "*unstructured.Unstructured" :
+                                 arena_printf(a, "*" STR_FMT ".%s%s", STR_ARG(str_cut(&group, '.')), k->kind, list ? "List" : "");
+}
+
+/* Metadata of one object where there are many, or of many where there is one. */
+static int check_partial(struct api_rq *rq)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    bool list = strcmp(t->verb, "list") == 0, custom = rq->info.kind->flags & K_CUSTOM;
+    if (list && rq->accept.as == AS_PARTIAL)
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadata, but the requested object is a list (%s)", go_name(rq->arena, rq->info.kind, true));
+    if (strcmp(t->verb, "get") != 0 || rq->accept.as != AS_PARTIAL_LIST)
+        return 0;
+    if (!custom)
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadataList, but the requested object is not a list (%s)", go_name(rq->arena, rq->info.kind, false));
+    api_fail(&rq->err, rq->arena, KL_INTERNAL, "content is not a list");
+    rq->err.reason = NULL;              /* upstream's 500 has none */
+    return -KL_INTERNAL;
+}
+
+#define MEDIA_TYPES "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+#define STREAM_TYPES "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+
+/* In which form the answer goes out. Custom resources have no routes of their own. */
+static int negotiate(struct api_rq *rq)
+{
+    const struct schema_kind *k = rq->info.kind;
+    struct str accept = http_header(rq->http, STR("accept"));
+    const char *verb = rq->info.tuple.verb;
+    bool custom = k->flags & K_CUSTOM, made_only = !(k->flags & K_STORED) && strcmp(verb, "create") == 0;     /* reviews have no table */
+    bool watch = strcmp(verb, "watch") == 0, many = watch || strcmp(verb, "list") == 0;
+    const struct api_can can = { .transforms = !made_only, .no_protobuf = custom };
+    if (!custom && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
+        return api_fail_route(&rq->err, rq->arena, many ? MEDIA_TYPES ", " STREAM_TYPES : MEDIA_TYPES);
+    if (!api_negotiate(accept, &can, &rq->accept))
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "only the following media types are accepted: " MEDIA_TYPES);
+    if (watch && rq->accept.media == MEDIA_YAML)
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "only the following media types are accepted: " STREAM_TYPES);
+    rq->pretty |= rq->accept.pretty;
+    return rq->accept.as ? check_partial(rq) : 0;
 }
 
 static void read_scale(struct api_rq *rq)
@@ -148,6 +204,20 @@ static void dispatch(struct api_rq *rq)
         api_write(rq);
 }
 
+/* Browsers and the tools of people at terminals get JSON that can be read, unless they say. */
+static bool wants_pretty(struct api_rq *rq)
+{
+    static const char *const yes[] = { "1", "t", "T", "true", "TRUE", "True" }, *const people[] = { "curl", "Wget", "Mozilla/5.0" };
+    struct str said = rq->info.q.pretty, agent = said.len ? STR_NONE : http_header(rq->http, STR("user-agent"));
+    for (size_t i = 0; i < sizeof yes / sizeof *yes && said.len; i++)
+        if (str_is(said, yes[i]))
+            return true;
+    for (size_t i = 0; i < sizeof people / sizeof *people && !said.len; i++)
+        if (str_starts(agent, str_of(people[i])))
+            return true;
+    return false;
+}
+
 /* Who asks for what. */
 static int arrive(struct api_rq *rq, struct http_req *r)
 {
@@ -155,7 +225,7 @@ static int arrive(struct api_rq *rq, struct http_req *r)
     rq->accept.media = MEDIA_JSON;
     if (api_parse_request(rq->arena, http_method(r), http_path(r), http_query(r), &rq->info, &rq->err) < 0 || api_check_timeout(rq) < 0)
         return -1;
-    rq->pretty = rq->info.q.pretty;
+    rq->pretty = wants_pretty(rq);
     metrics_begin(rq);
     int known = api_authenticate(rq);
     if (known == 0 || rq->err.code != KL_PENDING)
@@ -166,27 +236,24 @@ static int arrive(struct api_rq *rq, struct http_req *r)
 /* Behind the queue: what it may, and in which form. */
 static int enter(struct api_rq *rq)
 {
-    struct http_req *r = rq->http;
-    const struct schema_kind *k = rq->info.kind;
-    bool wants_stream, documents = !rq->info.tuple.is_resource;
-    bool made_only = k && !(k->flags & K_STORED) && str_is(http_method(r), "POST"); /* reviews have no other form */
+    const char *sub = rq->info.tuple.subresource;
     if (api_authorize(rq) < 0)
         return -1;
     if (api_aggregated(rq))
         return 1;
-    wants_stream = rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource);
-    bool protobuf = !(k && k->flags & K_CUSTOM);
-    if (!wants_stream && !api_negotiate(http_header(r, STR("accept")), !documents && !made_only, documents, protobuf, &rq->accept) && !documents)
-        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
-                        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
-    if (!rq->accept.media)
-        rq->accept.media = MEDIA_JSON;
-    if (!documents && !rq->info.kind) {
+    if (!rq->info.tuple.is_resource) {
+        rq->acceptable = api_negotiate(http_header(rq->http, STR("accept")), &(struct api_can){ .discovery = true }, &rq->accept);
+        rq->accept.media = rq->acceptable ? rq->accept.media : MEDIA_JSON;
+        rq->pretty |= rq->accept.pretty;
+        return 0;
+    }
+    if (!rq->info.kind) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = !api_known_group(str_of(rq->info.tuple.group));
+        rq->err.plain = !api_built_in_group(str_of(rq->info.tuple.group));
         return -KL_NOT_FOUND;
     }
-    return documents ? 0 : check_verb(rq);
+    int rc = check_verb(rq);
+    return rc < 0 || (sub[0] && api_is_stream(sub)) ? rc : negotiate(rq);
 }
 
 /* What is counted and kept about a request ends here, whoever has answered it. */

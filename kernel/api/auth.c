@@ -100,11 +100,14 @@ const char *api_forbidden_text(struct arena *a, const struct kl_user *user, cons
 int api_forbidden(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t, const char *why)
 {
     struct arena *a = rq->arena;
-    if (!t->is_resource)
-        return api_fail(&rq->err, a, KL_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", user->name, t->verb, t->path,
-                        why[0] ? ": " : "", why);
+    if (!t->is_resource) {
+        api_fail(&rq->err, a, KL_FORBIDDEN, "forbidden: User \"%s\" cannot %s path \"%s\"%s%s", user->name, t->verb, t->path, why[0] ? ": " : "", why);
+        rq->err.empty_details = rq->err.nosniff = true;
+        return -KL_FORBIDDEN;
+    }
     const char *text = api_forbidden_text(a, user, t, why);
     api_fail(&rq->err, a, KL_FORBIDDEN, "%s", text ? text : "out of memory");
+    rq->err.nosniff = true;
     rq->err.name = t->name;
     rq->err.group = t->group;
     rq->err.kind = t->resource;

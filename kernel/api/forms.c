@@ -82,7 +82,7 @@ int api_table_row(struct arena *a, struct val *table, const struct schema_kind *
     else if (str_is(include, "None"))
         json_set(a, row, STR("object"), val_new(a, VAL_NULL));
     else
-        json_set(a, row, STR("object"), api_partial(a, object, false, STR("v1")));
+        json_set(a, row, STR("object"), api_partial(a, object, false, str_skip(json_str(table, "apiVersion"), sizeof "meta.k8s.io/" - 1)));
     return val_push(json_arr(a, table, STR("rows")), row) ? 0 : -KL_NO_MEMORY;
 }
 
@@ -142,10 +142,9 @@ static int form_tree(struct api_rq *rq, const struct schema_kind *k, struct val 
         struct str rv = json_str(v, "metadata.resourceVersion");
         if (rv.len)
             json_set_str(a, json_obj(a, table, STR("metadata")), STR("resourceVersion"), rv);
-        struct str include = STR_NONE, key, value, query = http_query(rq->http);
-        while (http_query_next(a, &query, &key, &value))
-            if (str_is(key, "includeObject"))
-                include = value;
+        struct str include = api_include_object(rq);
+        if (api_check_include(rq, include) < 0)
+            return -rq->err.code;
         api_table_row(a, table, k, v, include);
         v = table;
         t = NULL;
@@ -162,10 +161,12 @@ static int form_tree(struct api_rq *rq, const struct schema_kind *k, struct val 
             return api_fail_err(&rq->err, a, &err);
         break;
     default:
-        if (rq->pretty)
+        if (rq->pretty) {
             json_write_pretty(b, v);
-        else
+        } else {
             json_write(b, v);
+            buf_add_c(b, '\n');
+        }
     }
     return b->failed ? api_fail(&rq->err, a, KL_NO_MEMORY, "out of memory") : 0;
 }
@@ -183,6 +184,7 @@ int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str j
     }
     if (rq->accept.media == MEDIA_JSON && rq->accept.as == AS_OBJECT && !rq->pretty && !(o && api_converts(k))) {
         buf_add_str(b, json);
+        buf_add_c(b, '\n');
         return b->failed ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : 0;
     }
     struct val *v = json_parse(rq->arena, json, &err);

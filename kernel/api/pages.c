@@ -2,6 +2,8 @@
  * history reaches back. */
 #include "api-internal.h"
 
+#include <ctype.h>
+
 #include "base/base64url.h"
 #include "base/env.h"
 
@@ -17,10 +19,13 @@ const char *api_page_token(struct arena *a, int64_t rv, struct str ns, struct st
     return json && !b.failed ? arena_dup(a, buf_str(&b)) : NULL;
 }
 
-static struct val *token_parse(struct arena *a, struct str token)
+/* Where a token is no base64: the place that upstream names. */
+static size_t bad_byte(struct str token)
 {
-    struct str json = base64url_decode(a, token);
-    return json.at ? json_parse(a, json, NULL) : NULL;
+    size_t i = 0;
+    while (i < token.len && (isalnum((unsigned char)token.at[i]) || token.at[i] == '-' || token.at[i] == '_'))
+        i++;
+    return i < token.len || !token.len ? i : token.len - 1;
 }
 
 #define MARK_NS (60 * NS_PER_S)
@@ -43,11 +48,13 @@ void api_marks_add(struct api_marks *m, int64_t now_ns, uint64_t revision)
 static int too_large(struct api_rq *rq, uint64_t want)
 {
     static const struct object_cause cause = { "ResourceVersionTooLarge", "", "Too large resource version" };
-    api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Too large resource version: %llu, current: %llu", (unsigned long long)want,
+    const struct api_query *q = &rq->info.q;
+    bool exact = str_is(q->version_match, "Exact") || (q->limit > 0 && !q->version_match.len);
+    api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Timeout: Too large resource version: %llu, current: %llu", (unsigned long long)want,
              (unsigned long long)store_revision(rq->api->store));
     rq->err.causes = &cause;
     rq->err.n_causes = 1;
-    rq->err.retry_after = 1;
+    rq->err.retry_after = !exact;       /* upstream's cache may come to it; what it asks its store for is never waited for */
     return -KL_TIMEOUT;
 }
 
@@ -55,28 +62,49 @@ int api_check_version(struct api_rq *rq)
 {
     uint64_t rv;
     if (api_parse_version(rq->arena, rq->info.q.resource_version, &rv, &rq->err) < 0)
-        return -rq->err.code;
+        return api_fail_version(rq);
     return rv > store_revision(rq->api->store) ? too_large(rq, rv) : 0;
+}
+
+int api_fail_version(struct api_rq *rq)
+{
+    rq->err.http = 500;                 /* so says upstream, without a reason */
+    rq->err.reason = NULL;
+    return -rq->err.code;
 }
 
 static int bad_token(struct api_rq *rq, const char *why)
 {
-    return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "continue key is not valid: %s", why);
+    return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid continue token: continue key is not valid: %s", why);
+}
+
+static int unreadable_token(struct api_rq *rq, struct str json)
+{
+    if (!json.at)
+        return bad_token(rq, arena_printf(rq->arena, "illegal base64 data at input byte %zu", bad_byte(rq->info.q.continue_token)));
+    if (!json.len)
+        return bad_token(rq, "unexpected end of JSON input");
+    return bad_token(rq, arena_printf(rq->arena, "invalid character '%c' looking for beginning of value", isprint((unsigned char)json.at[0]) ? json.at[0] : '?'));
 }
 
 static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *ret_rv)
 {
-    struct val *t = token_parse(rq->arena, rq->info.q.continue_token);
-    struct str start = json_str(t, "start");
+    struct str json = base64url_decode(rq->arena, rq->info.q.continue_token);
+    struct val *t = json.at ? json_parse(rq->arena, json, NULL) : NULL;
+    struct str start = json_str(t, "start"), version = json_str(t, "v");
     int64_t rv = json_int(t, "rv", 0);
     if (!t)
-        return bad_token(rq, "the token cannot be decoded");
-    if (!str_is(json_str(t, "v"), "meta.k8s.io/v1"))
-        return bad_token(rq, "server does not recognize this encoded version");
+        return unreadable_token(rq, json);
+    if (!str_is(version, "meta.k8s.io/v1"))
+        return bad_token(rq, arena_printf(rq->arena, "server does not recognize this encoded version " STR_FMT, STR_ARG(version)));
     if (rv == 0)
         return bad_token(rq, "incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
-    if (!start.len || str_find(start, '/') < 0)
+    if (!start.len)
         return bad_token(rq, "encoded start key empty (version meta.k8s.io/v1)");
+    if (str_find(start, '/') < 0 || str_starts(start, STR("..")))
+        return bad_token(rq, arena_dup(rq->arena, start));
+    if (rq->info.q.resource_version.len && !str_is(rq->info.q.resource_version, "0"))
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "specifying resource version is not allowed when using continue");
     if (rv > 0 && (uint64_t)rv > store_revision(rq->api->store))
         return too_large(rq, (uint64_t)rv);
     range->after_ns = str_cut(&start, '/');
@@ -93,18 +121,18 @@ int api_page(struct api_rq *rq, uint64_t *ret_revision, struct store_range *rang
 {
     const struct api_query *q = &rq->info.q;
     uint64_t rv;
-    if (api_check_list_options(rq) < 0 || api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+    if (api_check_list_options(rq) < 0 || (q->continue_token.len && apply_token(rq, range, ret_revision) < 0))
         return -rq->err.code;
-    if (q->continue_token.len && q->resource_version.len && rv != 0)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST,
-                        "specifying resource version is not allowed when using continue");
+    if (api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid resource version: %s", rq->err.message);
     if (api_check_version(rq) < 0)
         return -rq->err.code;
     bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
-    *ret_revision = exact ? rv : store_revision(rq->api->store);
+    if (!q->continue_token.len)
+        *ret_revision = exact ? rv : store_revision(rq->api->store);
     if (q->limit > 0 || q->continue_token.len)
         api_marks_add(&rq->api->marks, loop_now(rq->api->loop), store_revision(rq->api->store));
-    return q->continue_token.len ? apply_token(rq, range, ret_revision) : 0;
+    return 0;
 }
 
 /* The history does not reach back to what was asked for. A token is replaced by one that goes on from its key as things are now. */

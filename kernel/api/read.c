@@ -28,9 +28,10 @@ int api_compile_selectors(struct api_rq *rq, struct selector **labels, struct se
     kl_err_init(&err);
     *labels = *fields = NULL;
     if (rq->info.q.label_selector.len) {
-        *labels = selector_parse_labels(rq->arena, rq->info.q.label_selector, &err);
+        const char *why = NULL;
+        *labels = selector_parse_labels(rq->arena, rq->info.q.label_selector, &err, &why);
         if (!*labels)
-            return api_fail_err(&rq->err, rq->arena, &err);
+            return why ? api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s", why) : api_fail_err(&rq->err, rq->arena, &err);
     }
     if (rq->info.q.field_selector.len) {
         *fields = selector_parse_fields(rq->arena, rq->info.kind, rq->info.q.field_selector, &err);
@@ -197,6 +198,14 @@ struct str api_include_object(struct api_rq *rq)
     return include;
 }
 
+int api_check_include(struct api_rq *rq, struct str include)
+{
+    if (!include.len || str_is(include, "Metadata") || str_is(include, "Object") || str_is(include, "None"))
+        return 0;
+    return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Unable to convert to Table as requested: includeObject: Invalid value: \"" STR_FMT
+                    "\": must be 'Metadata', 'Object', 'None', or empty", STR_ARG(include));
+}
+
 static struct val *list_meta(struct lister *l)
 {
     struct arena *a = l->rq->arena;
@@ -260,6 +269,11 @@ static void finish_json(struct lister *l)
     send_raw(l->rq, "application/json", &b);
 }
 
+static const char *meta_version(const struct api_rq *rq)
+{
+    return str_is(rq->accept.as_version, "v1beta1") ? "meta.k8s.io/v1beta1" : "meta.k8s.io/v1";
+}
+
 static void finish_protobuf(struct lister *l)
 {
     struct kl_err err;
@@ -276,7 +290,7 @@ static void finish_protobuf(struct lister *l)
     buf_add_str(&list, buf_str(&meta));
     buf_add_str(&list, buf_str(&l->body));
     const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : api_list_kind(a, l->k);
-    const char *gv = l->rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k);
+    const char *gv = l->rq->accept.as ? meta_version(l->rq) : api_group_version(a, l->k);
     api_protobuf_wrap(&b, str_of(gv), str_of(kind), buf_str(&list));
     b.failed |= list.failed;
     send_raw(l->rq, "application/vnd.kubernetes.protobuf", &b);
@@ -317,14 +331,27 @@ static void prepare(struct lister *l)
     }
     l->table = val_new(a, VAL_OBJ);
     json_set_str(a, l->table, STR("kind"), str_of(rq->accept.as ? "PartialObjectMetadataList" : api_list_kind(a, l->k)));
-    json_set_str(a, l->table, STR("apiVersion"), str_of(rq->accept.as ? "meta.k8s.io/v1" : api_group_version(a, l->k)));
+    json_set_str(a, l->table, STR("apiVersion"), str_of(rq->accept.as ? meta_version(rq) : api_group_version(a, l->k)));
     json_obj(a, l->table, STR("metadata"));
     json_arr(a, l->table, STR("items"));
+}
+
+/* An empty list that upstream's Go has not made at all is null: of metadata, and the rows of kinds that have no printer. */
+static void show_nothing(struct lister *l)
+{
+    static const char *const unprinted[] = { "LimitRange", "Role", "ClusterRole", "CSIStorageCapacity", "CustomResourceDefinition" };
+    bool null = l->rq->accept.as == AS_PARTIAL_LIST;
+    for (size_t i = 0; i < sizeof unprinted / sizeof *unprinted; i++)
+        null |= l->rq->accept.as == AS_TABLE && strcmp(l->k->kind, unprinted[i]) == 0;
+    if (!l->n && null)
+        json_set(l->rq->arena, l->table, l->rq->accept.as == AS_TABLE ? STR("rows") : STR("items"), val_new(l->rq->arena, VAL_NULL));
 }
 
 static int start(struct lister *l, struct store_range *range)
 {
     struct api_rq *rq = l->rq;
+    if (rq->accept.as == AS_TABLE && api_check_include(rq, api_include_object(rq)) < 0)
+        return -1;
     if (api_page(rq, &l->at, range) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0)
         return -1;
     bool any = str_is(rq->info.q.resource_version, "0") && !rq->info.q.continue_token.len;
@@ -422,6 +449,7 @@ void api_read_list(struct api_rq *rq)
     } else if (rq->accept.media == MEDIA_PROTOBUF) {
         finish_protobuf(&l);
     } else {
+        show_nothing(&l);
         json_set(rq->arena, l.table, STR("metadata"), list_meta(&l));
         if (k->flags & K_CUSTOM && !rq->accept.as)
             json_sort(rq->arena, l.table);

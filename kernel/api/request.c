@@ -76,7 +76,7 @@ static const char *lower_method(struct arena *a, struct str method)
 
 static bool flag(struct str v)
 {
-    return !str_is(v, "false") && !str_is(v, "0");
+    return !str_eq_nocase(v, STR("false")) && !str_is(v, "0");
 }
 
 struct param {
@@ -92,9 +92,18 @@ static const struct param params[] = {
     Q("fieldValidation", P_STR, field_validation), Q("propagationPolicy", P_STR, propagation),
     Q("dryRun", P_STR, dry_run), Q("timeout", P_STR, timeout), Q("limit", P_INT, limit), Q("timeoutSeconds", P_INT, timeout_s),
     Q("gracePeriodSeconds", P_INT, grace_s), Q("watch", P_BOOL, watch), Q("allowWatchBookmarks", P_BOOL, bookmarks),
-    Q("pretty", P_BOOL, pretty), Q("force", P_BOOL, force), Q("orphanDependents", P_BOOL, orphan),
+    Q("pretty", P_STR, pretty), Q("force", P_BOOL, force), Q("orphanDependents", P_BOOL, orphan),
     Q("sendInitialEvents", P_TRI, send_initial),
 };
+
+static bool is_number(struct str v)
+{
+    size_t i = v.len && (v.at[0] == '-' || v.at[0] == '+');
+    for (size_t k = i; k < v.len; k++)
+        if (v.at[k] < '0' || v.at[k] > '9')
+            return false;
+    return v.len > i;
+}
 
 static int set_param(struct arena *a, const struct param *p, struct str v, struct api_query *q, struct api_error *e)
 {
@@ -104,8 +113,8 @@ static int set_param(struct arena *a, const struct param *p, struct str v, struc
     case P_BOOL: *(bool *)at = flag(v); break;
     case P_TRI: *(int *)(void *)at = flag(v); break;
     case P_INT:
-        if (v.len && !str_int(v, (int64_t *)(void *)at))
-            return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": invalid syntax", STR_ARG(v));
+        if (!str_int(v, (int64_t *)(void *)at))
+            return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": %s", STR_ARG(v), is_number(v) ? "value out of range" : "invalid syntax");
         break;
     }
     return 0;
@@ -115,6 +124,7 @@ int api_parse_query(struct arena *a, struct str query, struct api_query *q, stru
 {
     *q = (struct api_query){ .limit = -1, .timeout_s = -1, .grace_s = -1, .send_initial = -1 };
     struct str key, value;
+    int rc = 0;
     while (http_query_next(a, &query, &key, &value)) {
         if (str_is(key, "orphanDependents"))
             q->has_orphan = true;
@@ -122,22 +132,26 @@ int api_parse_query(struct arena *a, struct str query, struct api_query *q, stru
             q->has_force = true;
         for (size_t i = 0; i < sizeof params / sizeof *params; i++)
             if (str_is(key, params[i].name) && set_param(a, &params[i], value, q, e) < 0)
-                return -KL_BAD_REQUEST;
+                rc = -KL_BAD_REQUEST;
     }
-    return 0;
+    return rc;
 }
 
 int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e)
 {
-    int64_t rv = 0;
-    bool digits = version.len > 0;
-    for (size_t i = 0; i < version.len; i++)
-        digits &= version.at[i] >= '0' && version.at[i] <= '9';
+    uint64_t rv = 0;
+    bool digits = true, fits = true;
+    for (size_t i = 0; i < version.len && digits; i++) {
+        unsigned d = (unsigned)(unsigned char)version.at[i] - '0';
+        digits = d <= 9;
+        fits &= digits && rv <= (UINT64_MAX - d) / 10;
+        rv = rv * 10 + d;
+    }
     *ret = 0;
-    if (version.len && (!digits || !str_int(version, &rv)))
+    if (!digits || !fits)
         return api_fail(e, a, KL_BAD_REQUEST, "resourceVersion: Invalid value: \"" STR_FMT "\": strconv.ParseUint: parsing \"" STR_FMT "\": %s",
                         STR_ARG(version), STR_ARG(version), digits ? "value out of range" : "invalid syntax");
-    *ret = (uint64_t)rv;
+    *ret = rv;
     return 0;
 }
 
@@ -174,7 +188,7 @@ static void parse_resource(const char **seg, unsigned n, struct str *rest, struc
 {
     struct kl_request *t = &ret->tuple;
     if (strcmp(seg[0], "watch") == 0 && n > 1) {
-        ret->q.watch = true;
+        ret->q.watch = ret->watch_path = true;
         seg++, rest++, n--;
     }
     if (strcmp(seg[0], "namespaces") == 0 && n > 1) {
@@ -203,8 +217,7 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     t->verb = lower_method(a, method);
     if (split(a, path, seg, &n, rest, e) < 0)
         return -KL_NOT_FOUND;
-    if (api_parse_query(a, at_proxy(seg, n) ? STR("") : query, &ret->q, e) < 0)
-        return -KL_BAD_REQUEST;
+    bool understood = api_parse_query(a, at_proxy(seg, n) ? STR("") : query, &ret->q, e) == 0;
     unsigned head = n && strcmp(seg[0], "api") == 0 ? 2 : n && strcmp(seg[0], "apis") == 0 ? 3 : 0;
     if (!head || n <= head)
         return 0;                       /* documents */
@@ -217,7 +230,10 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
         ret->sub = find_sub(ret->kind, t->subresource);
     if (ret->kind && !(ret->kind->flags & K_NAMESPACED) && strcmp(t->resource, "namespaces") != 0 && t->ns[0])
         return bad_path(e, a);
-    t->verb = verb_of(method, t->name[0] != '\0', ret->q.watch);
+    t->verb = ret->watch_path ? "watch" : verb_of(method, t->name[0] != '\0', ret->q.watch);
+    if (!understood && (*t->verb == 'l' || *t->verb == 'w' || *t->verb == 'd'))
+        return -KL_BAD_REQUEST;         /* others do not look at numbers */
+    *e = (struct api_error){ 0 };
     if (strcmp(t->resource, "namespaces") == 0 && !t->name[0])
         t->ns = "";
     if (!t->name[0] && ret->q.field_selector.len)

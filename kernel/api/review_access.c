@@ -80,7 +80,7 @@ static const char *selector(struct arena *a, const struct val *attributes, const
     if (raw.len) {
         struct kl_err err;
         kl_err_init(&err);
-        *ret_bad = (kind == LABELS ? selector_parse_labels(a, raw, &err) != NULL : fields_ok(raw)) ? 0 : 2;
+        *ret_bad = (kind == LABELS ? selector_parse_labels(a, raw, &err, NULL) != NULL : fields_ok(raw)) ? 0 : 2;
         return *ret_bad ? "" : arena_dup(a, raw);
     }
     if (val_is(list, VAL_ARR))

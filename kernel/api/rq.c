@@ -77,7 +77,7 @@ unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *conte
     h[n++] = (struct http_header){ STR("audit-id"), str_of(rq->audit_id) };
     h[n++] = (struct http_header){ STR("cache-control"), STR("no-cache, private") };
     h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
-    if (strcmp(content_type, "text/plain; charset=utf-8") == 0)
+    if (rq->err.nosniff || strcmp(content_type, "text/plain; charset=utf-8") == 0)
         h[n++] = (struct http_header){ STR("x-content-type-options"), STR("nosniff") };
     n += flow_headers(rq, &h[n]);
     if (rq->err.retry_after)
@@ -233,8 +233,12 @@ void api_send_error(struct api_rq *rq)
         api_send_text(rq, rq->err.http, "text/plain; charset=utf-8", STR("404 page not found\n"));
         return;
     }
-    rq->accept.as = AS_OBJECT;
     struct val *v = api_error_tree(rq->arena, &rq->err);
+    rq->accept = (struct api_accept){ 0 };
+    if (!api_negotiate(http_header(rq->http, STR("accept")), &(struct api_can){ 0 }, &rq->accept)) {
+        rq->accept.media = MEDIA_JSON;  /* whatever it is that the client wants instead */
+        rq->pretty = true;
+    }
     api_send_tree(rq, rq->err.http, schema_type_find(STR(""), STR("v1"), STR("Status")), v);
 }
 
@@ -245,7 +249,7 @@ static void send_shared(struct api_rq *rq, int status, struct store_object *o)
     unsigned n = api_headers(rq, h, "application/json");
     audit_answer(rq, "application/json", store_object_json(o));
     http_reply(rq->http, status, h, n,
-               (struct http_slice){ store_object_json(o), store_object_release, store_object_ref(o) });
+               (struct http_slice){ store_object_line(o), store_object_release, store_object_ref(o) });
 }
 
 static void send_form(struct api_rq *rq, int status, const struct schema_kind *k, struct str json, struct store_object *o)

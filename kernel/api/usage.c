@@ -269,7 +269,7 @@ int api_usage_text(struct api *api, struct arena *a, const struct kl_object_key 
     kl_err_init(&err);
     str_cut(&query, '?');
     while (query.at && http_query_next(a, &query, &key, &value))
-        if (str_is(key, "labelSelector") && value.len && !(q.labels = selector_parse_labels(a, value, &err)))
+        if (str_is(key, "labelSelector") && value.len && !(q.labels = selector_parse_labels(a, value, &err, NULL)))
             return api_fail_err(e, a, &err);
     int rc = items ? api_usage_read(api, a, &q, request, items) : -KL_NO_MEMORY;
     if (rc < 0)

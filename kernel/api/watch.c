@@ -428,8 +428,10 @@ static int check_query(struct api_rq *rq, uint64_t *ret_revision, bool *ret_init
 {
     const struct api_query *q = &rq->info.q;
     uint64_t rv;
-    if (api_check_watch_options(rq) < 0 || api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+    if (api_check_watch_options(rq) < 0)
         return -rq->err.code;
+    if (api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
+        return api_fail_version(rq);
     *ret_initial = q->send_initial == 1 || (q->send_initial < 0 && rv == 0);
     *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : rv;
     return q->send_initial == 1 ? api_check_version(rq) : 0;

@@ -102,6 +102,13 @@ struct val *custom_json_path(struct arena *a, const struct val *v, struct str pa
 
 /* --- columns --- */
 
+static struct str describe(struct arena *a, const struct val *c)
+{
+    struct str said = json_str(c, "description");
+    char *text = said.len ? NULL : arena_printf(a, "Custom resource definition column (in JSONPath format): " STR_FMT, STR_ARG(json_str(c, "jsonPath")));
+    return text ? str_of(text) : said;
+}
+
 static struct val *column(struct arena *a, struct str name, struct str type, struct str format, struct str description, int64_t priority)
 {
     struct val *c = val_new(a, VAL_OBJ);
@@ -122,7 +129,7 @@ struct val *custom_columns(struct arena *a, const struct val *printer)
         return list;
     }
     val_each(c, printer)
-        val_push(list, column(a, json_str(c, "name"), json_str(c, "type"), json_str(c, "format"), json_str(c, "description"),
+        val_push(list, column(a, json_str(c, "name"), json_str(c, "type"), json_str(c, "format"), describe(a, c),
                               json_int(c, "priority", 0)));
     return list;
 }

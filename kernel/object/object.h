@@ -109,8 +109,8 @@ void object_write_quoted(struct buf *b, struct str s);          /* in quotes, as
 
 /* --- selector.c --- */
 struct selector;
-/* Label selector text ("a=b,c in (d,e),!f"), KL_BAD_REQUEST with upstream's words. */
-struct selector *selector_parse_labels(struct arena *a, struct str text, struct kl_err *err);
+/* Label selector text ("a=b,c in (d,e),!f"), KL_BAD_REQUEST with upstream's words; ret_why (may be NULL) gets all of them, which err may have no room for. */
+struct selector *selector_parse_labels(struct arena *a, struct str text, struct kl_err *err, const char **ret_why);
 /* Field selector text; kind says which fields it may name ("field label not supported: x"). */
 struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err);
 /* metav1.LabelSelector tree; NULL selects nothing, empty selects all. */

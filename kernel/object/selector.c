@@ -2,27 +2,9 @@
 #include <stdlib.h>
 
 #include "base/json_scan.h"
-#include "object-internal.h"
+#include "selector-internal.h"
 
-enum operator { OP_IN = 1, OP_NOT_IN, OP_EXISTS, OP_ABSENT };
-
-struct requirement {
-    struct requirement *next;
-    struct str key;                     /* label, or field path */
-    const char *path;                   /* field path, zero-terminated; NULL: a label */
-    const char *or_path;                /* where to look when that is empty, or NULL */
-    struct str absent;                  /* of a field: what one that is not there says */
-    enum operator op;
-    struct str *values;
-    unsigned n;
-};
-
-struct selector {
-    struct requirement *first, *last;
-    bool nothing;
-};
-
-static struct requirement *add(struct arena *a, struct selector *s, struct str key, enum operator op, unsigned room)
+struct requirement *selector_add(struct arena *a, struct selector *s, struct str key, enum operator op, unsigned room)
 {
     struct requirement *r = arena_alloc(a, sizeof *r);
     if (!r || !(r->values = arena_alloc(a, (room + 1) * sizeof *r->values)))
@@ -34,139 +16,22 @@ static struct requirement *add(struct arena *a, struct selector *s, struct str k
     return r;
 }
 
-/* --- label text --- */
-
-struct scan {
-    struct str rest;
-    struct arena *arena;
-    struct kl_err *err;
-};
-
-static bool word_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '/';
-}
-
-static struct str word(struct scan *s)
-{
-    s->rest = str_trim(s->rest);
-    size_t n = 0;
-    while (n < s->rest.len && word_char(s->rest.at[n]))
-        n++;
-    struct str w = str_n(s->rest.at, n);
-    s->rest = str_trim(str_skip(s->rest, n));
-    return w;
-}
-
-static bool eat(struct scan *s, const char *text)
-{
-    if (!str_starts(s->rest, str_of(text)))
-        return false;
-    s->rest = str_trim(str_skip(s->rest, strlen(text)));
-    return true;
-}
-
-static bool label_name_ok(struct str s, size_t most)
-{
-    if (s.len > most)
-        return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (!word_char(s.at[i]) || s.at[i] == '/' || ((i == 0 || i + 1 == s.len) && strchr("-_.", s.at[i])))
-            return false;
-    return true;
-}
-
-static int bad_token(struct scan *s, const char *expected)
-{
-    return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: found '%.*s', expected: %s", (int)(s->rest.len < 40 ? s->rest.len : 40),
-                      s->rest.len ? s->rest.at : "", expected);
-}
-
-static int check_key(struct scan *s, struct str key)
-{
-    struct str name = key;
-    if (str_find(key, '/') >= 0)
-        str_cut(&name, '/');
-    if (name.len && label_name_ok(name, 63))
-        return 0;
-    return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: <nil>: Invalid value: \"" STR_FMT "\": name part must consist of "
-                      "alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character", STR_ARG(key));
-}
-
-static int value_list(struct scan *s, struct requirement *r, unsigned room)
-{
-    if (!eat(s, "("))
-        return bad_token(s, "'('");
-    do {
-        if (r->n == room)
-            return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: more than %u values", room);
-        r->values[r->n++] = word(s);
-    } while (eat(s, ","));
-    return eat(s, ")") ? 0 : bad_token(s, "',' or ')'");
-}
-
-static int parse_term(struct scan *s, struct selector *sel)
-{
-    bool absent = eat(s, "!");
-    struct str key = word(s);
-    unsigned commas = 1;
-    if (!key.len)
-        return bad_token(s, "identifier");
-    if (check_key(s, key) < 0)
-        return -1;
-    for (size_t i = 0; i < s->rest.len; i++)
-        commas += s->rest.at[i] == ',';
-    struct scan ahead = *s;
-    struct str op = word(&ahead);
-    bool in = str_is(op, "in"), not_in = str_is(op, "notin");
-    if (in || not_in)
-        *s = ahead;
-    bool eq = !in && !not_in && (eat(s, "==") || (s->rest.len && s->rest.at[0] == '=' && eat(s, "=")));
-    bool ne = !in && !not_in && !eq && eat(s, "!=");
-    if (absent && (in || not_in || eq || ne))
-        return bad_token(s, "',' or end");
-    struct requirement *r = add(s->arena, sel, key, absent ? OP_ABSENT : in || eq ? OP_IN : not_in || ne ? OP_NOT_IN : OP_EXISTS, commas);
-    if (!r)
-        return kl_err_set(s->err, KL_NO_MEMORY, "out of memory");
-    if ((in || not_in) && value_list(s, r, commas) < 0)
-        return -1;
-    if (eq || ne)
-        r->values[r->n++] = word(s);
-    for (unsigned i = 0; i < r->n; i++)
-        if (!label_name_ok(r->values[i], 63))
-            return kl_err_set(s->err, KL_BAD_REQUEST, "unable to parse requirement: values[0][" STR_FMT "]: Invalid value: \"" STR_FMT
-                              "\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
-                              STR_ARG(key), STR_ARG(r->values[i]));
-    return 0;
-}
-
-struct selector *selector_parse_labels(struct arena *a, struct str text, struct kl_err *err)
-{
-    struct selector *sel = arena_alloc(a, sizeof *sel);
-    struct scan s = { str_trim(text), a, err };
-    if (!sel) {
-        kl_err_set(err, KL_NO_MEMORY, "out of memory");
-        return NULL;
-    }
-    while (s.rest.len) {
-        if (parse_term(&s, sel) < 0)
-            return NULL;
-        if (!s.rest.len)
-            break;
-        if (!eat(&s, ",")) {
-            bad_token(&s, "',' or end");
-            return NULL;
-        }
-    }
-    return sel;
-}
-
 /* --- fields --- */
+
+/* Kinds with field labels of their own: upstream has a function for each. Others share one. */
+static bool names_own(const struct schema_kind *k)
+{
+    static const char *const rows[] = { "Pod", "ReplicationController", "Service", "Secret", "Namespace", "Node", "Event", "CertificateSigningRequest" };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (k->flags & K_CUSTOM || strcmp(k->kind, rows[i]) == 0)
+            return true;
+    return false;
+}
 
 static bool field_known(const struct schema_kind *k, struct str key)
 {
     struct str rest = str_of(k->selectable ? k->selectable : "");
-    if (str_is(key, "metadata.name") || (str_is(key, "metadata.namespace") && k->flags & K_NAMESPACED))
+    if (str_is(key, "metadata.name") || (str_is(key, "metadata.namespace") && (k->flags & K_NAMESPACED || !names_own(k))))
         return true;
     while (rest.at)
         if (str_eq(str_cut(&rest, ','), key))
@@ -203,34 +68,83 @@ static struct str zero_text(const struct schema_kind *k, const char *path)
     return t->kind == T_BOOL ? STR("false") : t->kind == T_INT32 || t->kind == T_INT64 ? STR("0") : STR("");
 }
 
+static int not_a_label(const struct schema_kind *k, struct str key, struct kl_err *err)
+{
+    if (names_own(k))
+        return kl_err_set(err, KL_BAD_REQUEST, "field label not supported: " STR_FMT, STR_ARG(key));
+    if (strcmp(k->kind, "Job") == 0)
+        return kl_err_set(err, KL_BAD_REQUEST, "field label \"" STR_FMT "\" not supported for Job", STR_ARG(key));
+    if (strcmp(k->kind, "ResourceSlice") == 0)
+        return kl_err_set(err, KL_BAD_REQUEST, "field label not supported for %s/%s, Kind=%s: " STR_FMT, k->group, k->version, k->kind, STR_ARG(key));
+    return kl_err_set(err, KL_BAD_REQUEST, "\"" STR_FMT "\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", STR_ARG(key));
+}
+
+/* What stands before the next comma that no backslash precedes. */
+static struct str cut_term(struct str *rest)
+{
+    size_t n = 0;
+    while (n < rest->len && rest->at[n] != ',')
+        n += rest->at[n] == '\\' && n + 1 < rest->len ? 2 : 1;
+    struct str term = str_n(rest->at, n);
+    *rest = n < rest->len ? str_skip(*rest, n + 1) : STR_NONE;
+    return term;
+}
+
+/* Backslashes go; -1 and why where one should not be, or is missing. */
+static int unescape(struct arena *a, struct str value, struct str *ret, struct kl_err *err)
+{
+    char *out = arena_dup(a, value);
+    size_t n = 0;
+    if (!out)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        if (c == ',' || c == '=')
+            return kl_err_set(err, KL_BAD_REQUEST, "invalid field selector: unescaped character in value: %d", c);
+        if (c == '\\' && i + 1 < value.len && strchr("\\,=", value.at[i + 1]) && value.at[i + 1])
+            c = value.at[++i];
+        else if (c == '\\')
+            return kl_err_set(err, KL_BAD_REQUEST, "invalid field selector: invalid escape sequence: \\%.*s", i + 1 < value.len, &value.at[i + 1]);
+        out[n++] = c;
+    }
+    *ret = str_n(out, n);
+    return 0;
+}
+
+static int add_term(struct arena *a, struct selector *sel, const struct schema_kind *k, struct str term, struct str all, struct kl_err *err)
+{
+    long eq = str_find(term, '='), bang = eq;
+    for (long i = 0; i + 1 < (long)term.len && bang == eq; i++)
+        if (term.at[i] == '!' && term.at[i + 1] == '=')
+            bang = i;
+    if (eq < 0)
+        return kl_err_set(err, KL_BAD_REQUEST, "invalid selector: '" STR_FMT "'; can't understand '" STR_FMT "'", STR_ARG(all), STR_ARG(term));
+    bool ne = bang < eq;
+    struct str key = str_n(term.at, (size_t)(ne ? bang : eq)), value = str_skip(term, (size_t)(ne ? bang + 2 : eq + 1));
+    if (!ne && value.len && value.at[0] == '=')
+        value = str_skip(value, 1);
+    if (unescape(a, value, &value, err) < 0)
+        return -1;
+    if (!field_known(k, key))
+        return not_a_label(k, key, err);
+    struct requirement *r = selector_add(a, sel, key, ne ? OP_NOT_IN : OP_IN, 1);
+    if (!r)
+        return kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if ((r->path = stored_path(a, k, key)))
+        r->absent = zero_text(k, r->path);
+    if (r->path && strcmp(r->path, "source.component") == 0)
+        r->or_path = "reportingComponent";      /* what events.k8s.io wrote has only that */
+    r->values[r->n++] = value;
+    return 0;
+}
+
 struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err)
 {
     struct selector *sel = arena_alloc(a, sizeof *sel);
-    while (sel && text.at) {
-        struct str term = str_trim(str_cut(&text, ','));
-        long eq = str_find(term, '=');
-        if (!term.len)
-            continue;
-        if (eq < 1) {
-            kl_err_set(err, KL_BAD_REQUEST, "invalid selector: '" STR_FMT "'; can't understand '" STR_FMT "'", STR_ARG(term), STR_ARG(term));
+    for (struct str rest = text; sel && rest.at;) {
+        struct str term = cut_term(&rest);
+        if (term.len && add_term(a, sel, k, term, text, err) < 0)
             return NULL;
-        }
-        bool ne = term.at[eq - 1] == '!';
-        struct str key = str_trim(str_n(term.at, (size_t)eq - ne)), value = str_skip(term, (size_t)eq + 1);
-        if (!ne && value.len && value.at[0] == '=')
-            value = str_skip(value, 1);
-        if (!field_known(k, key)) {
-            kl_err_set(err, KL_BAD_REQUEST, "field label not supported: " STR_FMT, STR_ARG(key));
-            return NULL;
-        }
-        struct requirement *r = add(a, sel, key, ne ? OP_NOT_IN : OP_IN, 1);
-        if (!r)
-            break;
-        if ((r->path = stored_path(a, k, key)))
-            r->absent = zero_text(k, r->path);
-        if (r->path && strcmp(r->path, "source.component") == 0)
-            r->or_path = "reportingComponent";      /* what events.k8s.io wrote has only that */
-        r->values[r->n++] = str_trim(value);
     }
     if (arena_exhausted(a) || !sel) {
         kl_err_set(err, KL_NO_MEMORY, "out of memory");
@@ -252,7 +166,7 @@ static int add_expression(struct arena *a, struct selector *s, const struct val 
     for (size_t i = 0; i < 4; i++) {
         if (!str_is(op, rows[i].name))
             continue;
-        struct requirement *r = add(a, s, json_str(e, "key"), rows[i].op, val_is(values, VAL_ARR) ? values->n : 0);
+        struct requirement *r = selector_add(a, s, json_str(e, "key"), rows[i].op, val_is(values, VAL_ARR) ? values->n : 0);
         if (!r)
             return kl_err_set(err, KL_NO_MEMORY, "out of memory");
         if (val_is(values, VAL_ARR))
@@ -274,7 +188,7 @@ struct selector *selector_of_tree(struct arena *a, const struct val *v, struct k
     s->nothing = v == NULL;
     if (val_is(labels, VAL_OBJ))
         val_each(l, labels) {
-            struct requirement *r = add(a, s, val_key(l), OP_IN, 1);
+            struct requirement *r = selector_add(a, s, val_key(l), OP_IN, 1);
             if (!r) {
                 kl_err_set(err, KL_NO_MEMORY, "out of memory");
                 return NULL;
@@ -293,10 +207,19 @@ bool selector_empty(const struct selector *s)
     return !s->first && !s->nothing;
 }
 
+/* Labels that are numbers. */
+static bool compares(const struct requirement *r, struct str value)
+{
+    int64_t is, most;
+    return str_int(value, &is) && str_int(r->values[0], &most) && (r->op == OP_ABOVE ? is > most : is < most);
+}
+
 /* value.at NULL: the label or field is not there. */
 static bool meets(const struct requirement *r, struct str value)
 {
     bool in = false;
+    if (r->op == OP_ABOVE || r->op == OP_BELOW)
+        return compares(r, value);
     if (r->op == OP_EXISTS || r->op == OP_ABSENT)
         return (value.at != NULL) == (r->op == OP_EXISTS);
     if (!value.at && r->path)
@@ -393,6 +316,11 @@ static void write_one(struct buf *b, const struct requirement *r)
     buf_add_str(b, r->key);
     if (r->op == OP_EXISTS || r->op == OP_ABSENT)
         return;
+    if (r->op == OP_ABOVE || r->op == OP_BELOW) {
+        buf_add_c(b, r->op == OP_ABOVE ? '>' : '<');
+        buf_add_str(b, r->values[0]);
+        return;
+    }
     if (r->op == OP_IN && r->n == 1) {
         buf_add_c(b, '=');
         buf_add_str(b, r->values[0]);

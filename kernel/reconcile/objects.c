@@ -91,7 +91,7 @@ static int by_key(const void *a, const void *b)
 
 static int selectors(struct arena *a, struct kl_call *c, const struct schema_kind *k, const struct kl_list_options *o, struct gathering *g)
 {
-    if (o->label_selector && !(g->labels = selector_parse_labels(a, str_of(o->label_selector), &c->err)))
+    if (o->label_selector && !(g->labels = selector_parse_labels(a, str_of(o->label_selector), &c->err, NULL)))
         return -c->err.code;
     if (o->field_selector && !(g->fields = selector_parse_fields(a, k, str_of(o->field_selector), &c->err)))
         return -c->err.code;

@@ -47,7 +47,7 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
     if (op->ns.len > UINT16_MAX || op->name.len > UINT16_MAX || json.len > UINT32_MAX / 2 || uid.len > UINT16_MAX)
         return NULL;
     size_t head = sizeof(struct store_object) + n_owners * sizeof(struct owner_ref);
-    struct store_object *o = slab_alloc(head + op->ns.len + op->name.len + json.len);
+    struct store_object *o = slab_alloc(head + op->ns.len + op->name.len + json.len + 1);
     if (!o)
         return NULL;
     char *text = (char *)o + head;
@@ -63,6 +63,7 @@ struct store_object *object_new(const struct store_op *op, uint64_t revision)
     memcpy(text, op->ns.at ? op->ns.at : "", op->ns.len);
     memcpy(text + op->ns.len, op->name.at, op->name.len);
     memcpy(text + op->ns.len + op->name.len, json.at, json.len);
+    text[op->ns.len + op->name.len + json.len] = '\n';
     return o;
 }
 
@@ -90,7 +91,7 @@ void store_object_unref(struct store_object *o)
         mem_free(o->form->at);
         mem_free(o->form);
     }
-    slab_free(o, (size_t)o->json_at + o->json_len);
+    slab_free(o, (size_t)o->json_at + o->json_len + 1);
 }
 
 void store_object_release(void *o)
@@ -101,6 +102,11 @@ void store_object_release(void *o)
 struct str store_object_json(const struct store_object *o)
 {
     return text_of(o, o->json_at, o->json_len);
+}
+
+struct str store_object_line(const struct store_object *o)
+{
+    return text_of(o, o->json_at, o->json_len + 1);
 }
 
 uint64_t store_object_revision(const struct store_object *o)

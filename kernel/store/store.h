@@ -20,6 +20,7 @@ struct store_object *store_object_ref(struct store_object *o);
 void store_object_unref(struct store_object *o);                        /* NULL is fine */
 void store_object_release(void *o);                                     /* unref, as an http_slice release */
 struct str store_object_json(const struct store_object *o);
+struct str store_object_line(const struct store_object *o);            /* the same and a newline behind it */
 uint64_t store_object_revision(const struct store_object *o);
 struct str store_object_ns(const struct store_object *o);
 struct str store_object_name(const struct store_object *o);

@@ -116,7 +116,7 @@ static int list(const struct kl_host *host, struct kl_call *c, const struct kl_l
     struct selector *labels = NULL, *fields = NULL;
     if (test_host_fails(host, c))
         return -KL_UNAVAILABLE;
-    if (!a || (o->label_selector && !(labels = selector_parse_labels(a, str_of(o->label_selector), &c->err))) ||
+    if (!a || (o->label_selector && !(labels = selector_parse_labels(a, str_of(o->label_selector), &c->err, NULL))) ||
         (k && o->field_selector && !(fields = selector_parse_fields(a, k, str_of(o->field_selector), &c->err))))
         return a ? -c->err.code : kl_fail(c, KL_NO_MEMORY, "out of memory");
     pthread_mutex_lock(&h->lock);

@@ -104,7 +104,7 @@ getting() {
     want "Error from server (NotFound): pods \"nothing\" not found" get pods nothing
     want "the server doesn't have a resource type \"nothing\"" get nothing
     want "field label not supported: spec.foo" get pods --field-selector=spec.foo=x
-    want "found '', expected: '('" get pods -l 'a in'
+    want "found '' expected: '('" get pods -l 'a in'
 }
 
 describing() {

@@ -165,29 +165,29 @@ def negotiation():
                "application/json;export=1", "application/json,application/yaml", "application/yaml,application/json", "*/*,application/yaml", "text/*")
     for a in accepts:
         for p in (MAPS, MAPS + "/one", MAPS + "/absent", THINGS, THINGS + "/t0", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/version", "/healthz", "/", "/openapi/v2", "/openapi/v3", "/apis/nothing", "/nothing", "/apis/apps/v1/nothing", "/metrics", "/openid/v1/jwks"):
-            yield Question("accept", p, a, loosely=p in ("/openapi/v2", "/metrics", "/version", "/", "/openid/v1/jwks"))
+            yield Question("accept", p, a, loosely=p in ("/openapi/v2", "/openapi/v3", "/metrics", "/version", "/", "/openid/v1/jwks"))
         yield Question("accept", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", a, "POST", '{"spec":{"nonResourceAttributes":{"path":"/","verb":"get"}}}', Content_Type="application/json")
     for t in ("", "application/json", "application/yaml", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-8", "application/vnd.kubernetes.protobuf", "application/cbor", "APPLICATION/JSON", "application/*", "*/*", "x", ";", "application/merge-patch+json", "text/yaml", "application/xml"):
         for p, b in (("/api/v1/namespaces/r1/configmaps?dryRun=All", '{"metadata":{"name":"new"}}'), ("/apis/reads.example.com/v1/namespaces/r1/things?dryRun=All", '{"kind":"Thing","apiVersion":"reads.example.com/v1","metadata":{"name":"new"},"spec":{}}')):
             yield Question("content type", p, method="POST", body=b, Content_Type=t)
             yield Question("content type", p.replace("?", "/one?"), method="PATCH", body='{"metadata":{"labels":{"a":"b"}}}', Content_Type=t)
             yield Question("content type", p.replace("?", "/one?"), method="PUT", body=b, Content_Type=t)
-            yield Question("content type", p.replace("?", "/one?"), method="DELETE", body='{}', Content_Type=t)
+            yield Question("content type", p.replace("?", "/absent?"), method="DELETE", body='{}', Content_Type=t)
     for t in ("application/json-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/apply-patch+cbor", "application/strategic-merge-patch+yaml"):
         for p in (MAPS + "/one?dryRun=All", THINGS + "/t0?dryRun=All"):
             yield Question("content type", p, method="PATCH", body="[]", Content_Type=t)
     for e in ("gzip", "gzip;q=0", "deflate", "br", "identity", "*", "gzip, deflate", "GZIP", "deflate, gzip;q=0.5", "x"):
         for p in (MAPS, MAPS + "/one", "/api/v1/secrets", "/api/v1/namespaces/r2/secrets/big", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/api", "/apis", "/openapi/v2", "/openapi/v3", "/openapi/v3/apis/apps/v1", "/metrics", "/version", "/api/v1/namespaces/r1/configmaps/absent",
                   "/api/v1/configmaps?watch=1&timeoutSeconds=1"):
-            yield Question("encoding", p, Accept_Encoding=e, loosely=p in ("/metrics", "/version", "/openapi/v2") or p.endswith("clusterroles"))
+            yield Question("encoding", p, Accept_Encoding=e, loosely=p in ("/metrics", "/version") or p.startswith("/openapi") or p.endswith("clusterroles"))
     for m in ("HEAD", "OPTIONS", "TRACE", "CONNECT", "FOO", "get"):
         for p in (MAPS, MAPS + "/one", MAPS + "/absent", THINGS, THINGS + "/t0", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/version", "/healthz", "/livez", "/readyz/ping", "/", "/openapi/v2", "/openapi/v3", "/nothing", "/metrics", "/.well-known/openid-configuration",
                   "/apis/reads.example.com", "/apis/reads.example.com/v1", "/openapi/v3/api/v1", "/apis/nothing"):
             if m != "CONNECT":
-                yield Question("methods", p, method=m)
+                yield Question("methods", p, method=m, loosely=p.startswith("/openapi") or p in ("/metrics", "/version", "/"))
     for m in ("POST", "PUT", "DELETE", "PATCH"):
         for p in ("/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/version", "/healthz", "/livez/ping", "/", "/openapi/v2", "/openapi/v3", "/nothing", "/metrics", "/openid/v1/jwks", "/apis/reads.example.com/v1", "/logs", "/debug/pprof/", "/apis/nothing/v1", "/openapi/v3/api/v1"):
-            yield Question("methods", p, method=m, body="{}", Content_Type="application/json", loosely=p in ("/version", "/openapi/v2", "/metrics", "/"))
+            yield Question("methods", p, method=m, body="{}", Content_Type="application/json", loosely=p.startswith("/openapi") or p in ("/version", "/metrics", "/"))
     for agent in ("curl/8.0", "Wget/1.0", "Mozilla/5.0 (X11)", "kubectl/v1.36"):
         for p in (MAPS, MAPS + "/one", "/api/v1", MAPS + "/absent", THINGS):
             yield Question("pretty", p, User_Agent=agent)
@@ -218,7 +218,7 @@ def documents():
               "application/yaml", "application/json;q=0.5", "application/*"):
         yield Question("openapi headers", "/openapi/v2", a, loosely=True)
         yield Question("openapi headers", "/openapi/v3/api/v1", a, loosely=True)
-        yield Question("openapi headers", "/openapi/v3", a)
+        yield Question("openapi headers", "/openapi/v3", a, loosely=True)
     yield Question("openapi v2", "/openapi/v2", "application/json")
     for h in ("*", '"x"', "x"):
         yield Question("openapi headers", "/openapi/v3/apis/apps/v1", If_None_Match=h, loosely=True)
@@ -251,8 +251,8 @@ def errors():
                               ("GET", MAPS + "?watch=1&timeoutSeconds=1"), ("DELETE", MAPS), ("POST", MAPS), ("PUT", MAPS + "/one"), ("PATCH", MAPS + "/one"), ("DELETE", MAPS + "/absent"), ("GET", "/apis/nothing/v1/x"), ("GET", "/api/v1/namespaces/r1/nothing"), ("GET", "/nothing"), ("GET", "/apis"), ("GET", "/api/v1"), ("GET", "/healthz"),
                               ("GET", "/metrics"), ("GET", "/"), ("OPTIONS", MAPS), ("GET", "/api/v1/namespaces/r1/pods/one/exec?command=x"), ("GET", MAPS + "?fieldSelector=metadata.name=one"), ("GET", "/version"), ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")):
                 if who or as_who == "anonymous":
-                    if method in ("DELETE", "POST", "PUT", "PATCH") and ("system:masters" in who.values() and as_who == "admin"):
-                        continue
+                    if method in ("DELETE", "POST", "PUT", "PATCH") and as_who == "admin" and (who.get("Impersonate_User") not in ("jane", "system:serviceaccount:r1:default") or "Impersonate_Group" in who):
+                        continue  # who may write
                     yield Question("who", p, method=method, who=as_who, body="{}" if method in ("POST", "PUT", "PATCH") else None, loosely=p in ("/metrics", "/version", "/"), **who, **(json_type if method != "GET" else {}))
     for a in (None, "application/yaml", PROTOBUF, TABLE, PARTIAL, "text/plain", PROTOBUF + ";stream=watch", "*/*"):
         yield Question("error forms", MAPS + "/absent", a)
@@ -281,7 +281,7 @@ def errors():
         yield Question("error forms", THINGS + "/absent", a)
         yield Question("error forms", "/apis/reads.example.com/v1/nothing", a)
         yield Question("error forms", MAPS + "/absent", a, "DELETE")
-        yield Question("error forms", MAPS + "/one?dryRun=x", a, "DELETE")
+        yield Question("error forms", MAPS + "/absent?dryRun=x", a, "DELETE")
         yield Question("error forms", "/api/v1/namespaces/r1/pods/absent/log", a)
         yield Question("error forms", "/api/v1/namespaces/r1/pods/one/log?container=x", a)
         yield Question("error forms", MAPS + "?resourceVersion=999999999", a)
@@ -321,11 +321,11 @@ def protobufs():
             yield Question("protobuf bodies", MAPS + "/one?dryRun=All", a, "PUT", b.replace(b"new", b"one"), Content_Type=PROTOBUF)
         yield Question("protobuf bodies", "/api/v1/namespaces/r1/pods?dryRun=All", None, "POST", b, Content_Type=PROTOBUF)
         yield Question("protobuf bodies", THINGS + "?dryRun=All", None, "POST", b, Content_Type=PROTOBUF)
-        yield Question("protobuf bodies", MAPS + "/one?dryRun=All", None, "DELETE", b, Content_Type=PROTOBUF)
+        yield Question("protobuf bodies", MAPS + "/absent", None, "DELETE", b, Content_Type=PROTOBUF)
     options = field(1, b"\x08\x05")
     for kind in ("DeleteOptions", "Other"):
         for raw in (b"\x08\x00", b"\x22\x0aBackground", b"\x22\x01x", options, field(2, field(1, b"x")), field(5, b"All")):
-            yield Question("protobuf bodies", MAPS + "/one?dryRun=All", PROTOBUF, "DELETE", envelope("v1", kind, raw), Content_Type=PROTOBUF)
+            yield Question("protobuf bodies", MAPS + "/absent", PROTOBUF, "DELETE", envelope("v1", kind, raw), Content_Type=PROTOBUF)
 
 
 def all(kinds):

@@ -19,15 +19,27 @@ from server import Server
 SILENT = {"date", "audit-id", "x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "content-length", "transfer-encoding", "connection", "last-modified", "etag"}
 COUNTS = re.compile(r'("?(?:resourceVersion|ResourceVersion)\\*"?[:=]\s*\\*"?)\d+')
 VERSIONS = re.compile(r"(Too large resource version: |current: |too old resource version: )\d+( \(\d+\))?")
+SERVER = re.compile(r'(serverAddress\\*"?: ?\\*"?)[\d.]+:\d+')
+YAML_VERSION = re.compile(r'(resourceVersion: ")\d+')
+HASH = re.compile(r"\bhash=[0-9A-F]+")
+AGE = re.compile(r"(\d+[dhms]){1,2}|<invalid>")
 TOKEN = re.compile(r"\beyJ2IjoibWV0YS5rOHMuaW8v[\w-]+")
 
 
 def words(s):
-    return TOKEN.sub("<token>", VERSIONS.sub(r"\1<revision>", normal.text(s)))
+    s = TOKEN.sub("<token>", VERSIONS.sub(r"\1<revision>", normal.text(s)))
+    return HASH.sub("hash=<hash>", YAML_VERSION.sub(r"\1<revision>", SERVER.sub(r"\1<address>", s)))
+
+
+def without_ages(v):
+    """Both tell how old an object is, which they were asked at different moments."""
+    if isinstance(v, dict):
+        return {k: [("<age>" if isinstance(c, str) and AGE.fullmatch(c) else c) for c in e] if k == "cells" and isinstance(e, list) else without_ages(e) for k, e in v.items()}
+    return [without_ages(e) for e in v] if isinstance(v, list) else v
 
 
 def tree(v):
-    v = normal.tree(v)
+    v = without_ages(normal.tree(v))
     return json.loads(words(json.dumps(v))) if isinstance(v, (dict, list)) else v
 
 

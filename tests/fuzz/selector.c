@@ -11,7 +11,7 @@ FUZZ(data)
     bool fields = fuzz_pick(&data, 2);
     const struct schema_kind *pod = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
     struct str term = str_cut(&data, '\0');
-    struct selector *s = fields ? selector_parse_fields(a, pod, term, &err) : selector_parse_labels(a, term, &err);
+    struct selector *s = fields ? selector_parse_fields(a, pod, term, &err) : selector_parse_labels(a, term, &err, NULL);
     if (!s) {
         fuzz_failed(&err);
         return;
@@ -19,7 +19,7 @@ FUZZ(data)
     selector_write(&b, s);
     selector_exact(s, "metadata.name");
     if (!fields) {
-        struct selector *second = selector_parse_labels(a, buf_str(&b), &err);
+        struct selector *second = selector_parse_labels(a, buf_str(&b), &err, NULL);
         must(second);
         selector_write(&again, second);
         must(str_eq(buf_str(&b), buf_str(&again)));

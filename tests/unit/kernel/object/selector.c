@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-static const char pod_text[] = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"labels\":{\"app\":\"web\",\"tier\":\"\",\"x.io/y\":\"z\"}},"
+static const char pod_text[] = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"labels\":{\"app\":\"web\",\"n\":\"4\",\"tier\":\"\",\"x.io/y\":\"z\"}},"
                                "\"spec\":{\"nodeName\":\"n1\",\"restartPolicy\":\"Always\"},\"status\":{\"phase\":\"Running\"}}";
 
 static bool matches(struct arena *a, const struct selector *s, bool fields)
@@ -25,14 +25,16 @@ Test(selector, labels)
         { "app=web", "app=web", true }, { "app==web", "app=web", true }, { " app = web ", "app=web", true }, { "app!=web", "app notin (web)", false },
         { "app in (a, web)", "app in (a,web)", true }, { "app notin (a,b)", "app notin (a,b)", true }, { "app", "app", true }, { "!app", "!app", false },
         { "!other", "!other", true }, { "tier=", "tier=", true }, { "other=", "other=", false }, { "other!=x", "other notin (x)", true },
-        { "x.io/y=z,app", "app,x.io/y=z", true }, { "", "", true }, { "app in (web),tier", "app=web,tier", true }, { "app in ()", "app=", false },
+        { "x.io/y=z,app", "app,x.io/y=z", true }, { "", "", true }, { "app in (web),tier", "app=web,tier", true }, { "app in ()", "app in ()", false }, { "app notin ()", "app notin ()", true },
+        { "n>3", "n>3", true }, { "n<5", "n<5", true }, { "n>4", "n>4", false }, { "app>1", "app>1", false }, { "absent<9", "absent<9", false }, { "app in (,)", "app=", false },
+        { "app in (x,,y)", "app in (,x,y)", false }, { "app=in", "app=in", false }, { "in in (notin)", "in=notin", false },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct arena *a = arena_new(0);
         struct buf b = BUF_INIT(0);
         struct kl_err err;
         kl_err_init(&err);
-        struct selector *s = selector_parse_labels(a, str_of(rows[i].text), &err);
+        struct selector *s = selector_parse_labels(a, str_of(rows[i].text), &err, NULL);
         cr_assert(s, "%s: %s", rows[i].text, err.msg);
         selector_write(&b, s);
         cr_expect(str_is(buf_str(&b), rows[i].canonical), "%s gives %s", rows[i].text, b.at);
@@ -53,8 +55,52 @@ Test(selector, bad_labels)
         struct arena *a = arena_new(0);
         struct kl_err err;
         kl_err_init(&err);
-        cr_expect_null(selector_parse_labels(a, str_of(rows[i]), &err), "%s", rows[i]);
+        cr_expect_null(selector_parse_labels(a, str_of(rows[i]), &err, NULL), "%s", rows[i]);
         cr_expect(err.code == KL_BAD_REQUEST && err.msg[0], "%s", rows[i]);
+        arena_free(a);
+    }
+}
+
+/* The words of upstream's parser, whole. */
+Test(selector, complaints_about_labels)
+{
+#define NAME_PART "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for " \
+                  "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+    static const char *const rows[][2] = {
+        { "a==b==c", "found '==', expected: ',' or 'end of string'" }, { "a in (", "unable to parse requirement: found '', expected: ',', ')' or identifier" },
+        { "(a=x)", "found '(', expected: !, identifier, or 'end of string'" }, { "a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt" },
+        { "a=x,", "found '', expected: identifier after ','" }, { "!a=x", "found '=', expected: ',' or 'end of string'" }, { "!!a", "unable to parse requirement: found '!', expected: identifier" },
+        { "a in b", "unable to parse requirement: found 'b' expected: '('" }, { "a in (b c)", "unable to parse requirement: found 'c', expected: ',' or ')'" },
+        { "a=(", "unable to parse requirement: found '(', expected: identifier" }, { "n>x", "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer" },
+        { "-a", "unable to parse requirement: <nil>: Invalid value: \"-a\": name part " NAME_PART },
+        { "a/b/c=x", "unable to parse requirement: <nil>: Invalid value: \"a/b/c\": a valid label key " NAME_PART " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct kl_err err;
+        const char *why = NULL;
+        cr_expect_null(selector_parse_labels(a, str_of(rows[i][0]), &err, &why), "%s", rows[i][0]);
+        cr_expect(why && strcmp(why, rows[i][1]) == 0, "%s: %s", rows[i][0], why);
+        arena_free(a);
+    }
+}
+
+/* Kinds say in different words that they are not selected by that; a value's commas, equal signs and backslashes stand behind a backslash. */
+Test(selector, complaints_about_fields)
+{
+    static const char *const rows[][4] = {
+        { "", "Pod", "a=b", "field label not supported: a" }, { "", "ConfigMap", "a=b", "\"a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"" },
+        { "batch", "Job", "a=b", "field label \"a\" not supported for Job" }, { "resource.k8s.io", "ResourceSlice", "a=b", "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: a" },
+        { "", "Pod", "metadata.name=a,b", "invalid selector: 'metadata.name=a,b'; can't understand 'b'" }, { "", "Pod", "metadata.name=a=b", "invalid field selector: unescaped character in value: 61" },
+        { "", "Pod", "metadata.name=a\\", "invalid field selector: invalid escape sequence: \\" }, { "", "Pod", "metadata.name=a\\x", "invalid field selector: invalid escape sequence: \\x" },
+        { "", "Node", "metadata.namespace=x", "field label not supported: metadata.namespace" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct kl_err err;
+        kl_err_init(&err);
+        cr_expect_null(selector_parse_fields(a, schema_kind_find(str_of(rows[i][0]), STR("v1"), str_of(rows[i][1])), str_of(rows[i][2]), &err), "%s", rows[i][2]);
+        cr_expect_str_eq(err.msg, rows[i][3]);
         arena_free(a);
     }
 }
@@ -67,7 +113,7 @@ Test(selector, many_requirements_are_all_written)
     struct kl_err err;
     for (int i = 0; i < 1000; i++)
         buf_printf(&text, "%sk%03d=v", i ? "," : "", i);
-    struct selector *s = selector_parse_labels(a, buf_str(&text), &err);
+    struct selector *s = selector_parse_labels(a, buf_str(&text), &err, NULL);
     selector_write(&out, s);
     cr_expect_str_eq(out.at, text.at);
     buf_free(&text);

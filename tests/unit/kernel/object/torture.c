@@ -119,7 +119,7 @@ static int patch_strategic(struct arena *a, struct buf *out, struct kl_err *err)
 
 static int selectors(struct arena *a, struct buf *out, struct kl_err *err)
 {
-    struct selector *l = selector_parse_labels(a, STR("a=b,c in (d,e,f),!g,h notin (i)"), err);
+    struct selector *l = selector_parse_labels(a, STR("a=b,c in (d,e,f),!g,h notin (i)"), err, NULL);
     struct selector *f = l ? selector_parse_fields(a, schema_kind_find(STR(""), STR("v1"), STR("Pod")), STR("metadata.name=x,status.phase!=Running"), err) : NULL;
     struct val *tree = f ? json_parse(a, STR("{\"matchLabels\":{\"a\":\"b\"},\"matchExpressions\":[{\"key\":\"c\",\"operator\":\"In\",\"values\":[\"d\",\"e\"]}]}"), err) : NULL;
     struct selector *t = tree ? selector_of_tree(a, tree, err) : NULL;
