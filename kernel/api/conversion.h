@@ -20,6 +20,9 @@ struct crd_webhook {
     struct str ca;                      /* PEM; at NULL: none is given */
 };
 
+/* A horizontal pod autoscaler of v2 out of one of v1, or the other way: convert_hpa.c. NULL: out of memory. */
+struct val *api_convert_hpa(struct arena *a, const struct val *v, bool v2);
+
 /* How a call ended, as upstream's metrics tell it. */
 enum conversion_outcome { CONVERTED = 0, CONVERSION_CALL_FAILED, CONVERSION_MALFORMED, CONVERSION_PARTIAL, CONVERSION_INVALID, CONVERSION_OUTCOMES };
 

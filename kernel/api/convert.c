@@ -1,5 +1,5 @@
 /* convert.c - what is served in another form than it is stored: events (core and events.k8s.io share storage), horizontal pod autoscalers
- * (v1 over v2), custom resources in another version or of an earlier schema: by name alone, or by a webhook (conversion.c). */
+ * (v1 over v2: convert_hpa.c), custom resources in another version or of an earlier schema: by name alone, or by a webhook (conversion.c). */
 #include "conversion.h"
 #include "crd.h"
 
@@ -28,39 +28,6 @@ static struct val *convert_event(struct arena *a, struct val *v, bool to_core)
     struct val *out = val_copy(a, v);
     for (size_t i = 0; out && i < sizeof event_names / sizeof *event_names; i++)
         move(out, event_names[i][!to_core ? 0 : 1], event_names[i][to_core ? 0 : 1]);
-    return out;
-}
-
-/* v2 has a list of metrics; v1 knows the CPU target alone and carries the rest in annotations. */
-static struct val *convert_hpa(struct arena *a, struct val *v, bool to_v2)
-{
-    struct val *out = val_copy(a, v), *spec = json_obj(a, out, STR("spec"));
-    if (to_v2) {
-        struct val *target = json_get(json_get(v, STR("spec")), STR("targetCPUUtilizationPercentage"));
-        json_del(spec, STR("targetCPUUtilizationPercentage"));
-        if (!target)
-            return out;
-        struct val *m = val_push(json_arr(a, spec, STR("metrics")), val_new(a, VAL_OBJ));
-        json_set_str(a, m, STR("type"), STR("Resource"));
-        struct val *r = json_obj(a, m, STR("resource"));
-        json_set_str(a, r, STR("name"), STR("cpu"));
-        struct val *t = json_obj(a, r, STR("target"));
-        json_set_str(a, t, STR("type"), STR("Utilization"));
-        json_set(a, t, STR("averageUtilization"), val_copy(a, target));
-        return out;
-    }
-    struct val *metrics = json_get(spec, STR("metrics"));
-    if (val_is(metrics, VAL_ARR))
-        val_each(m, metrics)
-            if (str_is(json_str(m, "resource.name"), "cpu") && json_path(m, "resource.target.averageUtilization"))
-                json_set_int(a, spec, STR("targetCPUUtilizationPercentage"), json_int(m, "resource.target.averageUtilization", 0));
-    json_del(spec, STR("metrics"));
-    json_del(spec, STR("behavior"));
-    struct val *st = json_get(out, STR("status"));
-    if (st) {
-        json_del(st, STR("currentMetrics"));
-        json_del(st, STR("conditions"));
-    }
     return out;
 }
 
@@ -198,7 +165,7 @@ struct val *api_convert(const struct api_asker *q, const struct schema_kind *fro
     if (from == to)
         return v;
     struct val *out = strcmp(from->kind, "Event") == 0 ? convert_event(q->arena, v, !to->group[0])
-                                                       : convert_hpa(q->arena, v, strcmp(to->version, "v2") == 0);
+                                                       : api_convert_hpa(q->arena, v, strcmp(to->version, "v2") == 0);
     json_set_str(q->arena, out, STR("kind"), str_of(to->kind));
     json_set_str(q->arena, out, STR("apiVersion"), str_of(api_group_version(q->arena, to)));
     if (out && object_conform(q->arena, to->type, out, NULL, &err) == 0)
