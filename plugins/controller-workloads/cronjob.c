@@ -150,13 +150,22 @@ static int read_schedule(struct cronjob *c)
 
 /* --- a new Job --- */
 
+/* In the schedule's time zone: "2026-01-02T03:04:00+01:00". */
+static struct str local_time(const struct cronjob *c, int64_t at_s)
+{
+    char text[CLOCK_TEXT];
+    int32_t east = c->zone ? zone_offset(c->zone, at_s) : 0, away = east < 0 ? -east : east;
+    clock_format((at_s + east) * NS_S, text);
+    if (!east)
+        return arena_str(c->r->arena, str_of(text));
+    return str_of(arena_printf(c->r->arena, "%.19s%c%02d:%02d", text, east < 0 ? '-' : '+', away / 3600, away / 60 % 60));
+}
+
 static struct val *new_job(struct cronjob *c, int64_t at_s)
 {
     static const char *const kept[] = { "labels", "annotations" };
     struct arena *a = c->r->arena;
     struct val *job = val_new(a, VAL_OBJ), *meta = json_obj(a, job, STR("metadata")), *t = json_path(c->v, "spec.jobTemplate");
-    char when[CLOCK_TEXT];
-    clock_format(at_s * NS_S, when);
     for (size_t i = 0; i < 2; i++) {
         struct val *v = json_get(json_get(t, STR("metadata")), str_of(kept[i]));
         if (v)
@@ -164,7 +173,7 @@ static struct val *new_job(struct cronjob *c, int64_t at_s)
     }
     char *name = arena_printf(a, STR_FMT "-%lld", STR_ARG(meta_name(c->v)), (long long)(at_s / 60));
     json_set_str(a, meta, STR("name"), str_of(name));
-    meta_set_annotation(a, job, SCHEDULED, arena_str(a, str_of(when)));
+    meta_set_annotation(a, job, SCHEDULED, local_time(c, at_s));
     val_push(json_arr(a, meta, STR("ownerReferences")), meta_owner_ref(a, c->v));
     json_set(a, job, STR("spec"), val_copy(a, json_get(t, STR("spec"))));
     return job;

@@ -132,9 +132,13 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     if (rc == 0)
         rc = release_orphans(r, ns, name, j.v);
     struct str by = json_str(j.v, "spec.managedBy");
+    if (rc == 0 && !j.v)
+        job_backoff_forget(r, ns, name);
     if (rc < 0 || !j.v || (by.len && !str_is(by, "kubernetes.io/job-controller")))
         return rc;
     rc = claim(r, j.v, json_path(j.v, "spec.selector"), PODS, &j.pods);
+    if (meta_deleting(j.v) || has(j.v, "Complete") || has(j.v, "Failed"))
+        job_backoff_forget(r, ns, name);
     if (rc == 0 && (meta_deleting(j.v) || has(j.v, "Complete") || has(j.v, "Failed")))
         return job_release(&j, true);
     if (rc < 0)
@@ -144,10 +148,13 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     j.indexed = str_is(json_str(j.v, "spec.completionMode"), "Indexed");
     j.parallelism = json_int(j.v, "spec.parallelism", 1);
     j.completions = json_int(j.v, "spec.completions", -1);
+    job_backoff_read(&j);
     int failure = work(&j);
     char why[sizeof r->call->err.msg];
     memcpy(why, r->call->err.msg, sizeof why);
     rc = j.active ? write_status(&j) : 0;
+    if (rc == 0)
+        job_backoff_keep(&j);
     if (rc == 0)
         rc = job_release(&j, false);
     if (rc == 0 && j.more)

@@ -51,3 +51,16 @@ Test(cronjob, a_schedule_that_never_comes_is_told)
     cr_assert_eq(fake_reconcile(f, &cronjob_controller, "d/c", NULL), 0);
     cr_expect_str_eq(f->last_event, "InvalidSchedule: invalid schedule: 0 0 31 2 * : time difference between two schedules is less than 1 second");
 }
+
+Test(cronjob, a_job_says_when_it_was_due_in_the_zone_of_the_schedule)
+{
+    cronjob("* * * * *");
+    json_set_str(f->arena, json_get(fake_get(f, "batch/cronjobs", "d", "c"), STR("spec")), STR("timeZone"), STR("Asia/Kolkata"));
+    cr_assert_eq(fake_reconcile(f, &cronjob_controller, "d/c", NULL), 0, "%s", f->call.err.msg);
+    struct val *made = NULL;
+    for (uint32_t i = 0; i < f->n; i++)
+        made = strcmp(f->at[i].resource, "batch/jobs") == 0 ? f->at[i].v : made;
+    struct str when = meta_annotation(made, "batch.kubernetes.io/cronjob-scheduled-timestamp");
+    cr_assert_eq(when.len, 25);
+    cr_expect(str_is(str_n(when.at + 19, 6), "+05:30"), STR_FMT, STR_ARG(when));
+}

@@ -103,15 +103,46 @@ Test(job, verdicts)
     cr_expect_eq(j.failed, 0);
 }
 
+static struct ctl memory;
+
+static int64_t waits(struct val **pods, uint32_t n)
+{
+    struct job j = job("{}", pods, n);
+    run.ctl = &memory;
+    job_backoff_read(&j);
+    job_backoff_keep(&j);
+    return job_backoff_ns(&j);
+}
+
 Test(job, failures_cost_time)
 {
-    struct val *pods[] = { pod("a", 0, "Failed", false, 990), pod("b", 0, "Failed", false, 995), pod("c", 0, "Succeeded", false, 980) };
-    struct job j = job("{}", pods, 1);
-    cr_expect_eq(job_backoff_ns(&j), 0);
-    j = job("{}", pods, 2);
-    cr_expect_eq(job_backoff_ns(&j), 15 * NS_S);
-    pods[2] = pod("c", 0, "Succeeded", false, 996);
-    j = job("{}", pods, 3);
+    struct val *one[] = { pod("a", 0, "Failed", true, 990) }, *two[] = { pod("b", 0, "Failed", true, 995) }, *good[] = { pod("c", 0, "Succeeded", true, 996) };
+    cr_expect_eq(waits(one, 1), 0, "the ten seconds are over");
+    cr_expect_eq(waits(NULL, 0), 0);
+    cr_expect_eq(waits(two, 1), 15 * NS_S, "the first one is remembered");
+    cr_expect_eq(waits(NULL, 0), 15 * NS_S, "although it has gone");
+    cr_expect_eq(waits(good, 1), 0, "a success makes up for it");
+    cr_expect_eq(waits(two, 1), 5 * NS_S);
+    struct val *both[] = { pod("d", 0, "Failed", true, 998), pod("e", 0, "Succeeded", true, 997), pod("g", 0, "Failed", true, 996) };
+    cr_expect_eq(waits(both, 3), 8 * NS_S, "only what failed after it counts");
+    ctl_forget(&memory);
+}
+
+Test(job, a_pod_that_is_deleted_has_failed_and_costs_time)
+{
+    struct val *gone[] = { tree("{\"metadata\":{\"uid\":\"x\",\"finalizers\":[\"" TRACKING "\"],\"deletionTimestamp\":\"1970-01-01T00:17:10Z\",\"deletionGracePeriodSeconds\":30},"
+                                "\"status\":{\"phase\":\"Running\"}}") };
+    cr_expect_eq(waits(gone, 1), 10 * NS_S, "since it was told to go, at 1000 s");
+    ctl_forget(&memory);
+}
+
+Test(job, what_has_been_seen_is_not_new)
+{
+    struct val *pods[] = { pod("a", 0, "Failed", true, 995), pod("b", 0, "Failed", false, 999) };
+    struct job j = job("{}", pods, 2);
+    json_set(a, j.v, STR("status"), tree("{\"uncountedTerminatedPods\":{\"failed\":[\"a\"]}}"));
+    run.ctl = &memory;
+    job_backoff_read(&j);
     cr_expect_eq(job_backoff_ns(&j), 0);
 }
 
