@@ -36,7 +36,7 @@ static bool check_sysctls(struct agent *a, struct pod_view *v)
         return true;
     val_each(s, all)
     {
-        struct str name = json_str(s, "name");
+        struct str name = view_sysctl(v, s);
         bool shared = view_host_network(v) && str_starts(name, STR("net."));
         if (shared || (json_bool(v->spec, "hostIPC", false) && str_starts(name, STR("kernel.shm"))))
             return reject(a, v, "SysctlForbidden", "forbidden sysctl: \"" STR_FMT "\" not allowed with host %s enabled", STR_ARG(name),
@@ -91,11 +91,17 @@ static bool check_ports(struct agent *a, struct pod_view *v)
            reject(a, v, "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports");
 }
 
+static bool check_os(struct agent *a, struct pod_view *v)
+{
+    struct str os = json_str(v->spec, "os.name");
+    return !os.len || str_is(os, "linux") || reject(a, v, "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS");
+}
+
 bool admit(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
     struct str phase = json_str(v->pod, "status.phase");
     if (!v->sandbox && !json_str(v->pod, "status.startTime").len && !json_str(v->meta, "deletionTimestamp").len)
-        return check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v) && check_ports(a, v);
+        return check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v) && check_os(a, v) && check_ports(a, v);
     bool over = str_is(phase, "Failed") || str_is(phase, "Succeeded");
     return over || hostports_take(a, v->mem, true);
 }

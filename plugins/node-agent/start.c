@@ -30,7 +30,7 @@ static struct val *sysctls(const struct pod_view *v)
     const struct val *all = json_path(v->spec, "securityContext.sysctls");
     if (val_is(all, VAL_ARR))
         val_each(s, all)
-            json_set_str(v->arena, out, json_str(s, "name"), json_str(s, "value"));
+            json_set_str(v->arena, out, view_sysctl(v, s), json_str(s, "value"));
     return out;
 }
 

@@ -52,12 +52,19 @@ static int64_t grace_left(struct agent *a, const struct pod_view *v)
     return left < 1 && grace > 0 ? 1 : left < 0 ? 0 : left;
 }
 
+/* Nothing is left here of a pod that somebody's finalizer keeps: its status tells its end. */
+static bool only_kept(const struct pod_view *v)
+{
+    struct str phase = json_str(v->pod, "status.phase");
+    return !v->sandbox && json_int(v->meta, "deletionGracePeriodSeconds", 1) == 0 && (str_is(phase, "Succeeded") || str_is(phase, "Failed"));
+}
+
 static int sync_deleted(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns)
 {
     bool done = false;
     int64_t grace = grace_left(a, v);
     int rc = finish_stop_all(a, c, v, grace, &done);
-    if (rc == 0)
+    if (rc == 0 && !only_kept(v))
         rc = sync_status(a, c, v);
     if (rc < 0 && rc != -KL_NOT_FOUND)
         return rc;

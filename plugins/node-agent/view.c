@@ -151,6 +151,16 @@ bool view_host_network(const struct pod_view *v)
     return json_bool(v->spec, "hostNetwork", false);
 }
 
+struct str view_sysctl(const struct pod_view *v, const struct val *sysctl)
+{
+    struct str name = json_str(sysctl, "name");
+    long slash = str_find(name, '/'), dot = str_find(name, '.');
+    char *swapped = slash < 0 || (dot >= 0 && dot < slash) ? NULL : arena_dup(v->arena, name);
+    for (char *p = swapped; p && *p; p++)
+        *p = *p == '.' ? '/' : *p == '/' ? '.' : *p;
+    return swapped ? str_of(swapped) : name;
+}
+
 struct str ctr_id(const struct ctr *k)
 {
     return json_str(k->now, "id");

@@ -151,7 +151,7 @@ spec: {$spec, securityContext: {runAsNonRoot: true}, containers: [{name: c, imag
 apiVersion: v1
 kind: Pod
 metadata: {name: sysctl}
-spec: {$spec, securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "77"}]}, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sh, -c, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; sleep 3600"]}]}
+spec: {$spec, securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "77"}, {name: net/ipv4/tcp_syncookies, value: "2"}]}, terminationGracePeriodSeconds: 1, containers: [{name: c, image: $image, command: [sh, -c, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/tcp_syncookies; sleep 3600"]}]}
 ---
 apiVersion: v1
 kind: Pod
@@ -253,7 +253,7 @@ for line in "uid=1000 gid=3000 groups=2000" "box" "/tmp" "nameserver 192.0.2.53"
 done
 becomes "rooted: runAsNonRoot refuses root" CreateContainerConfigError 10 get rooted '{.status.containerStatuses[0].state.waiting.reason}'
 becomes "sysctl: safe ones are set" Running 10 get sysctl '{.status.phase}'
-is "sysctl: in the pod" 77 "$(logs sysctl c)"
+is "sysctl: in the pod" "77 2" "$(logs sysctl c | xargs)"
 becomes "unsafe: others are refused" "Failed SysctlForbidden" 10 get unsafe '{.status.phase} {.status.reason}'
 
 # --- what cannot start ---

@@ -375,6 +375,26 @@ Test(life, deletion)
     cr_assert_eq(w->containers->n, 0);
 }
 
+/* A pod that a finalizer keeps goes on to show how it ended. */
+Test(life, deleted_and_kept)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Never'," ONE));
+    world_sync(w, "d/p", NULL);
+    struct val *kept = val_copy(w->arena, pod()), *meta = json_get(kept, STR("metadata"));
+    set_z(w->arena, meta, "deletionTimestamp", "2026-01-01T00:00:20Z");
+    set_i(w->arena, meta, "deletionGracePeriodSeconds", 0);
+    json_set_str(w->arena, json_get(kept, STR("status")), STR("phase"), STR("Succeeded"));
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    json_write(&b, kept);
+    json_set(w->arena, json_get(world_get(w, "/pods", "d/p"), STR("metadata")), STR("deletionTimestamp"), val_of_str(w->arena, STR("2026-01-01T00:00:20Z")));
+    cr_assert_eq(world_sync(w, "d/p", NULL), 0);
+    cr_assert_null(pod());
+    world_put(w, "/pods", arena_dup(w->arena, buf_str(&b)));
+    int before = w->writes;
+    cr_assert_eq(world_sync(w, "d/p", NULL), 0);
+    cr_assert_eq(w->writes, before, "its status was written anew");
+}
+
 Test(life, a_recreated_pod_of_that_name_is_another)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Always'," ONE));
@@ -493,7 +513,7 @@ Test(life, rejected_before_anything_is_made)
 {
     world_put(w, "/nodes", "{'metadata':{'name':'n1','labels':{'disk':'hdd'}}}");
     world_put(w, "/pods", POD("'restartPolicy':'Always','securityContext':{'sysctls':[{'name':'net.ipv4.tcp_syncookies','value':'1'},"
-                              "{'name':'kernel.msgmax','value':'1'}]}," ONE));
+                              "{'name':'kernel/shm_rmid_forced','value':'1'},{'name':'kernel/msgmax','value':'1'}]}," ONE));
     world_sync(w, "d/p", NULL);
     cr_assert(!strstr(world_trace(w), "sandbox") && !strstr(world_trace(w), "attach"), "%s", world_trace(w));
     eq_text(at("status.phase"), "Failed");
@@ -502,6 +522,9 @@ Test(life, rejected_before_anything_is_made)
     world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'q','uid':'u2'},'spec':{'nodeName':'n1','nodeSelector':{'disk':'ssd'}," ONE "}}");
     world_sync(w, "d/q", NULL);
     eq_text(world_text(w, world_get(w, "/pods", "d/q"), "status.reason"), "NodeAffinity");
+    world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'o','uid':'u4'},'spec':{'nodeName':'n1','os':{'name':'windows'}," ONE "}}");
+    world_sync(w, "d/o", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/o"), "status.reason"), "PodOSNotSupported");
     world_put(w, "/pods", "{'metadata':{'namespace':'d','name':'r','uid':'u3'},'spec':{'nodeName':'n1','nodeSelector':{'disk':'hdd'}," ONE "}}");
     world_sync(w, "d/r", NULL);
     eq_text(world_text(w, world_get(w, "/pods", "d/r"), "status.phase"), "Running");
