@@ -124,7 +124,9 @@ void api_track_create(struct api_op *op, struct val *v)
     if (list && (managed_resets(list) || managed_decode(op->arena, list, &m, NULL) < 0 || !m.first))
         list = NULL;
     set_list(op, v, NULL);
-    if (!list) {
+    if (!list && op->kind->type->flags & F_PRESERVE) {          /* what the type does not name is somebody's too */
+        m = (struct managed){ 0 };
+    } else if (!list) {
         set_list(op, v, whole_new(op, &w, v));
         return;
     }

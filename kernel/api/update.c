@@ -6,6 +6,12 @@
 
 #define MODIFIED "the object has been modified; please apply your changes to the latest version and try again"
 
+static int need_name(struct api_op *op, const struct val *v)
+{
+    return json_str(v, "metadata.name").len ? 0 : api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the name of the object (" STR_FMT
+           " based on URL) was undeterminable: name must be provided", STR_ARG(op->name));
+}
+
 static int check_names(struct api_op *op, struct val *v)
 {
     struct str name = json_str(v, "metadata.name");
@@ -103,10 +109,7 @@ int api_op_update(struct api_op *op, struct val *v)
         if (handled)
             return rc;
     }
-    if (!json_str(v, "metadata.name").len)
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the name of the object (" STR_FMT " based on URL) was undeterminable: name must be provided",
-                        STR_ARG(op->name));
-    if (check_names(op, v) < 0)
+    if (need_name(op, v) < 0 || check_names(op, v) < 0)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
@@ -142,15 +145,45 @@ static const char *package(struct api_op *op, const char *group)
     return group[0] ? arena_printf(op->arena, "%.*s", (int)strcspn(group, "."), group) : "core";
 }
 
+/* Custom resources are held to what the patch says they are. */
+static int check_custom_kind(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
+{
+    const struct schema_kind *k = op->kind;
+    const char *gv = api_group_version(op->arena, k);
+    struct str kind = json_str(v, "kind"), version = json_str(v, "apiVersion"), of = version, group = STR("");
+    struct object_causes c = { .arena = op->arena };
+    if (str_is(kind, k->kind) && str_is(version, gv))
+        return 0;
+    if (!kind.len) {
+        _cleanup_buf_ struct buf b = BUF_INIT(0);
+        json_write(&b, v);
+        return fail_patched(op, type, old, patch, arena_printf(op->arena, "Object 'Kind' is missing in '%s'", buf_str(&b).at));
+    }
+    if (!version.len)
+        return api_fail(&op->err, op->arena, KL_INTERNAL, "Internal error occurred: Object 'apiVersion' is missing in 'object has no apiVersion field'");
+    if (str_find(version, '/') >= 0)
+        group = str_cut(&of, '/');
+    struct schema_kind said = *k;
+    said.kind = arena_dup(op->arena, kind);
+    said.group = arena_dup(op->arena, group);
+    if (!str_is(version, gv))
+        object_cause_add(&c, "FieldValueInvalid", "apiVersion", "Invalid value: \"" STR_FMT "\": must be %s", STR_ARG(version), gv);
+    if (!str_is(kind, k->kind))
+        object_cause_add(&c, "FieldValueInvalid", "kind", "Invalid value: \"" STR_FMT "\": must be %s", STR_ARG(kind), k->kind);
+    return api_fail_invalid(&op->err, op->arena, &said, op->name, &c);
+}
+
 /* A patch may not make it another kind; a strategic one does not even try. */
 static int check_kind(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
 {
     const struct schema_kind *k = op->kind;
     const char *gv = api_group_version(op->arena, k);
     struct str kind = json_str(v, "kind"), version = json_str(v, "apiVersion");
-    if ((str_is(kind, k->kind) && str_is(version, gv)) || k->flags & K_CUSTOM)
+    if (str_is(kind, k->kind) && str_is(version, gv))
         return 0;
-    if (type == KL_PATCH_STRATEGIC) {
+    if (k->flags & K_CUSTOM)
+        return check_custom_kind(op, v, type, old, patch);
+    if (type == KL_PATCH_STRATEGIC || (!kind.len && str_is(version, gv))) {
         json_set_str(op->arena, v, STR("kind"), str_of(k->kind));
         json_set_str(op->arena, v, STR("apiVersion"), str_of(gv));
         return 0;
@@ -236,8 +269,9 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
         v = apply(op, type, shown, patch, &err);
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
-    if ((type != API_PATCH_APPLY && conform(op, &v, type, shown, patch) < 0) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
-        check_revision(op, v, old, true) < 0)
+    bool applies = type == API_PATCH_APPLY;
+    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+        check_revision(op, v, old, applies || op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);
 }

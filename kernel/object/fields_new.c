@@ -1,5 +1,5 @@
 /* fields_new.c - the fields of a new object straight to text: what fields_compare finds between an empty object and it, in one pass. Every
- * create goes through here. */
+ * create goes through here, but for types that do not name all their fields. */
 #include "fields-internal.h"
 
 struct writer {

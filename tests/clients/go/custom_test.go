@@ -26,8 +26,6 @@ import (
 // definition makes a kind for the test, waits until it is established, and takes it away in the end.
 func definition(t *testing.T, group, kind string, spec map[string]apiextv1.JSONSchemaProps, status bool) schema.GroupVersionResource {
 	t.Helper()
-	ctx := Context(t)
-	singular := strings.ToLower(kind)
 	top := map[string]apiextv1.JSONSchemaProps{"spec": {Type: "object", Properties: spec}}
 	sub := &apiextv1.CustomResourceSubresources{}
 	if status {
@@ -37,11 +35,18 @@ func definition(t *testing.T, group, kind string, spec map[string]apiextv1.JSONS
 			sub.Scale = &apiextv1.CustomResourceSubresourceScale{SpecReplicasPath: ".spec.replicas", StatusReplicasPath: ".status.replicas"}
 		}
 	}
+	return define(t, group, kind, apiextv1.JSONSchemaProps{Type: "object", Properties: top}, sub)
+}
+
+func define(t *testing.T, group, kind string, top apiextv1.JSONSchemaProps, sub *apiextv1.CustomResourceSubresources) schema.GroupVersionResource {
+	t.Helper()
+	ctx := Context(t)
+	singular := strings.ToLower(kind)
 	crd := &apiextv1.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: singular + "s." + group}, Spec: apiextv1.CustomResourceDefinitionSpec{
 		Group: group, Scope: apiextv1.NamespaceScoped, Names: apiextv1.CustomResourceDefinitionNames{Plural: singular + "s", Singular: singular, Kind: kind, ListKind: kind + "List",
 			ShortNames: []string{singular[:2] + "x"}, Categories: []string{"all"}},
 		Versions: []apiextv1.CustomResourceDefinitionVersion{{Name: "v1", Served: true, Storage: true, Subresources: sub,
-			Schema:                   &apiextv1.CustomResourceValidation{OpenAPIV3Schema: &apiextv1.JSONSchemaProps{Type: "object", Properties: top}},
+			Schema:                   &apiextv1.CustomResourceValidation{OpenAPIV3Schema: &top},
 			AdditionalPrinterColumns: []apiextv1.CustomResourceColumnDefinition{{Name: "Size", Type: "integer", JSONPath: ".spec.replicas"}}}}}}
 	crds := Extensions(t).ApiextensionsV1().CustomResourceDefinitions()
 	Get(crds.Create(ctx, crd, metav1.CreateOptions{}))(t)
