@@ -382,7 +382,7 @@ struct api_nodes *api_nodes_new(void);
 void api_nodes_free(struct api_nodes *n);
 /* To that node's own port; NULL: err says why not. a: for what is needed meanwhile. */
 void api_node_send(struct api_rq *rq, struct str node, const char *path);
-void api_node_proxy(struct api_rq *rq);
+void api_node_proxy(struct api_rq *rq, struct str name);
 struct proxies;
 void api_proxy(struct api_rq *rq);                                              /* proxy.c */
 void api_proxies_free(struct proxies *p);
@@ -390,6 +390,7 @@ bool api_documents(struct api_rq *rq);                                          
 /* plugins.c: path: behind /debug/plugins/. */
 bool api_plugins(struct api_rq *rq, struct str path);
 bool api_discovery(struct api_rq *rq);
+const char *api_discovery_produces(const struct api_rq *rq, struct str path);
 bool api_openapi(struct api_rq *rq);
 struct api_docs;
 void api_docs_free(struct api_docs *d);                                         /* openapi.c: documents made so far */

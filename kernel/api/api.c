@@ -2,6 +2,7 @@
 #include "api-internal.h"
 #include "base/env.h"
 #include "base/log.h"
+#include "crd.h"
 #include "usage.h"
 
 int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
@@ -78,6 +79,16 @@ bool api_built_in_group(struct str group)
     return false;
 }
 
+/* Of a custom resource, whose handler upstream is asked for whatever a client makes up. */
+static int no_verb(struct api_rq *rq)
+{
+    const struct schema_kind *k = rq->info.kind;
+    api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, " is not supported on resources of kind \"%s\"", api_resource_text(rq->arena, k));
+    rq->err.group = k->group;
+    rq->err.kind = k->plural;
+    return -KL_METHOD_NOT_ALLOWED;
+}
+
 /* Does the kind (or its subresource) have the verb? */
 static int check_verb(struct api_rq *rq)
 {
@@ -87,11 +98,15 @@ static int check_verb(struct api_rq *rq)
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
     if (rq->info.watch_path && !str_is(http_method(rq->http), "GET"))
         return api_fail_method(&rq->err, rq->arena);
-    if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0)
+    if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0 && !(k->flags & K_CUSTOM))
         return api_fail_method(&rq->err, rq->arena);
+    if (!t->verb[0] && k->flags & K_CUSTOM)
+        return no_verb(rq);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
         return options && t->name[0] ? 0 : api_fail_method(&rq->err, rq->arena);
     if (t->subresource[0]) {
+        if (!rq->info.sub && k->flags & K_CUSTOM)
+            return api_fail_not_found(&rq->err, rq->arena, k, str_of(t->name));
         if (!rq->info.sub || !t->name[0])
             return api_fail_path(&rq->err, rq->arena);
         return strstr(rq->info.sub->verbs, t->verb) ? 0 : api_fail_method(&rq->err, rq->arena);
@@ -168,12 +183,16 @@ static void read_scale(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
-    api_send_tree(rq, 200, schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale")), v);
+    const struct schema_type *scale = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
+    api_send_tree(rq, 200, scale, object_encoded(rq->arena, scale, v));
 }
 
 static void warn_deprecated(struct api_rq *rq)
 {
     const struct schema_kind *k = rq->info.kind;
+    const char *text = k && k->flags & K_CUSTOM ? crd_deprecated(k) : NULL;
+    if (text)
+        api_warn(rq, text);
     if (!k || k->group[0])
         return;
     if (strcmp(k->kind, "Endpoints") == 0)

@@ -13,6 +13,7 @@ struct crd_version {
     struct schema_kind kind;
     struct custom_schema *schema;
     bool served, storage;
+    const char *deprecated;             /* what its clients are told; NULL: nothing */
 };
 
 /* The kinds of one state of a definition. */
@@ -29,6 +30,8 @@ struct crd_kinds {
 /* NULL: out of memory, the definition has no stored version, or its caBundle holds no certificate. */
 struct crd_kinds *crd_kinds_new(struct store_object *source, const struct val *crd);
 void crd_kinds_free(struct crd_kinds *d);
+/* Of a custom resource's kind: what whoever uses that version is told. NULL: nothing. */
+const char *crd_deprecated(const struct schema_kind *k);
 /* The definition was written again with the same spec: its former bytes need not be held for the schemas, while nobody has parsed them. */
 void crd_kinds_move(struct crd_kinds *d, struct store_object *source);
 

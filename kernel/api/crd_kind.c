@@ -137,6 +137,29 @@ static void subresources(struct crd_kinds *d, struct crd_version *v, const struc
     }
 }
 
+const char *crd_deprecated(const struct schema_kind *k)
+{
+    return ((const struct crd_version *)(const void *)k)->deprecated;
+}
+
+/* The definition's own words, or which served version to use instead: the best that is newer and not deprecated. */
+static const char *deprecation(struct arena *a, const struct val *spec, const struct val *version)
+{
+    struct str said = json_str(version, "deprecationWarning"), group = json_str(spec, "group"), kind = json_str(spec, "names.kind");
+    const char *name = text_dup(a, json_str(version, "name")), *best = NULL;
+    if (!json_bool(version, "deprecated", false) || !name)
+        return NULL;
+    if (said.at)
+        return text_dup(a, said);
+    val_each(v, json_get(spec, STR("versions"))) {
+        const char *other = text_dup(a, json_str(v, "name"));
+        if (other && json_bool(v, "served", false) && !json_bool(v, "deprecated", false) && schema_version_cmp(other, best ? best : name) < 0)
+            best = other;
+    }
+    return arena_printf(a, STR_FMT "/%s " STR_FMT " is deprecated%s%s%s%s%s%s", STR_ARG(group), name, STR_ARG(kind), best ? "; use " : "", best ? text_dup(a, group) : "",
+                        best ? "/" : "", best ? best : "", best ? " " : "", best ? text_dup(a, kind) : "");
+}
+
 static bool fill_version(struct crd_kinds *d, const struct val *crd, const struct val *version, unsigned i)
 {
     struct arena *a = d->arena;
@@ -145,6 +168,7 @@ static bool fill_version(struct crd_kinds *d, const struct val *crd, const struc
     struct str text = schema_text(store_object_json(d->source), i);
     v->served = json_bool(version, "served", false);
     v->storage = json_bool(version, "storage", false);
+    v->deprecated = deprecation(a, spec, version);
     v->schema = custom_schema_new(text);
     v->kind = (struct schema_kind){
         .group = text_dup(a, json_str(spec, "group")), .version = text_dup(a, json_str(version, "name")), .kind = text_dup(a, json_str(names, "kind")),

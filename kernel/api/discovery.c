@@ -5,6 +5,7 @@
 #include "object/base64.h"
 
 static const char verbs_all[] = "create,delete,deletecollection,get,list,patch,update,watch";
+static const char verbs_custom[] = "delete,deletecollection,get,list,patch,create,update,watch";
 static const char verbs_no_collection[] = "create,delete,get,list,patch,update,watch";
 
 static const char *verbs_of(const struct schema_kind *k)
@@ -13,6 +14,8 @@ static const char *verbs_of(const struct schema_kind *k)
         return "get,list";
     if (!(k->flags & K_STORED))
         return "create";
+    if (k->flags & K_CUSTOM)
+        return verbs_custom;
     return k->flags & K_NO_DELETECOLLECTION ? verbs_no_collection : verbs_all;
 }
 
@@ -221,6 +224,7 @@ static void send_aggregated(struct api_rq *rq, bool core)
     struct val *v = aggregated(rq->api, rq->arena, core);
     if (v)
         json_write(&b, v);
+    buf_add_c(&b, '\n');
     gnutls_hash_fast(GNUTLS_DIG_SHA512, b.at, b.len, digest);
     etag[0] = '"';
     for (int i = 0; i < 64; i++)
@@ -247,6 +251,22 @@ static void send(struct api_rq *rq, struct val *v, const char *kind, bool plain)
     api_send_tree(rq, 200, schema_type_find(STR(""), STR("v1"), str_of(kind)), v);
 }
 
+/* What the route of a document produces; NULL: it has none, as those of groups that come and go. */
+const char *api_discovery_produces(const struct api_rq *rq, struct str path)
+{
+    struct str rest = str_skip(path, 1), head = str_cut(&rest, '/'), group = STR("");
+    while (rest.len && rest.at[rest.len - 1] == '/')
+        rest.len--;
+    if (str_is(path, "/openid/v1/jwks"))
+        return "application/jwk-set+json";
+    if (str_is(path, "/.well-known/openid-configuration"))
+        return "application/json";
+    if (str_is(head, "apis"))
+        group = str_cut(&rest, '/');
+    bool routed = str_is(head, "api") ? !rq->accept.discovery : str_is(head, "apis") && rest.len && api_built_in_group(group);
+    return routed ? "application/json, application/yaml, application/vnd.kubernetes.protobuf" : NULL;
+}
+
 bool api_discovery(struct api_rq *rq)
 {
     struct str path = str_of(rq->info.tuple.path), rest = path;
@@ -259,6 +279,10 @@ bool api_discovery(struct api_rq *rq)
         return false;
     if (!str_is(http_method(rq->http), "GET")) {
         api_fail_method(&rq->err, rq->arena);
+        api_send_error(rq);
+    } else if (!rq->acceptable) {
+        api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
+                 "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
         api_send_error(rq);
     } else if (!rest.at && rq->accept.discovery)
         send_aggregated(rq, core);

@@ -165,7 +165,11 @@ bool api_documents(struct api_rq *rq)
 {
     struct str path = str_of(rq->info.tuple.path);
     bool version = str_is(path, "/version") || str_is(path, "/version/");
-    if (version && !str_is(http_method(rq->http), "GET")) {
+    const char *produces = version ? "application/json" : api_discovery_produces(rq, path);
+    if (produces && str_is(http_method(rq->http), "GET") && !api_routes(http_header(rq->http, STR("accept")), str_of(produces))) {
+        api_fail_route(&rq->err, rq->arena, produces);
+        api_send_error(rq);
+    } else if (version && !str_is(http_method(rq->http), "GET")) {
         api_fail_method(&rq->err, rq->arena);
         api_send_error(rq);
     } else if (version)

@@ -64,7 +64,9 @@ static int without_name(struct api_rq *rq, const struct wanted *w)
     for (unsigned i = 0; i < w->n_extra; i += 2)
         buf_printf(&b, "%s\"%s\":[]string{\"%s\"}%s", i ? ", " : "{", w->extra[i], w->extra[i + 1], i + 2 == w->n_extra ? "}" : "");
     buf_lit(&b, "} without impersonating a user name");
-    return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, STR_FMT, STR_ARG(buf_str(&b)));
+    api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, STR_FMT, STR_ARG(buf_str(&b)));
+    rq->err.nosniff = true;
+    return -KL_BAD_REQUEST;
 }
 
 /* --- names that mean more --- */

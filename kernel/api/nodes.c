@@ -196,14 +196,9 @@ static void local_proxy(struct api_rq *rq, struct str name, struct str path)
 }
 
 /* nodes/NAME/proxy/REST: whatever the node's port answers to. */
-void api_node_proxy(struct api_rq *rq)
+void api_node_proxy(struct api_rq *rq, struct str name)
 {
-    struct str name = str_of(rq->info.tuple.name), rest = rq->info.rest, query = http_query(rq->http);
-    if (!store_get(rq->api->store, STR("/nodes"), STR(""), name)) {
-        api_fail_not_found(&rq->err, rq->arena, rq->info.kind, name);
-        api_send_error(rq);
-        return;
-    }
+    struct str rest = rq->info.rest, query = http_query(rq->http);
     while (rest.len && rest.at[0] == '/')
         rest = str_skip(rest, 1);
     void *self;

@@ -224,6 +224,26 @@ static struct doc *get(struct api *api, const char *key, int form, bool gnostic,
 
 /* --- serving --- */
 
+/* v2 has been compressed on the way upstream, v3 has not: they vary by different headers. */
+static unsigned document_headers(struct http_header *h, unsigned n, bool v2)
+{
+    if (v2)
+        h[n++] = (struct http_header){ STR("vary"), STR("Accept-Encoding") };
+    h[n++] = (struct http_header){ STR("vary"), STR("Accept") };
+    return n;
+}
+
+static void not_acceptable(struct api_rq *rq, bool v2)
+{
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, ""), kept = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!str_is(h[i].name, "content-type"))
+            h[kept++] = h[i];
+    n = document_headers(h, kept, v2);
+    http_reply(rq->http, 406, h, n, (struct http_slice){ .data = STR("") });
+}
+
 static void send(struct api_rq *rq, struct doc *d, const char *type, const char *cache)
 {
     struct http_header h[API_HEADERS];
@@ -233,7 +253,7 @@ static void send(struct api_rq *rq, struct doc *d, const char *type, const char 
     if (cache)
         h[1].value = str_of(cache);
     h[n++] = (struct http_header){ STR("etag"), str_of(d->etag) };
-    h[n++] = (struct http_header){ STR("vary"), STR("Accept-Encoding, Accept") };
+    n = document_headers(h, n, d->key[0] == '2');
     if (str_is(http_header(rq->http, STR("if-none-match")), d->etag)) {
         http_reply(rq->http, 304, h, n, (struct http_slice){ .data = STR("") });
         return;
@@ -280,7 +300,7 @@ static bool v2(struct api_rq *rq)
             return true;
         }
     }
-    api_send_text(rq, 406, "text/plain; charset=utf-8", STR(""));
+    not_acceptable(rq, true);
     return true;
 }
 

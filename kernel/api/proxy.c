@@ -1,4 +1,4 @@
-/* proxy.c - pods/proxy, services/proxy, nodes/proxy: a request goes on to where the object says, below a path of its own. The address comes from
+/* proxy.c - pods/proxy, services/proxy, nodes/proxy (each NAME, NAME:PORT or SCHEME:NAME:PORT): a request goes on to where the object says, below a path of its own. The address comes from
  * the object, never from the client. A client per user and address keeps its connections for a while. */
 #include <arpa/inet.h>
 
@@ -238,7 +238,27 @@ static int service_where(struct api_rq *rq, struct where *w)
         val_each(s, subsets)
             if (endpoint_of(s, name, w, &ip))
                 return check_address(rq, w, ip);
-    return unavailable(rq, arena_printf(rq->arena, "no endpoints available for service \"" STR_FMT "\"", STR_ARG(w->name)));
+    return unavailable(rq, arena_printf(rq->arena, "no endpoints available for service \"%s\"", rq->info.tuple.name));
+}
+
+/* The node's own port is its kubelet's (0: not known); any other is whatever listens there. */
+static int node_where(struct api_rq *rq, struct where *w, bool *ret_kubelet)
+{
+    struct val *node = get(rq, "/nodes", w->name), *all = json_path(node, "status.addresses");
+    struct str ip = STR_NONE;
+    if (!node)
+        return rq->err.code ? -rq->err.code : api_fail_not_found(&rq->err, rq->arena, rq->info.kind, w->name);
+    int64_t kubelet = json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
+    *ret_kubelet = !w->port.len || (str_int(w->port, &w->number) && w->number == kubelet);
+    if (*ret_kubelet)
+        return 0;
+    if (!str_int(w->port, &w->number) || w->number < 1 || w->number > 65535)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid node request \"%s\"", rq->info.tuple.name);
+    if (val_is(all, VAL_ARR))
+        val_each(x, all)
+            if (!ip.at && str_is(json_str(x, "type"), "InternalIP"))
+                ip = json_str(x, "address");
+    return check_address(rq, w, ip);
 }
 
 /* --- the gate --- */
@@ -250,7 +270,10 @@ static bool redirect(struct api_rq *rq)
     if (rq->info.rest.at || (!str_is(method, "GET") && !str_is(method, "HEAD")) || remote_wanted(rq->http))
         return false;
     struct http_header h[API_HEADERS + 1];
-    unsigned n = api_headers(rq, h, "text/plain");
+    unsigned n = api_headers(rq, h, "");
+    for (unsigned i = 0; i < n; i++)
+        if (str_is(h[i].name, "content-type"))
+            h[i--] = h[--n];            /* nothing has one */
     char *to = arena_printf(rq->arena, STR_FMT "/%s" STR_FMT, STR_ARG(http_path(rq->http)), query.len ? "?" : "", STR_ARG(query));
     h[n++] = (struct http_header){ STR("location"), str_of(to) };
     http_reply(rq->http, 301, h, n, (struct http_slice){ .data = STR("") });
@@ -282,12 +305,17 @@ void api_proxy(struct api_rq *rq)
     const struct kl_request *t = &rq->info.tuple;
     struct where w;
     int rc;
+    bool node = strcmp(t->resource, "nodes") == 0, pod = strcmp(t->resource, "pods") == 0, kubelet = false;
     if (!split_name(str_of(t->name), &w))
-        rc = api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid %s request \"%s\"", strcmp(t->resource, "pods") == 0 ? "pod" : "service", t->name);
+        rc = api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid %s request \"%s\"", node ? "node" : pod ? "pod" : "service", t->name);
     else
-        rc = strcmp(t->resource, "pods") == 0 ? pod_where(rq, &w) : service_where(rq, &w);
+        rc = node ? node_where(rq, &w, &kubelet) : pod ? pod_where(rq, &w) : service_where(rq, &w);
     if (rc < 0)
         api_send_error(rq);
-    else if (!redirect(rq))
+    else if (redirect(rq))
+        return;
+    else if (kubelet)
+        api_node_proxy(rq, w.name);
+    else
         go(rq, &w);
 }

@@ -132,14 +132,11 @@ static const struct val *find_named(const struct val *parent, const char *const 
     return NULL;
 }
 
-static void add_names(struct buf *b, const char *before, const struct val *list)
+static void add_names(struct buf *b, const struct val *list)
 {
-    if (!val_is(list, VAL_ARR) || !list->n)
-        return;
-    buf_printf(b, "%s[", before);
-    val_each(c, list)
-        buf_printf(b, "%s" STR_FMT, c == list->first ? "" : " ", STR_ARG(json_str(c, "name")));
-    buf_add_c(b, ']');
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            buf_printf(b, "%s" STR_FMT, b->at[b->len - 1] == '[' ? "" : " ", STR_ARG(json_str(c, "name")));
 }
 
 /* As upstream: the one that is named, or the only one. */
@@ -155,9 +152,11 @@ static int choose_container(struct api_rq *rq, const struct val *pod, struct str
         return 0;
     }
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    buf_printf(&b, "a container name must be specified for pod %s", name);
-    add_names(&b, ", choose one of: ", list);
-    add_names(&b, " or one of the init containers: ", json_get(spec, STR("initContainers")));
+    buf_printf(&b, "a container name must be specified for pod %s, choose one of: [", name);
+    add_names(&b, json_get(spec, STR("initContainers")));
+    add_names(&b, list);
+    add_names(&b, json_get(spec, STR("ephemeralContainers")));
+    buf_add_c(&b, ']');
     return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, STR_FMT, STR_ARG(buf_str(&b)));
 }
 
@@ -420,7 +419,7 @@ void api_streams(struct api_rq *rq)
         if ((node && remote_wanted(rq->http) && may_create(rq) < 0) || api_connect(rq, &admitted) < 0)
             api_send_error(rq);
         else
-            (node ? api_node_proxy : api_proxy)(rq);
+            api_proxy(rq);
         return;
     }
     if (rc == 0 && !log)

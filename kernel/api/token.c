@@ -227,6 +227,9 @@ bool api_issuer_documents(struct api_rq *rq)
         buf_printf(&b, "{\"issuer\":\"%s\",\"jwks_uri\":\"https://%s:%d/openid/v1/jwks\",\"response_types_supported\":[\"id_token\"],"
                    "\"subject_types_supported\":[\"public\"],\"id_token_signing_alg_values_supported\":[\"ES256\"]}", s->issuer,
                    rq->api->conf.advertise_address ? rq->api->conf.advertise_address : "127.0.0.1", rq->api->conf.advertise_port);
-    api_send_text(rq, 200, keys ? "application/jwk-set+json" : "application/json", buf_str(&b));
+    struct http_header h[API_HEADERS];
+    unsigned n = api_headers(rq, h, keys ? "application/jwk-set+json" : "application/json");
+    h[1].value = STR("public, max-age=3600");
+    http_reply(rq->http, 200, h, n, (struct http_slice){ .data = arena_str(rq->arena, buf_str(&b)) });
     return true;
 }

@@ -1,11 +1,10 @@
-/* yaml.c - YAML to tree and back. Reads one document of YAML 1.1 as Kubernetes' tools do; aliases are refused, so that no document
- * grows when it is read. Writes with sorted keys, two spaces of indent, as sigs.k8s.io/yaml does. */
+/* yaml.c - YAML to tree. Reads one document of YAML 1.1 as Kubernetes' tools do; aliases are refused, so that no document grows when it is
+ * read. */
 #include <stdlib.h>
 #include <yaml.h>
 
 #include "base/map.h"
-#include "base/mem.h"
-#include "base/yaml.h"
+#include "base/yaml-internal.h"
 
 struct reader {
     yaml_parser_t parser;
@@ -30,7 +29,7 @@ static int next(struct reader *r, yaml_event_t *e)
                       r->parser.problem ? r->parser.problem : "not YAML");
 }
 
-static bool is_one_of(struct str s, const char *list)
+bool yaml_is_one_of(struct str s, const char *list)
 {
     struct str rest = str_of(list);
     while (rest.at)
@@ -85,16 +84,13 @@ static bool parse_int(struct str s, int64_t *ret)
     return *end == '\0';
 }
 
-enum plain { PLAIN_TEXT = 0, PLAIN_NULL, PLAIN_TRUE, PLAIN_FALSE, PLAIN_INT, PLAIN_FLOAT };
-
-/* What a scalar without quotes and without a tag is. */
-static enum plain plain_kind(struct str s, int64_t *ret)
+enum yaml_plain yaml_plain_kind(struct str s, int64_t *ret)
 {
-    if (is_one_of(s, "|~|null|Null|NULL"))
+    if (yaml_is_one_of(s, "|~|null|Null|NULL"))
         return PLAIN_NULL;
-    if (is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
+    if (yaml_is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
         return PLAIN_TRUE;
-    if (is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
+    if (yaml_is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
         return PLAIN_FALSE;
     if (parse_int(s, ret))
         return PLAIN_INT;
@@ -110,7 +106,7 @@ static struct val *text_val(struct reader *r, struct str s)
 static struct val *plain_scalar(struct reader *r, struct str s)
 {
     int64_t i;
-    enum plain kind = plain_kind(s, &i);
+    enum yaml_plain kind = yaml_plain_kind(s, &i);
     switch (kind) {
     case PLAIN_NULL: return val_new(r->arena, VAL_NULL);
     case PLAIN_TRUE: case PLAIN_FALSE: return val_of_bool(r->arena, kind == PLAIN_TRUE);
@@ -281,215 +277,4 @@ struct val *yaml_read_marked(struct arena *a, struct str text, void (*mark)(void
 struct val *yaml_read_twice(struct arena *a, struct str text, void (*twice)(void *ctx, const char *text), void *ctx, struct kl_err *err)
 {
     return read_all(&(struct reader){ .arena = a, .err = err, .twice = twice, .ctx = ctx }, text);
-}
-
-/* --- writing --- */
-
-static bool reads_back_as_text(struct str s)
-{
-    int64_t i;
-    return plain_kind(s, &i) == PLAIN_TEXT;
-}
-
-/* What a text holds, as libyaml's emitter looks at it: which styles may write it. */
-struct look {
-    bool plain, quoted, block;          /* without quotes, in single quotes, as lines behind | */
-    bool lines;
-};
-
-static uint32_t code_point(struct str s, size_t *i)
-{
-    unsigned char c = (unsigned char)s.at[*i];
-    unsigned more = c < 0xc0 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-    uint32_t v = more ? c & (0x3fu >> more) : c;
-    for (++*i; more && *i < s.len; more--)
-        v = v << 6 | ((unsigned char)s.at[(*i)++] & 0x3f);
-    return v;
-}
-
-static bool is_break(uint32_t c)
-{
-    return c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
-}
-
-static bool is_printable(uint32_t c)
-{
-    return c == '\n' || (c >= 0x20 && c <= 0x7e) || (c >= 0xa0 && c < 0xd800) || (c >= 0xe000 && c < 0xfffe && c != 0xfeff);
-}
-
-static struct look look_at(struct str s)
-{
-    struct look l = { .plain = s.len > 0, .quoted = true, .block = s.len > 0 };
-    bool special = false, before_space = true, before_break = false;
-    if (str_starts(s, STR("---")) || str_starts(s, STR("...")) || (s.len && strchr("#,[]{}&*!|>'\"%@`", s.at[0])))
-        l.plain = false;
-    for (size_t i = 0; i < s.len;) {
-        size_t at = i;
-        uint32_t c = code_point(s, &i);
-        bool last = i >= s.len, space_behind = last || s.at[i] == ' ' || s.at[i] == '\n' || s.at[i] == '\t';
-        special |= !is_printable(c) || (is_break(c) && c != '\n');
-        if ((at == 0 && (c == '?' || c == '-') && space_behind) || (c == ':' && space_behind) || (c == '#' && before_space))
-            l.plain = false;
-        if (c == ' ') {
-            l.plain &= at != 0 && !last && !before_break;
-            l.quoted &= !before_break;
-            l.block &= !last && at != 0;
-        } else if (is_break(c)) {
-            l.lines = true;
-            special |= before_space && at != 0 && !before_break;
-            l.block &= at != 0;
-        }
-        before_space = c == ' ' || is_break(c);
-        before_break = is_break(c);
-    }
-    l.plain &= !special && !l.lines;
-    l.quoted &= !special && !l.lines;
-    l.block &= !special;
-    return l;
-}
-
-static void write_double(struct buf *b, struct str s)
-{
-    buf_add_c(b, '"');
-    for (size_t i = 0; i < s.len;) {
-        size_t at = i;
-        uint32_t c = code_point(s, &i);
-        if (c == '"' || c == '\\')
-            buf_printf(b, "\\%c", (char)c);
-        else if (c == '\n' || c == '\t' || c == '\r')
-            buf_add_z(b, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
-        else if (is_printable(c) && !is_break(c))
-            buf_add(b, s.at + at, i - at);
-        else if (c < 0x100)
-            buf_printf(b, "\\x%02X", c);
-        else
-            buf_printf(b, c < 0x10000 ? "\\u%04X" : "\\U%08X", c);
-    }
-    buf_add_c(b, '"');
-}
-
-static void write_single(struct buf *b, struct str s)
-{
-    buf_add_c(b, '\'');
-    for (size_t i = 0; i < s.len; i++) {
-        buf_add_c(b, s.at[i]);
-        if (s.at[i] == '\'')
-            buf_add_c(b, '\'');
-    }
-    buf_add_c(b, '\'');
-}
-
-static void write_lines(struct buf *b, struct str s, int indent)
-{
-    bool end = s.at[s.len - 1] == '\n', keep = end && (s.len == 1 || s.at[s.len - 2] == '\n');
-    buf_add_z(b, keep ? "|+" : end ? "|" : "|-");
-    if (end)
-        s.len--;
-    while (s.at) {
-        struct str line = str_cut(&s, '\n');
-        buf_add_c(b, '\n');
-        for (int i = 0; line.len && i < indent; i++)
-            buf_lit(b, "  ");
-        buf_add_str(b, line);
-    }
-}
-
-/* Keys are written on one line. Texts that would read back as another type, or that look like times of YAML 1.1, are quoted. */
-static void write_text(struct buf *b, struct str s, int indent, bool key)
-{
-    struct look l = look_at(s);
-    bool base60 = s.len && memchr(s.at, ':', s.len) && (strchr("+-0123456789", s.at[0]) != NULL);
-    if (s.len && (!reads_back_as_text(s) || base60 || is_one_of(s, "y|Y|n|N|=|<<")))
-        write_double(b, s);
-    else if (l.plain)
-        buf_add_str(b, s);
-    else if (l.lines && l.block && !key)
-        write_lines(b, s, indent);
-    else if (l.quoted)
-        write_single(b, s);
-    else
-        write_double(b, s);
-}
-
-static void write_value(struct buf *b, const struct val *v, int indent, bool in_list);
-
-static void line_start(struct buf *b, int indent)
-{
-    for (int i = 0; i < indent; i++)
-        buf_lit(b, "  ");
-}
-
-static void write_map(struct buf *b, const struct val *v, int indent, bool in_list)
-{
-    const struct val **at = mem_alloc(v->n * sizeof *at);
-    unsigned n = 0;
-    if (!at) {
-        b->failed = true;
-        return;
-    }
-    val_each(m, v)
-        at[n++] = m;
-    qsort(at, n, sizeof *at, val_by_key);
-    for (unsigned i = 0; i < n; i++) {
-        if (i || !in_list)
-            line_start(b, indent);
-        write_text(b, val_key(at[i]), 0, true);
-        buf_add_c(b, ':');
-        write_value(b, at[i], indent, false);
-    }
-    mem_free(at);
-}
-
-static void write_value(struct buf *b, const struct val *v, int indent, bool in_list)
-{
-    if (v->type >= VAL_ARR && v->n == 0) {
-        buf_add_z(b, v->type == VAL_ARR ? " []\n" : " {}\n");
-        return;
-    }
-    if (v->type == VAL_OBJ) {
-        buf_add_c(b, in_list ? ' ' : '\n');
-        write_map(b, v, indent + 1, in_list);
-        return;
-    }
-    if (v->type == VAL_ARR) {
-        if (!in_list)
-            buf_add_c(b, '\n');
-        bool first = in_list;
-        val_each(item, v)
-        {
-            if (first)
-                buf_add_c(b, ' ');
-            else
-                line_start(b, in_list ? indent + 1 : indent);
-            first = false;
-            buf_add_c(b, '-');
-            write_value(b, item, in_list ? indent + 1 : indent, true);
-        }
-        return;
-    }
-    buf_add_c(b, ' ');
-    if (v->type == VAL_STR)
-        write_text(b, str_n(v->s, v->n), indent + 1, false);
-    else
-        json_write(b, v);
-    buf_add_c(b, '\n');
-}
-
-void yaml_write(struct buf *b, const struct val *v)
-{
-    if (v->type == VAL_OBJ && v->n) {
-        write_map(b, v, 0, false);
-    } else if (v->type == VAL_ARR && v->n) {
-        val_each(item, v)
-        {
-            buf_add_c(b, '-');
-            write_value(b, item, 0, true);
-        }
-    } else if (v->type == VAL_STR) {
-        write_text(b, val_str(v), 1, false);
-        buf_add_c(b, '\n');
-    } else {
-        json_write(b, v);
-        buf_add_c(b, '\n');
-    }
 }

@@ -120,7 +120,7 @@ def mistakes():
            'specifying resource version is not allowed when using continue')
     failed('bad token', ask(MAPS, **{'continue': 'nonsense'}), 400, 'BadRequest', 'continue key is not valid')
     failed('bad version', ask(MAPS, resourceVersion='x'), 400, 'BadRequest', 'x')
-    failed('bad version of one', ask(MAPS + '/m-a', resourceVersion='x'), 400, 'BadRequest', 'x')
+    failed('bad version of one', ask(MAPS + '/m-a', resourceVersion='x'), 500, None, 'x')
     failed('bad selector', ask(MAPS, labelSelector='a in'), 400, 'BadRequest', '')
     failed('initial events of a list', ask(MAPS, sendInitialEvents='true'), 422, 'Invalid', 'sendInitialEvents is forbidden for list')
     c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)

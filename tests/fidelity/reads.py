@@ -16,7 +16,7 @@ import wire
 from server import Server
 
 # Each answer's own, or the connection's.
-SILENT = {"date", "audit-id", "x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "content-length", "transfer-encoding", "connection", "last-modified", "etag"}
+SILENT = {"date", "audit-id", "x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "content-length", "transfer-encoding", "connection", "last-modified", "etag", "accept-ranges", "process-start-time-unix"}
 COUNTS = re.compile(r'("?(?:resourceVersion|ResourceVersion)\\*"?[:=]\s*\\*"?)\d+')
 VERSIONS = re.compile(r"(Too large resource version: |current: |too old resource version: )\d+( \(\d+\))?")
 SERVER = re.compile(r'(serverAddress\\*"?: ?\\*"?)[\d.]+:\d+')
@@ -31,6 +31,14 @@ def words(s):
     return HASH.sub("hash=<hash>", YAML_VERSION.sub(r"\1<revision>", SERVER.sub(r"\1<address>", s)))
 
 
+def without_own(v):
+    """The group that we serve without a metrics server."""
+    for key, name in (("groups", lambda g: g.get("name")), ("items", lambda g: (g.get("metadata") or {}).get("name"))):
+        if isinstance(v, dict) and isinstance(v.get(key), list):
+            v = {**v, key: [g for g in v[key] if not isinstance(g, dict) or name(g) != "metrics.k8s.io"]}
+    return v
+
+
 def without_ages(v):
     """Both tell how old an object is, which they were asked at different moments."""
     if isinstance(v, dict):
@@ -39,7 +47,7 @@ def without_ages(v):
 
 
 def tree(v):
-    v = without_ages(normal.tree(v))
+    v = without_ages(normal.tree(without_own(v)))
     return json.loads(words(json.dumps(v))) if isinstance(v, (dict, list)) else v
 
 

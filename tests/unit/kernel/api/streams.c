@@ -222,7 +222,7 @@ static void refused(void)
     static const struct {
         const char *path, *status, *text;
     } rows[] = {
-        { POD "/log", "400", "a container name must be specified for pod p, choose one of: [main side] or one of the init containers: [first]" },
+        { POD "/log", "400", "a container name must be specified for pod p, choose one of: [first main side]" },
         { POD "/log?container=x", "400", "container x is not valid for pod p" },
         { POD "/log?container=main&previous=true", "400", "previous terminated container \\\"main\\\" in pod \\\"p\\\" not found" },
         { POD "/log?container=main&tailLines=-1", "422", "PodLogOptions \\\"p\\\" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0" },

@@ -156,7 +156,7 @@ Test(selector, fields_that_are_zero)
         { "", "Node", "spec.unschedulable=false", "{}", true }, { "", "Node", "spec.unschedulable=false", "{\"spec\":{\"unschedulable\":true}}", false },
         { "", "Node", "spec.unschedulable=true", "{\"spec\":{\"unschedulable\":true}}", true }, { "", "Node", "spec.unschedulable!=true", "{}", true },
         { "batch", "Job", "status.successful=0", "{\"status\":{}}", true }, { "batch", "Job", "status.successful=2", "{\"status\":{\"succeeded\":2}}", true },
-        { "batch", "Job", "status.successful=0", "{\"status\":{\"succeeded\":2}}", false }, { "apps", "ReplicaSet", "status.replicas=0", "{}", true },
+        { "batch", "Job", "status.successful=0", "{\"status\":{\"succeeded\":2}}", false }, { "", "ReplicationController", "status.replicas=0", "{}", true },
         { "", "Pod", "spec.nodeName=", "{}", true },
         { "", "Event", "source=c", "{\"source\":{},\"reportingComponent\":\"c\"}", true },
         { "", "Event", "source=c", "{\"source\":{\"component\":\"b\"},\"reportingComponent\":\"c\"}", false },

@@ -128,3 +128,49 @@ Test(yaml, writes_as_upstream)
     buf_free(&b);
     arena_free(a);
 }
+
+/* Styles, escapes and the order of names, each as upstream's library writes it. */
+Test(yaml, texts_as_upstream)
+{
+    static const struct {
+        const char *json, *yaml;
+    } rows[] = {
+        { "{\"a\":\"\"}", "a: \"\"\n" }, { "{\"a\":\"10.0.0.1:3260\"}", "a: 10.0.0.1:3260\n" }, { "{\"a\":\"12:30\"}", "a: \"12:30\"\n" }, { "{\"a\":\"1:99\"}", "a: 1:99\n" },
+        { "{\"a\":\"2026-01-02\"}", "a: \"2026-01-02\"\n" }, { "{\"a\":\"2026-01-02T03:04:05Z\"}", "a: \"2026-01-02T03:04:05Z\"\n" }, { "{\"a\":\"2026-01-02x\"}", "a: 2026-01-02x\n" },
+        { "{\"a\":\"x\xe2\x80\xa8y\"}", "a: \"x\\Ly\"\n" }, { "{\"a\":\"x\\u0007\"}", "a: \"x\\a\"\n" }, { "{\"i10\":1,\"i9\":2,\"i\":3}", "i: 3\ni9: 2\ni10: 1\n" },
+        { "{\"a1b\":1,\"a-b\":2,\"ab\":3}", "a-b: 2\na1b: 1\nab: 3\n" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct arena *a = arena_new(0);
+        struct buf b = BUF_INIT(0);
+        struct kl_err err;
+        object_write_yaml(&b, json_parse(a, str_of(rows[i].json), &err));
+        cr_expect_str_eq(b.at, rows[i].yaml);
+        buf_free(&b);
+        arena_free(a);
+    }
+}
+
+/* Long texts go on in the next line at the first single space behind the 80th column, and read back as they were. */
+Test(yaml, folds)
+{
+    static const char *const forms[][2] = { { "", "" }, { "it's: ", "" }, { "x\t", "" }, { "", "  word" }, { "", " \xc3\xa9 \"" }, { " ", "" } };
+    struct kl_err err;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct arena *a = arena_new(0);
+        struct buf b = BUF_INIT(0);
+        char words[400] = "";
+        for (int k = 0; k < 30; k++)
+            strncat(words, k ? " word word" : "word", sizeof words - strlen(words) - 1);
+        struct val *v = val_new(a, VAL_OBJ), *in = json_obj(a, v, STR("deep"));
+        json_set_str(a, in, STR("text"), str_of(arena_printf(a, "%s%s%s", forms[i][0], words, forms[i][1])));
+        object_write_yaml(&b, v);
+        cr_expect(strstr(b.at, "\n    word"), "is folded: %s", b.at);
+        for (const char *line = b.at; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+            cr_expect_leq(strcspn(line, "\n"), 92u, "%s", line);
+        struct val *back = object_parse_yaml(a, buf_str(&b), &err);
+        cr_expect(back && val_equal(v, back), "%s", b.at);
+        buf_free(&b);
+        arena_free(a);
+    }
+}
