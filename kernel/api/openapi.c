@@ -82,7 +82,7 @@ static void header(struct openapi *d, struct val *v)
     openapi_put(d->a, v, d->form == 2 ? "swagger" : "openapi", d->form == 2 ? "2.0" : "3.0.0");
     struct val *info = json_obj(d->a, v, STR("info"));
     openapi_put(d->a, info, "title", "Kubernetes");
-    openapi_put(d->a, info, "version", "v1.36.0");
+    openapi_put(d->a, info, "version", d->form == 2 ? "v1.36.0" : "1.36");
     d->paths = json_obj(d->a, v, STR("paths"));
     d->schemas = d->form == 2 ? json_obj(d->a, v, STR("definitions")) :
                                 json_obj(d->a, json_obj(d->a, v, STR("components")), STR("schemas"));
@@ -103,6 +103,8 @@ static struct val *document(struct arena *a, int form, struct str group, struct 
         any = true;
     }
     map_free(&d.done);
+    json_sort(a, d.paths);
+    json_sort(a, d.schemas);
     return any && !arena_exhausted(a) ? v : NULL;
 }
 

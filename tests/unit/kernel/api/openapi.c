@@ -62,3 +62,34 @@ Test(openapi, both_forms_hold_every_kind)
         map_free(&d.done);
     }
 }
+
+/* What client generators read: an operation's words, what every answer may be, parameters that a path's operations share, watches of their own. */
+Test(openapi, paths_as_upstream)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct openapi d = { .a = a, .form = 3, .paths = val_new(a, VAL_OBJ), .schemas = val_new(a, VAL_OBJ) };
+    openapi_add_kind(&d, schema_kind_find(STR(""), STR("v1"), STR("ConfigMap")));
+    openapi_add_kind(&d, schema_kind_find(STR("rbac.authorization.k8s.io"), STR("v1"), STR("ClusterRole")));
+    static const char *const ids[][4] = {
+        { "/api/v1/namespaces/{namespace}/configmaps", "get", "listCoreV1NamespacedConfigMap", "list or watch objects of kind ConfigMap" },
+        { "/api/v1/namespaces/{namespace}/configmaps", "delete", "deleteCoreV1CollectionNamespacedConfigMap", "delete collection of ConfigMap" },
+        { "/api/v1/namespaces/{namespace}/configmaps", "post", "createCoreV1NamespacedConfigMap", "create a ConfigMap" },
+        { "/api/v1/configmaps", "get", "listCoreV1ConfigMapForAllNamespaces", "list or watch objects of kind ConfigMap" },
+        { "/api/v1/watch/configmaps", "get", "watchCoreV1ConfigMapListForAllNamespaces",
+          "watch individual changes to a list of ConfigMap. deprecated: use the 'watch' parameter with a list operation instead." },
+        { "/apis/rbac.authorization.k8s.io/v1/watch/clusterroles/{name}", "get", "watchRbacAuthorizationV1ClusterRole",
+          "watch changes to an object of kind ClusterRole. deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter." },
+        { "/api/v1/", "get", "getCoreV1APIResources", "get available resources" },
+    };
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        struct val *op = json_get(json_get(d.paths, str_of(ids[i][0])), str_of(ids[i][1]));
+        cr_expect(str_is(json_str(op, "operationId"), ids[i][2]), "%s: " STR_FMT, ids[i][0], STR_ARG(json_str(op, "operationId")));
+        cr_expect(str_is(json_str(op, "description"), ids[i][3]), "%s: " STR_FMT, ids[i][0], STR_ARG(json_str(op, "description")));
+        cr_expect(json_get(json_get(op, STR("responses")), STR("401")), "%s", ids[i][0]);
+    }
+    struct val *all = json_get(d.paths, STR("/api/v1/configmaps"));
+    cr_expect_null(json_path(all, "get.parameters"));
+    cr_expect(str_is(json_str(json_get(all, STR("parameters"))->first, "name"), "allowWatchBookmarks"));
+    struct val *role = json_get(json_get(d.paths, STR("/apis/rbac.authorization.k8s.io/v1/clusterroles")), STR("get"));
+    cr_expect(str_is(val_str(json_get(role, STR("tags"))->first), "rbacAuthorization_v1"));
+}
