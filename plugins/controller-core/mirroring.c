@@ -64,7 +64,7 @@ static struct val *without(struct arena *a, const struct val *endpoints, const c
 
 static int run(struct ctl_run *r, struct str ns, struct str name)
 {
-    static const char *const own_labels[] = { SERVICE_NAME, MANAGED_BY, HEADLESS, NULL };
+    static const char *const own_labels[] = { SERVICE_NAME, MANAGED_BY, NULL };
     static const char *const own_annotations[] = { "kubectl.kubernetes.io/last-applied-configuration", TRIGGER_TIME, NULL };
     struct val *endpoints, *service;
     struct ctl_list slices;
@@ -86,7 +86,6 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
         p->annotations = without(r->arena, endpoints, "annotations", own_annotations);
         json_set_str(r->arena, p->labels, STR(SERVICE_NAME), name);
         json_set_str(r->arena, p->labels, STR(MANAGED_BY), STR(MANAGER));
-        p->trigger = meta_annotation(endpoints, TRIGGER_TIME);
         rc = want(p, endpoints);
     }
     return rc < 0 ? rc : slices_write(p, &slices);

@@ -1,4 +1,5 @@
 /* node_lifecycle.c - a node that is not heard of is Unknown; what is wrong with a node becomes taints; its pods serve no more. */
+#include "base/mem.h"
 #include "nodes.h"
 
 #define LEASES "coordination.k8s.io/leases"
@@ -41,21 +42,33 @@ static void make_unknown(struct ctl_run *r, struct val *node)
     }
 }
 
+/* Its pods are still to be told: a note that outlives a run that fails. */
+static void note_pods(struct ctl_run *r, struct str node)
+{
+    char *note = map_get(&r->ctl->memory, node) ? NULL : mem_dup(node.at, node.len);
+    if (note && !map_put(&r->ctl->memory, str_n(note, node.len), note))
+        mem_free(note);
+}
+
 static int judge(struct ctl_run *r, struct val **node)
 {
     const struct core_conf *conf = r->ctl->conf;
-    int64_t last;
+    int64_t last, grace = conf->node_grace;
     int rc = heard(r, *node, &last);
     if (rc < 0)
         return rc;
-    if (last + conf->node_grace > r->now_ns) {
-        ctl_again(r, last + conf->node_grace - r->now_ns);
+    if (!cond_find(json_path(*node, "status.conditions"), "Ready"))
+        grace += grace / 5;             /* one that begins: 60 s where the others have 50, as upstream */
+    if (last + grace > r->now_ns) {
+        ctl_again(r, last + grace - r->now_ns);
         return 0;
     }
     bool was_ready = cond_is(*node, "Ready", "True");
     struct val *now = val_copy(r->arena, *node);
     make_unknown(r, now);
     rc = ctl_update(r, NODES, "status", *node, now, node);
+    if (rc == 0 && was_ready)
+        note_pods(r, meta_name(*node));
     if (rc == 0 && was_ready)
         ctl_event(r, *node, "Normal", "NodeNotReady", "Node " STR_FMT " status is now: NodeNotReady", STR_ARG(meta_name(*node)));
     return rc;
@@ -72,7 +85,7 @@ static int set_taints(struct ctl_run *r, struct val **node)
     return ctl_update(r, NODES, NULL, *node, now, node);
 }
 
-/* Nobody else can say of these pods that they do not serve. */
+/* Nobody else can say of these pods that they do not serve. (Of a node that says itself that it is not ready, its agent can.) */
 static int stop_pods(struct ctl_run *r, const struct val *node)
 {
     struct ctl_list pods;
@@ -97,8 +110,10 @@ static int run(struct ctl_run *r, struct str none, struct str name)
     rc = judge(r, &node);
     if (rc == 0)
         rc = set_taints(r, &node);
-    if (rc == 0 && cond_find(json_path(node, "status.conditions"), "Ready") && !cond_is(node, "Ready", "True"))
+    if (rc == 0 && map_get(&r->ctl->memory, name) && !cond_is(node, "Ready", "True"))
         rc = stop_pods(r, node);
+    if (rc == 0)
+        mem_free(map_del(&r->ctl->memory, name));
     return rc;
 }
 

@@ -16,7 +16,7 @@ static const struct kl_conf_field conf[] = {
     FIELD(api_port, KL_CONF_STR, .doc = "and its port"),
     FIELD(node_mask, KL_CONF_INT, .fallback = "24", .min = 8, .max = 30, .doc = "prefix length of a node's block"),
     FIELD(event_ttl, KL_CONF_DURATION, .fallback = "1h", .min = NS_S, .max = INT64_MAX, .doc = "how long an Event is kept"),
-    FIELD(node_grace, KL_CONF_DURATION, .fallback = "40s", .min = NS_S, .max = INT64_MAX, .doc = "silence after which a node counts as unreachable"),
+    FIELD(node_grace, KL_CONF_DURATION, .fallback = "50s", .min = NS_S, .max = INT64_MAX, .doc = "silence after which a node counts as unreachable"),
     FIELD(terminated_pods, KL_CONF_INT, .fallback = "12500", .min = 0, .max = INT32_MAX, .doc = "finished pods that are kept"),
 };
 

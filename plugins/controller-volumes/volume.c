@@ -36,6 +36,26 @@ static int unbind(struct ctl_run *r, struct val *volume)
     return rc == 0 ? set_phase(r, &volume, "Available", "") : rc;
 }
 
+/* Why nobody can delete a volume that no driver of this cluster's provisioned, in the words of upstream's own plugins; NULL: somebody may (who deletes hostPath volumes
+ * for tests in /tmp, and drivers that are not known here). */
+static const char *undeletable(struct ctl_run *r, const struct val *volume)
+{
+    static const char *const known[] = { "nfs", "iscsi", "fc" }, *const unknown[] = { "local", "rbd", "cephfs", "glusterfs", "flocker", "quobyte", "storageos", "scaleIO" };
+    const struct val *spec = json_get(volume, STR("spec"));
+    struct str by = meta_annotation(volume, PROVISIONED_BY), path = json_str(spec, "hostPath.path"), tmp = STR("/tmp/");
+    const char *why = NULL;
+    if (by.len && !str_starts(by, STR("kubernetes.io/")))
+        return NULL;
+    if (json_get(spec, STR("hostPath")))
+        return str_starts(path, tmp) && path.len > tmp.len ? NULL :
+               arena_printf(r->arena, "host_path deleter only supports /tmp/.+ but received provided " STR_FMT, STR_ARG(path));
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        why = json_get(spec, str_of(known[i])) ? "no deletable volume plugin matched" : why;
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        why = json_get(spec, str_of(unknown[i])) ? "no volume plugin matched" : why;
+    return why ? arena_printf(r->arena, "error getting deleter volume plugin for volume \"" STR_FMT "\": %s", STR_ARG(meta_name(volume)), why) : NULL;
+}
+
 static int leave(struct ctl_run *r, struct val *volume)
 {
     struct str phase = json_str(volume, "status.phase");
@@ -44,6 +64,9 @@ static int leave(struct ctl_run *r, struct val *volume)
     int rc = set_phase(r, &volume, "Released", "");
     if (rc == 0 && str_is(json_str(volume, "spec.persistentVolumeReclaimPolicy"), "Recycle"))
         ctl_event(r, volume, "Warning", "VolumeRecycleFailed", "No recycler plugin found for the volume!");
+    const char *why = rc == 0 && str_is(json_str(volume, "spec.persistentVolumeReclaimPolicy"), "Delete") ? undeletable(r, volume) : NULL;
+    if (why && (rc = set_phase(r, &volume, "Failed", why)) == 0)
+        ctl_event(r, volume, "Warning", "VolumeFailedDelete", "%s", why);
     return rc;
 }
 

@@ -14,6 +14,7 @@ struct place {
     struct val *node;                   /* NULL: gone */
     struct fit fit;
     struct val *old, *new;              /* pods that are not on their way out, of an older and of the present template */
+    struct val *first;                  /* the oldest of all that are there, those that have a node before the others: the status is about these */
     struct val *extra[8];               /* too many */
     unsigned n_extra;
     bool leaving;                       /* a pod is on its way out */
@@ -48,6 +49,15 @@ static bool available(const struct daemons *d, const struct val *pod)
     if (wait)
         ctl_again(d->r, wait);
     return ok;
+}
+
+static void stand(struct place *p, struct val *pod)
+{
+    bool placed = json_str(pod, "spec.nodeName").len, was = json_str(p->first, "spec.nodeName").len;
+    if (meta_deleting(pod) && pod_finished(pod))
+        return;
+    if (!p->first || placed > was || (placed == was && meta_cmp_created(pod, p->first) < 0))
+        p->first = pod;
 }
 
 /* The older one of two pods of one kind stays. */
@@ -140,6 +150,7 @@ static int take_pod(struct daemons *d, struct val *pod)
     struct place *p = place_of(d, node);
     if (!p)                             /* its node has gone: pod-gc's, once it has been there */
         return json_str(pod, "spec.nodeName").len || meta_deleting(pod) ? 0 : drop(d, pod);
+    stand(p, pod);
     if (meta_deleting(pod)) {
         p->leaving = true;
         return 0;
@@ -292,15 +303,15 @@ static int write_status(struct daemons *d)
     int64_t current = 0, wrong = 0, ready = 0, serving = 0, fresh = 0;
     for (uint32_t i = 0; i < d->n; i++) {
         const struct place *p = &d->at[i];
-        const struct val *pod = p->new ? p->new : p->old;
+        const struct val *pod = p->first ? p->first : p->new;
         if (!p->fit.run) {
             wrong += pod != NULL;
             continue;
         }
-        current += pod != NULL || p->leaving;
-        ready += (p->new && pod_ready(p->new)) || (p->old && pod_ready(p->old));
-        serving += available(d, p->new) || available(d, p->old);
-        fresh += p->new != NULL;
+        current += pod != NULL;
+        ready += pod && pod_ready(pod);
+        serving += available(d, pod);
+        fresh += pod && updated(d, pod);
     }
     json_set_int(a, st, STR("currentNumberScheduled"), current);
     json_set_int(a, st, STR("numberMisscheduled"), wrong);

@@ -55,6 +55,51 @@ Test(node_pods, a_taint_that_went_and_came_back_is_new)
     cr_expect(there("p"));
 }
 
+static bool serves(void)
+{
+    return pod_ready(fake_get(f, PODS, "d", "p"));
+}
+
+static void lifecycle(void)
+{
+    static const struct core_conf conf = { .node_grace = 50 * NS_S };
+    f->ctl.conf = &conf;
+    cr_assert_eq(fake_reconcile(f, &node_lifecycle_controller, "n", NULL), 0, "%s", f->call.err.msg);
+}
+
+static void node_and_pod(const char *ready)
+{
+    char now[CLOCK_TEXT];
+    clock_format(f->now_ns, now);
+    fake_put(f, NODES, arena_printf(f->arena, "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\",\"creationTimestamp\":\"%s\"},\"status\":{\"conditions\":[{\"type\":\"Ready\","
+                                    "\"status\":\"%s\",\"lastHeartbeatTime\":\"%s\"}]}}", now, ready, now));
+    fake_put(f, PODS, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"nodeName\":\"n\"},"
+                      "\"status\":{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
+}
+
+Test(node_pods, of_a_node_that_is_not_heard_of_serve_no_more)
+{
+    node_and_pod("True");
+    f->now_ns += 49 * NS_S;
+    lifecycle();
+    cr_expect(serves());
+    f->now_ns += 2 * NS_S;
+    lifecycle();
+    cr_expect_not(serves());
+    cr_expect(cond_is(fake_get(f, NODES, "", "n"), "Ready", "Unknown"));
+}
+
+Test(node_pods, of_a_node_that_says_itself_that_it_is_not_ready_are_its_agents)
+{
+    node_and_pod("False");
+    lifecycle();
+    cr_expect(serves());
+    f->now_ns += 51 * NS_S;
+    lifecycle();
+    cr_expect(cond_is(fake_get(f, NODES, "", "n"), "Ready", "Unknown"));
+    cr_expect(serves(), "it was not ready before");
+}
+
 #define GOING ",\"deletionTimestamp\":\"2027-01-01T00:00:00Z\""
 
 Test(node_pods, out_of_service_ends_what_is_on_its_way_out)

@@ -111,6 +111,29 @@ Test(binder, what_is_left)
     check_claim("c", "Lost", "v");
 }
 
+static void left_behind(const char *source, const char *phase, const char *message)
+{
+    volume("v", "1Gi", arena_printf(f->arena, ",\"persistentVolumeReclaimPolicy\":\"Delete\",%s,\"claimRef\":{\"namespace\":\"n\",\"name\":\"gone\",\"uid\":\"u-gone\"}", source));
+    uint32_t events = f->events;
+    settle("v");
+    struct val *v = fake_get(f, VOLUMES, "", "v");
+    cr_expect(str_is(json_str(v, "status.phase"), phase), "%s: " STR_FMT, source, STR_ARG(json_str(v, "status.phase")));
+    cr_expect(str_is(json_str(v, "status.message"), message), "%s: " STR_FMT, source, STR_ARG(json_str(v, "status.message")));
+    cr_expect_eq(f->events, events + (*message != '\0'), "%s: told once", source);
+    for (uint32_t i = 0; i < f->n; i++)
+        f->at[i].v = NULL;
+}
+
+Test(binder, what_nobody_can_delete_has_failed)
+{
+    left_behind("\"hostPath\":{\"path\":\"/nowhere\"}", "Failed", "host_path deleter only supports /tmp/.+ but received provided /nowhere");
+    left_behind("\"hostPath\":{\"path\":\"/tmp/\"}", "Failed", "host_path deleter only supports /tmp/.+ but received provided /tmp/");
+    left_behind("\"hostPath\":{\"path\":\"/tmp/x\"}", "Released", "");
+    left_behind("\"nfs\":{\"server\":\"a\"}", "Failed", "error getting deleter volume plugin for volume \"v\": no deletable volume plugin matched");
+    left_behind("\"local\":{\"path\":\"/x\"}", "Failed", "error getting deleter volume plugin for volume \"v\": no volume plugin matched");
+    left_behind("\"csi\":{\"driver\":\"x.io\"}", "Released", "");
+}
+
 Test(binder, provisioner_is_asked)
 {
     fake_put(f, CLASSES, "{\"metadata\":{\"name\":\"now\"},\"provisioner\":\"x.example\",\"volumeBindingMode\":\"Immediate\"}");

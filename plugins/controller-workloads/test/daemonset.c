@@ -112,3 +112,22 @@ Test(daemonset, another_template_is_another_matter)
     reconcile();
     cr_expect_eq(fails(), 0);
 }
+
+Test(daemonset, the_status_is_about_the_oldest_pod_of_a_node)
+{
+    json_set(f.arena, json_get(only(DAEMONSETS), STR("spec")), STR("updateStrategy"),
+             json_parse(f.arena, STR("{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":1,\"maxUnavailable\":0}}"), NULL));
+    reconcile();
+    struct val *old = only(PODS);
+    json_set_str(f.arena, json_get(old, STR("metadata")), STR("creationTimestamp"), STR("2020-01-01T00:00:00Z"));
+    json_set_str(f.arena, json_get(old, STR("spec")), STR("nodeName"), STR("n"));
+    json_set(f.arena, json_obj(f.arena, old, STR("status")), STR("conditions"), json_parse(f.arena, STR("[{\"type\":\"Ready\",\"status\":\"True\"}]"), NULL));
+    reconcile();
+    cr_expect_eq(json_int(only(DAEMONSETS), "status.updatedNumberScheduled", 0), 1);
+    json_set_str(f.arena, json_path(only(DAEMONSETS), "spec.template.metadata.labels"), STR("more"), STR("x"));
+    reconcile();
+    cr_expect_eq(fake_count(&f, PODS), 2, "one beside the other");
+    reconcile();
+    cr_expect_eq(json_int(only(DAEMONSETS), "status.updatedNumberScheduled", 0), 0, "as long as the old one is there");
+    cr_expect_eq(json_int(only(DAEMONSETS), "status.numberReady", 0), 1);
+}

@@ -87,7 +87,7 @@ def job_failure_policy(s):
     s.step('two', quiet=QUIET)
     s.finish(s.pods()[0], 1, conditions=[{'type': 'DisruptionTarget', 'status': 'True', 'reason': 'EvictionByEvictionAPI', 'message': 'm'}])
     s.step('disrupted: does not count', quiet=7)
-    s.finish(s.pods()[1], 5)
+    s.finish([p for p in s.pods() if p['status'].get('phase') == 'Running'][0], 5)
     s.step('counts', quiet=QUIET)
     s.until(lambda s: len([p for p in s.pods() if p['status'].get('phase') == 'Running']) == 2)
     s.step('replaced', quiet=QUIET)
