@@ -56,6 +56,8 @@ static const struct cel_type *variables(struct arena *a, struct policy *p, unsig
 static void must_be(struct arena *a, struct expression *e, const char *type, const char *or)
 {
     const char *is = e->program ? cel_type_text(a, cel_result(e->program)) : NULL;
+    if (is && strcmp(is, "null") == 0)
+        is = "null_type";               /* in words of types it has another name than in those of overloads */
     if (!is || strcmp(is, type) == 0 || (or && strcmp(is, or) == 0))
         return;
     e->program = NULL;

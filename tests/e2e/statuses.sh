@@ -101,7 +101,7 @@ gives 400 'resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \
 gives 400 'strconv.ParseInt: parsing \"abc\": invalid syntax' GET "$ns/configmaps?limit=abc"
 gives 504 'Too large resource version: 999999999, current: ' GET "$ns/configmaps?resourceVersion=999999999"
 gives 400 'continue key is not valid' GET "$ns/configmaps?continue=abc"
-gives 400 'specifying resource version is not allowed when using continue' GET "$ns/configmaps?continue=abc&resourceVersion=5"
+gives 400 'invalid continue token: continue key is not valid' GET "$ns/configmaps?continue=abc&resourceVersion=5"
 gives 400 'field label not supported: spec.foo' GET "$ns/pods?fieldSelector=spec.foo%3Dx"
 gives 400 'unable to parse requirement' GET "$ns/pods?labelSelector=a%3D%3D%3D"
 
