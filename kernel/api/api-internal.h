@@ -237,6 +237,7 @@ struct api_op {
     bool dry_run;
     int64_t grace_s;                    /* delete; -1: the object's own */
     struct str propagation;
+    bool accepts;                       /* delete: asked not to orphan by the old name; what is not gone yet is answered with 202 */
     struct str want_uid;                /* precondition */
     uint64_t want_revision;             /* precondition, 0: none */
     int field_validation;               /* enum api_validation */

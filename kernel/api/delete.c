@@ -80,10 +80,11 @@ static void mark_deleting(struct api_op *op, struct val *v, int64_t grace)
     char when[CLOCK_TEXT];
     struct val *m = json_obj(op->arena, v, STR("metadata"));
     clock_format(api_op_now(op) + grace * NS_PER_S, when);
-    if (!json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
+    bool ns = !op->kind->group[0] && strcmp(op->kind->kind, "Namespace") == 0;          /* whose own strategy sets the time alone */
+    if (!ns && !json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
         json_set_int(op->arena, m, STR("generation"), json_int(m, "generation", 0) + 1);
     json_set_str(op->arena, m, STR("deletionTimestamp"), arena_str(op->arena, str_of(when)));
-    if (op->kind->group[0] || strcmp(op->kind->kind, "Namespace") != 0)        /* whose own strategy sets the time alone */
+    if (!ns)
         json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), grace);
 }
 

@@ -34,7 +34,11 @@ static void check_claim(causes c, const struct path *p, const struct val *spec)
 
 void devices_check(struct api_op *op, const struct val *v, struct object_causes *c)
 {
+    static const struct cause_section order[] = { { "spec.selectors", NULL }, { "spec.config", NULL }, { "spec.extendedResourceName", NULL }, { "spec.devices.requests", NULL },
+                                                  { "spec.devices.constraints", NULL }, { "spec.devices.config", NULL }, { "spec.metadata", NULL }, { "spec.spec.devices.requests", NULL },
+                                                  { "spec.spec.devices.constraints", NULL }, { "spec.spec.devices.config", NULL }, { NULL, NULL } };
     const struct path *p = IN(NULL, "spec");
+    unsigned n = c->n;
     struct str kind = str_of(op->kind->kind);
     if (str_is(kind, "DeviceClass"))
         check_selectors(c, p, json_get(v, STR("spec")));
@@ -42,4 +46,6 @@ void devices_check(struct api_op *op, const struct val *v, struct object_causes 
         check_claim(c, p, json_get(v, STR("spec")));
     else if (str_is(kind, "ResourceClaimTemplate"))
         check_claim(c, IN(p, "spec"), json_path(v, "spec.spec"));
+    if (n && c->n > n)
+        causes_order(c, order);
 }

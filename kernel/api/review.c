@@ -9,6 +9,9 @@ bool api_is_review(const struct schema_kind *k)
 }
 
 /* The question as a new object: with the namespace of its request, and with who owns its fields. */
+/* What a client has no say in, of nothing that is made. */
+static const char *const wiped[] = { "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink" };
+
 static int read_body(struct api_rq *rq, struct val **ret)
 {
     struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns), .kept = &rq->kept };
@@ -22,6 +25,9 @@ static int read_body(struct api_rq *rq, struct val **ret)
         rq->err = op.err;
         return -1;
     }
+    for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
+        if (json_get(*ret, STR("metadata")))
+            json_del(json_get(*ret, STR("metadata")), str_of(wiped[i]));
     api_track_create(&op, *ret);
     return 0;
 }

@@ -80,8 +80,7 @@ static void check_devices(struct api_op *op, const struct val *v, const struct v
         return;
     if (!old && (claim || template))
         claim_check_admin(op, claim ? json_get(v, STR("spec")) : json_path(v, "spec.spec"), causes);
-    if (!causes->n)
-        devices_check(op, v, causes);
+    devices_check(op, v, causes);
 }
 
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes)

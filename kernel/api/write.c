@@ -92,7 +92,7 @@ static void send_deleted(struct api_rq *rq, const struct api_op *op)
     struct kl_err err;
     kl_err_init(&err);
     if (!op->deleted || rq->info.kind->flags & K_RETURNS_OBJECT_ON_DELETE) {
-        send_result(rq, op, 200);
+        send_result(rq, op, !op->deleted && op->accepts ? 202 : 200);
         return;
     }
     struct val *old = json_parse(a, op->json, &err), *v = val_new(a, VAL_OBJ);
@@ -239,6 +239,7 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     orphan_too |= orphan != NULL;
     if (orphan)
         op->propagation = orphan->i ? STR("Orphan") : STR("Background");
+    op->accepts = orphan && !orphan->i;
     op->want_uid = json_str(v, "preconditions.uid");
     if (rv.len && str_int(rv, &n))
         op->want_revision = (uint64_t)n;

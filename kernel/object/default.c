@@ -119,6 +119,21 @@ static void image_volume(struct defaulting *d, struct val *v)
     pull_policy(d, v, "pullPolicy", json_str(v, "reference"));
 }
 
+/* Of a volume alone: an attachment may have such a spec too. */
+static void persistent_volume(struct defaulting *d, struct val *v)
+{
+    struct val *spec = json_obj(d->arena, v, STR("spec"));
+    set_text(d, spec, "persistentVolumeReclaimPolicy", "Retain");
+    set_text(d, spec, "volumeMode", "Filesystem");
+}
+
+static void node_status(struct defaulting *d, struct val *v)
+{
+    struct val *capacity = json_get(v, STR("capacity")), *allocatable = json_get(v, STR("allocatable"));
+    if (capacity && capacity->n && (!allocatable || !allocatable->n))
+        json_set(d->arena, v, STR("allocatable"), val_copy(d->arena, capacity));
+}
+
 /* Limits of containers, from one bound to the next. */
 static void limit_item(struct defaulting *d, struct val *v)
 {
@@ -409,6 +424,8 @@ static const struct {
     { "io.k8s.api.core.v1.PodSpec", pod_spec },
     { "io.k8s.api.core.v1.Pod", pod },
     { "io.k8s.api.core.v1.ImageVolumeSource", image_volume },
+    { "io.k8s.api.core.v1.PersistentVolume", persistent_volume },
+    { "io.k8s.api.core.v1.NodeStatus", node_status },
     { "io.k8s.api.core.v1.LimitRangeItem", limit_item },
     { "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", autoscaler_spec },
     { "io.k8s.api.core.v1.Service", service },

@@ -233,9 +233,10 @@ struct val *cell_subjects(const struct cell_in *in, const char *kind)
     if (val_is(list, VAL_ARR))
         val_each(s, list) {
             struct str ns = json_str(s, "namespace");
+            bool account = str_is(json_str(s, "kind"), "ServiceAccount");
             if (!str_is(json_str(s, "kind"), kind))
                 continue;
-            buf_printf(&b, "%s" STR_FMT "%s" STR_FMT, b.len ? ", " : "", STR_ARG(ns), ns.len ? "/" : "", STR_ARG(json_str(s, "name")));
+            buf_printf(&b, "%s" STR_FMT "%s" STR_FMT, b.len ? ", " : "", STR_ARG(ns), account ? "/" : "", STR_ARG(json_str(s, "name")));
         }
     return cell_str(in, buf_str(&b));
 }

@@ -124,6 +124,7 @@ void check_resources(causes c, const struct path *p, const struct val *res, cons
 /* validate_volume.c */
 void check_volumes(causes c, const struct path *p, struct pod_place *where);
 bool volume_known(const struct pod_place *where, struct str name);
+void check_volume_spec(causes c, const struct path *p, const struct val *spec, bool inlined);   /* validate_storage.c; inlined: of an attachment without a volume */
 void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);

@@ -84,7 +84,7 @@ static void check_ranges(causes c, const struct path *p, const struct val *list)
         if (check_cidr(c, ITEM(p, at.i), val_str(x)) && is_cidr(val_str(x), &v6[at.i]) && !is_masked(val_str(x), v6[at.i]))
             say_invalid(c, ITEM(p, at.i), val_str(x), "must not have bits set beyond the prefix length");
     if (list->n == 2 && !c->n && v6[0] == v6[1])
-        say_invalid_val(c, p, list, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96");
+        say_invalid_val(c, p, list, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
 }
 
 KIND_RULES(kind_service_cidr)

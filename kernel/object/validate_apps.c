@@ -322,9 +322,9 @@ KIND_RULES(kind_controller_revision)
 {
     struct val *data = json_get(v, STR("data"));
     check_at_least(c, IN(NULL, "revision"), json_int(v, "revision", 0), 0);
-    if (!data)
+    if (!data && !old)
         say_required(c, IN(NULL, "data"), "data is mandatory");
-    else if (data->type != VAL_OBJ)
+    else if (data && data->type != VAL_OBJ)
         say_required(c, IN(NULL, "data"), "data must be a valid JSON object");
     if (old && !val_equal(data, json_get(old, STR("data"))))
         say_immutable(c, IN(NULL, "data"), data);

@@ -38,7 +38,9 @@ static void check_names(causes c, const struct path *p, const struct val *names)
     struct str plural = json_str(names, "plural"), kind = json_str(names, "kind");
     if (check_required_str(c, IN(p, "plural"), plural))
         check_name(c, IN(p, "plural"), plural, G_LABEL_1035);
+    check_required_str(c, IN(p, "singular"), json_str(names, "singular"));
     check_required_str(c, IN(p, "kind"), kind);
+    check_required_str(c, IN(p, "listKind"), json_str(names, "listKind"));
     check_definition_names(c, p, names);
     if (kind.len && str_eq(kind, json_str(names, "listKind")))
         say_invalid(c, IN(p, "listKind"), kind, "kind and listKind may not be the same");

@@ -306,6 +306,14 @@ struct place {
     bool flag;
 };
 
+static void check_one_term(causes c, const struct path *p, const struct val *selector)
+{
+    const struct val *terms = json_get(selector, STR("nodeSelectorTerms"));
+    check_node_selector(c, p, selector);
+    if (terms && terms->n != 1)
+        say_invalid_val(c, IN(p, "nodeSelectorTerms"), terms, "must have exactly one node selector term");
+}
+
 static void check_places(causes c, const struct path *p, const struct val *v, const struct place *places, unsigned n, const char *why)
 {
     unsigned set = 0;
@@ -323,7 +331,7 @@ static void check_places(causes c, const struct path *p, const struct val *v, co
         if (x->type == VAL_STR)
             check_name(c, IN(p, places[i].member), val_str(x), G_SUBDOMAIN);
         else if (x->type == VAL_OBJ)
-            check_node_selector(c, IN(p, places[i].member), x);
+            check_one_term(c, IN(p, places[i].member), x);
     }
     if (!set)
         say_required(c, p, why);
@@ -381,7 +389,6 @@ KIND_RULES(kind_device_slice)
     static const struct place places[] = { { "nodeName", false }, { "nodeSelector", false }, { "allNodes", true }, { "perDeviceNodeSelection", true } };
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec")), *devices = json_get(spec, STR("devices"));
-    struct val *terms = json_path(spec, "nodeSelector.nodeSelectorTerms");
     _cleanup_met_ struct met names = { 0 };
     check_driver(c, IN(p, "driver"), json_str(spec, "driver"));
     check_pool(c, IN(p, "pool"), json_get(spec, STR("pool")));
@@ -391,8 +398,6 @@ KIND_RULES(kind_device_slice)
         check_immutable(c, p, spec, was, "nodeName");
     }
     check_places(c, p, spec, places, 4, "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required");
-    if (terms && terms->n != 1)
-        say_invalid_val(c, IN(IN(p, "nodeSelector"), "nodeSelectorTerms"), terms, "must have exactly one node selector term");
     if (json_get(spec, STR("sharedCounters")) && devices)
         say_invalid(c, p, STR(""), "only one of `sharedCounters` or `devices` is allowed");
     if (check_too_many(c, IN(p, "devices"), devices, is_advanced(devices) ? DEVICES_MOST_ADVANCED : DEVICES_MOST)) {

@@ -94,7 +94,7 @@ static void check_csi_kept(causes c, const struct val *drivers, const struct val
             json_del(x, STR("allocatable"));
             json_del(y, STR("allocatable"));
             if (!val_equal(x, y))
-                say_invalid_as(c, IN(IN(NULL, "spec"), "drivers"), "io.k8s.api.storage.v1.CSINodeDriver", d, "field is immutable");
+                say_invalid_as(c, IN(IN(NULL, "spec"), "drivers"), "io.k8s.api.storage.v1.CSINodeDriver", x, "field is immutable");
         }
 }
 
@@ -131,7 +131,7 @@ KIND_RULES(kind_csi_capacity)
         say_invalid(c, IN(NULL, "capacity"), capacity, "must be greater than or equal to 0");
     if (!old)
         return;
-    check_immutable(c, NULL, v, old, "nodeTopology");
+    check_immutable_as(c, IN(NULL, "nodeTopology"), "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector", json_get(v, STR("nodeTopology")), json_get(old, STR("nodeTopology")));
     check_immutable_str(c, NULL, v, old, "storageClassName");
 }
 
@@ -146,6 +146,8 @@ static void check_attached_source(causes c, const struct path *p, const struct v
         say_forbidden(c, p, "must specify exactly one of inlineVolumeSpec and persistentVolumeName");
     else if (name && !val_str(name).len)
         say_required(c, IN(p, "persistentVolumeName"), "must specify non empty persistentVolumeName");
+    if (inlined && !name)
+        check_volume_spec(c, IN(p, "inlineVolumeSpec"), inlined, true);
     if (name)
         check_name(c, IN(p, "persistentVolumeName"), val_str(name), G_SUBDOMAIN);
 }

@@ -43,7 +43,7 @@ static void check_subject(causes c, const struct path *p, const struct val *s)
     static const char *const kinds[] = { "Group", "ServiceAccount", "User", NULL };
     static const struct {
         const char *kind, *member;
-    } rows[] = { { "ServiceAccount", "serviceAccount" }, { "User", "user" }, { "Group", "group" } };
+    } rows[] = { { "User", "user" }, { "Group", "group" }, { "ServiceAccount", "serviceAccount" } };
     struct str kind = json_str(s, "kind");
     bool known = false;
     for (int i = 0; i < 3; i++)
@@ -60,7 +60,7 @@ static void check_subject(causes c, const struct path *p, const struct val *s)
             say_required(c, at, words(c, "%s is required when subject kind is '%s'", rows[i].member, rows[i].kind));
         else if (!own && v)
             say_forbidden(c, at, words(c, "%s is forbidden when subject kind is not '%s'", rows[i].member, rows[i].kind));
-        else if (own && i == 0)
+        else if (own && i == 2)
             check_account(c, at, v);
         else if (own)
             check_name_given(c, at, v);

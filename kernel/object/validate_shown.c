@@ -6,8 +6,11 @@ static const char *const names[][2] = {
     { "cel", "CEL" }, { "csi", "CSI" }, { "nfs", "NFS" }, { "rbd", "RBD" }, { "fc", "FC" }, { "iscsi", "ISCSI" }, { "cephfs", "CephFS" }, { "storageos", "StorageOS" },
     { "gcePersistentDisk", "GCEPersistentDisk" }, { "awsElasticBlockStore", "AWSElasticBlockStore" }, { "pdName", "PDName" },
     { "ip", "IP" }, { "ips", "IPs" }, { "uid", "UID" }, { "apiVersion", "APIVersion" }, { "apiGroup", "APIGroup" }, { "targetWWNs", "TargetWWNs" }, { "wwids", "WWIDs" },
-    { "ioDriver", "IODriver" }, { "url", "URL" }, { "jsonPath", "JSONPath" }, { "openAPIV3Schema", "OpenAPIV3Schema" },
+    { "ioDriver", "IODriver" }, { "url", "URL" }, { "fsType", "FSType" }, { "jsonPath", "JSONPath" }, { "openAPIV3Schema", "OpenAPIV3Schema" },
 };
+
+/* Members that stand elsewhere there: behind the second one. */
+static const char *const moved[][3] = { { "io.k8s.api.core.v1.PersistentVolumeSpec", "quobyte", "rbd" }, { "io.k8s.api.core.v1.PersistentVolumeSpec", "flexVolume", "iscsi" } };
 
 static bool tagged(const struct schema_type *t)
 {
@@ -88,6 +91,29 @@ static void show_metadata(struct buf *b, bool *first, const struct schema_type *
     buf_add(b, own.at + 1, own.len - 2);
 }
 
+static const char *behind(const struct schema_type *t, const char *member)
+{
+    for (size_t i = 0; i < sizeof moved / sizeof *moved; i++)
+        if (strcmp(moved[i][0], t->name) == 0 && strcmp(moved[i][1], member) == 0)
+            return moved[i][2];
+    return NULL;
+}
+
+static void put_in_order(const struct schema_type *t, unsigned *order)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < t->n_flat; i++) {
+        if (behind(t, t->flat[i]->json))
+            continue;
+        order[n++] = i;
+        for (unsigned k = 0; k < t->n_flat; k++) {
+            const char *other = behind(t, t->flat[k]->json);
+            if (other && strcmp(other, t->flat[i]->json) == 0)
+                order[n++] = k;
+        }
+    }
+}
+
 static void show_one(struct buf *b, const struct schema_type *t, const struct val *v)
 {
     struct val *members[OBJECT_FIELDS];
@@ -99,10 +125,13 @@ static void show_one(struct buf *b, const struct schema_type *t, const struct va
         object_encode_json(b, t, v ? v : &(struct val){ .type = VAL_OBJ });
         return;
     }
+    unsigned order[OBJECT_FIELDS];
     object_members(t, v, members);
+    put_in_order(t, order);
     buf_add_c(b, '{');
     bool first = true;
-    for (unsigned i = 0; i < t->n_flat; i++) {
+    for (unsigned k = 0; k < t->n_flat; k++) {
+        unsigned i = order[k];
         if (is_metadata(t->flat[i])) {
             show_metadata(b, &first, t->flat[i]->type, members[i]);
             continue;

@@ -127,27 +127,75 @@ static void check_mount_note(causes c, const struct val *v, const struct val *sp
     say_forbidden(c, &(struct path){ IN(IN(NULL, "metadata"), "annotations"), key, 0 }, "may not specify mount options for this volume type");
 }
 
-KIND_RULES(kind_volume)
+/* What an attachment says of a volume that is none. */
+static void forbid_inlined(causes c, const struct path *p, const struct val *spec, const char *member)
 {
-    static const char *const policies[] = { "Delete", "Recycle", "Retain", NULL };
-    const struct path *p = IN(NULL, "spec");
-    struct val *spec = json_get(v, STR("spec")), *affinity = json_get(spec, STR("nodeAffinity"));
-    struct str policy = json_str(spec, "persistentVolumeReclaimPolicy"), class = json_str(spec, "storageClassName");
-    check_access(c, IN(p, "accessModes"), json_get(spec, STR("accessModes")));
-    check_capacity(c, IN(p, "capacity"), json_get(spec, STR("capacity")));
-    if (policy.len)
-        check_choice(c, IN(p, "persistentVolumeReclaimPolicy"), policy, policies);
-    if (affinity && !json_get(affinity, STR("required")))
-        say_required(c, IN(IN(p, "nodeAffinity"), "required"), "must specify required node constraints");
+    const struct val *v = json_get(spec, str_of(member));
+    if (v && (v->type < VAL_ARR || v->n) && (v->type != VAL_STR || v->n))
+        say_forbidden(c, IN(p, member), "may not be specified in the context of inline volumes");
+}
+
+static void check_volume_place(causes c, const struct path *p, const struct val *affinity)
+{
+    const struct val *required = json_get(affinity, STR("required"));
+    if (affinity && !required)
+        say_required(c, IN(p, "required"), "must specify required node constraints");
     else if (affinity)
-        check_node_selector(c, IN(IN(p, "nodeAffinity"), "required"), json_get(affinity, STR("required")));
-    check_source(c, p, spec);
+        check_node_selector(c, IN(p, "required"), required);
+}
+
+static void check_volume_rest(causes c, const struct path *p, const struct val *spec, bool inlined)
+{
+    struct str policy = json_str(spec, "persistentVolumeReclaimPolicy"), class = json_str(spec, "storageClassName"), mode = json_str(spec, "volumeMode");
+    const struct val *attributes = json_get(spec, STR("volumeAttributesClassName"));
     if (str_is(json_str(spec, "hostPath.path"), "/") && str_is(policy, "Recycle"))
         say_forbidden(c, IN(p, "persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'");
-    if (class.len)
+    if (inlined)
+        forbid_inlined(c, p, spec, "storageClassName");
+    else if (class.len)
         check_name(c, IN(p, "storageClassName"), class, G_SUBDOMAIN);
-    if (json_get(spec, STR("volumeMode")))
-        check_choice(c, IN(p, "volumeMode"), json_str(spec, "volumeMode"), volume_modes);
+    if (json_get(spec, STR("volumeMode")) && !inlined)
+        check_choice(c, IN(p, "volumeMode"), mode, volume_modes);
+    else if (json_get(spec, STR("volumeMode")) && !str_is(mode, "Filesystem"))
+        say_forbidden(c, IN(p, "volumeMode"), "may not specify volumeMode other than Filesystem in the context of inline volumes");
+    if (attributes && inlined)
+        say_forbidden(c, IN(p, "volumeAttributesClassName"), "may not be specified in the context of inline volumes");
+    else if (attributes && !val_str(attributes).len)
+        say_required(c, IN(p, "volumeAttributesClassName"), "an empty string is disallowed");
+    else if (attributes)
+        check_name(c, IN(p, "volumeAttributesClassName"), val_str(attributes), G_SUBDOMAIN);
+    if (attributes && !inlined && !json_get(spec, STR("csi")))
+        say_required(c, IN(p, "csi"), "has to be specified when using volumeAttributesClassName");
+}
+
+void check_volume_spec(causes c, const struct path *p, const struct val *spec, bool inlined)
+{
+    static const char *const policies[] = { "Delete", "Recycle", "Retain", NULL };
+    struct str policy = json_str(spec, "persistentVolumeReclaimPolicy");
+    if (inlined) {
+        forbid_inlined(c, p, spec, "claimRef");
+        forbid_inlined(c, p, spec, "capacity");
+        if (!json_get(spec, STR("csi")))
+            say_required(c, IN(p, "csi"), "has to be specified in the context of inline volumes");
+    }
+    check_access(c, IN(p, "accessModes"), json_get(spec, STR("accessModes")));
+    if (!inlined)
+        check_capacity(c, IN(p, "capacity"), json_get(spec, STR("capacity")));
+    if (policy.len && !inlined)
+        check_choice(c, IN(p, "persistentVolumeReclaimPolicy"), policy, policies);
+    else if (policy.len && !str_is(policy, "Retain"))
+        say_forbidden(c, IN(p, "persistentVolumeReclaimPolicy"), "may only be Retain in the context of inline volumes");
+    check_volume_place(c, IN(p, "nodeAffinity"), json_get(spec, STR("nodeAffinity")));
+    if (inlined && json_get(spec, STR("nodeAffinity")))
+        say_forbidden(c, IN(p, "nodeAffinity"), "may not be specified in the context of inline volumes");
+    check_source(c, p, spec);
+    check_volume_rest(c, p, spec, inlined);
+}
+
+KIND_RULES(kind_volume)
+{
+    const struct val *spec = json_get(v, STR("spec"));
+    check_volume_spec(c, IN(NULL, "spec"), spec, false);
     check_mount_note(c, v, spec);
     if (old)
         check_volume_kept(c, spec, json_get(old, STR("spec")));

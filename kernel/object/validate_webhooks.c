@@ -87,9 +87,13 @@ static void check_url(causes c, const struct path *p, struct str url)
     if (!str_starts(url, head)) {
         long colon = str_find(url, ':');
         say_invalid(c, p, colon > 0 ? str_n(url.at, (size_t)colon) : STR(""), "'https' is the only allowed URL scheme; desired format: https://host[/path]");
-        return;
+        rest = colon > 0 ? str_skip(url, (size_t)colon + 1) : url;
+        if (!str_starts(rest, STR("//")))
+            rest = STR("");
+        rest = str_skip(rest, rest.len ? 2 : 0);
+    } else {
+        rest = str_skip(url, head.len);
     }
-    rest = str_skip(url, head.len);
     size_t n = 0;
     while (n < rest.len && !strchr("/?#", rest.at[n]))
         n++;

@@ -8,7 +8,7 @@ GO_TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC( m=[+
 VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}\b")
 ADDRESS = re.compile(r"\b10\.(9[6-9]|10\d|111)\.\d+\.\d+\b")
 CERTIFICATE = re.compile(r"X509SHA256=[0-9a-f]{64}")
-RECORD = re.compile(r"((?:ResourceVersion in record \(|ResourceVersion in object meta: |resourceVersion\\+\":\\+\"))\d+")
+RECORD = re.compile(r"((?:map\[[^\"]*\bresourceVersion:|ResourceVersion in record \(|ResourceVersion in object meta: |resourceVersion\\+\":\\+\"))\d+")
 NODE_PORT = re.compile(r"\b(\d+):3[0-2]\d{3}/")
 PORTS = {"nodePort", "healthCheckNodePort"}
 TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
@@ -44,6 +44,18 @@ def tree(v, rename=(), key=None):
     if key in PORTS and isinstance(v, int) and 30000 <= v <= 32767:
         return "<port>"
     return v
+
+
+def settled(ours, theirs):
+    """Causes of a Status that upstream finds while it walks a map of Go, or fields that several managers own, come in any order: then theirs is ours too."""
+    lists = [(o.get("details") or {}).get("causes") if isinstance(o, dict) and o.get("kind") == "Status" else None for o in (ours, theirs)]
+    if not all(isinstance(l, list) and l for l in lists) or sorted(lists[0], key=str) != sorted(lists[1], key=str):
+        return ours
+    conflict = all(c.get("reason") == "FieldManagerConflict" for c in lists[0])
+    places = [[re.sub(r"\[[^\]\d][^\]]*\]", "[]", c.get("field", "")) for c in l] for l in lists]
+    if not conflict and places[0] != places[1]:
+        return ours
+    return {**ours, "message": theirs.get("message"), "details": {**ours["details"], "causes": lists[1]}}
 
 
 def differences(ours, theirs, path=""):
