@@ -51,6 +51,8 @@ static bool unchanged(const struct val *now, const struct val *old)
 
 void policy_check_webhooks(struct api_op *op, const struct val *v, const struct val *old, causes c)
 {
+    static const char *const members[] = { "", "matchConditions", "admissionReviewVersions", NULL };
+    static const struct cause_section order[] = { { "webhooks", members }, { NULL, NULL } };
     const struct val *hooks = json_get(v, STR("webhooks"));
     struct cel_var *vars = arena_alloc(op->arena, CEL_ADMISSION_VARS * sizeof *vars);
     long i = 0;
@@ -59,4 +61,5 @@ void policy_check_webhooks(struct api_op *op, const struct val *v, const struct 
     cel_admission_vars(vars, CEL_WITH_AUTHORIZER, NULL);
     val_each(h, hooks)
         policy_check_conditions(c, IN(ITEM(IN(NULL, "webhooks"), i++), "matchConditions"), json_get(h, STR("matchConditions")), vars);
+    causes_order(c, order);
 }

@@ -123,7 +123,8 @@ static int fill_metadata(struct api_op *op, struct val *v)
     json_set_str(a, m, STR("creationTimestamp"), arena_str(a, str_of(when)));
     if (op->kind->flags & K_GENERATION)
         json_set_int(a, m, STR("generation"), 1);
-    if (op->kind->flags & K_STATUS)
+    bool node = !op->kind->group[0] && strcmp(op->kind->kind, "Node") == 0;            /* it says at once what it has */
+    if (op->kind->flags & K_STATUS && !node)
         json_del(v, STR("status"));
     return 0;
 }

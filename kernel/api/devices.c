@@ -34,8 +34,9 @@ static void check_claim(causes c, const struct path *p, const struct val *spec)
 
 void devices_check(struct api_op *op, const struct val *v, struct object_causes *c)
 {
-    static const struct cause_section order[] = { { "spec.selectors", NULL }, { "spec.config", NULL }, { "spec.extendedResourceName", NULL }, { "spec.devices.requests", NULL },
-                                                  { "spec.devices.constraints", NULL }, { "spec.devices.config", NULL }, { "spec.metadata", NULL }, { "spec.spec.devices.requests", NULL },
+    static const char *const request[] = { "name", "exactly.deviceClassName", "exactly.selectors", "", NULL };
+    static const struct cause_section order[] = { { "spec.selectors", NULL }, { "spec.config", NULL }, { "spec.extendedResourceName", NULL }, { "spec.devices.requests", request },
+                                                  { "spec.devices.constraints", NULL }, { "spec.devices.config", NULL }, { "spec.metadata", NULL }, { "spec.spec.devices.requests", request },
                                                   { "spec.spec.devices.constraints", NULL }, { "spec.spec.devices.config", NULL }, { NULL, NULL } };
     const struct path *p = IN(NULL, "spec");
     unsigned n = c->n;

@@ -273,6 +273,39 @@ static void account_update(struct api_op *op, struct val *v, const struct val *o
     account_create(op, v);
 }
 
+/* Fields of features that are switched off: nobody may begin to use them. */
+static void drop_unless_used(struct val *v, const struct val *old, const char *part, const char *member)
+{
+    struct val *in = json_get(v, str_of(part));
+    if (val_is(in, VAL_OBJ) && !json_get(json_get(old, str_of(part)), str_of(member)))
+        json_del(in, str_of(member));
+}
+
+static void node_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    (void)op;
+    (void)status;
+    drop_unless_used(v, old, "spec", "configSource");
+    drop_unless_used(v, old, "status", "config");
+}
+
+static void node_create(struct api_op *op, struct val *v)
+{
+    node_update(op, v, NULL, false);
+}
+
+static void driver_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    (void)op;
+    (void)status;
+    drop_unless_used(v, old, "spec", "preventPodSchedulingIfMissing");
+}
+
+static void driver_create(struct api_op *op, struct val *v)
+{
+    driver_update(op, v, NULL, false);
+}
+
 /* What is or was stored of a definition's versions. */
 static void definition_stored(struct api_op *op, struct val *v)
 {
@@ -311,6 +344,7 @@ static const struct {
 } rows[] = {
     { "", "Pod", pod_create, NULL },
     { "", "Namespace", namespace_create, NULL },
+    { "", "Node", node_create, node_update },
     { "", "PersistentVolume", volume_create, volume_update },
     { "", "PersistentVolumeClaim", claim_create, claim_update },
     { "", "Service", NULL, api_service_update },
@@ -321,6 +355,7 @@ static const struct {
     { "certificates.k8s.io", "CertificateSigningRequest", csr_create, csr_update },
     { "coordination.k8s.io", "Lease", lease_create, lease_update },
     { "resource.k8s.io", "ResourceClaim", NULL, device_claim_update },
+    { "storage.k8s.io", "CSIDriver", driver_create, driver_update },
 };
 
 static bool is_kind(const struct schema_kind *k, const char *group, const char *kind)

@@ -57,8 +57,8 @@ static void write_one(struct buf *b, struct str text, const struct trouble *one)
         to++;
     for (size_t i = 0; i < from; i++)
         line += text.at[i] == '\n';
-    buf_printf(b, "ERROR: <input>:%zu:%lld: %s", line, (long long)runes(str_n(text.at + from, at - from)) + 1, one->text);
-    if (to - from > MOST_SNIPPET)
+    buf_printf(b, "ERROR: <input>:%zu:%lld: %s", line, (long long)runes(str_n(text.at + from, at - from)) + (text.len != 0), one->text);
+    if (!text.len || to - from > MOST_SNIPPET)
         return;
     buf_lit(b, "\n | ");
     for (size_t i = from; i < to; i++)

@@ -81,7 +81,7 @@ void fields_compare(struct arena *a, const struct merge_type *t, const struct va
 const struct fields *fields_named(struct arena *a, const struct merge_type *t, const struct fields *set);
 
 /* --- fields_new.c: straight to text, for the fastest way --- */
-/* fields_compare of an empty object and v, without what `without` names, encoded. */
+/* fields_compare of an empty object and v, without what `without` names, encoded. An item without a key where items have keys: b fails, upstream tracks no such object. */
 void fields_write_new(struct arena *a, struct buf *b, const struct schema_type *t, const struct val *v, const struct fields *without);
 
 /* --- fields_check.c --- */

@@ -5,6 +5,7 @@
 struct writer {
     struct arena *arena;
     struct buf *b, scratch;
+    bool keyless;                       /* an item of a list has no key: the object has no fields that could be told apart */
 };
 
 /* Each function writes "{...}", or nothing and says false: the empty object has it as well. `live`: the empty object has what is looked at. */
@@ -111,6 +112,7 @@ static bool put_list(struct writer *w, const struct schema_field *f, const struc
     if (list.atomic || v->type != VAL_ARR || !v->n)
         return put_leaf(w, live && v->type != VAL_ARR);
     struct fields_item *at = fields_items(w->arena, &list, v, &n);
+    w->keyless |= n < v->n;
     if (!n)
         return put_leaf(w, live);
     put_self(w, live);
@@ -169,6 +171,6 @@ void fields_write_new(struct arena *a, struct buf *b, const struct schema_type *
     buf_add_c(b, '{');
     put_members(&w, t, v, !t->custom, without);
     buf_add_c(b, '}');
-    b->failed |= w.scratch.failed;
+    b->failed |= w.scratch.failed || w.keyless;
     buf_free(&w.scratch);
 }

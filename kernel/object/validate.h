@@ -41,6 +41,9 @@ void say_unsupported_val(causes c, const struct path *p, const struct val *v, co
 void say_immutable(causes c, const struct path *p, const struct val *now);
 void say_with(causes c, const char *reason, const struct path *p, const char *head, const char *detail);        /* "HEAD: DETAIL" */
 /* validate_shown.c: a value of that type ("io.k8s.api.policy.v1.PodDisruptionBudgetSpec"), or a list of such, as upstream's internal types show it. */
+const char *shown_as(causes c, const char *type, const struct val *v);                         /* "" when the type is not known */
+/* validate_diff.c: what is no more and what is new, as lines with some around them, behind a new line; "": none to show. */
+const char *changed_lines(causes c, const char *type, const struct val *old, const struct val *now);
 void say_invalid_as(causes c, const struct path *p, const char *type, const struct val *v, const char *detail);
 bool check_immutable_as(causes c, const struct path *p, const char *type, const struct val *now, const struct val *old);
 __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fmt, ...);        /* a detail made up */
@@ -48,7 +51,7 @@ __attribute__((format(printf, 2, 3))) const char *words(causes c, const char *fm
 /* validate_order.c: complaints in the order of sections ("spec.validations"), then of items, then of an item's members; what no section is about comes first. */
 struct cause_section {
     const char *field;                  /* NULL ends the list */
-    const char *const *members;         /* NULL: as they were found */
+    const char *const *members;         /* NULL: as they were found; "": all that have no name here */
 };
 void causes_order(causes c, const struct cause_section *sections);
 
@@ -125,6 +128,7 @@ void check_resources(causes c, const struct path *p, const struct val *res, cons
 void check_volumes(causes c, const struct path *p, struct pod_place *where);
 bool volume_known(const struct pod_place *where, struct str name);
 void check_volume_spec(causes c, const struct path *p, const struct val *spec, bool inlined);   /* validate_storage.c; inlined: of an attachment without a volume */
+void check_old_source(causes c, const struct path *p, const char *member, const struct val *v);        /* validate_sources.c */
 void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);

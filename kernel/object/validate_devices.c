@@ -310,7 +310,7 @@ static void check_one_term(causes c, const struct path *p, const struct val *sel
 {
     const struct val *terms = json_get(selector, STR("nodeSelectorTerms"));
     check_node_selector(c, p, selector);
-    if (terms && terms->n != 1)
+    if (!terms || terms->n != 1)
         say_invalid_val(c, IN(p, "nodeSelectorTerms"), terms, "must have exactly one node selector term");
 }
 

@@ -43,28 +43,26 @@ static void check_subject(causes c, const struct path *p, const struct val *s)
     static const char *const kinds[] = { "Group", "ServiceAccount", "User", NULL };
     static const struct {
         const char *kind, *member;
-    } rows[] = { { "User", "user" }, { "Group", "group" }, { "ServiceAccount", "serviceAccount" } };
+    } rows[] = { { "ServiceAccount", "serviceAccount" }, { "User", "user" }, { "Group", "group" } };
     struct str kind = json_str(s, "kind");
-    bool known = false;
-    for (int i = 0; i < 3; i++)
-        known |= str_is(kind, rows[i].kind);
-    if (!known) {
+    unsigned own = 0;
+    while (own < 3 && !str_is(kind, rows[own].kind))
+        own++;
+    if (own == 3) {
         say_unsupported(c, IN(p, "kind"), kind, kinds);
         return;
     }
-    for (int i = 0; i < 3; i++) {
-        const struct val *v = json_get(s, str_of(rows[i].member));
-        const struct path *at = IN(p, rows[i].member);
-        bool own = str_is(kind, rows[i].kind);
-        if (own && !v)
-            say_required(c, at, words(c, "%s is required when subject kind is '%s'", rows[i].member, rows[i].kind));
-        else if (!own && v)
-            say_forbidden(c, at, words(c, "%s is forbidden when subject kind is not '%s'", rows[i].member, rows[i].kind));
-        else if (own && i == 2)
-            check_account(c, at, v);
-        else if (own)
-            check_name_given(c, at, v);
-    }
+    const struct val *v = json_path(s, rows[own].member);
+    const struct path *here = IN(p, rows[own].member);
+    if (!v)
+        say_required(c, here, words(c, "%s is required when subject kind is '%s'", rows[own].member, rows[own].kind));
+    else if (own == 0)
+        check_account(c, here, v);
+    else
+        check_name_given(c, here, v);
+    for (unsigned i = 0; i < 3; i++)
+        if (i != own && json_path(s, rows[i].member))
+            say_forbidden(c, IN(p, rows[i].member), words(c, "%s is forbidden when subject kind is not '%s'", rows[i].member, rows[i].kind));
 }
 
 /* A list of which "*" is all: at least one value, and "*" alone. */

@@ -14,12 +14,17 @@ static bool is_about(struct str field, struct str section)
     return str_starts(field, section) && (field.len == section.len || field.at[section.len] == '[' || field.at[section.len] == '.');
 }
 
+/* "" stands for all that no other name is about. */
 static unsigned place(const char *const *names, struct str s)
 {
-    unsigned i = 0;
-    while (names[i] && !str_is(s, names[i]))
-        i++;
-    return i;
+    unsigned i = 0, other = UINT_MAX;
+    for (; names[i]; i++) {
+        if (!names[i][0])
+            other = i;
+        else if (is_about(s, str_of(names[i])))
+            return i;
+    }
+    return other < i ? other : i;
 }
 
 static struct rank rank_of(const struct object_cause *c, const struct cause_section *sections)

@@ -273,6 +273,11 @@ KIND_RULES(kind_service)
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *ports = json_get(spec, STR("ports"));
     struct str type = json_str(spec, "type");
+    unsigned before = c->n;
+    if (!old && !is_type(spec, "ExternalName"))
+        check_cluster_ips(c, p, spec);  /* upstream gives a Service its addresses before it looks at the rest */
+    if (c->n > before)
+        return;
     if ((!ports || !ports->n) && !headless(spec) && !is_type(spec, "ExternalName"))
         say_required(c, IN(p, "ports"), NULL);
     if (old)
@@ -283,7 +288,7 @@ KIND_RULES(kind_service)
         check_service_port(c, ITEM(IN(p, "ports"), at.i), ports, port, &names);
     check_labels(c, IN(p, "selector"), json_get(spec, STR("selector")));
     check_session_affinity(c, p, spec);
-    if (!is_type(spec, "ExternalName"))
+    if (old && !is_type(spec, "ExternalName"))
         check_cluster_ips(c, p, spec);
     LIST_EACH (ip, at, json_get(spec, STR("externalIPs")))
         if (check_ip(c, ITEM(IN(p, "externalIPs"), at.i), val_str(ip)))

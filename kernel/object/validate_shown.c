@@ -6,11 +6,12 @@ static const char *const names[][2] = {
     { "cel", "CEL" }, { "csi", "CSI" }, { "nfs", "NFS" }, { "rbd", "RBD" }, { "fc", "FC" }, { "iscsi", "ISCSI" }, { "cephfs", "CephFS" }, { "storageos", "StorageOS" },
     { "gcePersistentDisk", "GCEPersistentDisk" }, { "awsElasticBlockStore", "AWSElasticBlockStore" }, { "pdName", "PDName" },
     { "ip", "IP" }, { "ips", "IPs" }, { "uid", "UID" }, { "apiVersion", "APIVersion" }, { "apiGroup", "APIGroup" }, { "targetWWNs", "TargetWWNs" }, { "wwids", "WWIDs" },
-    { "ioDriver", "IODriver" }, { "url", "URL" }, { "fsType", "FSType" }, { "jsonPath", "JSONPath" }, { "openAPIV3Schema", "OpenAPIV3Schema" },
+    { "ioDriver", "IODriver" }, { "url", "URL" }, { "diskURI", "DataDiskURI" }, { "fsType", "FSType" }, { "jsonPath", "JSONPath" }, { "openAPIV3Schema", "OpenAPIV3Schema" },
 };
 
 /* Members that stand elsewhere there: behind the second one. */
-static const char *const moved[][3] = { { "io.k8s.api.core.v1.PersistentVolumeSpec", "quobyte", "rbd" }, { "io.k8s.api.core.v1.PersistentVolumeSpec", "flexVolume", "iscsi" } };
+static const char *const moved[][3] = { { "io.k8s.api.core.v1.PersistentVolumeSpec", "quobyte", "rbd" }, { "io.k8s.api.core.v1.PersistentVolumeSpec", "flexVolume", "iscsi" },
+                                         { "io.k8s.api.core.v1.PersistentVolumeSource", "quobyte", "rbd" }, { "io.k8s.api.core.v1.PersistentVolumeSource", "flexVolume", "iscsi" } };
 
 static bool tagged(const struct schema_type *t)
 {
@@ -143,7 +144,7 @@ static void show_one(struct buf *b, const struct schema_type *t, const struct va
     buf_add_c(b, '}');
 }
 
-static const char *shown_as(causes c, const char *type, const struct val *v)
+const char *shown_as(causes c, const char *type, const struct val *v)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
     const struct schema_type *t = schema_type_by_name(str_of(type));

@@ -83,11 +83,43 @@ static KIND_RULES(status_namespace)
                     going ? "may only be 'Terminating' if `deletionTimestamp` is not empty" : "may only be 'Active' if `deletionTimestamp` is empty");
 }
 
+/* Mine, or Mine/ofThat/andThis. */
+static bool is_feature(struct str s)
+{
+    bool first = true;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char x = (unsigned char)s.at[i];
+        if (first ? !(i ? isalpha(x) : isupper(x)) : !isalnum(x) && x != '/')
+            return false;
+        first = x == '/';
+    }
+    return s.len && !first;
+}
+
+static KIND_RULES(status_node)
+{
+    const struct path *p = IN(IN(NULL, "status"), "declaredFeatures");
+    struct str last = STR_NONE;
+    (void)old;
+    LIST_EACH (x, at, json_path(v, "status.declaredFeatures")) {
+        struct str s = val_str(x);
+        if (last.at && str_eq(s, last))
+            say_duplicate(c, ITEM(p, at.i), s);
+        else if (last.at && str_cmp(s, last) < 0)
+            say_invalid(c, ITEM(p, at.i), s, "list must be sorted alphabetically");
+        if (!is_feature(s))
+            say_invalid(c, ITEM(p, at.i), s, words(c, "invalid feature name \"" STR_FMT "\": must start with an UpperCamelCase segment, with subsequent segments separated by '/' "
+                                                   "(e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes", STR_ARG(s)));
+        last = s;
+    }
+}
+
 static const struct {
     const char *group, *kind;
     KIND_RULES((*check));
 } rows[] = {
     { "", "Namespace", status_namespace },
+    { "", "Node", status_node },
     { "policy", "PodDisruptionBudget", status_budget },
     { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", status_policy },
     { "resource.k8s.io", "ResourceClaim", status_device_claim },

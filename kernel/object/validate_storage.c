@@ -70,7 +70,7 @@ static const struct {
 } sources[] = {
     { "hostPath", "hostPath", NULL }, { "gcePersistentDisk", "persistentDisk", "pdName" }, { "awsElasticBlockStore", "awsElasticBlockStore", "volumeID" },
     { "glusterfs", "glusterfs", "endpoints,path" }, { "flocker", "flocker", NULL }, { "nfs", "nfs", "server,path" }, { "rbd", "rbd", "image" },
-    { "quobyte", "quobyte", "registry,volume" }, { "cephfs", "cephfs", NULL }, { "iscsi", "iscsi", "targetPortal,iqn" }, { "cinder", "cinder", "volumeID" },
+    { "quobyte", "quobyte", "registry" }, { "cephfs", "cephfs", NULL }, { "iscsi", "iscsi", "targetPortal,iqn" }, { "cinder", "cinder", "volumeID" },
     { "fc", "fc", NULL }, { "flexVolume", "flexVolume", "driver" }, { "azureFile", "azureFile", "secretName,shareName" },
     { "vsphereVolume", "vsphereVolume", "volumePath" }, { "photonPersistentDisk", "photonPersistentDisk", "pdID" },
     { "portworxVolume", "portworxVolume", "volumeID" }, { "azureDisk", "azureDisk", "diskName,diskURI" }, { "scaleIO", "scaleIO", "gateway,system" },
@@ -91,6 +91,10 @@ static void check_source(causes c, const struct path *p, const struct val *spec)
             check_host_path(c, here, v);
         else if (sources[i].needed)
             check_needed(c, here, v, sources[i].needed);
+        if (n == 1)
+            check_old_source(c, here, sources[i].member, v);
+        if (n == 1 && strcmp(sources[i].member, "cinder") == 0 && json_get(v, STR("secretRef")))
+            check_needed(c, IN(here, "secretRef"), json_get(v, STR("secretRef")), "name,namespace");
     }
     if (!n)
         say_required(c, p, "must specify a volume type");
@@ -104,7 +108,8 @@ static void check_volume_kept(causes c, const struct val *spec, const struct val
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         struct val *x = json_get(spec, str_of(sources[i].member)), *y = json_get(was, str_of(sources[i].member));
         if ((x || y) && !val_equal(x, y)) {
-            say_forbidden(c, IN(IN(NULL, "spec"), "persistentvolumesource"), "spec.persistentvolumesource is immutable after creation");
+            say_forbidden(c, IN(IN(NULL, "spec"), "persistentvolumesource"), words(c, "spec.persistentvolumesource is immutable after creation%s",
+                                                                                     changed_lines(c, "io.k8s.api.core.v1.PersistentVolumeSource", was, spec)));
             break;
         }
     }
@@ -131,7 +136,10 @@ static void check_mount_note(causes c, const struct val *v, const struct val *sp
 static void forbid_inlined(causes c, const struct path *p, const struct val *spec, const char *member)
 {
     const struct val *v = json_get(spec, str_of(member));
-    if (v && (v->type < VAL_ARR || v->n) && (v->type != VAL_STR || v->n))
+    bool set = v && (v->type == VAL_OBJ || v->n);
+    if (v && strcmp(member, "capacity") == 0)
+        set = v->n != 0;
+    if (set)
         say_forbidden(c, IN(p, member), "may not be specified in the context of inline volumes");
 }
 
@@ -158,13 +166,13 @@ static void check_volume_rest(causes c, const struct path *p, const struct val *
         check_choice(c, IN(p, "volumeMode"), mode, volume_modes);
     else if (json_get(spec, STR("volumeMode")) && !str_is(mode, "Filesystem"))
         say_forbidden(c, IN(p, "volumeMode"), "may not specify volumeMode other than Filesystem in the context of inline volumes");
-    if (attributes && inlined)
-        say_forbidden(c, IN(p, "volumeAttributesClassName"), "may not be specified in the context of inline volumes");
-    else if (attributes && !val_str(attributes).len)
+    if (!attributes || inlined)
+        return;
+    if (!val_str(attributes).len)
         say_required(c, IN(p, "volumeAttributesClassName"), "an empty string is disallowed");
-    else if (attributes)
+    else
         check_name(c, IN(p, "volumeAttributesClassName"), val_str(attributes), G_SUBDOMAIN);
-    if (attributes && !inlined && !json_get(spec, STR("csi")))
+    if (!json_get(spec, STR("csi")))
         say_required(c, IN(p, "csi"), "has to be specified when using volumeAttributesClassName");
 }
 
@@ -185,8 +193,9 @@ void check_volume_spec(causes c, const struct path *p, const struct val *spec, b
         check_choice(c, IN(p, "persistentVolumeReclaimPolicy"), policy, policies);
     else if (policy.len && !str_is(policy, "Retain"))
         say_forbidden(c, IN(p, "persistentVolumeReclaimPolicy"), "may only be Retain in the context of inline volumes");
-    check_volume_place(c, IN(p, "nodeAffinity"), json_get(spec, STR("nodeAffinity")));
-    if (inlined && json_get(spec, STR("nodeAffinity")))
+    if (!inlined)
+        check_volume_place(c, IN(p, "nodeAffinity"), json_get(spec, STR("nodeAffinity")));
+    else if ( json_get(spec, STR("nodeAffinity")))
         say_forbidden(c, IN(p, "nodeAffinity"), "may not be specified in the context of inline volumes");
     check_source(c, p, spec);
     check_volume_rest(c, p, spec, inlined);
@@ -220,7 +229,8 @@ static void check_claim_kept(causes c, const struct val *spec, const struct val 
     if (!json_get(was, STR("storageClassName")))
         json_del(x, STR("storageClassName"));
     if (!val_equal(x, y))
-        say_forbidden(c, IN(NULL, "spec"), "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
+        say_forbidden(c, IN(NULL, "spec"), words(c, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims%s",
+                                                 changed_lines(c, "io.k8s.api.core.v1.PersistentVolumeClaimSpec", y, x)));
     quantity_parse(val_str(size), &now);
     quantity_parse(val_str(old_size), &before);
     quantity_parse(json_str(old, "status.capacity.storage"), &real);

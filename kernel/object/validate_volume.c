@@ -383,7 +383,7 @@ static const struct {
     { "rbd", "rbd", NULL, "image" },
     { "cinder", "cinder", NULL, "volumeID" },
     { "cephfs", "cephfs", NULL, NULL },
-    { "quobyte", "quobyte", NULL, "registry,volume" },
+    { "quobyte", "quobyte", NULL, "registry" },
     { "downwardAPI", "downwardAPI", check_downward, NULL },
     { "fc", "fc", NULL, NULL },
     { "flexVolume", "flexVolume", NULL, "driver" },
@@ -417,6 +417,7 @@ static void check_source(causes c, const struct path *p, const struct val *v, co
             kinds[i].check(c, IN(p, kinds[i].shown), x);
         else if (kinds[i].needed)
             check_old(c, IN(p, kinds[i].shown), x, kinds[i].needed);
+        check_old_source(c, IN(p, kinds[i].shown), kinds[i].member, x);
     }
     if (!n)
         say_required(c, p, "must specify a volume type");
