@@ -151,19 +151,27 @@ func (s *server) send(rq *request) (a answer, err error) {
 // What messages have behind the name of a list: an index, or an element's keys.
 var brackets = regexp.MustCompile(`\[(?:[^][]|\[[^][]*\])*\]`)
 
+// What is said of a value of another type in a strategic patch: the patch as Go prints it, and no field.
+var converter = regexp.MustCompile(`patch: Invalid value: "map\[.*": (unrecognized type: |cannot convert |cannot restore |json: cannot unmarshal |parsing time |quantities must match |error decoding )`)
+
 func says(message, text string) bool {
 	return strings.Contains(message, text) || strings.Contains(brackets.ReplaceAllString(message, ""), text)
 }
 
 // wrong says what is wrong with an answer; "" if it is as upstream's.
 func wrong(rq *request, a answer) string {
+	number := strings.HasPrefix(rq.bad.id, "type int at ") || strings.HasPrefix(rq.bad.id, "type json.Number at ")
 	switch {
+	case number && rq.way == "strategic-patch" && (a.Code == 200 || a.Code == 422):
+		return "" // the converter cuts what is too large down and takes 2.0 for 2: what comes out may be good or not
 	case a.Code < 400 || a.Code > 499:
 		return fmt.Sprintf("answered %d", a.Code)
 	case a.Kind != "Status" || a.Status != "Failure" || a.Said != a.Code:
 		return fmt.Sprintf("is no Status of %d", a.Code)
 	case rq.want.cause == "" && a.Reason != "BadRequest" && a.Reason != "Invalid":
 		return "has another reason"
+	case rq.want.cause == "" && rq.way == "strategic-patch" && converter.MatchString(a.Message):
+		return ""
 	case rq.want.cause == "" && !says(a.Message, rq.want.text) && (rq.want.whole == "" || !says(a.Message, rq.want.whole)):
 		return fmt.Sprintf("does not say %q", rq.want.text)
 	case rq.want.cause == "":
