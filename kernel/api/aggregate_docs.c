@@ -153,6 +153,8 @@ void api_aggregate_discovery(struct api *api, struct arena *a, struct val *items
             v = val_push(json_arr(a, group, STR("versions")), val_new(a, VAL_OBJ));
         put(a, v, "version", str_of(all[i]->version));
         add_resources(a, json_arr(a, v, STR("resources")), all[i]);
+        if (!json_get(v, STR("resources"))->first)
+            json_del(v, STR("resources"));
         put(a, v, "freshness", all[i]->available ? STR("Current") : STR("Stale"));
     }
 }

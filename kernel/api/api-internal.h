@@ -63,6 +63,7 @@ struct api_info {
     const struct schema_kind *kind;     /* NULL: not a known resource */
     const struct schema_subresource *sub;
     bool watch_path;                    /* /api/v1/watch/... */
+    bool nested;                        /* namespaces within one */
     struct str rest;                    /* path behind a subresource, as sent, without the slash; at NULL: not even that */
     struct api_query q;
 };

@@ -3,6 +3,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "crd.h"
+#include "object/custom.h"
 #include "usage.h"
 
 int api_new(struct loop *l, struct store *s, const struct api_conf *c, const struct api_hooks *h, struct api **ret,
@@ -173,6 +174,25 @@ static int negotiate(struct api_rq *rq)
     return rq->accept.as ? check_partial(rq) : 0;
 }
 
+/* kubectl get --subresource=scale. */
+static struct val *scale_table(struct api_rq *rq, const struct val *scale)
+{
+    static const char printer[] = "[{\"name\":\"Desired\",\"type\":\"integer\",\"description\":\"How many are wanted.\",\"jsonPath\":\".spec.replicas\"},"
+                                  "{\"name\":\"Available\",\"type\":\"integer\",\"description\":\"How many there are.\",\"jsonPath\":\".status.replicas\"},"
+                                  "{\"name\":\"Age\",\"type\":\"date\",\"description\":\"When the object was made.\",\"jsonPath\":\".metadata.creationTimestamp\"}]";
+    struct arena *a = rq->arena;
+    struct val *columns = json_parse(a, str_of(printer), NULL), *t = val_new(a, VAL_OBJ), *row, *meta;
+    json_set_str(a, t, STR("kind"), STR("Table"));
+    json_set_str(a, t, STR("apiVersion"), str_is(rq->accept.as_version, "v1beta1") ? STR("meta.k8s.io/v1beta1") : STR("meta.k8s.io/v1"));
+    meta = json_obj(a, t, STR("metadata"));
+    json_set_str(a, meta, STR("resourceVersion"), json_str(scale, "metadata.resourceVersion"));
+    json_set(a, t, STR("columnDefinitions"), custom_columns(a, columns));
+    row = val_push(json_arr(a, t, STR("rows")), val_new(a, VAL_OBJ));
+    json_set(a, row, STR("cells"), custom_cells(a, columns, scale, env_wall_ns()));
+    json_set(a, row, STR("object"), api_partial(a, scale, false, rq->accept.as_version));
+    return t;
+}
+
 static void read_scale(struct api_rq *rq)
 {
     struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns),
@@ -184,6 +204,10 @@ static void read_scale(struct api_rq *rq)
         return;
     }
     const struct schema_type *scale = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
+    if (rq->accept.as == AS_TABLE) {
+        api_send_tree(rq, 200, NULL, scale_table(rq, v));
+        return;
+    }
     api_send_tree(rq, 200, scale, object_encoded(rq->arena, scale, v));
 }
 

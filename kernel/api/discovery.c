@@ -152,11 +152,11 @@ static struct val *versions_tree(struct arena *a, const struct api *api)
 
 /* --- aggregated --- */
 
-/* Group and version only where they are not those of what it stands in. */
+/* Group and version only where they are not those of what it stands in, or of custom resources. */
 static struct val *response_kind(struct arena *a, const struct schema_kind *k, const char *group, const char *version, const char *kind)
 {
     struct val *v = val_new(a, VAL_OBJ);
-    bool same = strcmp(group, k->group) == 0 && strcmp(version, k->version) == 0;
+    bool same = !(k->flags & K_CUSTOM) && strcmp(group, k->group) == 0 && strcmp(version, k->version) == 0;
     put(a, v, "group", same ? "" : group);
     put(a, v, "version", same ? "" : version);
     put(a, v, "kind", kind);
@@ -248,6 +248,12 @@ static void send(struct api_rq *rq, struct val *v, const char *kind, bool plain)
         api_send_error(rq);
         return;
     }
+    if (!rq->acceptable) {
+        api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
+                 "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+        api_send_error(rq);
+        return;
+    }
     api_send_tree(rq, 200, schema_type_find(STR(""), STR("v1"), str_of(kind)), v);
 }
 
@@ -277,12 +283,8 @@ bool api_discovery(struct api_rq *rq)
     bool core = str_is(head, "api");
     if (!core && !str_is(head, "apis"))
         return false;
-    if (!str_is(http_method(rq->http), "GET")) {
+    if (!str_is(http_method(rq->http), "GET") && api_discovery_produces(rq, path)) {    /* what has no route asks for no method */
         api_fail_method(&rq->err, rq->arena);
-        api_send_error(rq);
-    } else if (!rq->acceptable) {
-        api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE,
-                 "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf");
         api_send_error(rq);
     } else if (!rest.at && rq->accept.discovery)
         send_aggregated(rq, core);

@@ -109,8 +109,9 @@ static int bad_body(struct api_op *op, const struct schema_type *t, struct str b
     if (raw)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s",
                         STR_ARG(kind.len ? kind : str_of(t->go)), STR_ARG(version.len ? version : str_of(op->kind->version)), t->go, err->msg);
-    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; "
-                    "json parse error: %s (%s)", t->go, err->msg, summary(op->arena, body));
+    bool enveloped = strncmp(err->msg, "proto: provided data", 20) != 0;    /* what is no protobuf has no version to be looked for */
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s%s (%s)", t->go,
+                    enveloped ? "couldn't get version/kind; json parse error: " : "", err->msg + (enveloped ? 0 : 7), summary(op->arena, body));
 }
 
 static void came_again(void *ctx, const char *text)

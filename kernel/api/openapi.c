@@ -235,14 +235,20 @@ static unsigned document_headers(struct http_header *h, unsigned n, bool v2)
     return n;
 }
 
+static unsigned without(struct http_header *h, unsigned n, const char *name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!str_is(h[i].name, name))
+            h[kept++] = h[i];
+    return kept;
+}
+
 static void not_acceptable(struct api_rq *rq, bool v2)
 {
     struct http_header h[API_HEADERS];
-    unsigned n = api_headers(rq, h, ""), kept = 0;
-    for (unsigned i = 0; i < n; i++)
-        if (!str_is(h[i].name, "content-type"))
-            h[kept++] = h[i];
-    n = document_headers(h, kept, v2);
+    unsigned n = without(h, api_headers(rq, h, ""), "content-type");
+    n = document_headers(h, n, v2);
     http_reply(rq->http, 406, h, n, (struct http_slice){ .data = STR("") });
 }
 
@@ -324,8 +330,18 @@ static void index_v3(struct api_rq *rq)
                     arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api, k->flags & K_CUSTOM)));
     }
     api_aggregate_openapi_index(rq->api, a, paths);
-    rq->accept.media = MEDIA_JSON;
-    api_send_tree(rq, 200, NULL, v);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct http_header h[API_HEADERS];
+    if (v)
+        json_write(&b, v);
+    struct str text = v && !b.failed ? arena_str(a, buf_str(&b)) : STR_NONE;
+    if (!text.at) {
+        failed(rq);
+        return;
+    }
+    /* Upstream's Go guesses what this is, by how it looks. */
+    unsigned n = without(h, api_headers(rq, h, "text/plain; charset=utf-8"), "x-content-type-options");
+    http_reply(rq->http, 200, h, n, (struct http_slice){ .data = text });
 }
 
 static bool v3(struct api_rq *rq, struct str gv)

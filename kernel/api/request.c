@@ -193,8 +193,10 @@ static void parse_resource(const char **seg, unsigned n, struct str *rest, struc
     }
     if (strcmp(seg[0], "namespaces") == 0 && n > 1) {
         t->ns = seg[1];
-        if (n > 2 && !is_namespace_sub(seg[2]))
+        if (n > 2 && !is_namespace_sub(seg[2])) {
             seg += 2, rest += 2, n -= 2;
+            ret->nested = strcmp(seg[0], "namespaces") == 0;
+        }
     }
     t->resource = seg[0];
     t->name = n > 1 ? seg[1] : "";
@@ -228,7 +230,7 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     ret->kind = schema_resource_find(str_of(t->group), str_of(t->version), str_of(t->resource));
     if (t->subresource[0])
         ret->sub = find_sub(ret->kind, t->subresource);
-    if (ret->kind && !(ret->kind->flags & K_NAMESPACED) && strcmp(t->resource, "namespaces") != 0 && t->ns[0])
+    if (ret->kind && !(ret->kind->flags & K_NAMESPACED) && t->ns[0] && (ret->nested || strcmp(t->resource, "namespaces") != 0))
         return bad_path(e, a);
     t->verb = ret->watch_path ? "watch" : verb_of(method, t->name[0] != '\0', ret->q.watch);
     if (!understood && (*t->verb == 'l' || *t->verb == 'w' || *t->verb == 'd'))

@@ -51,7 +51,7 @@ def tree(v):
     return json.loads(words(json.dumps(v))) if isinstance(v, (dict, list)) else v
 
 
-def parsed(answer):
+def parsed(answer, watch=False):
     """A body as (form, tree): JSON, lines of it, YAML, protobuf, or text."""
     b, kind = answer.body, (answer.all("content-type") or [""])[0]
     if "gzip" in answer.all("content-encoding"):
@@ -66,7 +66,8 @@ def parsed(answer):
         return "yaml", words(text).split("\n")
     if "json" in kind:
         try:
-            return "json " + layout(text), tree(json.loads(text))
+            if not watch or answer.status != 200:
+                return "json " + layout(text), tree(json.loads(text))
         except ValueError:
             pass
         try:
@@ -135,7 +136,8 @@ class Run:
                 yield "header " + h, x, y
         if q.loosely:
             return
-        (f, x), (g, y) = parsed(a), parsed(b)
+        watch = "watch" in q.path
+        (f, x), (g, y) = parsed(a, watch), parsed(b, watch)
         if f != g:
             yield "form", f, g
         if type(x) is type(y):
