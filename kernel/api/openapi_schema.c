@@ -47,24 +47,56 @@ struct val *openapi_ref(struct openapi *d, const struct schema_type *t)
     return v;
 }
 
-static struct val *type_schema(struct openapi *d, const struct schema_type *t)
+/* What Go makes of a value that is not there, as form 3 tells it. NULL: it tells nothing. */
+static struct val *zero(struct openapi *d, const struct schema_type *t)
 {
-    if (!str_starts(str_of(t->name), STR("io.k8s.")))
-        return scalar_schema(d, t);
     if (d->form == 2)
-        return openapi_ref(d, t);
-    struct val *v = val_new(d->a, VAL_OBJ);
-    val_push(json_arr(d->a, v, STR("allOf")), openapi_ref(d, t));
-    return v;
+        return NULL;
+    switch (t->kind) {
+    case T_STRING: return val_of_str(d->a, STR(""));
+    case T_INT32: case T_INT64: case T_DOUBLE: return val_new(d->a, VAL_INT);
+    case T_BOOL: return val_new(d->a, VAL_BOOL);
+    case T_STRUCT: return val_new(d->a, VAL_OBJ);
+    default: return NULL;
+    }
+}
+
+/* The members of the type's schema, behind those of v; fallback may be NULL. A reference that has company stands in allOf. */
+static void add_schema(struct openapi *d, struct val *v, const struct schema_type *t, struct val *fallback)
+{
+    bool own = !str_starts(str_of(t->name), STR("io.k8s."));
+    struct val *s = own ? scalar_schema(d, t) : openapi_ref(d, t), *next;
+    if (!own && fallback)
+        json_set(d->a, v, STR("default"), fallback);
+    if (!own && d->form == 3 && v->first) {
+        val_push(json_arr(d->a, v, STR("allOf")), s);
+        return;
+    }
+    for (struct val *m = s->first; m; m = next) {
+        next = m->next;
+        json_set(d->a, v, val_key(m), val_copy(d->a, m));
+    }
+    if (own && fallback)
+        json_set(d->a, v, STR("default"), fallback);
+}
+
+/* The value of a field that is left out: what the rows say, or the zero of what is always there. */
+static struct val *fallback_of(struct openapi *d, const struct schema_field *f)
+{
+    if (d->form == 2 || f->flags & F_POINTER)
+        return NULL;
+    if (f->fallback && f->fallback[0])
+        return json_parse(d->a, str_of(f->fallback), NULL);
+    return f->type->kind == T_STRUCT || !(f->flags & F_OMITEMPTY) ? zero(d, f->type) : NULL;
 }
 
 static void extensions(struct openapi *d, const struct schema_field *f, struct val *v)
 {
     struct arena *a = d->a;
-    if (f->flags & (F_LIST_SET | F_LIST_MAP | F_LIST_ATOMIC) && f->shape == SHAPE_LIST)
-        put(a, v, "x-kubernetes-list-type", f->flags & F_LIST_SET ? "set" : f->flags & F_LIST_MAP ? "map" : "atomic");
     for (const char *const *k = f->list_keys; k && *k; k++)
         val_push(json_arr(a, v, STR("x-kubernetes-list-map-keys")), val_of_str(a, str_of(*k)));
+    if (f->flags & (F_LIST_SET | F_LIST_MAP | F_LIST_ATOMIC) && f->shape == SHAPE_LIST)
+        put(a, v, "x-kubernetes-list-type", f->flags & F_LIST_SET ? "set" : f->flags & F_LIST_MAP ? "map" : "atomic");
     if (f->flags & F_STRUCT_ATOMIC)
         put(a, v, "x-kubernetes-map-type", "atomic");
     if (f->patch_key)
@@ -77,19 +109,13 @@ static void extensions(struct openapi *d, const struct schema_field *f, struct v
 
 static struct val *field_schema(struct openapi *d, const struct schema_field *f)
 {
-    struct val *v, *item = type_schema(d, f->type);
-    if (f->shape == SHAPE_ONE) {
-        v = item;
-    } else {
-        v = val_new(d->a, VAL_OBJ);
-        put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
-        json_set(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties"), item);
-    }
+    struct val *v = val_new(d->a, VAL_OBJ);
     put(d->a, v, "description", f->doc ? f->doc : "");
-    if (f->fallback && f->fallback[0] && d->form == 3) {
-        struct val *def = json_parse(d->a, str_of(f->fallback), NULL);
-        if (def)
-            json_set(d->a, v, STR("default"), def);
+    if (f->shape == SHAPE_ONE) {
+        add_schema(d, v, f->type, fallback_of(d, f));
+    } else {
+        put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
+        add_schema(d, json_obj(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties")), f->type, zero(d, f->type));
     }
     for (const char *const *c = f->choices; c && *c && f->shape == SHAPE_ONE; c++)
         val_push(json_arr(d->a, v, STR("enum")), val_of_str(d->a, str_of(*c)));
@@ -136,18 +162,21 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
     v = json_set(d->a, d->schemas, str_of(t->name), val_new(d->a, VAL_OBJ));
     put(d->a, v, "description", t->doc ? t->doc : "");
     put(d->a, v, "type", "object");
+    for (unsigned i = 0; i < t->n_flat; i++)
+        if (t->flat[i]->flags & F_REQUIRED)
+            val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(t->flat[i]->json)));
     props = t->n_flat || t->has_typemeta ? json_obj(d->a, v, STR("properties")) : NULL;     /* Go's encoder leaves an empty one out */
     for (int i = 0; t->has_typemeta && i < 2; i++) {
         struct val *m = json_obj(d->a, props, i ? STR("kind") : STR("apiVersion"));
-        put(d->a, m, "type", "string");
         put(d->a, m, "description", i ? "What this object is." : "Group and version of this form of the object.");
+        put(d->a, m, "type", "string");
     }
     for (unsigned i = 0; i < t->n_flat; i++) {
         const struct schema_field *f = t->flat[i];
         json_set(d->a, props, str_n(f->json, f->json_len), field_schema(d, f));
-        if (f->flags & F_REQUIRED)
-            val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(f->json)));
     }
+    if (props)
+        json_sort(d->a, props);
     if (t->flags & F_STRUCT_ATOMIC)
         put(d->a, v, "x-kubernetes-map-type", "atomic");
     add_gvks(d, t, v);
