@@ -84,8 +84,13 @@ static void header(struct openapi *d, struct val *v)
     openapi_put(d->a, info, "title", "Kubernetes");
     openapi_put(d->a, info, "version", d->form == 2 ? "v1.36.0" : "1.36");
     d->paths = json_obj(d->a, v, STR("paths"));
-    d->schemas = d->form == 2 ? json_obj(d->a, v, STR("definitions")) :
-                                json_obj(d->a, json_obj(d->a, v, STR("components")), STR("schemas"));
+    struct val *holder = d->form == 2 ? v : json_obj(d->a, v, STR("components"));
+    d->schemas = json_obj(d->a, holder, d->form == 2 ? STR("definitions") : STR("schemas"));
+    struct val *token = json_obj(d->a, json_obj(d->a, holder, d->form == 2 ? STR("securityDefinitions") : STR("securitySchemes")), STR("BearerToken"));
+    openapi_put(d->a, token, "type", "apiKey");
+    openapi_put(d->a, token, "description", "Bearer Token authentication");
+    openapi_put(d->a, token, "name", "authorization");
+    openapi_put(d->a, token, "in", "header");
 }
 
 /* group at NULL: all of them. NULL: nothing is served there. */

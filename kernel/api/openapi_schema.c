@@ -1,4 +1,6 @@
 /* openapi_schema.c - types as schemas, in both forms. Form 2 knows no oneOf and has references bare, form 3 wraps them in allOf. */
+#include <stdlib.h>
+
 #include "openapi-internal.h"
 
 #define put openapi_put
@@ -107,6 +109,26 @@ static void extensions(struct openapi *d, const struct schema_field *f, struct v
         put(a, v, "x-kubernetes-patch-strategy", strategy);
 }
 
+static int by_text(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+/* By name, as upstream lists them. */
+static void add_choices(struct openapi *d, const struct schema_field *f, struct val *v)
+{
+    size_t n = 0;
+    while (f->choices && f->choices[n])
+        n++;
+    const char **at = n && f->shape == SHAPE_ONE ? arena_alloc(d->a, n * sizeof *at) : NULL;
+    if (!at)
+        return;
+    memcpy(at, f->choices, n * sizeof *at);
+    qsort(at, n, sizeof *at, by_text);
+    for (size_t i = 0; i < n; i++)
+        val_push(json_arr(d->a, v, STR("enum")), val_of_str(d->a, str_of(at[i])));
+}
+
 static struct val *field_schema(struct openapi *d, const struct schema_field *f)
 {
     struct val *v = val_new(d->a, VAL_OBJ);
@@ -117,8 +139,7 @@ static struct val *field_schema(struct openapi *d, const struct schema_field *f)
         put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
         add_schema(d, json_obj(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties")), f->type, zero(d, f->type));
     }
-    for (const char *const *c = f->choices; c && *c && f->shape == SHAPE_ONE; c++)
-        val_push(json_arr(d->a, v, STR("enum")), val_of_str(d->a, str_of(*c)));
+    add_choices(d, f, v);
     extensions(d, f, v);
     return v;
 }
@@ -163,7 +184,7 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
     put(d->a, v, "description", t->doc ? t->doc : "");
     put(d->a, v, "type", "object");
     for (unsigned i = 0; i < t->n_flat; i++)
-        if (t->flat[i]->flags & F_REQUIRED)
+        if (t->flat[i]->flags & F_REQUIRED || !(t->flat[i]->flags & (F_OMITEMPTY | F_OPTIONAL)))
             val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(t->flat[i]->json)));
     props = t->n_flat || t->has_typemeta ? json_obj(d->a, v, STR("properties")) : NULL;     /* Go's encoder leaves an empty one out */
     for (int i = 0; t->has_typemeta && i < 2; i++) {
