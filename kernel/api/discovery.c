@@ -222,15 +222,32 @@ static void send_aggregated(struct api_rq *rq, bool core)
     unsigned char digest[64];
     char etag[140];
     struct val *v = aggregated(rq->api, rq->arena, core);
-    if (v)
+    const char *type = "application/json";
+    struct kl_err err;
+    kl_err_init(&err);
+    if (!v)
+        b.failed = true;
+    else if (rq->accept.media == MEDIA_YAML)
+        object_write_yaml(&b, v);
+    else if (rq->accept.media == MEDIA_PROTOBUF)
+        b.failed |= object_encode_protobuf(&b, schema_type_find(STR("apidiscovery.k8s.io"), STR("v2"), STR("APIGroupDiscoveryList")), v, &err) < 0;
+    else
         json_write(&b, v);
-    buf_add_c(&b, '\n');
+    if (rq->accept.media == MEDIA_JSON)
+        buf_add_c(&b, '\n');
+    else
+        type = rq->accept.media == MEDIA_YAML ? "application/yaml" : "application/vnd.kubernetes.protobuf";
+    if (b.failed) {
+        api_fail(&rq->err, rq->arena, KL_INTERNAL, "discovery: %s", err.code ? err.msg : "out of memory");
+        api_send_error(rq);
+        return;
+    }
     gnutls_hash_fast(GNUTLS_DIG_SHA512, b.at, b.len, digest);
     etag[0] = '"';
     for (int i = 0; i < 64; i++)
         snprintf(etag + 1 + 2 * i, 4, "%02X\"", digest[i]);
     struct http_header h[API_HEADERS];
-    unsigned n = api_headers(rq, h, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    unsigned n = api_headers(rq, h, arena_printf(rq->arena, "%s;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", type));
     h[1].value = STR("public");
     h[n++] = (struct http_header){ STR("etag"), str_of(etag) };
     h[n++] = (struct http_header){ STR("vary"), STR("Accept") };

@@ -55,7 +55,9 @@ struct val *api_partial(struct arena *a, const struct val *object, bool list_ite
         json_set_str(a, v, STR("kind"), STR("PartialObjectMetadata"));
         json_set_str(a, v, STR("apiVersion"), str_is(version, "v1beta1") ? STR("meta.k8s.io/v1beta1") : STR("meta.k8s.io/v1"));
     }
-    json_set(a, v, STR("metadata"), val_copy(a, json_get(object, STR("metadata"))));
+    const struct val *meta = json_get(object, STR("metadata"));
+    bool by_name = val_is(meta, VAL_OBJ) && meta->first && !str_is(val_key(meta->first), "name") && !str_is(val_key(meta->first), "generateName");
+    json_set(a, v, STR("metadata"), !by_name ? val_copy(a, meta) : object_encoded(a, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")), meta));
     return v;
 }
 

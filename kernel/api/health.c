@@ -119,6 +119,8 @@ static bool health(struct api_rq *rq, struct str path)
             send_health(rq, names[i], at, n);
             return true;
         }
+        if (str_starts(rest, STR("etcd")) || str_is(rest, "log"))      /* by the names that upstream's checks have */
+            rest = str_is(rest, "log") ? STR("ping") : STR("store");
         for (unsigned k = 0; k < n; k++)
             if (str_is(rest, at[k].name)) {
                 send_check(rq, &at[k]);
@@ -166,11 +168,11 @@ bool api_documents(struct api_rq *rq)
     struct str path = str_of(rq->info.tuple.path);
     bool version = str_is(path, "/version") || str_is(path, "/version/");
     const char *produces = version ? "application/json" : api_discovery_produces(rq, path);
-    if (produces && str_is(http_method(rq->http), "GET") && !api_routes(http_header(rq->http, STR("accept")), str_of(produces))) {
-        api_fail_route(&rq->err, rq->arena, produces);
-        api_send_error(rq);
-    } else if (version && !str_is(http_method(rq->http), "GET")) {
+    if (produces && !str_is(http_method(rq->http), "GET")) {
         api_fail_method(&rq->err, rq->arena);
+        api_send_error(rq);
+    } else if (produces && !api_routes(http_header(rq->http, STR("accept")), str_of(produces))) {
+        api_fail_route(&rq->err, rq->arena, produces);
         api_send_error(rq);
     } else if (version)
         send_version(rq);

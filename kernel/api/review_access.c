@@ -162,5 +162,5 @@ void api_access_review(struct api_rq *rq, struct val *v)
         return;
     }
     json_set(a, v, STR("status"), st);
-    api_send_tree(rq, 201, rq->info.kind->type, v);
+    api_send_tree(rq, 201, rq->info.kind->type, object_encoded(rq->arena, rq->info.kind->type, v));
 }

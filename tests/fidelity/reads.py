@@ -22,12 +22,14 @@ VERSIONS = re.compile(r"(Too large resource version: |current: |too old resource
 SERVER = re.compile(r'(serverAddress\\*"?: ?\\*"?)[\d.]+:\d+')
 YAML_VERSION = re.compile(r'(resourceVersion: ")\d+')
 HASH = re.compile(r"\bhash=[0-9A-F]+")
+NODE_PORT = re.compile(r"(nodePort: )3[0-2]\d{3}\b")
 AGE = re.compile(r"(\d+[dhms]){1,2}|<invalid>")
 TOKEN = re.compile(r"\beyJ2IjoibWV0YS5rOHMuaW8v[\w-]+")
 
 
 def words(s):
     s = TOKEN.sub("<token>", VERSIONS.sub(r"\1<revision>", normal.text(s)))
+    s = NODE_PORT.sub(r"\1<port>", s)
     return HASH.sub("hash=<hash>", YAML_VERSION.sub(r"\1<revision>", SERVER.sub(r"\1<address>", s)))
 
 

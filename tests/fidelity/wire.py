@@ -70,6 +70,8 @@ def message(b):
     for number, kind, v in fields(b):
         if kind == 2:
             v = value(v, number)
+        elif kind == 0 and 30000 <= v <= 32767:
+            v = "<port>"
         elif kind == 0 and abs(v - time.time()) < 86400:
             v = "<time>"
         out.append({f"{number}": v})
