@@ -13,6 +13,53 @@ static int evict(struct ctl_run *r, struct val *pod)
     return ctl_delete(r, PODS, pod, NULL);
 }
 
+/* --- who waits to be evicted --- */
+
+/* Remembered under "NODE/NAMESPACE/NAME", since it is worth a word when it will not happen. */
+static struct str wait_key(struct ctl_run *r, struct str node, const struct val *pod)
+{
+    return str_of(arena_printf(r->arena, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(node), STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod))));
+}
+
+static void wait_begins(struct ctl_run *r, struct str node, const struct val *pod)
+{
+    struct str key = wait_key(r, node, pod);
+    char *note = map_get(&r->ctl->memory, key) ? NULL : mem_dup(key.at, key.len);
+    if (note && !map_put(&r->ctl->memory, str_n(note, key.len), note))
+        mem_free(note);
+}
+
+static void wait_ends(struct ctl_run *r, struct str node, const struct val *pod)
+{
+    void *note = map_del(&r->ctl->memory, wait_key(r, node, pod));
+    if (note && !meta_deleting(pod))
+        ctl_event(r, pod, "Normal", "TaintManagerEviction", "Cancelling deletion of Pod " STR_FMT "/" STR_FMT, STR_ARG(meta_ns(pod)), STR_ARG(meta_name(pod)));
+    mem_free(note);
+}
+
+/* Of pods that have gone, nothing is kept. True: some wait. */
+static bool any_waits(struct ctl_run *r, struct str node, const struct ctl_list *pods)
+{
+    size_t at = 0;
+    struct str key;
+    void *note;
+    bool any = false;
+    while (map_next(&r->ctl->memory, &at, &key, &note)) {
+        struct str rest = key, of = str_cut(&rest, '/');
+        if (!rest.len || !str_eq(of, node))
+            continue;
+        bool there = !pods;
+        for (uint32_t i = 0; pods && i < pods->n; i++)
+            there |= str_eq(key, wait_key(r, node, pods->at[i]));
+        any |= there;
+        if (there)
+            continue;
+        mem_free(map_del(&r->ctl->memory, key));
+        at = 0;
+    }
+    return any;
+}
+
 /* --- since when --- */
 
 /* Who taints a node by hand says no time: then what counts is when it was noticed, which only this instance knows. */
@@ -83,6 +130,22 @@ static bool any_no_execute(const struct val *taints)
     return false;
 }
 
+/* until: as long as it bears the taints. */
+static int judge(struct ctl_run *r, struct str node, struct val *pod, int64_t until)
+{
+    if (meta_deleting(pod) || until == INT64_MAX || !until)
+        wait_ends(r, node, pod);
+    if (meta_deleting(pod) || until == INT64_MAX)
+        return 0;
+    if (until <= r->now_ns) {
+        mem_free(map_del(&r->ctl->memory, wait_key(r, node, pod)));
+        return evict(r, pod);
+    }
+    wait_begins(r, node, pod);
+    ctl_again(r, until - r->now_ns);
+    return 0;
+}
+
 static int run(struct ctl_run *r, struct str none, struct str name)
 {
     struct val *node, *taints;
@@ -90,18 +153,13 @@ static int run(struct ctl_run *r, struct str none, struct str name)
     (void)none;
     int rc = ctl_get(r, NODES, STR(""), name, &node);
     taints = rc == 0 ? timed(r, name, json_path(node, "spec.taints")) : NULL;
-    if (rc < 0 || !any_no_execute(taints))
+    if (rc < 0 || (!any_no_execute(taints) && !any_waits(r, name, NULL)))
         return rc;
     rc = pods_on_node(r, name, &pods);
-    for (uint32_t i = 0; rc == 0 && i < pods.n; i++) {
-        int64_t until = pod_bears_until(pods.at[i], taints);
-        if (meta_deleting(pods.at[i]) || until == INT64_MAX)
-            continue;
-        if (until > r->now_ns)
-            ctl_again(r, until - r->now_ns);
-        else
-            rc = evict(r, pods.at[i]);
-    }
+    if (rc == 0)
+        any_waits(r, name, &pods);
+    for (uint32_t i = 0; rc == 0 && i < pods.n; i++)
+        rc = judge(r, name, pods.at[i], pod_bears_until(pods.at[i], taints));
     return rc;
 }
 

@@ -40,6 +40,21 @@ Test(node_pods, a_taint_without_a_time_counts_from_when_it_is_seen)
     cr_expect(!there("later"));
 }
 
+Test(node_pods, who_stays_after_all_is_told)
+{
+    struct val *node = fake_put(f, NODES, NODE(OUT, "True"));
+    put_pod("p", "", ",\"tolerations\":[{\"key\":\"out\",\"operator\":\"Exists\",\"tolerationSeconds\":10}]");
+    put_pod("q", "", ",\"tolerations\":[{\"key\":\"out\",\"operator\":\"Exists\"}]");
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    cr_expect_eq(f->events, 0);
+    json_del(json_get(node, STR("spec")), STR("taints"));
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    cr_expect_eq(f->events, 1);
+    cr_expect_str_eq(f->last_event, "TaintManagerEviction: Cancelling deletion of Pod d/p");
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0);
+    cr_expect_eq(f->events, 1, "once");
+}
+
 Test(node_pods, a_taint_that_went_and_came_back_is_new)
 {
     struct val *node = fake_put(f, NODES, NODE(OUT, "True"));

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from client import ApiError, Cache, Client  # noqa: E402
 from side import Side, stamp  # noqa: E402
 
-MODULES = ('deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs', 'garbage', 'endpoints', 'cluster', 'budgets', 'volumes', 'randomly')
+MODULES = ('deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs', 'garbage', 'endpoints', 'cluster', 'budgets', 'volumes', 'wider', 'randomly')
 
 # These make their own nodes.
 WITH_NODES = ('scenarios.daemonsets', 'scenarios.cluster')

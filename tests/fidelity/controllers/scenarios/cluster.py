@@ -51,6 +51,24 @@ def node_taint(s):
     s.step('another later', quiet=3)
 
 
+def node_taint_taken_back(s):
+    s.cluster = {'nodes': s.ns}
+    s.nodes(1)
+    s.nodes_used = [s.ns + '-n0']
+    s.create(pod('for-a-while', tolerations=[{'key': 'out', 'operator': 'Exists', 'effect': 'NoExecute', 'tolerationSeconds': 300}]))
+    s.create(pod('for-ever', tolerations=[{'key': 'out', 'operator': 'Exists', 'effect': 'NoExecute'}]))
+    s.step('two')
+    s.patch('nodes', s.ns + '-n0', {'spec': {'taints': [{'key': 'out', 'value': 'x', 'effect': 'NoExecute'}]}})
+    s.step('one is to leave later', quiet=3)
+    s.patch('nodes', s.ns + '-n0', {'spec': {'taints': []}})
+    s.step('and stays', quiet=3)
+    s.patch('nodes', s.ns + '-n0', {'spec': {'taints': [{'key': 'out', 'value': 'x', 'effect': 'NoExecute'}]}})
+    s.step('again', quiet=3)
+    s.patch('nodes', s.ns + '-n0', {'spec': {'taints': [{'key': 'out', 'value': 'x', 'effect': 'NoExecute'}, {'key': 'more', 'effect': 'NoExecute'}]}})
+    s.until(lambda s: not s.pods())
+    s.step('both at once', quiet=3)
+
+
 def node_out_of_service(s):
     s.cluster = {'nodes': s.ns}
     s.node(0, labels={'silent': 'yes'})
@@ -143,4 +161,4 @@ def pods_collected(s):
     s.step('bound to no node', quiet=3)
 
 
-SCENARIOS = [node_lifecycle, node_gone, node_taint, node_out_of_service, certificates, roles, service_cidr, claims, pods_collected]
+SCENARIOS = [node_lifecycle, node_gone, node_taint, node_taint_taken_back, node_out_of_service, certificates, roles, service_cidr, claims, pods_collected]
