@@ -12,6 +12,7 @@ struct budget {
     struct ctl_list pods;
     int64_t expected, desired, healthy;
     bool unmanaged;                     /* some pod has no controller */
+    const char *failure;                /* what a controller should keep cannot be known */
 };
 
 /* --- what is told --- */
@@ -47,6 +48,16 @@ static void tell_unmanaged(struct budget *b)
 }
 
 /* --- what is counted --- */
+
+/* Controllers that have no scale to ask for. */
+static const char *unscaled(struct budget *b, const struct val *ref)
+{
+    static const char *const rows[][3] = { { "Job", "batch/", "jobs.batch" }, { "DaemonSet", "apps/", "daemonsets.apps" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (str_is(json_str(ref, "kind"), rows[i][0]) && str_starts(json_str(ref, "apiVersion"), str_of(rows[i][1])))
+            return arena_printf(b->r->arena, "%s does not implement the scale subresource", rows[i][2]);
+    return NULL;
+}
 
 /* Pods that the pod's controller is asked to keep; *ret_uid says which controller. A Deployment speaks for its sets. */
 static int scale_of(struct budget *b, const struct val *pod, struct str *ret_uid, int64_t *ret)
@@ -86,6 +97,8 @@ static int expected_scale(struct budget *b, int64_t *ret)
         struct str uid;
         int64_t scale;
         bool known = false;
+        if ((b->failure = unscaled(b, meta_controller(b->pods.at[i]))))
+            return 0;
         int rc = scale_of(b, b->pods.at[i], &uid, &scale);
         if (rc < 0)
             return rc;
@@ -140,7 +153,7 @@ static struct val *still_disrupted(struct budget *b)
     return out;
 }
 
-static void set_condition(struct budget *b, struct val *st, bool allowed)
+static void set_condition(struct budget *b, struct val *st, bool allowed, const char *reason, const char *message)
 {
     struct arena *a = b->r->arena;
     struct val *list = json_arr(a, st, STR("conditions")), *c = cond_find(list, "DisruptionAllowed");
@@ -148,13 +161,23 @@ static void set_condition(struct budget *b, struct val *st, bool allowed)
     if (!c) {
         c = val_push(list, val_new(a, VAL_OBJ));
         json_set_str(a, c, STR("type"), STR("DisruptionAllowed"));
-        json_set_str(a, c, STR("message"), STR(""));
     }
     if (!str_eq(json_str(c, "status"), status))
         json_set_str(a, c, STR("lastTransitionTime"), ctl_now(b->r));
     json_set_str(a, c, STR("status"), status);
-    json_set_str(a, c, STR("reason"), allowed ? STR("SufficientPods") : STR("InsufficientPods"));
-    meta_set_count(a, c, STR("observedGeneration"), json_int(b->v, "metadata.generation", 0));
+    json_set_str(a, c, STR("reason"), str_of(reason));
+    json_set_str(a, c, STR("message"), str_of(message));
+    meta_set_count(a, c, STR("observedGeneration"), json_int(st, "observedGeneration", 0));
+}
+
+/* Nothing is allowed until it can be known; the rest of the status stays as it was. */
+static int fail_sync(struct budget *b)
+{
+    struct val *now = val_copy(b->r->arena, b->v), *st = json_obj(b->r->arena, now, STR("status"));
+    ctl_event(b->r, b->v, "Warning", "CalculateExpectedPodCountFailed", "Failed to calculate the number of expected pods: %s", b->failure);
+    json_set_int(b->r->arena, st, STR("disruptionsAllowed"), 0);
+    set_condition(b, st, false, "SyncFailed", b->failure);
+    return ctl_update(b->r, BUDGETS, "status", b->v, now, NULL);
 }
 
 static int run(struct ctl_run *r, struct str ns, struct str name)
@@ -173,6 +196,8 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
         rc = want(&b);
     if (rc < 0)
         return rc;
+    if (b.failure)
+        return fail_sync(&b);
     if (b.unmanaged)
         tell_unmanaged(&b);
     struct val *now = val_copy(a, b.v), *st = json_obj(a, now, STR("status")), *disrupted = still_disrupted(&b);
@@ -188,7 +213,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     json_set_int(a, st, STR("desiredHealthy"), b.desired);
     json_set_int(a, st, STR("expectedPods"), b.expected);
     meta_set_count(a, st, STR("observedGeneration"), json_int(b.v, "metadata.generation", 0));
-    set_condition(&b, st, allowed > 0);
+    set_condition(&b, st, allowed > 0, allowed > 0 ? "SufficientPods" : "InsufficientPods", "");
     return ctl_update(r, BUDGETS, "status", b.v, now, NULL);
 }
 

@@ -32,3 +32,15 @@ Test(disruption, pods_that_nobody_controls_are_told_when_their_scale_matters)
                                 "MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:k,Operator:NotIn,Values:[x y],},},})";
     cr_expect(strncmp(f->last_event, begin, sizeof begin - 1) == 0, "%s", f->last_event);
 }
+
+Test(disruption, a_controller_without_a_scale_is_told_and_allows_nothing)
+{
+    fake_put(f, PODS, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\",\"labels\":{\"app\":\"p\"},\"ownerReferences\":[{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"u\",\"controller\":true}]}}");
+    budget("\"maxUnavailable\":1");
+    cr_expect_str_eq(f->last_event, "CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: jobs.batch does not implement the scale subresource");
+    const struct val *status = json_get(fake_get(f, BUDGETS, "d", "b"), STR("status")), *c = cond_find(json_get(status, STR("conditions")), "DisruptionAllowed");
+    cr_expect(str_is(json_str(c, "reason"), "SyncFailed"));
+    cr_expect(str_is(json_str(c, "message"), "jobs.batch does not implement the scale subresource"));
+    cr_expect_eq(json_int(status, "disruptionsAllowed", -1), 0);
+    cr_expect_null(json_get(status, STR("expectedPods")), "nothing else is said");
+}
