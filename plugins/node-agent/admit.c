@@ -47,14 +47,20 @@ static bool check_sysctls(struct agent *a, struct pod_view *v)
     return true;
 }
 
-static bool check_selector(struct agent *a, struct kl_call *c, struct pod_view *v)
+/* What the node has, and its labels. */
+static bool check_node(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
     const struct val *want = json_get(v->spec, STR("nodeSelector"));
+    const char *name, *why;
     struct kl_object_key k = agent_key("/nodes", "", a->node, NULL);
     struct val *node = NULL;
     struct kl_call sub = *c;
     kl_err_init(&sub.err);
-    if (!want || !want->n || agent_get(a, &sub, v->arena, &k, &node) < 0)
+    if (agent_get(a, &sub, v->arena, &k, &node) < 0)
+        return true;
+    if (!rank_critical(v->pod) && !resize_fits(a, c, v, node, &name, &why))
+        return reject(a, v, arena_printf(v->arena, "OutOf%s", name), "%s", why);
+    if (!val_is(want, VAL_OBJ))
         return true;
     const struct val *labels = json_path(node, "metadata.labels");
     val_each(w, want)
@@ -101,7 +107,7 @@ bool admit(struct agent *a, struct kl_call *c, struct pod_view *v)
 {
     struct str phase = json_str(v->pod, "status.phase");
     if (!v->sandbox && !json_str(v->pod, "status.startTime").len && !json_str(v->meta, "deletionTimestamp").len)
-        return check_pressure(a, v) && check_sysctls(a, v) && check_selector(a, c, v) && check_os(a, v) && check_ports(a, v);
+        return check_pressure(a, v) && check_sysctls(a, v) && check_node(a, c, v) && check_os(a, v) && check_ports(a, v);
     bool over = str_is(phase, "Failed") || str_is(phase, "Succeeded");
     return over || hostports_take(a, v->mem, true);
 }

@@ -283,6 +283,8 @@ bool resize_restarts(const struct ctr *k);              /* by its resizePolicy *
 struct val *resize_note(struct arena *ar, const struct ctr *k);         /* its resources as the text of an annotation */
 bool resize_pending(const struct pod_mem *m);
 bool resize_going_on(const struct pod_view *v);
+/* Is there room beside the pods that have been taken in? If not: of what, and upstream's words for it. */
+bool resize_fits(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct val *node, const char **ret_name, const char **ret_why);
 int resize_step(struct agent *a, struct kl_call *c, struct pod_view *v, int64_t *again_ns);
 void resize_wake(struct agent *a);          /* room may have appeared: pods that wait for some are looked at */
 

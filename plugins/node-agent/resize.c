@@ -115,23 +115,57 @@ static struct room wanted(const struct val *pod, bool given)
     return r;
 }
 
-static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_view *v, struct room *ret)
+static bool is_over(const struct val *pod)
+{
+    struct str phase = json_str(pod, "status.phase");
+    return str_is(phase, "Succeeded") || str_is(phase, "Failed");
+}
+
+/* ret_n: how many they are, of those that have been taken in. */
+static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_view *v, struct room *ret, int64_t *ret_n)
 {
     char *field = arena_printf(v->arena, "spec.nodeName=%s", a->node);
     struct kl_list_options o = { .size = sizeof o, .resource = "/pods", .field_selector = field };
     struct kl_object_list got = { .size = sizeof got };
     int rc = field ? a->objects->list(a->host, c, &o, &got) : kl_fail(c, KL_NO_MEMORY, "no memory");
     *ret = (struct room){ { 0, 0 } };
+    *ret_n = 0;
     for (uint32_t i = 0; rc == 0 && i < got.n; i++) {
         struct val *pod = agent_parse(v->arena, c, got.at[i]);
-        struct str phase = json_str(pod, "status.phase");
-        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || str_is(phase, "Succeeded") || str_is(phase, "Failed"))
+        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || is_over(pod) || (!v->mem->admitted && !json_str(pod, "status.startTime").len))
             continue;
+        ++*ret_n;
         struct room r = wanted(pod, true);
         for (int k = 0; k < 2; k++)
             ret->at[k] += r.at[k];
     }
     return rc;
+}
+
+/* Who has been sent here without a scheduler that counts finds out here. */
+bool resize_fits(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct val *node, const char **ret_name, const char **ret_why)
+{
+    struct room want = wanted(v->pod, false), used;
+    int64_t n, most = quantity_text_value(json_str(node, "status.allocatable.pods"), 0);
+    struct kl_call sub = *c;
+    kl_err_init(&sub.err);
+    if (used_by_others(a, &sub, v, &used, &n) < 0)
+        return true;
+    if (most > 0 && n >= most) {
+        *ret_name = "pods";
+        *ret_why = arena_printf(v->arena, "Node didn't have enough resource: pods, requested: 1, used: %lld, capacity: %lld", (long long)n, (long long)most);
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        int64_t all = request(json_path(node, "status.allocatable"), i);
+        if (!want.at[i] || !all || want.at[i] + used.at[i] <= all)
+            continue;
+        *ret_name = names[i];
+        *ret_why = arena_printf(v->arena, "Node didn't have enough resource: %s, requested: %lld, used: %lld, capacity: %lld", names[i],
+                                (long long)want.at[i], (long long)used.at[i], (long long)all);
+        return false;
+    }
+    return true;
 }
 
 /* Sets the reason to wait, or none. */
@@ -141,9 +175,10 @@ static int decide(struct agent *a, struct kl_call *c, struct pod_view *v)
     struct kl_object_key key = agent_key("/nodes", "", a->node, NULL);
     struct val *node = NULL;
     char text[256];
+    int64_t n;
     int rc = agent_get(a, c, v->arena, &key, &node);
     if (rc == 0)
-        rc = used_by_others(a, c, v, &used);
+        rc = used_by_others(a, c, v, &used, &n);
     if (rc < 0)
         return rc;
     say(v->mem, "", "");

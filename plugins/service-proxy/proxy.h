@@ -16,6 +16,7 @@ struct conf {
 
 #define SERVICE_NAME "kubernetes.io/service-name"
 #define OTHER_PROXY  "service.kubernetes.io/service-proxy-name"
+#define HEADLESS     "service.kubernetes.io/headless"
 
 /* --- state.c --- */
 struct slices {

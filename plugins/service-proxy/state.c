@@ -6,6 +6,12 @@ static bool has_label(const struct val *v, struct str label)
     return json_get(json_path(v, "metadata.labels"), label) != NULL;
 }
 
+/* Another proxy's, or nobody's though there is an address: this one leaves them alone. */
+static bool is_others(const struct val *v)
+{
+    return has_label(v, STR(OTHER_PROXY)) || has_label(v, STR(HEADLESS));
+}
+
 /* "ns/service" -> its slices. */
 static int index_slices(struct arena *a, const struct kl_object_list *list, struct map *ret, struct kl_err *err)
 {
@@ -53,7 +59,7 @@ static void add_endpoints(struct arena *a, const struct conf *conf, const struct
                           struct val *out)
 {
     for (const struct slices *s = all; s; s = s->next) {
-        if (!str_is(json_str(s->slice, "addressType"), "IPv4") || has_label(s->slice, STR(OTHER_PROXY)))
+        if (!str_is(json_str(s->slice, "addressType"), "IPv4") || is_others(s->slice))
             continue;
         int64_t number = port_number(s->slice, json_str(port, "name"), json_str(port, "protocol"));
         struct val *endpoints = json_get(s->slice, STR("endpoints"));
@@ -106,7 +112,7 @@ struct val *state_service(struct arena *a, const struct conf *conf, const struct
     struct val *spec = json_get(svc, STR("spec")), *ports = json_get(spec, STR("ports")), *ips = json_get(spec, STR("clusterIPs"));
     struct str ip = json_str(spec, "clusterIP");
     if (!ip.len || str_is(ip, "None") || str_is(json_str(spec, "type"), "ExternalName") || !val_is(ports, VAL_ARR) ||
-        has_label(svc, STR(OTHER_PROXY)))
+        is_others(svc))
         return NULL;
     struct val *s = val_new(a, VAL_OBJ);
     json_set_str(a, s, STR("namespace"), json_str(svc, "metadata.namespace"));

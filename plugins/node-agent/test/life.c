@@ -537,6 +537,31 @@ static void no_runtime(void)
     w->containers->first = w->containers->last = NULL, w->containers->n = 0;
 }
 
+/* Who names the node, or is bound by hand, has asked no scheduler. */
+Test(life, rejected_without_room)
+{
+#define SENT(name, uid, cpu) "{'metadata':{'namespace':'d','name':'" name "','uid':'" uid "'},'spec':{'nodeName':'n1','containers':[{'name':'c','image':'i'," \
+                             "'resources':{'requests':{'cpu':'" cpu "'}}}]}}"
+    world_put(w, "/nodes", "{'metadata':{'name':'n1'},'status':{'allocatable':{'cpu':'1','memory':'1Gi','pods':'2'}}}");
+    world_put(w, "/pods", SENT("a", "u1", "600m"));
+    world_put(w, "/pods", SENT("b", "u2", "600m"));
+    world_sync(w, "d/a", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/a"), "status.phase"), "Running");
+    no_runtime();
+    world_sync(w, "d/b", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/b"), "status.reason"), "OutOfcpu");
+    eq_text(world_text(w, world_get(w, "/pods", "d/b"), "status.message"),
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, capacity: 1000");
+    world_put(w, "/pods", SENT("c", "u3", "100m"));
+    no_runtime();
+    world_sync(w, "d/c", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/c"), "status.phase"), "Running");
+    world_put(w, "/pods", SENT("e", "u4", "0"));
+    no_runtime();
+    world_sync(w, "d/e", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/e"), "status.reason"), "OutOfpods");
+}
+
 /* Who names the node has asked no scheduler. */
 Test(life, one_pod_to_a_port)
 {

@@ -84,6 +84,7 @@ Test(state, what_is_not_proxied)
     expect(one("{" META ",\"spec\":{\"clusterIP\":\"None\",\"ports\":[{\"port\":1}]}}", SLICE("")), "none");
     expect(one("{" META ",\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"x\",\"clusterIP\":\"\"}}", SLICE("")), "none");
     expect(one("{\"metadata\":{\"labels\":{\"" OTHER_PROXY "\":\"mesh\"}},\"spec\":{\"clusterIP\":\"10.96.0.9\",\"ports\":[{\"port\":1}]}}", SLICE("")), "none");
+    expect(one("{\"metadata\":{\"labels\":{\"" HEADLESS "\":\"\"}},\"spec\":{\"clusterIP\":\"10.96.0.9\",\"ports\":[{\"port\":1}]}}", SLICE("")), "none");
     expect(one(SERVICE(""), "{\"addressType\":\"IPv6\",\"ports\":[{\"name\":\"http\",\"port\":8080}],\"endpoints\":[{\"addresses\":[\"fd00::1\"]}]}"), OUT(PLAIN, ""));
     expect(one(SERVICE(""), "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"other\",\"port\":8080}],\"endpoints\":[{\"addresses\":[\"10.244.0.2\"]}]}"), OUT(PLAIN, ""));
 }
