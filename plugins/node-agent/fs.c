@@ -96,7 +96,8 @@ void fs_unmount_below(const char *path)
 int fs_set_group(const char *path, uint32_t gid)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchown(fd, (uid_t)-1, gid) != 0 || fchmod(fd, 02777) != 0)
+    struct stat st;
+    if (fd < 0 || fchown(fd, (uid_t)-1, gid) != 0 || fstat(fd, &st) != 0 || fchmod(fd, (st.st_mode & 07777) | 02777) != 0)
         return -KL_INTERNAL;
     return 0;
 }

@@ -16,9 +16,19 @@ static int open_inside(int dir, const char *path, uint64_t flags)
     return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
+/* As the volume's own folder, whatever the umask: it is all that the container sees of the volume. */
+static int set_mode(int dir, const char *name, mode_t mode)
+{
+    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 || fchmod(fd, mode) != 0 ? -1 : 0;
+}
+
 /* Makes the folders of path that are not there, each below the one before, by descriptor. */
 static int make_inside(int root, const char *path)
 {
+    struct stat volume;
+    if (fstat(root, &volume) != 0)
+        return -1;
     struct str rest = str_of(path);
     char name[256], so_far[4096] = "";
     while (rest.at) {
@@ -31,7 +41,8 @@ static int make_inside(int root, const char *path)
         }
         snprintf(name, sizeof name, STR_FMT, STR_ARG(part));
         _cleanup_close_ int dir = open_inside(root, so_far[0] ? so_far : ".", O_PATH | O_DIRECTORY);
-        if (dir < 0 || (mkdirat(dir, name, 0777) != 0 && errno != EEXIST))
+        bool made = dir >= 0 && mkdirat(dir, name, volume.st_mode & 0777) == 0;
+        if (dir < 0 || (!made && errno != EEXIST) || (made && !rest.len && set_mode(dir, name, volume.st_mode & 07777) != 0))
             return -1;
         size_t n = strlen(so_far);
         snprintf(so_far + n, sizeof so_far - n, "%s%s", n ? "/" : "", name);

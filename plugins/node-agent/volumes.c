@@ -103,15 +103,15 @@ static int make_empty_dir(const struct agent *a, const struct pod_view *v, const
     if (str_is(json_str(src, "medium"), "HugePages"))
         return kl_err_set(err, KL_UNSUPPORTED, "medium HugePages is not supported on this node");
     if (memory) {
-        char options[64] = "mode=0777";
+        char options[64] = "mode=1777";
         int64_t most = quantity_text_value(json_str(src, "sizeLimit"), 0);
         if (most > 0)
-            snprintf(options, sizeof options, "mode=0777,size=%lld", (long long)most);
+            snprintf(options, sizeof options, "mode=1777,size=%lld", (long long)most);
         rc = mount_memory(path, options, err);
     }
     if (rc < 0)
         return rc;
-    if (chmod(path, 0777) != 0)
+    if (!memory && chmod(path, 0777) != 0)
         return kl_err_set(err, KL_INTERNAL, "'%s': %s", path, strerror(errno));
     if (fs_group(v) > 0 && (rc = fs_set_group(path, (uint32_t)fs_group(v))) < 0)
         return rc;

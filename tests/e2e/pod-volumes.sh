@@ -65,6 +65,7 @@ one down 'for f in name cl cr ml mr ann; do cat /v/$f; echo; done; stat -Lc %a /
 one sub-cm 'cat /one; ls /v' 'volumeMounts: [{name: v, mountPath: /one, subPath: one}, {name: v, mountPath: /v}]' 'volumes: [{name: v, configMap: {name: cfg}}]'
 one sub-secret 'cat /key' 'volumeMounts: [{name: v, mountPath: /key, subPath: key}]' 'volumes: [{name: v, secret: {secretName: sec}}]'
 one sub-projected 'cat /x' 'volumeMounts: [{name: v, mountPath: /x, subPath: a/b}]' 'volumes: [{name: v, projected: {sources: [{configMap: {name: cfg, items: [{key: one, path: a/b}]}}]}}]'
+one sub-new 'stat -Lc %a-%g /x; : > /x/mine && echo written' 'volumeMounts: [{name: v, mountPath: /x, subPath: a/b}]' "$user, volumes: [{name: v, emptyDir: {}}]"
 one sub-down 'cat /x' 'volumeMounts: [{name: v, mountPath: /x, subPath: name}]' 'volumes: [{name: v, downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}}]'
 one expand 'echo $0 $1 $2' 'args: ["$(A)", "$$(A)", "$(NONE)"], env: [{name: A, value: first}]'
 one compose 'echo $C' 'env: [{name: A, value: a}, {name: B, value: b}, {name: C, value: "$(A);;$(B);;$(LATE)"}, {name: LATE, value: x}]'
@@ -81,8 +82,10 @@ is "all end well" "" "$(waiting)"
 said() { is "$1" "$2" "$(k logs "$1" -c c | tr '\n' ' ' | sed 's/ *$//; s/^ *//')"; }
 for m in disk memory; do
     for mode in 0644 0666 0777; do
-        said "empty-$m-$mode" "777 ${mode#0}-0-0"
-        said "empty-$m-$mode-user" "2777 ${mode#0}-1001-2002"
+        sticky=
+        [ $m = disk ] || sticky=1           # as tmpfs has it
+        said "empty-$m-$mode" "${sticky}777 ${mode#0}-0-0"
+        said "empty-$m-$mode-user" "$((2 + ${sticky:-0}))777 ${mode#0}-1001-2002"
     done
 done
 said shared shared
@@ -106,6 +109,7 @@ has "down: modes, and without a limit what the node has" "400 444 1" "$(k logs d
 said sub-cm "1blob live one two"
 said sub-secret s3cret
 said sub-projected 1
+said sub-new "2777-2002 written"
 said sub-down sub-down
 said expand 'first $(A) $(NONE)'
 said compose 'a;;b;;$(LATE)'
