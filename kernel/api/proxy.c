@@ -242,13 +242,15 @@ static int service_where(struct api_rq *rq, struct where *w)
 }
 
 /* The node's own port is its kubelet's (0: not known); any other is whatever listens there. */
+#define KUBELET_PORT 10250              /* where clients look for a node of this process, which listens nowhere */
+
 static int node_where(struct api_rq *rq, struct where *w, bool *ret_kubelet)
 {
     struct val *node = get(rq, "/nodes", w->name), *all = json_path(node, "status.addresses");
     struct str ip = STR_NONE;
     if (!node)
         return rq->err.code ? -rq->err.code : api_fail_not_found(&rq->err, rq->arena, rq->info.kind, w->name);
-    int64_t kubelet = json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
+    int64_t kubelet = json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", KUBELET_PORT);
     *ret_kubelet = !w->port.len || (str_int(w->port, &w->number) && w->number == kubelet);
     if (*ret_kubelet)
         return 0;

@@ -234,6 +234,21 @@ static int add_seccomp(const struct spec_input *in, struct val *sys, struct kl_e
     return 0;
 }
 
+/* Mounts go into a container, and out of it, only where the root of its namespace lets them pass. NULL: nobody asks for it. */
+static const char *root_propagation(const struct val *mounts)
+{
+    const char *most = NULL;
+    if (val_is(mounts, VAL_ARR))
+        val_each(m, mounts) {
+            struct str wanted = json_str(m, "propagation");
+            if (str_is(wanted, "PROPAGATION_BIDIRECTIONAL"))
+                return "rshared";
+            if (str_is(wanted, "PROPAGATION_HOST_TO_CONTAINER"))
+                most = "rslave";
+        }
+    return most;
+}
+
 int spec_make(const struct spec_input *in, struct val **ret, struct kl_err *err)
 {
     struct arena *a = in->a;
@@ -247,6 +262,9 @@ int spec_make(const struct spec_input *in, struct val **ret, struct kl_err *err)
         rc = spec_mounts(in, json_arr(a, spec, STR("mounts")), err);
     sys = json_obj(a, spec, STR("linux"));
     json_set_str(a, sys, STR("cgroupsPath"), str_of(in->cgroup));
+    const char *propagation = root_propagation(json_get(in->config, STR("mounts")));
+    if (propagation)
+        json_set_str(a, sys, STR("rootfsPropagation"), str_of(propagation));
     char target[PATH_MAX];
     if (rc == 0)
         rc = find_target(in, target, err);

@@ -114,7 +114,6 @@ kill $pf
 wait $pf 2>/dev/null
 has "the node's port through the API" '"name":"web"' "$(k get --raw /api/v1/nodes/n1/proxy/pods)"
 has "by the port that clients know" '"name":"web"' "$(k get --raw /api/v1/nodes/https:n1:10250/proxy/pods)"
-has "no other port" 'nodes "n1:1" not found' "$(k get --raw /api/v1/nodes/n1:1/proxy/pods 2>&1)"
 has "figures" usageCoreNanoSeconds "$(k get --raw /api/v1/nodes/n1/proxy/stats/summary)"
 held=$(k get --raw /api/v1/nodes/n1/proxy/debug/mirror)
 has "what is held" '"state":"watching"' "$held"

@@ -40,6 +40,7 @@ is "the small one runs on" Running "$(k get pod small -o 'jsonpath={.status.phas
 becomes "it recovers" False 60 condition DiskPressure status
 pod again 4
 eventually "and takes pods again" 60 k wait --for=condition=Ready pod/again --timeout=1s
+has "by the port that clients know" "kubelet_evictions" "$(k get --raw "/api/v1/nodes/$node:10250/proxy/metrics")"
 has "the kubelet's counter" 'kubelet_evictions{eviction_signal="nodefs.available"} 1' "$(k get --raw "/api/v1/nodes/$node/proxy/metrics")"
 
 # --- limits of single pods ---

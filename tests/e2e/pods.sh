@@ -11,6 +11,7 @@ spec="enableServiceLinks: true"
 start
 before=$(ls /proc/self/ns >/dev/null && ls -d /sys/fs/cgroup/*/kubepods 2>/dev/null | wc -l)
 
+mkdir -p "$dir/shared/outer" && mount --bind "$dir/shared" "$dir/shared" && mount --make-shared "$dir/shared"
 cat >"$dir/all.yaml" <<EOF
 apiVersion: v1
 kind: ConfigMap
@@ -93,6 +94,16 @@ spec:
   containers: [{name: c, image: $image, command: [sh, -c, 'mkdir /w; echo hi >/w/index.html; exec httpd -f -p 8081 -h /w'],
   ports: [{name: web, containerPort: 8081}], volumeMounts: [{name: h, mountPath: /h}], startupProbe: {tcpSocket: {port: 8081}, periodSeconds: 1, failureThreshold: 20},
   livenessProbe: {httpGet: {port: web, path: /}, periodSeconds: 1}, readinessProbe: {exec: {command: [test, -f, /h/go]}, periodSeconds: 1, failureThreshold: 1}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: mounts}
+spec:
+  {$spec, volumes: [{name: h, hostPath: {path: $dir/shared}}], terminationGracePeriodSeconds: 1,
+  containers: [{name: out, image: $image, securityContext: {privileged: true}, volumeMounts: [{name: h, mountPath: /h, mountPropagation: Bidirectional}],
+  command: [sh, -c, 'mkdir /h/inner && mount -t tmpfs inner /h/inner && echo from-inside >/h/inner/f; sleep 3600']},
+  {name: in, image: $image, volumeMounts: [{name: h, mountPath: /h, mountPropagation: HostToContainer}], command: [sleep, "3600"]},
+  {name: alone, image: $image, volumeMounts: [{name: h, mountPath: /h}], command: [sleep, "3600"]}]}
 ---
 apiVersion: v1
 kind: Pod
@@ -193,6 +204,13 @@ has "vols: the other container sees the emptyDir, and subPath is inside of it" "
 sub" "$(logs vols b)"
 is "vols: hostPath" on-host "$(cat "$dir/host/y")"
 k patch configmap cfg -p '{"data":{"color":"blue"}}' >/dev/null
+eventually "mounts: out of a container" 20 test -f "$dir/shared/inner/f"
+mount -t tmpfs outer "$dir/shared/outer" && echo from-outside >"$dir/shared/outer/f"
+becomes "mounts: all run" "true true true" 20 get mounts '{.status.containerStatuses[*].ready}'
+is "mounts: into a container, and from one to the other" "from-outside from-inside" "$(k exec mounts -c in -- cat /h/outer/f /h/inner/f | xargs)"
+is "mounts: into the one that lets them out" from-outside "$(k exec mounts -c out -- cat /h/outer/f)"
+is "mounts: not into who has not asked" 0 "$(k exec mounts -c alone -- ls /h/outer | wc -l)"
+umount "$dir/shared/outer"
 uid=$(get vols '{.metadata.uid}')
 for _ in $(seq 50); do [ "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")" = blue ] && break; sleep 0.1; done
 is "vols: a changed ConfigMap arrives" blue "$(cat "$dir/state/node/pods/$uid/volumes/cm/color")"
@@ -331,6 +349,7 @@ for _ in $(seq 100); do
 done
 is "no folder of a pod is left" "" "$left"
 is "no process is left" "" "$(pgrep -af "$dir/run" | grep -v "keelson up")"
+umount -R "$dir/shared"
 is "no mount is left" "" "$(grep " $dir/" /proc/self/mountinfo)"
 kill "$pid"
 wait "$pid"

@@ -1,11 +1,11 @@
 # pods.sh - what scripts with real containers share: sourced. They run in network and mount namespaces of their own, so that links, rules and mounts are nobody
 # else's and go with them. Sets dir and all of say.sh; function end_containers. Skips where something is missing. Sourced with the script's arguments in place.
 . "$(dirname "$0")/lib/say.sh"
-rmdir "$dir"
+rm -r "$dir"
 needs kubectl crun conmon busybox ip unshare nsenter curl python3
 needs_root
 [ -n "${e2e_inside:-}" ] || exec env e2e_inside=1 unshare -n -m --propagation private "$(cd "$(dirname "$0")" && pwd)/$(basename "$0")" "$@"
-mkdir "$dir"
+mkdir "$dir" && echo 'user-agent = "tests"' >"$dir/.curlrc"
 ip link set lo up
 # crun 1.8 wants every v1 controller it finds in /proc/cgroups to be mounted
 if [ -d /sys/fs/cgroup/memory ] && ! [ -f /sys/fs/cgroup/hugetlb/cgroup.procs ]; then
