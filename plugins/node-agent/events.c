@@ -7,7 +7,8 @@ static const char *const warnings[] = {
     "BackOff", "Unhealthy", "Failed", "FailedMount", "FailedCreatePodSandBox", "FailedPostStartHook", "FailedPreStopHook",
     "ErrImageNeverPull", "FailedToken", "DeadlineExceeded", "FailedKillPod", "ProbeUnsupported", "InvalidDiskCapacity",
     "FailedToRetrieveImagePullSecret", "ResizeInfeasible", "ResizeDeferred", "ResizeError", "SysctlForbidden", "NodeAffinity", "NodeNotReady",
-    "VolumeResizeFailed", "Evicted", "EvictionThresholdMet", "FreeDiskSpaceFailed",
+    "VolumeResizeFailed", "Evicted", "EvictionThresholdMet", "FreeDiskSpaceFailed", "ProbeWarning",
+    "NodePorts", "OutOfcpu", "OutOfmemory", "OutOfpods", "PodOSNotSupported",
 };
 
 static const char *type_of(const char *reason, const char *message)

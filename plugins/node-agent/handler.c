@@ -97,16 +97,19 @@ static int run_http(struct handling *h, const struct val *o)
     struct http_get g = { .by_ns = h->call->deadline_ns, .tls = str_is(json_str(o, "scheme"), "HTTPS"), .path = json_str(o, "path"),
                           .headers = json_get(o, STR("httpHeaders")) };
     struct kl_err err;
+    struct str body = STR("");
     int status = 0, rc = target(h, o, &g.host, &g.port);
     if (rc < 0)
         return rc;
     kl_err_init(&err);
     g.path = g.path.len ? g.path : STR("/");
-    if (http_get(h->agent, h->view->arena, &g, &status, &err) < 0) {
+    if (http_get(h->agent, h->view->arena, &g, &status, &body, &err) < 0) {
         kl_fail(h->call, KL_INTERNAL, "Get \"http%s://%s:%lld%s" STR_FMT "\": %s", g.tls ? "s" : "", g.host, (long long)g.port,
                 g.path.at[0] == '/' ? "" : "/", STR_ARG(g.path), err.msg);
         return 1;
     }
+    if (!h->hook && status >= 300 && status < 400)
+        kl_fail(h->call, KL_INTERNAL, "Probe terminated redirects, Response body: %.*s", (int)(body.len < OUTPUT_MOST ? body.len : OUTPUT_MOST), body.at);
     if (h->hook || (status >= 200 && status < 400))
         return 0;
     kl_fail(h->call, KL_INTERNAL, "HTTP probe failed with statuscode: %d", status);

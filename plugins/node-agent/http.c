@@ -105,8 +105,15 @@ static int one(struct agent *a, struct arena *ar, const struct http_get *g, stru
     return rc;
 }
 
+/* What came with the headers: all of a short one. */
+static struct str body_of(struct str head)
+{
+    const char *end = memmem(head.at, head.len, "\r\n\r\n", 4);
+    return end ? str_skip(head, (size_t)(end - head.at) + 4) : STR("");
+}
+
 /* Redirects are followed on the same host; one that leads away counts as an answer. */
-int http_get(struct agent *a, struct arena *ar, const struct http_get *g, int *ret_status, struct kl_err *err)
+int http_get(struct agent *a, struct arena *ar, const struct http_get *g, int *ret_status, struct str *ret_body, struct kl_err *err)
 {
     struct str path = g->path, head;
     for (int i = 0; i < REDIRECTS_MOST; i++) {
@@ -118,6 +125,7 @@ int http_get(struct agent *a, struct arena *ar, const struct http_get *g, int *r
         *ret_status = http_status(head);
         if (*ret_status < 0)
             return kl_err_set(err, KL_UNAVAILABLE, "net/http: HTTP/1.x transport connection broken: malformed HTTP response");
+        *ret_body = body_of(head);
         struct str to = header(head, STR("location"));
         if (*ret_status < 301 || *ret_status > 308 || !to.len || !http_redirect(ar, to, g, &path))
             return 0;

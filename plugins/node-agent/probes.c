@@ -150,6 +150,8 @@ static void ask(struct asking *q)
     pthread_mutex_unlock(&a->lock);
     if (same && rc != 0)
         event_pod(a, q->view, q->ctr, "Unhealthy", "%s probe failed: %s", title, sub.err.msg);
+    if (same && rc == 0 && sub.err.msg[0])
+        event_pod(a, q->view, q->ctr, "ProbeWarning", "%s probe warning: %s", title, sub.err.msg);
     if (changed)
         a->queue->add(a->host, q->view->mem->key, 0);
 }

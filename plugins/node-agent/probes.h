@@ -13,7 +13,7 @@ void probes_adopt(struct pod_view *v);                  /* results of an earlier
 /* Counts one outcome. True: the result of the probe changed. */
 bool probe_count(struct probe_mem *m, bool ok, const struct val *spec);
 
-/* handler.c: 0 it succeeded, 1 it failed, negative: it could not be run. Words in c->err. c->deadline_ns bounds it. */
+/* handler.c: 0 it succeeded (with words: there is something odd about it), 1 it failed, negative: it could not be run. Words in c->err. c->deadline_ns bounds it. */
 int handler_run(struct agent *a, struct kl_call *c, const struct pod_view *v, const struct ctr *k, const struct val *handler, bool hook);
 int64_t handler_port(const struct ctr *k, const struct val *port);     /* a number or a name; 0: no such port */
 
@@ -39,7 +39,7 @@ struct http_get {
     struct str path;
     const struct val *headers;              /* [{name, value}] */
 };
-int http_get(struct agent *a, struct arena *ar, const struct http_get *g, int *ret_status, struct kl_err *err);
+int http_get(struct agent *a, struct arena *ar, const struct http_get *g, int *ret_status, struct str *ret_body, struct kl_err *err);
 int http_status(struct str head);                       /* of a response's first line; -1: not HTTP */
 /* Where a redirect leads: 1 on the same host (*ret_path), 0 elsewhere. */
 int http_redirect(struct arena *ar, struct str location, const struct http_get *g, struct str *ret_path);

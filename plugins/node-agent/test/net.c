@@ -114,7 +114,7 @@ static void http_talk(int fd, const char *arg)
 {
     take_request(fd);
     say(fd, strstr(srv.seen, "GET /moved ") ? "HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n"
-            : strstr(srv.seen, "GET /away ") ? "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\n\r\n"
+            : strstr(srv.seen, "GET /away ") ? "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\n\r\ngo away"
             : strstr(srv.seen, "GET /loop ") ? "HTTP/1.1 301 Moved\r\nLocation: /loop\r\n\r\n"
             : strstr(srv.seen, "GET /bad ")  ? "HTTP/1.1 503 Sorry\r\nContent-Length: 2\r\n\r\nno"
             : strstr(srv.seen, "GET /junk ") ? "what?\n"
@@ -130,7 +130,9 @@ Test(net, http)
     cr_assert(strstr(srv.seen, "GET /there ") && strstr(srv.seen, "Host: me\r\nX-A: b\r\n") && !strstr(srv.seen, "Host: 127"), "%s", srv.seen);
     cr_assert_eq(ask("{'httpGet':{'port':PORT,'path':'/moved'}}", NS_PER_S), 0);
     cr_assert(strstr(srv.seen, "GET /there "));
+    cr_assert_str_eq(w->own.call.err.msg, "");
     cr_assert_eq(ask("{'httpGet':{'port':PORT,'path':'/away'}}", NS_PER_S), 0);
+    told("Probe terminated redirects, Response body: go away");
     cr_assert_eq(ask("{'httpGet':{'port':PORT,'path':'/loop'}}", NS_PER_S), 1);
     told("stopped after 10 redirects");
     cr_assert_eq(ask("{'httpGet':{'port':PORT,'path':'/bad'}}", NS_PER_S), 1);
