@@ -250,7 +250,8 @@ static int node_where(struct api_rq *rq, struct where *w, bool *ret_kubelet)
     struct str ip = STR_NONE;
     if (!node)
         return rq->err.code ? -rq->err.code : api_fail_not_found(&rq->err, rq->arena, rq->info.kind, w->name);
-    int64_t kubelet = json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", KUBELET_PORT);
+    int64_t kubelet = json_int(node, "status.daemonEndpoints.kubeletEndpoint.Port", 0);
+    kubelet = kubelet ? kubelet : KUBELET_PORT;
     *ret_kubelet = !w->port.len || (str_int(w->port, &w->number) && w->number == kubelet);
     if (*ret_kubelet)
         return 0;

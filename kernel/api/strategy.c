@@ -48,12 +48,29 @@ void api_convert_input(struct api_op *op, struct val *v)
         secret_data(op, v);
 }
 
+/* Said at once: the scheduler does not look at such a pod. */
+static void tell_gated(struct api_op *op, struct val *status)
+{
+    struct arena *a = op->arena;
+    char now[CLOCK_TEXT];
+    struct val *c = val_push(json_arr(a, status, STR("conditions")), val_new(a, VAL_OBJ));
+    clock_format(api_op_now(op), now);
+    json_set_str(a, c, STR("type"), STR("PodScheduled"));
+    json_set_str(a, c, STR("status"), STR("False"));
+    json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    json_set_str(a, c, STR("reason"), STR("SchedulingGated"));
+    json_set_str(a, c, STR("message"), STR("Scheduling is blocked due to non-empty scheduling gates"));
+}
+
 static void pod_create(struct api_op *op, struct val *v)
 {
     struct val *spec = json_get(v, STR("spec"));
     struct val *st = json_obj(op->arena, v, STR("status"));
     json_set_str(op->arena, st, STR("phase"), STR("Pending"));
     json_set_str(op->arena, st, STR("qosClass"), str_of(object_qos(spec)));
+    const struct val *gates = json_get(spec, STR("schedulingGates"));
+    if (val_is(gates, VAL_ARR) && gates->n)
+        tell_gated(op, st);
 }
 
 static void namespace_create(struct api_op *op, struct val *v)

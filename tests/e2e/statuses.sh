@@ -128,6 +128,8 @@ gives 201 '"name":"c2"' POST "$ns/configmaps" '{"metadata":{"name":"c2","labels"
 gives 200 '"kind":"ConfigMapList"' DELETE "$ns/configmaps?labelSelector=x%3Dy"
 gives 404 'not found' GET "$ns/configmaps/c2"
 gives 200 '"name":"c1"' GET "$ns/configmaps/c1"
+# a pod that waits for its gates says so from its first moment on
+gives 201 '"reason":"SchedulingGated"' POST "$ns/pods" '{"metadata":{"name":"gated"},"spec":{"schedulingGates":[{"name":"example.com/g"}],"containers":[{"name":"c","image":"i"}]}}'
 # what can only be read says so
 c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*' | grep -q '"verbs":\["get","list"\]' || fail "componentstatuses in discovery" "$(c "$url/api/v1" | grep -o '"name":"componentstatuses"[^}]*')"
 code=$(c -o /dev/null -w '%{http_code}' -H 'content-type: application/json' -d '{}' "$url/api/v1/componentstatuses")
