@@ -101,6 +101,11 @@ static int check_verb(struct api_rq *rq)
         return api_fail_method(&rq->err, rq->arena);
     if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0 && !(k->flags & K_CUSTOM))
         return api_fail_method(&rq->err, rq->arena);
+    if (k->flags & K_CUSTOM && k->flags & K_NAMESPACED && !t->ns[0] && strcmp(t->verb, "list") != 0 && strcmp(t->verb, "watch") != 0) {
+        api_fail_path(&rq->err, rq->arena);
+        rq->err.plain = true;
+        return -KL_NOT_FOUND;
+    }
     if (!t->verb[0] && k->flags & K_CUSTOM)
         return no_verb(rq);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */

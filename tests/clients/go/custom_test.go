@@ -131,3 +131,15 @@ func TestCustomResources(t *testing.T) {
 		return fmt.Sprint(err, gone, none)
 	})
 }
+
+// Crossplane deletes all objects of a kind without asking for its scope, and goes on when there is no such path.
+func TestCustomResourcesOfNoNamespace(t *testing.T) {
+	t.Parallel()
+	ctx, group := Context(t), Name("g")+".example.com"
+	rafts := Dynamic(t).Resource(definition(t, group, "Raft", map[string]apiextv1.JSONSchemaProps{"a": {Type: "integer"}}, false))
+	Get(rafts.List(ctx, metav1.ListOptions{}))(t)
+	Refused(t, rafts.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{}), metav1.StatusReasonNotFound, "the server could not find the requested resource")
+	_, err := rafts.Create(ctx, thing(group+"/v1", "Raft", "r", nil), metav1.CreateOptions{})
+	Refused(t, err, metav1.StatusReasonNotFound)
+	Refused(t, Kube(t).CoreV1().RESTClient().Delete().AbsPath("/api/v1/configmaps").Do(ctx).Error(), metav1.StatusReasonMethodNotAllowed)
+}
