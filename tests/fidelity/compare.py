@@ -19,6 +19,7 @@ HEADERS = ("content-type", "warning", "allow", "location", "retry-after", "cache
 PATCH = {"json": "application/json-patch+json", "merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json", "apply": "application/apply-patch+yaml"}
 MANAGERS = ["", "one", "two", "kubectl-client-side-apply"]
 WATCHED = {"ServiceCIDR", "FlowSchema", "PriorityLevelConfiguration", "APIService", "CustomResourceDefinition", "ValidatingAdmissionPolicy"}  # a controller writes to it at once
+CRDS, GADGETS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/fidelity.example.com/v1"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
@@ -103,7 +104,15 @@ class Run:
             for p in ["/api/v1"] + ["/apis/" + g["preferredVersion"]["groupVersion"] for g in server.ask("GET", "/apis").json()["groups"]] + ["/apis/autoscaling/v1"]:
                 resources[p] = server.ask("GET", p).json()["resources"]
         self.kinds = []
-        for s in generate.seeds():
+        for server in (self.ours, self.theirs):
+            server.ask("POST", CRDS, json.dumps(generate.DEFINITION), {"Content-Type": "application/json"})
+        for _ in range(60):  # until both serve it, and the oracle describes it
+            docs = [s.ask("GET", p).status for s, p in ((self.ours, GADGETS), (self.theirs, GADGETS), (self.theirs, "/openapi/v3" + GADGETS))]
+            if docs == [200, 200, 200] and "Gadget" in self.theirs.ask("GET", "/openapi/v3" + GADGETS).body.decode():
+                break
+            time.sleep(0.5)
+        resources[GADGETS] = self.theirs.ask("GET", GADGETS).json()["resources"]
+        for s in generate.seeds() + [generate.GADGET] * 3:
             k = Kind(s, resources)
             if k.group not in self.schemas:
                 self.schemas[k.group] = generate.Schema(self.theirs.ask("GET", "/openapi/v3" + k.group).json())
@@ -239,9 +248,9 @@ class Life:
             return self.end(name)
         if r.random() < 0.3:
             self.ask("table", "GET", self.where + r.choice(["", "?includeObject=Object", "?includeObject=None"]), None, {"Accept": TABLE})
-        steps = [self.update, self.update, self.patch, self.patch, self.apply, self.apply]
+        steps = [self.update, self.update, self.patch, self.patch, self.apply, self.apply, self.again, self.others]
         if kind.subresources & {"status"}:
-            steps += [self.status, self.status]
+            steps += [self.status, self.status, self.apply_status]
         if "scale" in kind.subresources:
             steps += [self.scale]
         for _ in range(r.randint(1, 5)):
@@ -266,7 +275,15 @@ class Life:
         return o
 
     def update(self):
-        self.ask("update", "PUT", self.where + self.options(), self.text(self.changed(self.base(), (0, 3))), {"Content-Type": "application/json"})
+        o, r = self.changed(self.base(), (0, 3)), self.r
+        if r.random() < 0.9:
+            self.ask("update", "PUT", self.where + self.options(), self.text(o), {"Content-Type": "application/json"})
+            return
+        import yaml
+        text = yaml.safe_dump(o, allow_unicode=True)
+        if r.random() < 0.5:
+            text += r.choice(["unknown: 1\n", "metadata:\n  name: x\n", "kind: X\n", "spec: {unknown: 1, unknown: 2}\n"])
+        self.ask("update", "PUT", self.where + self.options(), text, {"Content-Type": "application/yaml"})
 
     def patch(self):
         r = self.r
@@ -300,10 +317,59 @@ class Life:
         more = {"fieldManager": r.choice(["one", "two", "three"])}
         if r.random() < 0.5:
             more["force"] = "true"
+        if r.random() < 0.1:
+            more["dryRun"] = "All"
+        if r.random() < 0.1:
+            more["fieldValidation"] = r.choice(["Strict", "Ignore"])
         if r.random() < 0.03:
             more.pop("fieldManager")
         q = "?" + urllib.parse.urlencode(more)
         self.ask("apply", "PATCH", self.where + q, self.text(o), {"Content-Type": PATCH["apply"]})
+
+    def again(self):
+        """The same name once more, one that is not there, lists of this object alone."""
+        r, nobody = self.r, self.kind.path(self.run.ns, "nobody")
+        one = self.kind.path(self.run.ns) + "?fieldSelector=metadata.name%3D@name"
+        o = self.base()
+        for k in ("resourceVersion", "uid"):
+            o["metadata"].pop(k, None)
+        what = r.randint(0, 5)
+        if what == 0:
+            self.ask("create again", "POST", self.kind.path(self.run.ns) + self.options(), self.text(o), {"Content-Type": "application/json"})
+        elif what == 1:
+            o["metadata"]["name"] = "nobody"
+            self.ask("update nobody", "PUT", nobody + "?dryRun=All", self.text(o), {"Content-Type": "application/json"})
+        elif what == 2:
+            self.ask("patch nobody", "PATCH", nobody + self.options(), "{}", {"Content-Type": PATCH[r.choice(["merge", "strategic"])]})
+        elif what == 3:
+            self.ask("list", "GET", one, None, {"Accept": r.choice([TABLE, "application/json", "application/yaml"])})
+        elif what == 4:
+            self.ask("delete nobody", "DELETE", nobody, json.dumps({"preconditions": {"uid": "x"}}) if r.random() < 0.5 else None, {"Content-Type": "application/json"})
+        else:
+            self.ask("delete all", "DELETE", one + r.choice(["&dryRun=All", "&labelSelector=none%3Dnobody", "&propagationPolicy=x", "&resourceVersion=x"]), None, {"Content-Type": "application/json"})
+
+    def others(self):
+        """Subresources that take an object of another kind."""
+        r, name = self.r, self.kind.name
+        json_type = {"Content-Type": "application/json"}
+        if name == "ServiceAccount":
+            spec = r.choice([{}, {"expirationSeconds": r.choice([600, 5, 1 << 33, -1])}, {"audiences": ["a", ""]}, {"boundObjectRef": {"kind": r.choice(["Pod", "Secret", "X"]), "apiVersion": "v1", "name": "x"}}])
+            a, b = self.run.both("POST", self.where + "/token?dryRun=All", json.dumps({"spec": spec}), json_type, self.fill, self.tag("token")) if spec.get("expirationSeconds") != 600 else (None, None)
+        elif name == "Pod" and r.random() < 0.5:
+            o = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": r.choice(["@name", "other"])}, "deleteOptions": r.choice([{}, {"gracePeriodSeconds": -1}, {"dryRun": ["All"]}, {"preconditions": {"uid": "x"}}])}
+            self.ask("evict", "POST", self.where + "/eviction?dryRun=All", self.text(o), json_type)
+        elif name == "Pod":
+            o = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "@name"}, "target": r.choice([{"kind": "Node", "name": "nn"}, {"kind": "Pod", "name": "x"}, {"name": ""}, {}])}
+            self.ask("bind", "POST", self.where + "/binding?dryRun=All", self.text(o), json_type)
+
+    def apply_status(self):
+        r = self.r
+        t = self.schema.resolve(self.root)[1]["properties"].get("status")
+        v = self.maker.value(self.kind.name, "status", t, 1) if t else None
+        if isinstance(v, dict):
+            o = {"apiVersion": self.kind.api, "kind": self.kind.name, "metadata": {"name": "@name"}, "status": v}
+            q = "?" + urllib.parse.urlencode({"fieldManager": r.choice(["one", "two"]), "force": "true", **({"dryRun": "All"} if r.random() < 0.2 else {})})
+            self.ask("apply status", "PATCH", self.where + "/status" + q, self.text(o), {"Content-Type": PATCH["apply"]})
 
     def status(self):
         r = self.r

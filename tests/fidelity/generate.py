@@ -13,6 +13,28 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOTS = {"TokenReview", "SubjectAccessReview", "SelfSubjectAccessReview", "LocalSubjectAccessReview", "SelfSubjectRulesReview"}
 
 
+# A custom kind with what schemas can say: defaults, rules, lists of every sort, what is not pruned.
+WORD = {"type": "string", "maxLength": 20}
+DEFINITION = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "gadgets.fidelity.example.com"},
+    "spec": {"group": "fidelity.example.com", "scope": "Namespaced", "names": {"plural": "gadgets", "kind": "Gadget", "shortNames": ["gg"]}, "versions": [{
+        "name": "v1", "served": True, "storage": True, "selectableFields": [{"jsonPath": ".spec.color"}],
+        "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},
+        "additionalPrinterColumns": [{"name": "Color", "type": "string", "jsonPath": ".spec.color"}, {"name": "Size", "type": "integer", "jsonPath": ".spec.size"}, {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}],
+        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {
+            "spec": {"type": "object", "required": ["color"], "x-kubernetes-validations": [{"rule": "!has(self.size) || !has(self.most) || self.size <= self.most", "message": "size is more than most"}], "properties": {
+                "color": {"type": "string", "enum": ["red", "blue"], "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "color stays"}]},
+                "size": {"type": "integer", "minimum": 1, "maximum": 1000}, "most": {"type": "integer", "default": 500}, "replicas": {"type": "integer", "format": "int32"}, "ratio": {"type": "number", "exclusiveMinimum": True, "minimum": 0},
+                "pattern": {"type": "string", "pattern": "^[a-z]+$"}, "when": {"type": "string", "format": "date-time"}, "on": {"type": "boolean", "default": True}, "either": {"x-kubernetes-int-or-string": True},
+                "ports": {"type": "array", "maxItems": 4, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": {"type": "object", "required": ["name"], "properties": {"name": WORD, "port": {"type": "integer", "default": 80}}}},
+                "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": WORD}, "plain": {"type": "array", "items": WORD}, "words": {"type": "object", "additionalProperties": WORD},
+                "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}, "none": {"type": "string", "nullable": True}, "deep": {"type": "object", "default": {}, "properties": {"a": {"type": "integer", "default": 1}, "b": WORD}}}},
+            "status": {"type": "object", "properties": {"replicas": {"type": "integer"}, "phase": WORD, "conditions": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"], "items": {"type": "object", "required": ["type"], "properties": {"type": WORD, "status": WORD}}}}}}}}}]}}
+GADGET = {"apiVersion": "fidelity.example.com/v1", "kind": "Gadget", "metadata": {"name": "$NAME"}, "spec": {
+    "color": "red", "size": 3, "replicas": 2, "ratio": 1.5, "pattern": "abc", "when": "2026-01-02T03:04:05Z", "either": "25%", "ports": [{"name": "http", "port": 8080}, {"name": "dns"}], "tags": ["a", "b"], "plain": ["x", "x"],
+    "words": {"k": "v"}, "free": {"any": [1, {"b": None}]}, "none": None, "deep": {"b": "c"}}}
+
+
 def signing_request():
     with tempfile.TemporaryDirectory() as d:
         subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", d + "/k", "-out", d + "/c", "-subj", "/CN=x"], check=True, capture_output=True)

@@ -9,6 +9,8 @@ VOLUME = re.compile(r"kube-api-access-[a-z0-9]{5}\b")
 ADDRESS = re.compile(r"\b10\.(9[6-9]|10\d|111)\.\d+\.\d+\b")
 CERTIFICATE = re.compile(r"X509SHA256=[0-9a-f]{64}")
 RECORD = re.compile(r"((?:map\[[^\"]*\bresourceVersion:|ResourceVersion in record \(|ResourceVersion in object meta: |resourceVersion\\+\":\\+\"))\d+")
+TOKEN = re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
+YAML_REVISION = re.compile(r'(?m)^(\s*resourceVersion: )"\d+"$')
 NODE_PORT = re.compile(r"\b(\d+):3[0-2]\d{3}/")
 PORTS = {"nodePort", "healthCheckNodePort"}
 TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
@@ -16,6 +18,8 @@ TODAY = {str(datetime.date.today() + datetime.timedelta(d)) for d in (-1, 0, 1)}
 
 def text(s, rename=()):
     s = UID.sub("<uid>", s)
+    s = TOKEN.sub("<token>", s)
+    s = YAML_REVISION.sub(r"\1<revision>", s)
     s = CERTIFICATE.sub("X509SHA256=<sum>", s)
     s = TIME.sub(lambda m: "<time" + ("." + str(len(m[2]) - 1) if m[2] else "") + ">" if m[1] in TODAY else m[0], s)
     s = GO_TIME.sub("<time>", s)
