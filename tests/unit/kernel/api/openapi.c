@@ -92,4 +92,5 @@ Test(openapi, paths_as_upstream)
     cr_expect(str_is(json_str(json_get(all, STR("parameters"))->first, "name"), "allowWatchBookmarks"));
     struct val *role = json_get(json_get(d.paths, STR("/apis/rbac.authorization.k8s.io/v1/clusterroles")), STR("get"));
     cr_expect(str_is(val_str(json_get(role, STR("tags"))->first), "rbacAuthorization_v1"));
+    map_free(&d.done);
 }
