@@ -30,6 +30,7 @@ static const struct {
     { has_cluster_ip, { "clusterIP", "clusterIPs" } },
     { has_cluster_ip, { "ipFamilies", NULL } },
     { has_cluster_ip, { "ipFamilyPolicy", NULL } },
+    { has_cluster_ip, { "internalTrafficPolicy", NULL } },
     { object_service_health_port, { "healthCheckNodePort", NULL } },
     { is_balancer, { "allocateLoadBalancerNodePorts", NULL } },
     { is_balancer, { "loadBalancerClass", NULL } },
@@ -62,11 +63,24 @@ static void drop_node_ports(struct val *ports, const struct val *were)
         json_del(p, STR("nodePort"));
 }
 
+/* Who clears clusterIP and leaves clusterIPs means both, or, where the type wants one, neither. */
+static void pair_cluster_ips(struct arena *a, struct val *spec, const struct val *was)
+{
+    struct str ip = json_str(was, "clusterIP");
+    if (!ip.len || json_str(spec, "clusterIP").len || !json_get(spec, STR("clusterIPs")) || !is_same(spec, was, "clusterIPs"))
+        return;
+    if (has_cluster_ip(spec))
+        json_set_str(a, spec, STR("clusterIP"), ip);
+    else
+        json_del(spec, STR("clusterIPs"));
+}
+
 void api_service_update(struct api_op *op, struct val *v, const struct val *old, bool status)
 {
     struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec"));
     if (status || !val_is(spec, VAL_OBJ))
         return;
+    pair_cluster_ips(op->arena, spec, was);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *const *m = rows[i].members;
         if (!rows[i].has(was) || rows[i].has(spec) || !is_same(spec, was, m[0]) || !is_same(spec, was, m[1]))

@@ -96,3 +96,15 @@ func TestOwnersOfUnknownFields(t *testing.T) {
 	_, err := rafts.Apply(ctx, "r", thing(group+"/v1", "Raft", "r", map[string]any{"spec": map[string]any{"a": int64(2)}}), metav1.ApplyOptions{FieldManager: "two"})
 	Refused(t, err, metav1.StatusReasonConflict, `conflict with "one" using `+group+`/v1: .spec.a`)
 }
+
+// Terraform's provider takes clusterIP away, and nothing else, when a Service becomes an ExternalName.
+func TestClusterIPsGoTogether(t *testing.T) {
+	t.Parallel()
+	ctx, services := Context(t), Kube(t).CoreV1().Services(Namespace(t))
+	made := Get(services.Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}, metav1.CreateOptions{}))(t)
+	kept := Get(services.Patch(ctx, "s", types.MergePatchType, []byte(`{"spec":{"clusterIP":null}}`), metav1.PatchOptions{}))(t)
+	Equal(t, "cleared, but wanted by the type", kept.Spec.ClusterIP, made.Spec.ClusterIP)
+	patch := `[{"op":"remove","path":"/spec/clusterIP"},{"op":"replace","path":"/spec/type","value":"ExternalName"},{"op":"replace","path":"/spec/externalName","value":"a.b"}]`
+	named := Get(services.Patch(ctx, "s", types.JSONPatchType, []byte(patch), metav1.PatchOptions{}))(t)
+	Holds(t, named.Spec.ClusterIP == "" && len(named.Spec.ClusterIPs) == 0 && named.Spec.InternalTrafficPolicy == nil, "%+v", named.Spec)
+}
