@@ -322,6 +322,11 @@ void claim_forget_devices(struct val *v, const struct val *old);               /
 /* Releases what a Service held. */
 void api_after_delete(struct api_op *op, const struct val *old);
 void api_new_uid(char ret[37]);
+bool api_is_kind(const struct schema_kind *k, const char *group, const char *kind);
+/* strategy_kinds.c: the parts of it that are of one kind alone; status: the update is of the object's status. */
+void api_kind_create(struct api_op *op, struct val *v);
+void api_kind_update(struct api_op *op, struct val *v, const struct val *old, bool status);
+void api_claim_sources(struct arena *a, struct val *claim);             /* spec.dataSource and dataSourceRef, each made of the other */
 
 /* --- managed.c: metadata.managedFields --- */
 void api_track_create(struct api_op *op, struct val *v);
