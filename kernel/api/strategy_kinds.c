@@ -1,7 +1,6 @@
 /* strategy_kinds.c - what upstream's strategies do for a kind alone, before it is validated: what the server says of a new object, and what an update drops or keeps. */
 #include "api-internal.h"
 #include "base/clock.h"
-#include "base/env.h"
 #include "object/base64.h"
 
 /* --- kinds --- */
