@@ -250,7 +250,7 @@ int preempt_do(const struct preempt *p, const struct preempt_plan *plan, struct 
     outbid(p, plan->node, o, who, c);
     for (unsigned i = 0; i < plan->n; i++) {
         const struct ledger_guest *g = &plan->victims[i].guest;
-        struct store_object *pod = pod_of(p, g);
+        struct store_object *pod = g->promised ? NULL : pod_of(p, g);       /* a promise has been taken back, and all that the ledger knew of it */
         if (!pod || deleted(pod))
             continue;                   /* who goes already is waited for */
         int rc = evict(p, g, plan->node->name, o, who, c);

@@ -23,6 +23,7 @@ FUZZ(data)
         must(parts[i] && strcmp(parts[i], ".") != 0 && strcmp(parts[i], "..") != 0);
     must(!strchr(t->resource, '/') && !strchr(t->ns, '/') && !strchr(t->group, '/'));
     struct api_accept accept;
-    api_negotiate(path, true, true, true, &accept);
+    api_negotiate(path, &(struct api_can){ .transforms = true, .discovery = true }, &accept);
+    api_routes(path, STR("application/json, application/yaml"));
     api_media_of(path);
 }
