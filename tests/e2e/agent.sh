@@ -100,7 +100,8 @@ END
 : >"$dir/count"
 k apply -f "$dir/all.yaml" >/dev/null
 eventually "a pod runs" 30 pod_is web '{.status.conditions[?(@.type=="Ready")].status}' True
-has "logs" swordfish "$(k logs web)"
+logged() { k logs web | grep -q swordfish; }
+eventually "logs" 10 logged
 has "exec" "hello from a node" "$(k exec web -- cat /www/index.html)"
 has "exec takes input" "and out" "$(echo and out | k exec -i web -- cat)"
 k exec web -- sh -c 'exit 7' >/dev/null
