@@ -178,8 +178,9 @@ void api_warn(struct api_rq *rq, const char *text);
 struct api_op;
 /* What is said about the operation beside its result goes to the request: warnings, audit annotations. */
 void api_op_tell(struct api_rq *rq, struct api_op *op);
-/* Headers that every answer has; returns how many. */
-#define API_HEADERS 24
+/* Headers that every answer has, cache-control at a place of its own; content_type NULL: the answer has none. Returns how many. */
+#define API_HEADERS       24
+#define API_CACHE_CONTROL 1
 unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type);
 void api_run(struct api_rq *rq);                                                /* from the start: api.c */
 void api_send_error(struct api_rq *rq);                                         /* rq->err; one that is pending makes the request wait */

@@ -18,20 +18,11 @@ static void clash(struct rivals *r, const char *reason, struct str name)
     r->message = arena_printf(r->arena, "\"" STR_FMT "\" is already in use", STR_ARG(name));
 }
 
-static bool lists(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(val_str(v), name))
-                return true;
-    return false;
-}
-
 /* Is a resource name (plural, singular, short) taken by those names? */
 static bool takes(const struct val *names, struct str name)
 {
     return str_eq(json_str(names, "plural"), name) || str_eq(json_str(names, "singular"), name) ||
-           lists(json_get(names, STR("shortNames")), name);
+           json_lists(json_get(names, STR("shortNames")), name);
 }
 
 static void look(struct rivals *r, const struct crd_names *other)

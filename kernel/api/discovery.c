@@ -248,7 +248,7 @@ static void send_aggregated(struct api_rq *rq, bool core)
         snprintf(etag + 1 + 2 * i, 4, "%02X\"", digest[i]);
     struct http_header h[API_HEADERS];
     unsigned n = api_headers(rq, h, arena_printf(rq->arena, "%s;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", type));
-    h[1].value = STR("public");
+    h[API_CACHE_CONTROL].value = STR("public");
     h[n++] = (struct http_header){ STR("etag"), str_of(etag) };
     h[n++] = (struct http_header){ STR("vary"), STR("Accept") };
     if (str_is(http_header(rq->http, STR("if-none-match")), etag))

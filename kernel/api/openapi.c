@@ -240,20 +240,10 @@ static unsigned document_headers(struct http_header *h, unsigned n, bool v2)
     return n;
 }
 
-static unsigned without(struct http_header *h, unsigned n, const char *name)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < n; i++)
-        if (!str_is(h[i].name, name))
-            h[kept++] = h[i];
-    return kept;
-}
-
 static void not_acceptable(struct api_rq *rq, bool v2)
 {
     struct http_header h[API_HEADERS];
-    unsigned n = without(h, api_headers(rq, h, ""), "content-type");
-    n = document_headers(h, n, v2);
+    unsigned n = document_headers(h, api_headers(rq, h, NULL), v2);
     http_reply(rq->http, 406, h, n, (struct http_slice){ .data = STR("") });
 }
 
@@ -264,7 +254,7 @@ static void send(struct api_rq *rq, struct doc *d, const char *type, const char 
     struct str body = str_n((const char *)d->packed, d->packed_len), accepts = http_header(rq->http, STR("accept-encoding"));
     bool gzip = memmem(accepts.at ? accepts.at : "", accepts.len, "gzip", 4) != NULL;
     if (cache)
-        h[1].value = str_of(cache);
+        h[API_CACHE_CONTROL].value = str_of(cache);
     h[n++] = (struct http_header){ STR("etag"), str_of(d->etag) };
     n = document_headers(h, n, d->key[0] == '2');
     if (str_is(http_header(rq->http, STR("if-none-match")), d->etag)) {
@@ -322,6 +312,15 @@ static const char *build_hash(struct arena *a, const struct api *api, bool custo
 {
     return arena_printf(a, "%08X%08X%08llX", hash_fnv32a(str_of(api->conf.version)), (unsigned)schema_n_types(),
                         custom ? (unsigned long long)(schema_generation() + (uint64_t)api->started_wall_ns / 1000) : 0ull);
+}
+
+static unsigned without(struct http_header *h, unsigned n, const char *name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!str_is(h[i].name, name))
+            h[kept++] = h[i];
+    return kept;
 }
 
 static void index_v3(struct api_rq *rq)

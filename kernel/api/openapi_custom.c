@@ -49,15 +49,6 @@ static void add_meta(struct openapi *d, struct val *v)
     json_set(d->a, props, STR("metadata"), m);
 }
 
-static bool has_word(const struct val *list, const char *word)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_is(val_str(v), word))
-                return true;
-    return false;
-}
-
 /* Embedded objects are objects; form 2 does not say so of those that take unknown fields, as clients would refuse these. */
 static void add_embedded(struct openapi *d, struct val *v)
 {
@@ -73,7 +64,7 @@ static void add_embedded(struct openapi *d, struct val *v)
         return;
     add_meta(d, v);
     for (size_t i = 0; i < 2; i++)
-        if (!has_word(json_get(v, STR("required")), needed[i]))
+        if (!json_lists(json_get(v, STR("required")), str_of(needed[i])))
             val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(needed[i])));
 }
 

@@ -273,10 +273,7 @@ static bool redirect(struct api_rq *rq)
     if (rq->info.rest.at || (!str_is(method, "GET") && !str_is(method, "HEAD")) || remote_wanted(rq->http))
         return false;
     struct http_header h[API_HEADERS + 1];
-    unsigned n = api_headers(rq, h, "");
-    for (unsigned i = 0; i < n; i++)
-        if (str_is(h[i].name, "content-type"))
-            h[i--] = h[--n];            /* nothing has one */
+    unsigned n = api_headers(rq, h, NULL);
     char *to = arena_printf(rq->arena, STR_FMT "/%s" STR_FMT, STR_ARG(http_path(rq->http)), query.len ? "?" : "", STR_ARG(query));
     h[n++] = (struct http_header){ STR("location"), str_of(to) };
     http_reply(rq->http, 301, h, n, (struct http_slice){ .data = STR("") });

@@ -76,8 +76,9 @@ unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *conte
     unsigned n = 0;
     h[n++] = (struct http_header){ STR("audit-id"), str_of(rq->audit_id) };
     h[n++] = (struct http_header){ STR("cache-control"), STR("no-cache, private") };
-    h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
-    if (rq->err.nosniff || strcmp(content_type, "text/plain; charset=utf-8") == 0)
+    if (content_type)
+        h[n++] = (struct http_header){ STR("content-type"), str_of(content_type) };
+    if (rq->err.nosniff || (content_type && strcmp(content_type, "text/plain; charset=utf-8") == 0))
         h[n++] = (struct http_header){ STR("x-content-type-options"), STR("nosniff") };
     n += flow_headers(rq, &h[n]);
     if (rq->err.retry_after)

@@ -308,13 +308,11 @@ static void definition_stored(struct api_op *op, struct val *v)
         return;
     val_each(x, versions) {
         struct str name = json_str(x, "name");
-        bool known = false;
-        val_each(s, stored)
-            known |= str_eq(val_str(s), name);
-        if (json_bool(x, "storage", false) && !known)
+        if (!json_bool(x, "storage", false))
+            continue;
+        if (!json_lists(stored, name))
             val_push(stored, val_of_str(op->arena, name));
-        if (json_bool(x, "storage", false))
-            return;                     /* others, if any, are a mistake */
+        return;                         /* others, if any, are a mistake */
     }
 }
 

@@ -229,7 +229,7 @@ bool api_issuer_documents(struct api_rq *rq)
                    rq->api->conf.advertise_address ? rq->api->conf.advertise_address : "127.0.0.1", rq->api->conf.advertise_port);
     struct http_header h[API_HEADERS];
     unsigned n = api_headers(rq, h, keys ? "application/jwk-set+json" : "application/json");
-    h[1].value = STR("public, max-age=3600");
+    h[API_CACHE_CONTROL].value = STR("public, max-age=3600");
     http_reply(rq->http, 200, h, n, (struct http_slice){ .data = arena_str(rq->arena, buf_str(&b)) });
     return true;
 }

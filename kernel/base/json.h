@@ -79,6 +79,9 @@ static inline struct str json_str(const struct val *v, const char *path)        
 }
 int64_t json_int(const struct val *v, const char *path, int64_t fallback);
 bool json_bool(const struct val *v, const char *path, bool fallback);
+/* Of a list, and of what is none nothing: is that text among its items? The object among them whose "name" is that, or NULL. */
+bool json_lists(const struct val *list, struct str text);
+struct val *json_named(const struct val *list, struct str name);
 static inline struct str val_key(const struct val *v)
 {
     return str_n(v->key, v->key_len);

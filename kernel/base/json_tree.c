@@ -258,6 +258,24 @@ struct val *json_arr(struct arena *a, struct val *obj, struct str key)
     return container(a, obj, key, VAL_ARR);
 }
 
+bool json_lists(const struct val *list, struct str text)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(v, list)
+            if (str_eq(val_str(v), text))
+                return true;
+    return false;
+}
+
+struct val *json_named(const struct val *list, struct str name)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(v, list)
+            if (str_eq(json_str(v, "name"), name))
+                return v;
+    return NULL;
+}
+
 int val_by_key(const void *x, const void *y)
 {
     return str_cmp(val_key(*(const struct val *const *)x), val_key(*(const struct val *const *)y));

@@ -7,19 +7,10 @@
 #include "base/cleanup.h"
 #include "base/yaml.h"
 
-static struct val *named(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(json_str(v, "name"), name))
-                return v;
-    return NULL;
-}
-
 /* What the named entry of a list holds: "contexts", "context". */
 static struct val *entry(const struct val *v, const char *list, struct str name, const char *member)
 {
-    return json_get(named(json_get(v, str_of(list)), name), str_of(member));
+    return json_get(json_named(json_get(v, str_of(list)), name), str_of(member));
 }
 
 static int read_file(struct arena *a, const char *path, struct str *ret, struct kl_err *err)

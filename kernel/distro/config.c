@@ -23,14 +23,6 @@ static struct distro_plugin *plugin_named(struct distro *d, struct str name)
     return NULL;
 }
 
-static bool listed(const struct val *list, struct str name)
-{
-    for (const struct val *v = list ? list->first : NULL; v; v = v->next)
-        if (str_eq(val_str(v), name))
-            return true;
-    return false;
-}
-
 /* Does an entry of `instances` make an instance of that name? */
 static bool makes(struct distro *d, const struct val *entry, struct str name)
 {
@@ -42,7 +34,7 @@ static bool makes(struct distro *d, const struct val *entry, struct str name)
     if (own.len && str_eq(own, name))
         return true;
     for (const struct val *v = list && !own.len ? list->first : NULL; v; v = v->next)
-        if (str_eq(json_str(v, "name"), name) && (!provider.len || str_eq(provider, name)) && !listed(json_get(entry, STR("without")), name))
+        if (str_eq(json_str(v, "name"), name) && (!provider.len || str_eq(provider, name)) && !json_lists(json_get(entry, STR("without")), name))
             return true;
     return false;
 }

@@ -8,14 +8,6 @@ static bool is_mirror(const struct val *pod)
     return json_get(json_path(pod, "metadata.annotations"), STR(MIRROR)) != NULL;
 }
 
-static const struct val *named(const struct val *list, struct str name)
-{
-    LIST_EACH (x, at, list)
-        if (str_eq(json_str(x, "name"), name))
-            return x;
-    return NULL;
-}
-
 /* Equal, where absent and empty are the same, as they are to Go. */
 static bool is_same(const struct val *a, const struct val *b)
 {
@@ -44,7 +36,7 @@ KIND_RULES(part_ephemeral)
     }
     LIST_EACH (was, at, json_path(old, "spec.ephemeralContainers")) {
         struct str name = json_str(was, "name");
-        const struct val *is = named(now, name);
+        const struct val *is = json_named(now, name);
         if (!is)
             say_forbidden(c, p, words(c, "existing ephemeral containers \"" STR_FMT "\" may not be removed\n", STR_ARG(name)));
         else if (!is_same(is, was))

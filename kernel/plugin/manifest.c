@@ -164,15 +164,6 @@ static struct plugin_instance *add(struct plugin_host *h, const struct val *entr
     return i;
 }
 
-static bool listed(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(val_str(v), name))
-                return true;
-    return false;
-}
-
 /* Two instances of one name must differ in their interface. */
 static int check_name(struct plugin_host *h, const struct plugin_instance *i, struct kl_err *err)
 {
@@ -197,7 +188,7 @@ static int add_loaded(struct plugin_host *h, const struct candidate *c, const st
         return -err->code;
     for (uint32_t k = 0; k < p->providers.n; k++) {
         const struct kl_provider *v = KL_AT(struct kl_provider, p->providers, k);
-        if ((provider.len && !str_is(provider, v->name)) || listed(without, str_of(v->name)))
+        if ((provider.len && !str_is(provider, v->name)) || json_lists(without, str_of(v->name)))
             continue;
         bool only = p->providers.n == 1 || provider.len;
         struct plugin_instance *i = add(h, entry, name.len && only ? name : str_of(v->name), file, err);
@@ -247,7 +238,7 @@ static int add_refused(struct plugin_host *h, const struct val *entry, const cha
     bool only = provider.len || !strchr(note.provides, ' ');
     for (struct str rest = str_of(note.provides); rc == 0 && rest.at && rest.len;) {
         struct str each = str_cut(&rest, ' '), iface = str_cut(&each, ':');
-        if (!each.len || (provider.len && !str_eq(provider, each)) || listed(json_get(entry, STR("without")), each))
+        if (!each.len || (provider.len && !str_eq(provider, each)) || json_lists(json_get(entry, STR("without")), each))
             continue;
         rc = refuse(h, entry, name.len && only ? name : each, file, iface, why, err);
         n++;

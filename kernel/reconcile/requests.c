@@ -17,13 +17,6 @@ static struct pod_requests amounts(const struct val *list)
                                   .memory = quantity_text_value(val_str(json_get(list, STR("memory"))), 0) };
 }
 
-static const struct val *named(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(o, list) if (str_eq(json_str(o, "name"), name)) return o;
-    return NULL;
-}
-
 /* Is it resized to what its node will never have? Then that counts for nothing. */
 static bool infeasible(const struct val *pod)
 {
@@ -37,7 +30,7 @@ static bool infeasible(const struct val *pod)
 /* What a container wants, and while it is resized what it was given and still has, whichever is more. */
 static void add_requests(struct pod_requests *r, const struct val *container, const struct val *statuses, bool wish)
 {
-    const struct val *has = statuses ? named(statuses, json_str(container, "name")) : NULL;
+    const struct val *has = statuses ? json_named(statuses, json_str(container, "name")) : NULL;
     struct pod_requests one = wish || !has ? amounts(json_path(container, "resources.requests")) : (struct pod_requests){ 0 };
     if (has) {
         take_larger(&one, amounts(json_get(has, STR("allocatedResources"))));

@@ -67,20 +67,11 @@ static struct memory *remembered(const struct job *j)
     return m && str_is(meta_uid(j->v), m->uid) ? m : NULL;
 }
 
-static bool is_listed(const struct val *list, struct str uid)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(val_str(v), uid))
-                return true;
-    return false;
-}
-
 /* It has ended, and no run before this one has seen that. */
 static bool is_new(const struct job *j, const struct val *pod)
 {
-    return meta_has_finalizer(pod, TRACKING) && job_counts(j, pod) && !is_listed(json_path(j->v, "status.uncountedTerminatedPods.failed"), meta_uid(pod)) &&
-           !is_listed(json_path(j->v, "status.uncountedTerminatedPods.succeeded"), meta_uid(pod));
+    return meta_has_finalizer(pod, TRACKING) && job_counts(j, pod) && !json_lists(json_path(j->v, "status.uncountedTerminatedPods.failed"), meta_uid(pod)) &&
+           !json_lists(json_path(j->v, "status.uncountedTerminatedPods.succeeded"), meta_uid(pod));
 }
 
 void job_backoff_read(struct job *j)

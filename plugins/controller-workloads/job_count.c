@@ -133,15 +133,6 @@ static void mark_failed_index(struct job *j, int64_t i)
 
 /* --- counting --- */
 
-static bool listed(const struct val *list, struct str uid)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (str_eq(val_str(v), uid))
-                return true;
-    return false;
-}
-
 static bool still_tracked(const struct job *j, struct str uid)
 {
     for (uint32_t i = 0; i < j->pods.n; i++)
@@ -186,7 +177,7 @@ static void judge_failed(struct job *j, const struct val *pod)
 
 static void count_failed(struct job *j, struct val *uncounted, const struct val *pod)
 {
-    if (listed(json_get(uncounted, STR("failed")), meta_uid(pod)) || str_is(policy(j, pod), "Ignore"))
+    if (json_lists(json_get(uncounted, STR("failed")), meta_uid(pod)) || str_is(policy(j, pod), "Ignore"))
         return;
     val_push(json_arr(j->r->arena, uncounted, STR("failed")), val_of_str(j->r->arena, meta_uid(pod)));
 }
@@ -196,7 +187,7 @@ static void count_succeeded(struct job *j, struct val *uncounted, const struct v
     int64_t i = pod_index(pod);
     if (j->indexed && i >= 0 && i < j->completions)
         j->done[i] = true;
-    else if (!j->indexed && !listed(json_get(uncounted, STR("succeeded")), meta_uid(pod)))
+    else if (!j->indexed && !json_lists(json_get(uncounted, STR("succeeded")), meta_uid(pod)))
         val_push(json_arr(j->r->arena, uncounted, STR("succeeded")), val_of_str(j->r->arena, meta_uid(pod)));
 }
 

@@ -228,6 +228,7 @@ bool view_make(struct pod_view *v, struct arena *a, const struct val *pod, const
 int view_load(struct agent *a, struct kl_call *c, struct pod_view *v);        /* asks the runtime again */
 struct ctr *view_ctr(struct pod_view *v, struct str name);
 bool view_host_network(const struct pod_view *v);
+bool pod_ended(const struct val *pod);                  /* by what its status says: Succeeded or Failed */
 /* An entry's name, separated by dots: by what comes first it may be slashes, "net/ipv4/conf/eno2.100/rp_filter". */
 struct str view_sysctl(const struct pod_view *v, const struct val *sysctl);
 struct str ctr_id(const struct ctr *k);

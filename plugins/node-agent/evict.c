@@ -96,12 +96,6 @@ static void measure(struct agent *a, struct arena *ar, enum evict_signal signal,
     }
 }
 
-static bool ended(const struct val *pod)
-{
-    struct str phase = json_str(pod, "status.phase");
-    return str_is(phase, "Succeeded") || str_is(phase, "Failed");
-}
-
 static const struct sampled_pod *sampled(const struct sample *s, struct str uid)
 {
     for (size_t i = 0; i < s->n; i++)
@@ -123,7 +117,7 @@ static size_t find_candidates(struct agent *a, struct kl_call *c, const struct s
         return 0;
     for (uint32_t i = 0; i < got.n; i++) {
         struct val *pod = agent_parse(ar, c, got.at[i]);
-        struct pod_mem *m = pod && !ended(pod) ? mem_get(a, json_str(pod, "metadata.uid")) : NULL;
+        struct pod_mem *m = pod && !pod_ended(pod) ? mem_get(a, json_str(pod, "metadata.uid")) : NULL;
         if (!m)
             continue;
         bool leaving = m->fail_reason[0] || json_str(pod, "metadata.deletionTimestamp").len;

@@ -80,15 +80,6 @@ static int64_t request(const struct val *list, int name)
     return n > 0 ? n : 0;
 }
 
-static const struct val *named(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(o, list)
-            if (str_eq(json_str(o, "name"), name))
-                return o;
-    return NULL;
-}
-
 /* What the containers of a list want (given: were given, where that is known). */
 static void add_list(struct room *sum, const struct val *pod, const char *spec, const char *status, bool given)
 {
@@ -97,7 +88,7 @@ static void add_list(struct room *sum, const struct val *pod, const char *spec, 
         return;
     val_each(c, all)
     {
-        const struct val *s = has ? json_get(named(has, json_str(c, "name")), STR("allocatedResources")) : NULL;
+        const struct val *s = has ? json_get(json_named(has, json_str(c, "name")), STR("allocatedResources")) : NULL;
         if (strcmp(spec, "spec.initContainers") == 0 && !str_is(json_str(c, "restartPolicy"), "Always"))
             continue;
         for (int i = 0; i < 2; i++)
@@ -115,12 +106,6 @@ static struct room wanted(const struct val *pod, bool given)
     return r;
 }
 
-static bool is_over(const struct val *pod)
-{
-    struct str phase = json_str(pod, "status.phase");
-    return str_is(phase, "Succeeded") || str_is(phase, "Failed");
-}
-
 /* ret_n: how many they are, of those that have been taken in. */
 static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_view *v, struct room *ret, int64_t *ret_n)
 {
@@ -132,7 +117,7 @@ static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_v
     *ret_n = 0;
     for (uint32_t i = 0; rc == 0 && i < got.n; i++) {
         struct val *pod = agent_parse(v->arena, c, got.at[i]);
-        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || is_over(pod) || (!v->mem->admitted && !json_str(pod, "status.startTime").len))
+        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || pod_ended(pod) || (!v->mem->admitted && !json_str(pod, "status.startTime").len))
             continue;
         ++*ret_n;
         struct room r = wanted(pod, true);

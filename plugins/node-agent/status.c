@@ -77,21 +77,12 @@ static void set_addresses(const struct pod_view *v, const struct status_in *in, 
     set_v(ar, s, "podIPs", ips);
 }
 
-static const struct val *named(const struct val *list, struct str name)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(o, list)
-            if (str_eq(json_str(o, "name"), name))
-                return o;
-    return NULL;
-}
-
 static void set_containers(const struct pod_view *v, const struct status_in *in, struct val *s)
 {
     struct val *inits = val_new(v->arena, VAL_ARR), *mains = val_new(v->arena, VAL_ARR), *late = val_new(v->arena, VAL_ARR);
     for (size_t i = 0; i < v->n; i++) {
         const struct ctr *k = &v->ctrs[i];
-        const struct val *was = k->forgotten ? named(json_get(s, STR("ephemeralContainerStatuses")), k->name) : NULL;
+        const struct val *was = k->forgotten ? json_named(json_get(s, STR("ephemeralContainerStatuses")), k->name) : NULL;
         val_push(k->kind == CTR_MAIN ? mains : k->kind == CTR_EPHEMERAL ? late : inits,
                  was ? val_copy(v->arena, was) : status_container(v, k, in));
     }

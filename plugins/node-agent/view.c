@@ -195,3 +195,9 @@ bool ctr_ready(const struct ctr *k)
         return false;
     return !json_get(k->spec, STR("readinessProbe")) || (about_this(k) && k->mem->probe[PROBE_READINESS].result == PROBE_OK);
 }
+
+bool pod_ended(const struct val *pod)
+{
+    struct str phase = json_str(pod, "status.phase");
+    return str_is(phase, "Succeeded") || str_is(phase, "Failed");
+}
