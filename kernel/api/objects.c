@@ -1,8 +1,6 @@
 /* objects.c - see objects.h. */
 #include "api/objects.h"
 
-#include <pthread.h>
-
 #include "api-internal.h"
 #include "base/env.h"
 #include "reconcile/event.h"
@@ -36,12 +34,11 @@ struct request {
     struct kl_object_list *ret_list;
     int rc;
     bool wait;                          /* from another thread: until it lasts */
-    bool waiting, over;
+    bool waiting;
+    struct loop_promise over;           /* of who waits on another thread */
     uint64_t id;
     struct api_kept kept;
     struct api_wait decision;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
 };
 
 static struct api_objects *own(struct objects *o)
@@ -53,12 +50,8 @@ static struct api_objects *own(struct objects *o)
 
 static void finish(struct request *q)
 {
-    if (!q->wait)
-        return;
-    pthread_mutex_lock(&q->lock);
-    q->over = true;
-    pthread_cond_signal(&q->cond);
-    pthread_mutex_unlock(&q->lock);
+    if (q->wait)
+        loop_promise_keep(&q->over);
 }
 
 static void on_durable(void *ctx, int rc, const struct kl_err *err)
@@ -431,15 +424,9 @@ static int ask(struct objects *o, const char *who, struct kl_call *c, struct req
     if (q->o->stopping)
         return kl_fail(c, KL_CANCELLED, "the server is stopping");
     q->wait = true;
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->cond, NULL);
+    q->over = (struct loop_promise)LOOP_PROMISE_INIT;
     loop_post(q->o->api->loop, serve, q);
-    pthread_mutex_lock(&q->lock);
-    while (!q->over)
-        pthread_cond_wait(&q->cond, &q->lock);
-    pthread_mutex_unlock(&q->lock);
-    pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->cond);
+    loop_promise_wait(&q->over);
     return q->rc;
 }
 

@@ -295,34 +295,42 @@ void loop_post(struct loop *l, loop_fn fn, void *ctx)
         uv_async_send(&l->uv->wake);
 }
 
+void loop_promise_keep(struct loop_promise *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->kept = true;
+    pthread_cond_signal(&p->cond);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void loop_promise_wait(struct loop_promise *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!p->kept)
+        pthread_cond_wait(&p->cond, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->cond);
+}
+
 struct rendezvous {
     loop_fn fn;
     void *ctx;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
+    struct loop_promise over;
 };
 
 static void run_rendezvous(void *ctx)
 {
     struct rendezvous *r = ctx;
     r->fn(r->ctx);
-    pthread_mutex_lock(&r->lock);
-    r->done = true;
-    pthread_cond_signal(&r->cond);
-    pthread_mutex_unlock(&r->lock);
+    loop_promise_keep(&r->over);
 }
 
 void loop_call(struct loop *l, loop_fn fn, void *ctx)
 {
-    struct rendezvous r = { .fn = fn, .ctx = ctx, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+    struct rendezvous r = { .fn = fn, .ctx = ctx, .over = LOOP_PROMISE_INIT };
     loop_post(l, run_rendezvous, &r);
-    pthread_mutex_lock(&r.lock);
-    while (!r.done)
-        pthread_cond_wait(&r.cond, &r.lock);
-    pthread_mutex_unlock(&r.lock);
-    pthread_mutex_destroy(&r.lock);
-    pthread_cond_destroy(&r.cond);
+    loop_promise_wait(&r.over);
 }
 
 static void on_ready(uv_poll_t *p, int status, int events)

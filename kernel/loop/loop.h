@@ -6,6 +6,7 @@
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,16 @@ bool loop_here(const struct loop *l);                   /* [any] is this the loo
 void loop_post(struct loop *l, loop_fn fn, void *ctx);
 /* [any but loop] The same, and waits until it has run. */
 void loop_call(struct loop *l, loop_fn fn, void *ctx);
+
+/* What a thread waits for that the loop does in its own time. Lives on the waiter's stack: after loop_promise_keep its keeper touches nothing of it. */
+struct loop_promise {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool kept;
+};
+#define LOOP_PROMISE_INIT { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER }
+void loop_promise_keep(struct loop_promise *p);         /* [any] */
+void loop_promise_wait(struct loop_promise *p);         /* [any but loop] until it is kept; then it is over and may be thrown away */
 
 /* Embedded in the owner's struct; zero it first. */
 struct loop_timer {

@@ -2,8 +2,6 @@
 #ifndef MIRROR_OBJECTS_INTERNAL_H
 #define MIRROR_OBJECTS_INTERNAL_H
 
-#include <pthread.h>
-
 #include "mirror-internal.h"
 #include "reconcile/event.h"
 
@@ -46,9 +44,7 @@ struct ask {
     uint32_t n_items, cap_items;
     char next[1024];
     /* the wait */
-    bool over;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
+    struct loop_promise over;
 };
 
 struct str key_ns(const struct ask *q);          /* "" for cluster scope */

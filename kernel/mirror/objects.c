@@ -11,10 +11,7 @@ static struct mirror_objects *own(struct objects *o)
 void ask_finish(struct ask *q)
 {
     list_remove(&q->link);
-    pthread_mutex_lock(&q->lock);
-    q->over = true;
-    pthread_cond_signal(&q->cond);
-    pthread_mutex_unlock(&q->lock);
+    loop_promise_keep(&q->over);
 }
 
 /* --- from what is held --- */
@@ -98,15 +95,9 @@ static int ask(struct objects *o, const char *who, struct kl_call *c, const char
         return ask_here(q);
     if (q->mirror->stopping)
         return kl_fail(c, KL_CANCELLED, "the node's process is stopping");
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->cond, NULL);
+    q->over = (struct loop_promise)LOOP_PROMISE_INIT;
     loop_post(q->mirror->conf.loop, serve, q);
-    pthread_mutex_lock(&q->lock);
-    while (!q->over)
-        pthread_cond_wait(&q->cond, &q->lock);
-    pthread_mutex_unlock(&q->lock);
-    pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->cond);
+    loop_promise_wait(&q->over);
     return q->rc;
 }
 

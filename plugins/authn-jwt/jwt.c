@@ -27,30 +27,16 @@ static const struct jwt_alg algs[] = {
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define RSA_BITS_LEAST 1024u
 
-static struct val *part(struct arena *a, struct str text)
-{
-    struct str json = base64url_decode(a, text);
-    struct val *v = json.at ? json_parse(a, json, NULL) : NULL;
-    return val_is(v, VAL_OBJ) ? v : NULL;
-}
-
 bool jwt_parse(struct arena *a, struct str text, struct jwt *ret)
 {
-    struct str rest = text;
-    if (text.len > JWT_LONGEST)
+    struct jws t;
+    if (!jws_parse(a, text, &t))
         return false;
-    struct str head = str_cut(&rest, '.'), payload = rest.at ? str_cut(&rest, '.') : STR_NONE;
-    if (!rest.at || str_find(rest, '.') >= 0)
-        return false;
-    struct val *h = part(a, head);
-    if (!h || json_get(h, STR("crit")))
-        return false;
-    *ret = (struct jwt){ .signed_text = str_n(text.at, head.len + 1 + payload.len), .signature = base64url_decode(a, rest),
-                         .kid = json_str(h, "kid"), .payload = part(a, payload) };
+    *ret = (struct jwt){ .signed_text = t.signed_text, .signature = t.signature, .kid = json_str(t.header, "kid"), .payload = t.payload };
     for (size_t i = 0; i < COUNT(algs); i++)
-        if (str_is(json_str(h, "alg"), algs[i].name))
+        if (str_is(json_str(t.header, "alg"), algs[i].name))
             ret->alg = &algs[i];
-    return ret->alg && ret->payload && ret->signature.len && (!ret->alg->part || ret->signature.len == 2 * ret->alg->part);
+    return ret->alg && (!ret->alg->part || ret->signature.len == 2 * ret->alg->part);
 }
 
 static gnutls_datum_t datum(struct str s)
@@ -70,17 +56,11 @@ static bool fits(const struct jwt_alg *g, const struct jwk *k)
 
 bool jwt_signed_by(const struct jwt *t, const struct jwk *k)
 {
-    gnutls_datum_t text = datum(t->signed_text), sig = datum(t->signature), der = { 0 };
+    gnutls_datum_t text = datum(t->signed_text), sig = datum(t->signature);
     if (!fits(t->alg, k))
         return false;
-    if (!t->alg->part)
-        return gnutls_pubkey_verify_data2(k->key, t->alg->sign, 0, &text, &sig) >= 0;
-    gnutls_datum_t r = { sig.data, t->alg->part }, s = { sig.data + t->alg->part, t->alg->part };
-    int rc = gnutls_encode_rs_value(&der, &r, &s);
-    if (rc >= 0)
-        rc = gnutls_pubkey_verify_data2(k->key, t->alg->sign, 0, &text, &der);
-    gnutls_free(der.data);
-    return rc >= 0;
+    return t->alg->part ? ecdsa_verify(k->key, t->alg->sign, t->signed_text, t->signature)
+                        : gnutls_pubkey_verify_data2(k->key, t->alg->sign, 0, &text, &sig) >= 0;
 }
 
 /* --- key sets --- */

@@ -2,11 +2,7 @@
 #ifndef AUTHN_JWT_JWT_H
 #define AUTHN_JWT_JWT_H
 
-#include <gnutls/abstract.h>
-
-#include "base/json.h"
-
-#define JWT_LONGEST 16384
+#include "base/jws.h"
 
 struct jwt_alg;
 
@@ -18,8 +14,7 @@ struct jwt {
     struct val *payload;                /* an object */
 };
 
-/* Three parts of base64url, a header with an algorithm that is known here (RS, ES and PS with 256, 384 and 512) and no `crit`, a payload
- * that is an object. False: not such a token. Texts in the arena. */
+/* What jws.h takes for a token, with an algorithm that is known here (RS, ES and PS with 256, 384 and 512). False: not such a token. Texts in the arena. */
 bool jwt_parse(struct arena *a, struct str text, struct jwt *ret);
 
 /* One public key of a key set. */

@@ -203,7 +203,7 @@ static bool holds(struct arena *a, const struct val *secret, const char *bearer)
     return !differs;
 }
 
-static int authenticate_legacy(const struct self *s, struct kl_call *c, struct arena *a, const struct kl_credentials *cred, const struct token *t,
+static int authenticate_legacy(const struct self *s, struct kl_call *c, struct arena *a, const struct kl_credentials *cred, const struct jws *t,
                                struct kl_user *ret)
 {
     struct str ns = claim(t->payload, "namespace"), name = claim(t->payload, "service-account.name"), uid = claim(t->payload, "service-account.uid");
@@ -237,7 +237,7 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
 {
     const struct self *s = self;
     _cleanup_arena_ struct arena *a = NULL;
-    struct token t;
+    struct jws t;
     if (!cred->bearer || !(a = arena_new(1 << 20)))
         return 0;
     if (!token_parse(a, str_of(cred->bearer), &t))

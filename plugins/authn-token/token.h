@@ -1,22 +1,13 @@
-/* token.h - authn-token's parts: a JSON web token taken apart, and its signature checked. */
+/* token.h - authn-token's tokens: those of the one algorithm that is accepted, and whether a key signed one. */
 #ifndef AUTHN_TOKEN_H
 #define AUTHN_TOKEN_H
 
-#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 
-#include "base/json.h"
+#include "base/jws.h"
 
-#define TOKEN_LONGEST 16384
-
-struct token {
-    struct str signed_text;             /* header.payload, as it came */
-    struct str signature;               /* r and s, 32 bytes each */
-    struct val *payload;                /* an object */
-};
-
-/* Three parts of base64url, a header that says ES256, a payload that is an object. False: not such a token. Texts in the arena. */
-bool token_parse(struct arena *a, struct str text, struct token *ret);
-bool token_signed_by(const struct token *t, gnutls_pubkey_t key);
+/* What jws.h takes for a token, with a header that says ES256 and a signature of its size. False: not such a token. Texts in the arena. */
+bool token_parse(struct arena *a, struct str text, struct jws *ret);
+bool token_signed_by(const struct jws *t, gnutls_pubkey_t key);
 
 #endif

@@ -1,6 +1,8 @@
 /* update.c - other limits for what runs: the control group first, then the record, so that a crash in between leaves the old numbers to be set again. */
 #include "runtime.h"
 
+#define GROUP_SIZE 600             /* bytes of a control group's path */
+
 /* text of config with the resources and annotations of change put over its own; NULL: *err says why. */
 static char *changed(const char *config, const struct val *change, struct kl_err *err)
 {
@@ -39,57 +41,61 @@ static int change_config(char **config, const struct val *change, struct kl_err 
     return 0;
 }
 
-int rt_container_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+/* Of a container or, where sandbox is set, of a sandbox. */
+struct target {
+    const char *id;
+    bool sandbox;
+};
+
+/* The control group of what runs; false: it does not. Locked. */
+static bool group_of(struct runtime *rt, const struct target *t, char ret[GROUP_SIZE])
 {
-    struct runtime *rt = self;
-    char path[600] = "";
+    const struct container *k = !t->sandbox && id_valid(t->id) ? container_find(rt, t->id) : NULL;
+    const struct sandbox *s = t->sandbox ? (id_valid(t->id) ? sandbox_find(rt, t->id) : NULL) : k ? sandbox_find(rt, k->sandbox) : NULL;
+    if (!s || (t->sandbox ? !s->ready : k->state == STATE_EXITED))
+        return false;
+    snprintf(ret, GROUP_SIZE, t->sandbox ? "%.500s" : "%.500s/%s", s->cgroup, t->id);
+    return true;
+}
+
+/* What has gone in the meantime needs no record. Locked. */
+static int record(struct runtime *rt, const struct target *t, const struct val *change, struct kl_err *err)
+{
+    struct container *k = t->sandbox ? NULL : container_find(rt, t->id);
+    struct sandbox *s = t->sandbox ? sandbox_find(rt, t->id) : NULL;
+    if (!k && !s)
+        return 0;
+    int rc = change_config(k ? &k->config : &s->config, change, err);
+    return rc < 0 ? rc : k ? container_save(rt, k, err) : sandbox_save(rt, s, err);
+}
+
+static int update(struct runtime *rt, struct kl_call *c, const struct target *t, struct kl_bytes config)
+{
+    char path[GROUP_SIZE];
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     struct val *change = parse(a, config, c);
     if (!change)
         return -c->err.code;
     pthread_mutex_lock(&rt->lock);
-    struct container *k = id_valid(id) ? container_find(rt, id) : NULL;
-    const struct sandbox *s = k ? sandbox_find(rt, k->sandbox) : NULL;
-    if (s && k->state != STATE_EXITED)
-        snprintf(path, sizeof path, "%.500s/%s", s->cgroup, id);
+    bool runs = group_of(rt, t, path);
     pthread_mutex_unlock(&rt->lock);
-    if (!path[0])
-        return kl_fail(c, KL_NOT_FOUND, "container '%.40s' does not run", id);
+    if (!runs)
+        return kl_fail(c, KL_NOT_FOUND, t->sandbox ? "sandbox '%.40s' is not there" : "container '%.40s' does not run", t->id);
     int rc = cgroup_limit(rt, path, json_path(change, "linux.resources"), &c->err);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&rt->lock);
-    k = container_find(rt, id);
-    rc = k ? change_config(&k->config, change, &c->err) : 0;
-    if (k && rc == 0)
-        rc = container_save(rt, k, &c->err);
+    rc = record(rt, t, change, &c->err);
     pthread_mutex_unlock(&rt->lock);
     return rc;
 }
 
+int rt_container_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
+{
+    return update(self, c, &(struct target){ .id = id }, config);
+}
+
 int rt_sandbox_update(void *self, struct kl_call *c, const char *id, struct kl_bytes config)
 {
-    struct runtime *rt = self;
-    char path[600] = "";
-    _cleanup_arena_ struct arena *a = arena_new(16 << 20);
-    struct val *change = parse(a, config, c);
-    if (!change)
-        return -c->err.code;
-    pthread_mutex_lock(&rt->lock);
-    struct sandbox *s = id_valid(id) ? sandbox_find(rt, id) : NULL;
-    if (s && s->ready)
-        snprintf(path, sizeof path, "%.500s", s->cgroup);
-    pthread_mutex_unlock(&rt->lock);
-    if (!path[0])
-        return kl_fail(c, KL_NOT_FOUND, "sandbox '%.40s' is not there", id);
-    int rc = cgroup_limit(rt, path, json_path(change, "linux.resources"), &c->err);
-    if (rc < 0)
-        return rc;
-    pthread_mutex_lock(&rt->lock);
-    s = sandbox_find(rt, id);
-    rc = s ? change_config(&s->config, change, &c->err) : 0;
-    if (s && rc == 0)
-        rc = sandbox_save(rt, s, &c->err);
-    pthread_mutex_unlock(&rt->lock);
-    return rc;
+    return update(self, c, &(struct target){ .id = id, .sandbox = true }, config);
 }

@@ -9,6 +9,7 @@
 #include <keelson/iface/volume.h>
 #include <sys/stat.h>
 
+#include "driver.h"
 #include "folder.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -19,25 +20,6 @@ struct conf {
     const char *dir;
 };
 
-struct driver {
-    const struct conf *conf;
-};
-
-static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
-{
-    struct driver *d = mem_alloc(sizeof *d);
-    (void)h;
-    if (!d)
-        return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    d->conf = conf;
-    if (d->conf->dir[0] != '/') {
-        mem_free(d);
-        return kl_fail(c, KL_INVALID, "dir '%s' is not an absolute path", ((const struct conf *)conf)->dir);
-    }
-    *self = d;
-    return 0;
-}
-
 static int reconfigure(void *self, const void *conf, struct kl_call *c)
 {
     const struct driver *d = self;
@@ -45,11 +27,6 @@ static int reconfigure(void *self, const void *conf, struct kl_call *c)
         return kl_fail(c, KL_UNSUPPORTED, "dir changes when the instance is opened anew");
     ((struct driver *)self)->conf = conf;
     return 0;
-}
-
-static void close_(void *self)
-{
-    mem_free(self);
 }
 
 /* --- folders --- */
@@ -208,7 +185,7 @@ static int expand(void *self, struct kl_call *c, const struct kl_volume_use *v, 
 
 static const struct kl_volume table = {
     .size = sizeof table,
-    .life = { .open = open_, .reconfigure = reconfigure, .close = close_ },
+    .life = { .open = driver_open, .reconfigure = reconfigure, .close = driver_close },
     .flags = KL_VOLUME_LOCAL | KL_VOLUME_CLONE,
     .create = create,
     .remove = remove_,

@@ -15,6 +15,7 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
+#include "driver.h"
 #include "folder.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -28,30 +29,6 @@ struct conf {
     const char *dir, *mkfs, *fsck, *resize;
     int32_t thick;
 };
-
-struct driver {
-    const struct conf *conf;
-};
-
-static int open_(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
-{
-    struct driver *d = mem_alloc(sizeof *d);
-    (void)h;
-    if (!d)
-        return kl_fail(c, KL_NO_MEMORY, "out of memory");
-    d->conf = conf;
-    if (d->conf->dir[0] != '/') {
-        mem_free(d);
-        return kl_fail(c, KL_INVALID, "dir '%s' is not an absolute path", ((const struct conf *)conf)->dir);
-    }
-    *self = d;
-    return 0;
-}
-
-static void close_(void *self)
-{
-    mem_free(self);
-}
 
 /* --- files --- */
 
@@ -352,7 +329,7 @@ static int grow(void *self, struct kl_call *c, const struct kl_volume_use *v)
 
 static const struct kl_volume table = {
     .size = sizeof table,
-    .life = { .open = open_, .close = close_ },
+    .life = { .open = driver_open, .close = driver_close },
     .flags = KL_VOLUME_LOCAL | KL_VOLUME_BLOCK,
     .create = create,
     .remove = remove_,

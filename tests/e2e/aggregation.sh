@@ -8,6 +8,7 @@ ip addr add 192.0.2.10/32 dev lo
 build=$1
 here=$(dirname "$0")
 . "$here/lib/server.sh"
+. "$here/lib/certs.sh"
 backend=
 trap 'ended=$?; kill $backend 2>/dev/null; server_finish' EXIT
 
@@ -41,10 +42,8 @@ k delete crd widgets.shop.example >/dev/null
 comes NotFound k get apiservice v1.shop.example
 
 # A server elsewhere: its certificate names the Service.
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$dir/ca.key" -out "$dir/ca.crt" -subj /CN=wardle-ca -days 2 2>/dev/null
-openssl req -newkey rsa:2048 -nodes -keyout "$dir/tls.key" -out "$dir/tls.csr" -subj /CN=api.wardle.svc 2>/dev/null
-openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -out "$dir/tls.crt" -days 2 \
-    -extfile <(echo subjectAltName=DNS:api.wardle.svc) 2>/dev/null
+ca "$dir/ca"
+cert "$dir/ca" "$dir/tls" /CN=api.wardle.svc subjectAltName=DNS:api.wardle.svc
 start_backend
 k create namespace wardle >/dev/null
 apiservice() {

@@ -5,23 +5,11 @@ set -u
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
+. "$here/lib/certs.sh"
 needs kubectl openssl curl
-# holds NAME OUTPUT TEXT; lacks NAME OUTPUT TEXT
-holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
-lacks() { case "$2" in *"$3"*) fail "$1" "not wanted: $3" "got: $2" ;; esac; }
 
-# ca NAME: a CA. cert CA NAME SUBJECT [PURPOSE [openssl's days]]
-ca() {
-    openssl ecparam -name prime256v1 -genkey -noout -out "$1.key" 2>/dev/null
-    openssl req -x509 -new -key "$1.key" -subj "/CN=$(basename "$1")" -days 2 -out "$1.crt" 2>/dev/null
-}
-cert() {
-    openssl ecparam -name prime256v1 -genkey -noout -out "$dir/$2.key" 2>/dev/null
-    openssl req -new -key "$dir/$2.key" -subj "$3" -out "$dir/$2.csr" 2>/dev/null
-    printf 'extendedKeyUsage=%s\n' "${4:-clientAuth}" >"$dir/ext"
-    openssl x509 -req -in "$dir/$2.csr" -CA "$1.crt" -CAkey "$1.key" -set_serial "$(date +%N | sed 's/^0*//')1" -days "${5:-1}" -extfile "$dir/ext" \
-        -out "$dir/$2.crt" 2>/dev/null
-}
+# client CA NAME SUBJECT [PURPOSE [DAYS]]
+client() { cert "$1" "$dir/$2" "$3" "extendedKeyUsage=${4:-clientAuth}" "${5:-1}"; }
 mkdir "$dir/conf"
 cp -r "$here/../../conf/." "$dir/conf"
 mkdir -p "$dir/conf/conf.d"
@@ -58,13 +46,13 @@ me() {
 }
 
 # --- certificates ---
-cert "$dir/state/pki/ca" cleo "/O=builders/O=testers/CN=cleo"
+client "$dir/state/pki/ca" cleo "/O=builders/O=testers/CN=cleo"
 holds "a certificate's name" "$(me cleo)" '"username":"cleo"'
 holds "its organizations" "$(me cleo)" '"groups":["builders","testers","system:authenticated"]'
 # the attribute of a user's uid, which openssl has no name for
 printf 'oid_section=oids\n[oids]\nuserUID=1.3.6.1.4.1.57683.2\n[req]\ndistinguished_name=dn\n[dn]\n' >"$dir/uid.cnf"
 cert_uid() {
-    OPENSSL_CONF="$dir/uid.cnf" cert "$dir/state/pki/ca" "$1" "$2"
+    OPENSSL_CONF="$dir/uid.cnf" client "$dir/state/pki/ca" "$1" "$2"
 }
 cert_uid cora "/O=builders/CN=cora/userUID=1234-abc"
 holds "a certificate's uid" "$(me cora)" '"uid":"1234-abc"'
@@ -79,13 +67,13 @@ jti=$(echo "$token" | cut -d. -f2 | tr _- /+ | sed 's/$/==/' | base64 -d 2>/dev/
 holds "so has a token" "$(curl -s --cacert "$dir/state/pki/ca.crt" -H "authorization: Bearer $token" -H 'content-type: application/json' --data "$whoami" "$reviews")" \
     "\"authentication.kubernetes.io/credential-id\":[\"JTI=$jti\"]"
 holds "two uids are nobody's" "$(me cleft)" '"code":401'
-cert "$dir/other-ca" stranger "/O=system:masters/CN=admin"
+client "$dir/other-ca" stranger "/O=system:masters/CN=admin"
 holds "a certificate of another CA" "$(with stranger "$url/api/v1/namespaces")" '"code":401'
 holds "which is no anonymous one either" "$(with stranger "$url/version")" '"code":401'
 holds "but a token beside it counts" "$(me stranger -H 'authorization: Bearer t0ken-of-ann')" '"username":"ann"'
-cert "$dir/state/pki/ca" serving "/O=system:masters/CN=admin" serverAuth
+client "$dir/state/pki/ca" serving "/O=system:masters/CN=admin" serverAuth
 holds "a server's certificate is no client's" "$(with serving "$url/api/v1/namespaces")" '"code":401'
-cert "$dir/state/pki/ca" late "/O=system:masters/CN=admin" clientAuth 0
+client "$dir/state/pki/ca" late "/O=system:masters/CN=admin" clientAuth 0
 sleep 1
 holds "a certificate that has ended" "$(with late "$url/api/v1/namespaces")" '"code":401'
 
@@ -130,9 +118,9 @@ k delete secret bootstrap-token-abcdef -n kube-system >/dev/null
 holds "a deleted bootstrap token" "$(as $boot auth whoami)" "Unauthorized"
 
 # --- front proxies ---
-cert "$dir/proxy-ca" proxy "/CN=front-proxy-client"
-cert "$dir/proxy-ca" impostor "/CN=somebody"
-cert "$dir/proxy-ca" unfit "/CN=front-proxy-client" serverAuth
+client "$dir/proxy-ca" proxy "/CN=front-proxy-client"
+client "$dir/proxy-ca" impostor "/CN=somebody"
+client "$dir/proxy-ca" unfit "/CN=front-proxy-client" serverAuth
 out=$(me proxy -H 'X-Remote-User: dora' -H 'X-Remote-Group: g1' -H 'X-Remote-Group: g2' -H 'X-Remote-Uid: 77' -H 'X-Remote-Extra-acme.io%2Fteam: blue')
 holds "a front proxy's user" "$out" '"username":"dora"'
 holds "its groups" "$out" '"groups":["g1","g2","system:authenticated"]'

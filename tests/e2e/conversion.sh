@@ -16,22 +16,10 @@ k create namespace demo >/dev/null
 # crontab VERSION NAME SPEC: its text.
 crontab() { printf '{"apiVersion":"stable.example.com/%s","kind":"CronTab","metadata":{"name":"%s","namespace":"demo"},"spec":%s}\n' "$1" "$2" "$3"; }
 raw() { k get --raw "/apis/stable.example.com/$1/namespaces/demo/crontabs$2"; }
-# holds WHAT TEXT OUTPUT
-holds() {
-    case "$3" in
-    *"$2"*) ;;
-    *) fail "$1" "wanted: $2" "got: $3" ;;
-    esac
-}
-lacks() {
-    case "$3" in
-    *"$2"*) fail "$1" "not wanted: $2" "got: $3" ;;
-    esac
-}
 asked() { grep -c "^/convert $1" "$dir/asked"; }
 
 out=$(definition v1)
-holds "definition" created "$out"
+has "definition" created "$out"
 # --- what a definition may not say (upstream takes a service's name and namespace for each other) ---
 for wrong in "strategy: Odd|spec.conversion.strategy: Unsupported value: \"Odd\": supported values: \"None\", \"Webhook\"" \
     "strategy: Webhook|spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook" \
@@ -44,46 +32,46 @@ for wrong in "strategy: Odd|spec.conversion.strategy: Unsupported value: \"Odd\"
     "strategy: None, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://a/' } }|spec.conversion.webhookClientConfig: Forbidden: should not be set when strategy is not set to Webhook" \
     "strategy: None, webhook: { conversionReviewVersions: [ v1 ] }|spec.conversion.conversionReviewVersions: Forbidden: should not be set when strategy is not set to Webhook" \
     "strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://a/', caBundle: Cg== } }|spec.conversion.webhookClientConfig.caBundle: Invalid value: \"Cg==\": data does not contain any valid RSA or ECDSA certificates"; do
-    holds "bad definition" "${wrong#*|}" "$(definition v1 "{ ${wrong%%|*} }")"
+    has "bad definition" "${wrong#*|}" "$(definition v1 "{ ${wrong%%|*} }")"
 done
 
 # --- each verb in each version ---
-holds "create v1" created "$(crontab v1 one '{"host":"a.example.com","port":80,"replicas":1}' | k create -f -)"
-lacks "v1 is stored as it came" /convert "$(cat "$dir/asked")"
-holds "get v2" '"address":"a.example.com:80"' "$(raw v2 /one)"
-holds "get v2" '"apiVersion":"stable.example.com/v2"' "$(raw v2 /one)"
-lacks "get v2" '"host"' "$(raw v2 /one)"
+has "create v1" created "$(crontab v1 one '{"host":"a.example.com","port":80,"replicas":1}' | k create -f -)"
+hasnt "v1 is stored as it came" /convert "$(cat "$dir/asked")"
+has "get v2" '"address":"a.example.com:80"' "$(raw v2 /one)"
+has "get v2" '"apiVersion":"stable.example.com/v2"' "$(raw v2 /one)"
+hasnt "get v2" '"host"' "$(raw v2 /one)"
 rv=$(k get crontab.v1.stable.example.com one -n demo -o 'jsonpath={.metadata.resourceVersion} {.metadata.uid} {.metadata.generation}')
 [ "$rv" = "$(k get crontab.v2.stable.example.com one -n demo -o 'jsonpath={.metadata.resourceVersion} {.metadata.uid} {.metadata.generation}')" ] || fail "metadata differs"
 : >"$dir/asked"
-holds "create v2" '"address":"b.example.com:81"' "$(crontab v2 two '{"address":"b.example.com:81"}' | k create -f - -o json | tr -d ' \n')"
+has "create v2" '"address":"b.example.com:81"' "$(crontab v2 two '{"address":"b.example.com:81"}' | k create -f - -o json | tr -d ' \n')"
 grep -q "^/convert stable.example.com/v1 1 apiextensions.k8s.io/v1$" "$dir/asked" || fail "what is stored was not asked for" "$(cat "$dir/asked")"
-holds "get v1" '"host":"b.example.com","port":81' "$(raw v1 /two)"
-holds "patch v2" patched "$(k patch crontab.v2.stable.example.com one -n demo --type merge -p '{"spec":{"address":"c.example.com:82"}}')"
-holds "patched" '"host":"c.example.com","port":82' "$(raw v1 /one)"
-holds "update v2" replaced "$(crontab v2 one '{"address":"d.example.com:83","replicas":2}' | k replace -f -)"
-holds "updated" '"host":"d.example.com","port":83' "$(raw v1 /one | tr -d ' \n')"
+has "get v1" '"host":"b.example.com","port":81' "$(raw v1 /two)"
+has "patch v2" patched "$(k patch crontab.v2.stable.example.com one -n demo --type merge -p '{"spec":{"address":"c.example.com:82"}}')"
+has "patched" '"host":"c.example.com","port":82' "$(raw v1 /one)"
+has "update v2" replaced "$(crontab v2 one '{"address":"d.example.com:83","replicas":2}' | k replace -f -)"
+has "updated" '"host":"d.example.com","port":83' "$(raw v1 /one | tr -d ' \n')"
 rv=$(k get crontab one -n demo -o 'jsonpath={.metadata.resourceVersion}')
-holds "an update that changes nothing" replaced "$(crontab v2 one '{"address":"d.example.com:83","replicas":2}' | k replace -f -)"
+has "an update that changes nothing" replaced "$(crontab v2 one '{"address":"d.example.com:83","replicas":2}' | k replace -f -)"
 [ "$rv" = "$(k get crontab one -n demo -o 'jsonpath={.metadata.resourceVersion}')" ] || fail "an update that changes nothing made a revision"
-holds "apply v2" applied "$(crontab v2 three '{"address":"e.example.com:84"}' | k apply --server-side -f -)"
-holds "applied" '"host":"e.example.com","port":84' "$(raw v1 /three)"
-holds "conflict between versions" 'conflict with "kubectl": .spec.address' \
+has "apply v2" applied "$(crontab v2 three '{"address":"e.example.com:84"}' | k apply --server-side -f -)"
+has "applied" '"host":"e.example.com","port":84' "$(raw v1 /three)"
+has "conflict between versions" 'conflict with "kubectl": .spec.address' \
     "$(crontab v1 three '{"host":"f.example.com"}' | k apply --server-side --field-manager other -f -)"
-holds "apply v1, another field" applied "$(crontab v1 three '{"note":"x"}' | k apply --server-side --field-manager other -f -)"
+has "apply v1, another field" applied "$(crontab v1 three '{"note":"x"}' | k apply --server-side --field-manager other -f -)"
 out=$(k get crontab.v1.stable.example.com three -n demo -o jsonpath='{range .metadata.managedFields[*]}{.manager}={.apiVersion}={.fieldsV1}{"\n"}{end}' --show-managed-fields)
-holds "managed fields of v2" 'kubectl=stable.example.com/v2={"f:spec":{"f:address":{}}}' "$out"
-holds "managed fields of v1" 'other=stable.example.com/v1={"f:spec":{"f:note":{}}}' "$out"
-holds "an update in v1 takes the field of v2" patched "$(k patch crontab.v1.stable.example.com three -n demo --type merge -p '{"spec":{"port":85}}')"
-lacks "the field of v2 is not its manager's any more" 'stable.example.com/v2={"f:spec":{"f:address":{}}}' \
+has "managed fields of v2" 'kubectl=stable.example.com/v2={"f:spec":{"f:address":{}}}' "$out"
+has "managed fields of v1" 'other=stable.example.com/v1={"f:spec":{"f:note":{}}}' "$out"
+has "an update in v1 takes the field of v2" patched "$(k patch crontab.v1.stable.example.com three -n demo --type merge -p '{"spec":{"port":85}}')"
+hasnt "the field of v2 is not its manager's any more" 'stable.example.com/v2={"f:spec":{"f:address":{}}}' \
     "$(k get crontab.v1.stable.example.com three -n demo -o jsonpath='{range .metadata.managedFields[*]}{.manager}={.apiVersion}={.fieldsV1}{"\n"}{end}' --show-managed-fields)"
-holds "dry run" created "$(crontab v2 dry '{"address":"x.example.com:1"}' | k create --dry-run=server -f -)"
-holds "status" '"replicas":7' "$(k patch crontab.v2.stable.example.com one -n demo --subresource=status --type merge -p '{"status":{"replicas":7}}' -o json | tr -d ' \n')"
+has "dry run" created "$(crontab v2 dry '{"address":"x.example.com:1"}' | k create --dry-run=server -f -)"
+has "status" '"replicas":7' "$(k patch crontab.v2.stable.example.com one -n demo --subresource=status --type merge -p '{"status":{"replicas":7}}' -o json | tr -d ' \n')"
 want 7 get crontab.v1.stable.example.com one -n demo -o 'jsonpath={.status.replicas}'
-holds "scale" scaled "$(k scale crontab.v2.stable.example.com one -n demo --replicas 5)"
+has "scale" scaled "$(k scale crontab.v2.stable.example.com one -n demo --replicas 5)"
 want 5 get crontab.v1.stable.example.com one -n demo -o 'jsonpath={.spec.replicas}'
-holds "scaled" '"host":"d.example.com","port":83' "$(raw v1 /one | tr -d ' \n')"
-holds "table" AGE "$(k get crontabs.v2.stable.example.com -n demo)"
+has "scaled" '"host":"d.example.com","port":83' "$(raw v1 /one | tr -d ' \n')"
+has "table" AGE "$(k get crontabs.v2.stable.example.com -n demo)"
 
 # --- lists: one question for a page; field selectors look at what is served ---
 for i in $(seq 20); do crontab v1 "many-$i" "{\"host\":\"h$i\",\"port\":1}"; done >"$dir/many"
@@ -91,14 +79,14 @@ k create -f "$dir/many" >/dev/null
 sleep 1.5                               # what is known for other reasons is known no more
 : >"$dir/asked"
 out=$(raw v2 '')
-holds "list" '"address":"h20:1"' "$out"
-holds "list" '"kind":"CronTabList"' "$out"
-holds "list" '{"apiVersion":"stable.example.com/v2","items":[{"apiVersion":"stable.example.com/v2","kind":"CronTab","metadata"' "$out"
+has "list" '"address":"h20:1"' "$out"
+has "list" '"kind":"CronTabList"' "$out"
+has "list" '{"apiVersion":"stable.example.com/v2","items":[{"apiVersion":"stable.example.com/v2","kind":"CronTab","metadata"' "$out"
 [ "$(asked stable.example.com/v2)" = 1 ] || fail "a list is one question" "$(cat "$dir/asked")"
 grep -q "^/convert stable.example.com/v2 23 " "$dir/asked" || fail "a list is one question for all" "$(cat "$dir/asked")"
 sleep 1.5
 : >"$dir/asked"
-holds "page" '"remainingItemCount":18' "$(raw v2 '?limit=5')"
+has "page" '"remainingItemCount":18' "$(raw v2 '?limit=5')"
 grep -q "^/convert stable.example.com/v2 5 " "$dir/asked" || fail "a page asks for itself" "$(cat "$dir/asked")"
 want many-7 get crontabs.v2.stable.example.com -n demo --field-selector spec.address=h7:1 -o name
 not many-8 get crontabs.v2.stable.example.com -n demo --field-selector spec.address=h7:1 -o name
@@ -152,23 +140,23 @@ for wrong in "uid|$g failed: expected response.uid=" "kind|$g failed: expected w
     "bad-labels|$g returned invalid metadata: metadata.labels: Invalid value: \"a b\": " "500|$g failed: an error on the server (\"broken inside\") has prevented the request from succeeding" \
     "garbage|$g failed: couldn't get version/kind; json parse error: "; do
     echo "${wrong%%|*}" >"$dir/mode"
-    holds "${wrong%%|*}" "Error from server: ${wrong#*|}" "$(k get crontab.v2.stable.example.com one -n demo)"
+    has "${wrong%%|*}" "Error from server: ${wrong#*|}" "$(k get crontab.v2.stable.example.com one -n demo)"
 done
 echo failure >"$dir/mode"
-holds "list" "$g failed: response.result.status was 'Failure', not 'Success'" "$(raw v2 '')"
-holds "create" "conversion webhook for stable.example.com/v2, Kind=CronTab failed: response.result.status was 'Failure'" "$(crontab v2 no '{"address":"x:1"}' | k create -f -)"
+has "list" "$g failed: response.result.status was 'Failure', not 'Success'" "$(raw v2 '')"
+has "create" "conversion webhook for stable.example.com/v2, Kind=CronTab failed: response.result.status was 'Failure'" "$(crontab v2 no '{"address":"x:1"}' | k create -f -)"
 not no get crontabs.v1.stable.example.com -n demo -o name
-holds "the stored version needs nobody" '"host":"d.example.com"' "$(raw v1 /one)"
+has "the stored version needs nobody" '"host":"d.example.com"' "$(raw v1 /one)"
 echo marks >"$dir/mode"
 sleep 1.2
 out=$(raw v2 /one)
-holds "labels and annotations" '"labels":{"by":"webhook"}' "$out"
-holds "labels and annotations" '"annotations":{"by":"webhook"}' "$out"
-lacks "nothing else" webhook.example.com/no "$out"
-lacks "nothing else" '"generation":1000' "$out"
+has "labels and annotations" '"labels":{"by":"webhook"}' "$out"
+has "labels and annotations" '"annotations":{"by":"webhook"}' "$out"
+hasnt "nothing else" webhook.example.com/no "$out"
+hasnt "nothing else" '"generation":1000' "$out"
 echo >"$dir/mode"
 sleep 1.2
-holds "what fails for one object" "$g failed: no such host" "$(crontab v1 bad '{"host":"fail","port":1}' | k create -f - >/dev/null; k get crontab.v2.stable.example.com bad -n demo)"
+has "what fails for one object" "$g failed: no such host" "$(crontab v1 bad '{"host":"fail","port":1}' | k create -f - >/dev/null; k get crontab.v2.stable.example.com bad -n demo)"
 k delete crontab.v1.stable.example.com bad -n demo >/dev/null
 
 # --- nobody else waits for a slow one; a webhook that is gone ---
@@ -176,17 +164,17 @@ echo slow >"$dir/mode"
 (raw v2 /one >"$dir/slow"; echo over >>"$dir/slow") &
 slow=$!
 sleep 0.3
-holds "others go on" '"host":"d.example.com"' "$(raw v1 /one)"
+has "others go on" '"host":"d.example.com"' "$(raw v1 /one)"
 grep -q over "$dir/slow" && fail "the slow one did not wait"
 wait $slow
-holds "and it is answered" '"address":"d.example.com:83"' "$(cat "$dir/slow")"
+has "and it is answered" '"address":"d.example.com:83"' "$(cat "$dir/slow")"
 echo >"$dir/mode"
 # --- the one that never answered was given up after 30 s, as upstream's client does it; and what is counted ---
 wait $hanging
-holds "time-out" "conversion webhook for stable.example.com/v1, Kind=CronTab failed: Post \"https://127.0.0.1:$port/convert?timeout=30s\": context deadline exceeded" "$(cat "$dir/hung")"
+has "time-out" "conversion webhook for stable.example.com/v1, Kind=CronTab failed: Post \"https://127.0.0.1:$port/convert?timeout=30s\": context deadline exceeded" "$(cat "$dir/hung")"
 took=$(cat "$dir/took")
 [ $took -ge 29 ] && [ $took -le 45 ] || fail "the time-out is 30 s" "$took s"
-holds "and the next one is asked" '"kind":"CronTab"' "$(hung)"
+has "and the next one is asked" '"kind":"CronTab"' "$(hung)"
 k delete crontab hung -n default >/dev/null
 k get --raw /metrics | grep webhook >"$dir/metrics"
 for line in 'apiserver_conversion_webhook_request_total{result="success",failure_type=""}' \
@@ -230,28 +218,28 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 want '["v1","v2"]' get crd crontabs.stable.example.com -o jsonpath='{.status.storedVersions}'
-holds "what is stored in v1 is read in v2" '"address":"d.example.com:83"' "$(raw v2 /one)"
-holds "a mixed list" '"host":"new","port":9' "$(crontab v2 new '{"address":"new:9"}' | k create -f - >/dev/null; raw v1 '' | tr -d ' \n')"
-holds "v1 may not go" 'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage version' \
+has "what is stored in v1 is read in v2" '"address":"d.example.com:83"' "$(raw v2 /one)"
+has "a mixed list" '"host":"new","port":9' "$(crontab v2 new '{"address":"new:9"}' | k create -f - >/dev/null; raw v1 '' | tr -d ' \n')"
+has "v1 may not go" 'status.storedVersions[0]: Invalid value: "v1": missing from spec.versions; v1 was previously a storage version' \
     "$(k patch crd crontabs.stable.example.com --type json -p '[{"op":"remove","path":"/spec/versions/0"}]')"
 k get crontabs.v2.stable.example.com -n demo -o json >"$dir/all"
-holds "rewriting" replaced "$(k replace -f "$dir/all")"
+has "rewriting" replaced "$(k replace -f "$dir/all")"
 : >"$dir/asked"
 sleep 1.2
 raw v2 '' >/dev/null
-lacks "all is stored in v2" /convert "$(cat "$dir/asked")"
+hasnt "all is stored in v2" /convert "$(cat "$dir/asked")"
 k patch crd crontabs.stable.example.com --subresource=status --type merge -p '{"status":{"storedVersions":["v2"]}}' >/dev/null
-holds "v1 may go now" patched "$(k patch crd crontabs.stable.example.com --type json -p '[{"op":"remove","path":"/spec/versions/0"}]')"
+has "v1 may go now" patched "$(k patch crd crontabs.stable.example.com --type json -p '[{"op":"remove","path":"/spec/versions/0"}]')"
 for _ in $(seq 100); do
     case "$(raw v1 /one)" in *NotFound* | *"could not find"*) break ;; esac
     sleep 0.1
 done
-holds "v1 is gone" "could not find the requested resource" "$(raw v1 /one)"
-holds "v2 is there" '"address":"d.example.com:83"' "$(raw v2 /one)"
+has "v1 is gone" "could not find the requested resource" "$(raw v1 /one)"
+has "v2 is there" '"address":"d.example.com:83"' "$(raw v2 /one)"
 
 # --- deletion needs no webhook ---
-holds "delete all" deleted "$(k delete crontabs --all -n demo)"
-holds "delete" deleted "$(k delete crd crontabs.stable.example.com)"
+has "delete all" deleted "$(k delete crontabs --all -n demo)"
+has "delete" deleted "$(k delete crd crontabs.stable.example.com)"
 # certificates that are none: the definition is there, and not served until they are right
 cat <<END | k create -f - >/dev/null
 apiVersion: apiextensions.k8s.io/v1
@@ -264,11 +252,11 @@ spec:
   conversion: { strategy: Webhook, webhook: { conversionReviewVersions: [ v1 ], clientConfig: { url: 'https://127.0.0.1:$port/convert', caBundle: Cg== } } }
   versions: [ { name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object } } } ]
 END
-holds "not served" "could not find the requested resource" "$(k get --raw /apis/stable.example.com/v1/odds)"
+has "not served" "could not find the requested resource" "$(k get --raw /apis/stable.example.com/v1/odds)"
 k patch crd odds.stable.example.com --type merge -p "{\"spec\":{\"conversion\":{\"webhook\":{\"clientConfig\":{\"caBundle\":\"$ca\"}}}}}" >/dev/null
 for _ in $(seq 100); do
     case "$(k get --raw /apis/stable.example.com/v1/odds)" in *OddList*) break ;; esac
     sleep 0.1
 done
-holds "served" OddList "$(k get --raw /apis/stable.example.com/v1/odds)"
+has "served" OddList "$(k get --raw /apis/stable.example.com/v1/odds)"
 exit $bad

@@ -5,10 +5,10 @@ set -u
 build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/server.sh"
+. "$here/lib/certs.sh"
 needs kubectl openssl python3 curl
 issuer_pid=
 trap 'ended=$?; kill $issuer_pid 2>/dev/null; server_finish' EXIT
-holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
 idp() { python3 "$here/oidc_issuer.py" "$@"; }
 d=$dir/idp
 mkdir "$d" "$dir/conf"
@@ -16,12 +16,8 @@ cp -r "$here/../../conf/." "$dir/conf"
 mkdir -p "$dir/conf/conf.d"
 
 # --- the issuer ---
-openssl ecparam -name prime256v1 -genkey -noout -out "$d/ca.key" 2>/dev/null
-openssl req -x509 -new -key "$d/ca.key" -subj /CN=idp-ca -days 2 -out "$d/ca.crt" 2>/dev/null
-openssl ecparam -name prime256v1 -genkey -noout -out "$d/tls.key" 2>/dev/null
-openssl req -new -key "$d/tls.key" -subj /CN=localhost -out "$d/tls.csr" 2>/dev/null
-printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >"$d/ext"
-openssl x509 -req -in "$d/tls.csr" -CA "$d/ca.crt" -CAkey "$d/ca.key" -set_serial 7 -days 2 -extfile "$d/ext" -out "$d/tls.crt" 2>/dev/null
+ca "$d/ca"
+cert "$d/ca" "$d/tls" /CN=localhost subjectAltName=DNS:localhost,IP:127.0.0.1
 python3 "$here/oidc_issuer.py" serve "$d" &
 issuer_pid=$!
 for _ in $(seq 100); do

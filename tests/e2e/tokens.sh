@@ -11,8 +11,6 @@ as() {
     shift
     timeout 30 kubectl --kubeconfig=/dev/null --server="$url" --certificate-authority="$dir/state/pki/ca.crt" --token="$token" "$@" 2>&1
 }
-# holds NAME OUTPUT TEXT
-holds() { case "$2" in *"$3"*) ;; *) fail "$1" "wanted: $3" "got: $2" ;; esac; }
 want "serviceaccount/x created" create serviceaccount x
 for _ in $(seq 50); do                  # made by its controller
     k get serviceaccount default >/dev/null 2>&1 && break

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static gnutls_pubkey_t key;
-    struct token t;
+    struct jws t;
     _cleanup_arena_ struct arena *a = arena_new(1 << 20);
     if (!key)
         gnutls_pubkey_init(&key);

@@ -35,7 +35,7 @@ Test(token, signature)
 {
     gnutls_privkey_t key;
     gnutls_pubkey_t pub;
-    struct token t;
+    struct jws t;
     _cleanup_arena_ struct arena *a = arena_new(0);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     gnutls_privkey_init(&key);
@@ -62,7 +62,7 @@ Test(token, refused)
     static const char *const texts[] = { "", ".", "..", "...", "a.b", "a.b.c.d", "eyJhbGciOiJFUzI1NiJ9..", "eyJhbGciOiJFUzI1NiJ9.e30.AA",
                                          "eyJhbGciOiJFUzI1NiJ9.e30=.AA", "eyJhbGciOiJFUzI1NiJ9.e30." };
     static const char sixty_four[65] = { 0 };
-    struct token t;
+    struct jws t;
     _cleanup_arena_ struct arena *a = arena_new(0);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         cr_expect(!token_parse(a, str_of(texts[i]), &t), "%s", texts[i]);
@@ -79,7 +79,7 @@ Test(token, refused)
     base64url_encode(&b, sixty_four, 64);
     cr_expect(token_parse(a, buf_str(&b), &t));
     _cleanup_buf_ struct buf big = BUF_INIT(0);
-    while (big.len <= TOKEN_LONGEST)
+    while (big.len <= JWS_LONGEST)
         buf_add_c(&big, 'A');
     cr_expect(!token_parse(a, buf_str(&big), &t));
 }

@@ -1,33 +1,11 @@
 /* How many replicas usage asks for, and how fast they may come and go. */
-#include <criterion/criterion.h>
-
 #include "hpa.h"
+#include "tree.h"
 
-static struct arena *a;
-
-static void setup(void)
-{
-    a = arena_new(0);
-}
-
-static void teardown(void)
-{
-    a = arena_free(a);
-}
-
-TestSuite(hpa, .init = setup, .fini = teardown);
+TestSuite(hpa, .init = tree_begin, .fini = tree_end);
 
 #define NOW (1000000 * NS_S)
 static const struct hpa_conf conf = { .period = 15 * NS_S, .downscale_window = 300 * NS_S, .cpu_start = 300 * NS_S, .readiness_delay = 30 * NS_S, .tolerance = 10 };
-
-static struct val *tree(const char *text)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, str_of(text), &err);
-    cr_assert_not_null(v, "%s", err.msg);
-    return v;
-}
 
 /* A running pod p<i> that asks for a core; unready: since it began. */
 static struct val *pod(int i, bool unready, const char *request)

@@ -1,31 +1,9 @@
 /* Selectors, owners, readiness and the order in which pods are given up. */
-#include <criterion/criterion.h>
-
 #include "meta.h"
 #include "pods.h"
+#include "tree.h"
 
-static struct arena *a;
-
-static void setup(void)
-{
-    a = arena_new(0);
-}
-
-static void teardown(void)
-{
-    a = arena_free(a);
-}
-
-TestSuite(common, .init = setup, .fini = teardown);
-
-static struct val *tree(const char *text)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, str_of(arena_dup(a, str_of(text))), &err);
-    cr_assert_not_null(v, "%s", err.msg);
-    return v;
-}
+TestSuite(common, .init = tree_begin, .fini = tree_end);
 
 Test(common, selectors)
 {

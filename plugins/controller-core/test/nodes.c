@@ -1,30 +1,8 @@
 /* Taints of nodes, what pods bear of them, blocks of addresses. */
-#include <criterion/criterion.h>
-
 #include "nodes.h"
+#include "tree.h"
 
-static struct arena *a;
-
-static void setup(void)
-{
-    a = arena_new(0);
-}
-
-static void teardown(void)
-{
-    a = arena_free(a);
-}
-
-TestSuite(nodes, .init = setup, .fini = teardown);
-
-static struct val *tree(const char *text)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, str_of(arena_dup(a, str_of(text))), &err);
-    cr_assert_not_null(v, "%s", err.msg);
-    return v;
-}
+TestSuite(nodes, .init = tree_begin, .fini = tree_end);
 
 static struct val *taint(const struct val *list, const char *key, const char *effect)
 {

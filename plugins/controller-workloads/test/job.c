@@ -1,35 +1,19 @@
 /* Counting the pods of a Job, and its verdicts. */
-#include <criterion/criterion.h>
-
 #include "fake.h"
 #include "job.h"
+#include "tree.h"
 
-static struct arena *a;
 static struct kl_call call;
 static struct ctl_run run;
 
 static void setup(void)
 {
-    a = arena_new(0);
+    tree_begin();
     kl_err_init(&call.err);
     run = (struct ctl_run){ .call = &call, .arena = a, .now_ns = 1000 * NS_S };
 }
 
-static void teardown(void)
-{
-    a = arena_free(a);
-}
-
-TestSuite(job, .init = setup, .fini = teardown);
-
-static struct val *tree(const char *text)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, str_of(arena_dup(a, str_of(text))), &err);
-    cr_assert_not_null(v, "%s: %s", err.msg, text);
-    return v;
-}
+TestSuite(job, .init = setup, .fini = tree_end);
 
 static struct val *pod(const char *uid, int index, const char *phase, bool tracked, int ended_s)
 {

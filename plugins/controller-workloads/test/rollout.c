@@ -1,30 +1,8 @@
 /* The arithmetic of rolling updates against hand-made sets. */
-#include <criterion/criterion.h>
-
 #include "rollout.h"
+#include "tree.h"
 
-static struct arena *a;
-
-static void setup(void)
-{
-    a = arena_new(0);
-}
-
-static void teardown(void)
-{
-    a = arena_free(a);
-}
-
-TestSuite(rollout, .init = setup, .fini = teardown);
-
-static struct val *tree(const char *text)
-{
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, str_of(arena_dup(a, str_of(text))), &err);
-    cr_assert_not_null(v, "%s", err.msg);
-    return v;
-}
+TestSuite(rollout, .init = tree_begin, .fini = tree_end);
 
 static struct val *deployment(int replicas, const char *surge, const char *unavailable)
 {

@@ -1,5 +1,5 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
-# k, c, ok, fail, is, has, hasnt, becomes, settles, soon, comes, none, eventually, sound. The script ends with: exit $bad.
+# k, c, ok, fail, is, has, hasnt, holds, lacks, becomes, settles, soon, comes, none, eventually, sound. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
 dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
@@ -36,6 +36,9 @@ fail() {
 is() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "wanted '$2', got '$3'"; fi; }
 has() { case "$3" in *"$2"*) ok "$1" ;; *) fail "$1" "wanted '$2' in '$3'" ;; esac; }
 hasnt() { case "$3" in *"$2"*) fail "$1" "not wanted '$2' in '$3'" ;; *) ok "$1" ;; esac; }
+# holds WHAT TEXT PART, lacks WHAT TEXT PART: the same the other way round, for a TEXT that is a command of many lines.
+holds() { has "$1" "$3" "$2"; }
+lacks() { hasnt "$1" "$3" "$2"; }
 # becomes WHAT PART SECONDS COMMAND...: its output holds the part in time.
 becomes() {
     what=$1 part=$2
