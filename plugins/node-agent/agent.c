@@ -95,6 +95,7 @@ int agent_open(const struct kl_host *h, const void *conf, void **self, struct kl
     a->queue = h->service(h, KL_HOST_QUEUE_0);
     a->plugins = h->service(h, KL_HOST_PLUGINS_0);
     pthread_mutex_init(&a->lock, NULL);
+    pthread_mutex_init(&a->admission, NULL);
     pthread_mutex_init(&a->up_lock, NULL);
     pthread_cond_init(&a->idle, NULL);
     int rc = a->env && a->objects && a->plugins ? identity_name(a, c)
@@ -125,6 +126,7 @@ void agent_close(void *self)
     rates_free(a);
     evict_close(a);
     pthread_mutex_destroy(&a->lock);
+    pthread_mutex_destroy(&a->admission);
     pthread_mutex_destroy(&a->up_lock);
     pthread_cond_destroy(&a->idle);
     mem_free(a);

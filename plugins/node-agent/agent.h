@@ -70,6 +70,7 @@ struct agent {
     char node[254], ip[64], runtime_name[64], runtime_version[64];
 
     pthread_mutex_t lock;                   /* pods, jobs, and every pod_mem's content */
+    pthread_mutex_t admission;              /* one pod at a time is looked at, and is counted before the next is; before `lock` */
     pthread_cond_t idle;
     struct map pods;                        /* uid -> struct pod_mem */
     size_t jobs;                            /* threads under way */
@@ -169,6 +170,7 @@ struct pod_mem {
     int n_ips;
     char netns[256];
     bool attached, torn_down, volumes_ok, admitted, start_told;
+    bool taken;                             /* it was admitted and not refused; under the lock of admission */
     int64_t seen_ns;                        /* mono: when this agent first saw it */
     char fail_reason[40], fail_message[800];        /* the pod as a whole has failed */
     bool disk_limited;                      /* it has limits that local.c looks after */

@@ -106,6 +106,16 @@ static struct room wanted(const struct val *pod, bool given)
     return r;
 }
 
+/* Who was taken in a moment ago counts, before its status says so. Under the lock of admission. */
+static bool taken(struct agent *a, const struct val *pod)
+{
+    struct pod_mem *m = mem_get(a, json_str(pod, "metadata.uid"));
+    bool yes = (m && m->taken) || json_str(pod, "status.startTime").len;
+    if (m)
+        mem_put(a, m);
+    return yes;
+}
+
 /* ret_n: how many they are, of those that have been taken in. */
 static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_view *v, struct room *ret, int64_t *ret_n)
 {
@@ -117,7 +127,7 @@ static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_v
     *ret_n = 0;
     for (uint32_t i = 0; rc == 0 && i < got.n; i++) {
         struct val *pod = agent_parse(v->arena, c, got.at[i]);
-        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || pod_ended(pod) || (!v->mem->admitted && !json_str(pod, "status.startTime").len))
+        if (!pod || str_eq(json_str(pod, "metadata.uid"), v->uid) || pod_ended(pod) || (!v->mem->admitted && !taken(a, pod)))
             continue;
         ++*ret_n;
         struct room r = wanted(pod, true);

@@ -217,7 +217,9 @@ static int sync_view(struct agent *a, struct kl_call *c, struct pod_view *v, int
         return rc;
     if (!v->mem->admitted) {
         probes_adopt(v);
-        admit(a, c, v);
+        pthread_mutex_lock(&a->admission);
+        v->mem->taken = admit(a, c, v);
+        pthread_mutex_unlock(&a->admission);
         v->mem->admitted = true;
         v->mem->seen_ns = agent_mono(a);
         v->mem->start_told = str_is(json_str(v->pod, "status.phase"), "Running");

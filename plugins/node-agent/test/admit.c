@@ -64,6 +64,12 @@ Test(admit, rejected_without_room)
     eq_text(world_text(w, world_get(w, "/pods", "d/b"), "status.reason"), "OutOfcpu");
     eq_text(world_text(w, world_get(w, "/pods", "d/b"), "status.message"),
             "Pod was rejected: Node didn't have enough resource: cpu, requested: 600, used: 600, capacity: 1000");
+    world_put(w, "/pods", SENT("a", "u1", "600m"));
+    no_runtime();
+    world_put(w, "/pods", SENT("f", "u6", "600m"));
+    world_sync(w, "d/f", NULL);
+    eq_text(world_text(w, world_get(w, "/pods", "d/f"), "status.reason"), "OutOfcpu");       /* taken in counts before the API says so */
+    world_sync(w, "d/a", NULL);
     world_put(w, "/pods", SENT("c", "u3", "100m"));
     no_runtime();
     world_sync(w, "d/c", NULL);

@@ -481,6 +481,7 @@ struct world *world_new(void)
     snprintf(a->ip, sizeof a->ip, "192.0.2.1");
     snprintf(a->runtime_name, sizeof a->runtime_name, "fake");
     pthread_mutex_init(&a->lock, NULL);
+    pthread_mutex_init(&a->admission, NULL);
     pthread_mutex_init(&a->up_lock, NULL);
     pthread_cond_init(&a->idle, NULL);
     cr_assert(own_call_init(&w->own, a));
