@@ -12,6 +12,7 @@
 #include "reconcile/claims.h"
 #include "reconcile/filter.h"
 #include "reconcile/preempt.h"
+#include "reconcile/rules.h"
 #include "reconcile/schedule-internal.h"
 
 #define NO_NODES "no nodes available to schedule pods"
@@ -22,12 +23,16 @@ struct cycle {
     struct kl_call call;
     struct val *pod;
     const char *ns, *name, *who;
+    struct str owner;
     const struct kl_scheduler *table;
     void *self, *state;
     struct kl_pod_view view;
     struct pod_needs needs;
     struct claims claims;
     struct devices_ask devices;
+    struct rules rules;                 /* about other pods */
+    bool room;                          /* pods that go may leave it some */
+    struct hopes hopes;
     struct verdict why;                 /* of the nodes */
     unsigned n_hopeless;                /* nodes where it will not fit, whoever goes */
     const char *no_room;                /* why nobody goes for it; NULL: they do */
@@ -45,7 +50,7 @@ static struct kl_node_view node_view(const struct cycle *y, const struct ledger_
     struct str json = store_object_json(n->object);
     return (struct kl_node_view){ .size = sizeof(struct kl_node_view), .name = n->name, .node = { json.at, json.len }, .mcpu = n->mcpu,
                                   .memory = n->memory, .pods = n->pods, .used_mcpu = n->used_mcpu, .used_memory = n->used_memory,
-                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(n, pod_owner_uid(y->pod)) };
+                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(y->s->ledger, n, y->owner) };
 }
 
 /* NULL, or why that node will not do, before the scheduler is asked. */
@@ -57,7 +62,12 @@ static const char *host_refuses(struct cycle *y, const struct ledger_node *n, bo
         *ret_hopeless = filter_too_large(&y->needs, n);
     if (!why && (why = claims_fit(&y->claims, n)))
         *ret_hopeless = true;
-    return why || !y->devices.n ? why : devices_fit(&y->devices, n);
+    if (!why && (why = rules_refuse(&y->rules, n, ret_hopeless)))
+        return why;                     /* waited for by itself */
+    if (!why && y->devices.n)
+        why = devices_fit(&y->devices, n);
+    y->room |= why && !*ret_hopeless;
+    return why;
 }
 
 /* Score of a node, or -1 (the reason is counted, or the plugin has failed). */
@@ -80,6 +90,7 @@ static int score_node(struct cycle *y, const struct ledger_node *n)
     if (fits != KL_FIT_YES) {
         const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
         verdict_add(&y->why, text ? text : "out of memory", 1);
+        y->room = true;
         y->n_hopeless += fits == KL_FIT_NEVER;
         return -1;
     }
@@ -130,7 +141,7 @@ static void look_again(void *ctx, struct str ns, struct str name)
 
 static struct preempt preemption(struct cycle *y)
 {
-    return (struct preempt){ .ledger = y->s->ledger, .store = y->s->conf.store, .arena = y->arena, .needs = &y->needs, .fits = may_be_there, .outbid = look_again, .ctx = y };
+    return (struct preempt){ .ledger = y->s->ledger, .store = y->s->conf.store, .arena = y->arena, .needs = &y->needs, .rules = &y->rules, .fits = may_be_there, .outbid = look_again, .ctx = y };
 }
 
 /* It fits nowhere as things are: who would have to go? Promises to less important ones are set aside meanwhile. */
@@ -291,6 +302,7 @@ static enum outcome plugin_failed(struct cycle *y)
 
 static enum outcome nowhere(struct cycle *y, const char *message)
 {
+    y->hopes = (struct hopes){ .room = y->room, .rules = &y->rules };
     y->result = SCHEDULE_UNSCHEDULABLE;
     refuse(y, message);
     claims_unselect(&y->claims, y->s->conf.objects, y->who, &y->call);
@@ -329,6 +341,7 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
         ledger_forget(y->s->ledger, uid);       /* it does not stand in its own way; a node that is gone may go with it */
     y->ns = arena_dup(y->arena, store_object_ns(o));
     y->name = arena_dup(y->arena, store_object_name(o));
+    y->owner = pod_owner_uid(y->pod);
     pod_needs_read(y->pod, &y->needs);
     y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
                                     .memory = y->needs.requests.memory };
@@ -342,7 +355,9 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     int64_t priority = json_int(y->pod, "spec.priority", 0);
     struct preempt_plan plan = { 0 };
     ledger_promises_aside(y->s->ledger, priority, true);
-    struct ledger_node *n = choose(y);
+    if (!rules_read(&y->rules, y->s->ledger, y->arena, &y->needs))
+        y->failed = kl_fail(&y->call, KL_NO_MEMORY, "out of memory") < 0;
+    struct ledger_node *n = y->failed ? NULL : choose(y);
     if (!n && !y->failed && !y->devices.fatal)
         plan = find_room(y, there ? promised : NULL);
     ledger_promises_aside(y->s->ledger, priority, false);
@@ -372,7 +387,7 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     return SETTLED;
 }
 
-enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_claims)
+enum outcome schedule_one(struct schedule *s, struct str key)
 {
     _cleanup_arena_ struct arena *a = arena_new(HOST_CALL_BYTES);
     struct str name = key, ns = str_cut(&name, '/');
@@ -390,8 +405,13 @@ enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_claims)
     if (!y.pod || !needs_node(y.pod))
         return SETTLED;
     int64_t began = env_mono_ns();
+    y.hopes = (struct hopes){ .room = true };
     enum outcome outcome = decide(&y, o);
-    *ret_claims = y.claims.any;
+    y.hopes.claims = y.claims.any;
+    if (outcome == PARKED)
+        schedule_park(s, key, &y.hopes);
+    if (y.rules.n)
+        rules_done(&y.rules);
     if (outcome == PARKED && json_path(y.pod, "spec.resourceClaims"))
         devices_wait(s->devices, key);
     if (!y.waits)

@@ -6,7 +6,11 @@
 
 void pod_needs_read(const struct val *pod, struct pod_needs *ret)
 {
+    const struct val *spec = json_get(pod, STR("spec"));
     ret->pod = pod;
+    ret->tolerations = json_get(spec, STR("tolerations"));
+    ret->node_selector = json_get(spec, STR("nodeSelector"));
+    ret->node_affinity = json_path(spec, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
     ret->requests = pod_requests(pod);
     ret->n_ports = pod_host_ports(pod, ret->ports, sizeof ret->ports / sizeof *ret->ports);
     ret->n_amounts = pod_amounts(pod, ret->amounts, sizeof ret->amounts / sizeof *ret->amounts);
@@ -26,9 +30,8 @@ static bool tolerates(const struct val *t, struct str key, struct str value, str
     return tkey.len && (!op.len || str_is(op, "Equal")) && str_eq(json_str(t, "value"), value);
 }
 
-static bool tolerated(const struct val *pod, struct str key, struct str value, struct str effect)
+static bool tolerated(const struct val *list, struct str key, struct str value, struct str effect)
 {
-    struct val *list = json_path(pod, "spec.tolerations");
     if (val_is(list, VAL_ARR))
         val_each(t, list)
             if (tolerates(t, key, value, effect))
@@ -36,17 +39,26 @@ static bool tolerated(const struct val *pod, struct str key, struct str value, s
     return false;
 }
 
-static const char *check_taints(const struct val *pod, const struct val *node)
+bool filter_taints(const struct pod_needs *p, const struct ledger_node *n)
 {
-    struct val *list = json_path(node, "spec.taints");
-    if (!val_is(list, VAL_ARR))
-        return NULL;
-    val_each(t, list) {
-        struct str key = json_str(t, "key"), value = json_str(t, "value"), effect = json_str(t, "effect");
-        if (!str_is(effect, "PreferNoSchedule") && !tolerated(pod, key, value, effect))
-            return "node(s) had untolerated taint(s)";
-    }
-    return NULL;
+    if (val_is(n->taints, VAL_ARR))
+        val_each(t, n->taints) {
+            struct str key = json_str(t, "key"), value = json_str(t, "value"), effect = json_str(t, "effect");
+            if (!str_is(effect, "PreferNoSchedule") && !tolerated(p->tolerations, key, value, effect))
+                return false;
+        }
+    return true;
+}
+
+unsigned filter_soft_taints(const struct pod_needs *p, const struct ledger_node *n)
+{
+    unsigned count = 0;
+    if (val_is(n->taints, VAL_ARR))
+        val_each(t, n->taints) {
+            struct str effect = json_str(t, "effect");
+            count += str_is(effect, "PreferNoSchedule") && !tolerated(p->tolerations, json_str(t, "key"), json_str(t, "value"), effect);
+        }
+    return count;
 }
 
 /* --- node selector and affinity --- */
@@ -79,9 +91,9 @@ static bool requirement(const struct val *r, struct str have)
     return str_is(op, "Gt") ? x > y : str_is(op, "Lt") && x < y;
 }
 
-static bool term_matches(const struct val *term, const struct ledger_node *n)
+bool filter_term_matches(const struct val *term, const struct ledger_node *n)
 {
-    struct val *labels = json_path(n->tree, "metadata.labels"), *exprs = json_get(term, STR("matchExpressions")),
+    const struct val *labels = n->labels, *exprs = json_get(term, STR("matchExpressions")),
                *fields = json_get(term, STR("matchFields"));
     bool any = false;
     if (val_is(exprs, VAL_ARR))
@@ -103,7 +115,7 @@ bool filter_terms_match(const struct val *terms, const struct ledger_node *n)
 {
     if (val_is(terms, VAL_ARR))
         val_each(t, terms)
-            if (term_matches(t, n))
+            if (filter_term_matches(t, n))
                 return true;
     return false;
 }
@@ -122,32 +134,33 @@ bool filter_selector_matches(const struct val *selector, const struct val *label
     return true;
 }
 
-static bool affinity_matches(const struct val *pod, const struct ledger_node *n)
+bool filter_affinity(const struct pod_needs *p, const struct ledger_node *n)
 {
-    struct val *labels = json_path(n->tree, "metadata.labels"), *wanted = json_path(pod, "spec.nodeSelector");
-    if (val_is(wanted, VAL_OBJ))
-        val_each(w, wanted) {
-            struct str have = val_str(json_get(labels, val_key(w)));
+    if (val_is(p->node_selector, VAL_OBJ))
+        val_each(w, p->node_selector) {
+            struct str have = val_str(json_get(n->labels, val_key(w)));
             if (!have.at || !str_eq(have, val_str(w)))
                 return false;
         }
-    struct val *required = json_path(pod, "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution");
-    struct val *terms = json_get(required, STR("nodeSelectorTerms"));
-    return !required || filter_terms_match(terms, n);
+    return !p->node_affinity || filter_terms_match(json_get(p->node_affinity, STR("nodeSelectorTerms")), n);
+}
+
+bool filter_has_affinity(const struct pod_needs *p)
+{
+    return p->node_affinity || (val_is(p->node_selector, VAL_OBJ) && p->node_selector->n);
 }
 
 /* --- all of it --- */
 
 const char *filter_place(const struct pod_needs *p, const struct ledger_node *n)
 {
-    if (n->unschedulable && !tolerated(p->pod, STR("node.kubernetes.io/unschedulable"), STR(""), STR("NoSchedule")))
+    if (n->unschedulable && !tolerated(p->tolerations, STR("node.kubernetes.io/unschedulable"), STR(""), STR("NoSchedule")))
         return "node(s) were unschedulable";
-    const char *why = check_taints(p->pod, n->tree);
-    if (why)
-        return why;
-    if (!affinity_matches(p->pod, n))
+    if (n->taints && !filter_taints(p, n))
+        return "node(s) had untolerated taint(s)";
+    if ((p->node_selector || p->node_affinity) && !filter_affinity(p, n))
         return "node(s) didn't match Pod's node affinity/selector";
-    if (!n->ready && !tolerated(p->pod, STR("node.kubernetes.io/not-ready"), STR(""), STR("NoSchedule")))
+    if (!n->ready && !tolerated(p->tolerations, STR("node.kubernetes.io/not-ready"), STR(""), STR("NoSchedule")))
         return "node(s) were not ready";
     return NULL;
 }

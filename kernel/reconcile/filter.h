@@ -6,6 +6,8 @@
 
 struct pod_needs {
     const struct val *pod;
+    const struct val *tolerations;      /* lists and objects, or NULL: as the spec has them */
+    const struct val *node_selector, *node_affinity;
     struct pod_requests requests;
     struct ledger_port ports[64];
     struct ledger_amount amounts[16];
@@ -19,9 +21,16 @@ const char *filter_node(struct arena *a, const struct pod_needs *p, const struct
 const char *filter_place(const struct pod_needs *p, const struct ledger_node *n);
 /* The other half: is there room beside the pods that are there? */
 const char *filter_room(struct arena *a, const struct pod_needs *p, const struct ledger_node *n);
+/* Parts of filter_place: no taint keeps it away; its nodeSelector and required node affinity allow the node, and whether it has any. */
+bool filter_taints(const struct pod_needs *p, const struct ledger_node *n);
+bool filter_affinity(const struct pod_needs *p, const struct ledger_node *n);
+bool filter_has_affinity(const struct pod_needs *p);
+/* Taints on which it would rather not be. */
+unsigned filter_soft_taints(const struct pod_needs *p, const struct ledger_node *n);
 /* It asks for more than the node has when it is empty. */
 bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n);
 /* Any of a NodeSelector's terms; a LabelSelector (an empty one: everything). */
+bool filter_term_matches(const struct val *term, const struct ledger_node *n);
 bool filter_terms_match(const struct val *terms, const struct ledger_node *n);
 bool filter_selector_matches(const struct val *selector, const struct val *labels);
 

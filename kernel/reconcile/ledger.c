@@ -10,10 +10,19 @@
 #define PORTS_MAX 64
 #define AMOUNTS_MAX 16
 
+/* Pods of one controlling owner. */
+struct owner {
+    unsigned refs;
+    struct tally nodes;
+    char uid[];
+};
+
 struct booking {
     struct list link;                   /* in its node's */
+    struct guest guest;
     struct ledger_node *node;
-    char uid[64], owner[64];
+    struct owner *owner;                /* NULL: it has none */
+    char uid[64];
     char *ns, *name;                    /* one allocation */
     int64_t priority;
     bool promised;
@@ -27,11 +36,13 @@ struct ledger {
     struct store *store;
     struct store_watch *nodes_watch, *pods_watch;
     struct list nodes;
-    struct map by_name, by_uid;
+    struct map by_name, by_uid, owners;
+    struct topology *topology;
     unsigned n_present;
     unsigned n_promised;
     int64_t lowest;                     /* of all that were ever booked: only falls */
     loop_fn changed;
+    void (*woken)(void *ctx, void *who);
     void *ctx;
 };
 
@@ -64,6 +75,8 @@ static void node_drop(struct ledger *l, struct ledger_node *n)
 {
     map_del(&l->by_name, str_of(n->name));
     list_remove(&n->link);
+    n->present = false;
+    topology_place(l->topology, n);
     store_object_unref(n->object);
     arena_free(n->arena);
     mem_free(n);
@@ -79,11 +92,20 @@ static bool is_ready(const struct val *tree)
     return false;
 }
 
+/* Its place has changed: its guests are counted where they are now. */
+static void node_moves(struct ledger *l, struct ledger_node *n, bool present)
+{
+    list_each(at, &n->bookings) topology_aside(l->topology, &list_item(at, struct booking, link)->guest, true);
+    l->n_present += (unsigned)present - (unsigned)n->present;
+    n->present = present;
+    topology_place(l->topology, n);
+    list_each(at, &n->bookings) topology_aside(l->topology, &list_item(at, struct booking, link)->guest, false);
+}
+
 static void node_gone(struct ledger *l, struct ledger_node *n)
 {
     if (n->present)
-        l->n_present--;
-    n->present = false;
+        node_moves(l, n, false);
     if (list_empty(&n->bookings))
         node_drop(l, n);
 }
@@ -104,9 +126,10 @@ static void node_set(struct ledger *l, struct store_object *o)
     n->arena = a;
     n->object = store_object_ref(o);
     n->tree = tree;
-    if (!n->present)
-        l->n_present++;
-    n->present = true;
+    n->labels = json_path(tree, "metadata.labels");
+    n->taints = json_path(tree, "spec.taints");
+    if (!n->present || !topology_places_same(l->topology, n))
+        node_moves(l, n, true);
     n->ready = is_ready(tree);
     n->unschedulable = json_bool(tree, "spec.unschedulable", false);
     struct val *room = json_path(tree, "status.allocatable");
@@ -117,17 +140,43 @@ static void node_set(struct ledger *l, struct store_object *o)
 
 /* --- bookings --- */
 
+static struct owner *owner_of(struct ledger *l, struct str uid)
+{
+    struct owner *o = uid.len ? map_get(&l->owners, uid) : NULL;
+    if (!uid.len || o || !(o = mem_alloc(sizeof *o + uid.len + 1)))
+        return o;
+    str_copy(o->uid, uid.at, uid.len);
+    if (map_put(&l->owners, str_n(o->uid, uid.len), o))
+        return o;
+    mem_free(o);
+    return NULL;
+}
+
+static void owner_done(struct ledger *l, struct owner *o)
+{
+    if (!o || o->refs)
+        return;
+    map_del(&l->owners, str_of(o->uid));
+    tally_free(&o->nodes);
+    mem_free(o);
+}
+
 static void account(struct booking *b, int sign)
 {
     b->node->used_mcpu += sign * b->requests.mcpu;
     b->node->used_memory += sign * b->requests.memory;
     b->node->used_pods += sign;
+    if (b->owner)
+        tally_add(&b->owner->nodes, b->node, sign);     /* a preference: what there was no memory to count is missed */
 }
 
 static void book_end(struct ledger *l, struct booking *b)
 {
     struct ledger_node *n = b->node;
     account(b, -1);
+    topology_leave(l->topology, &b->guest);
+    if (b->owner && !--b->owner->refs)
+        owner_done(l, b->owner);
     l->n_promised -= b->promised;
     list_remove(&b->link);
     if (list_empty(&n->bookings))
@@ -166,9 +215,10 @@ static bool keep_lists(struct booking *b, const struct val *pod)
     return (!b->n_ports || b->ports) && (!b->n_amounts || b->amounts);
 }
 
-static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n, bool promised)
+/* o: the pod as it is stored. */
+static bool book(struct ledger *l, const struct val *pod, struct store_object *o, struct ledger_node *n, bool promised)
 {
-    struct str uid = json_str(pod, "metadata.uid"), owner = pod_owner_uid(pod);
+    struct str uid = json_str(pod, "metadata.uid");
     struct booking *b = map_get(&l->by_uid, uid);
     if (b && b->node == n && b->promised == promised)
         return true;
@@ -185,9 +235,10 @@ static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n,
         return false;
     }
     snprintf(b->uid, sizeof b->uid, STR_FMT, STR_ARG(uid));
-    snprintf(b->owner, sizeof b->owner, STR_FMT, STR_ARG(owner));
-    b->node = n;
-    b->promised = promised;
+    if ((b->owner = owner_of(l, pod_owner_uid(pod))))
+        b->owner->refs++;
+    b->node = b->guest.node = n;
+    b->promised = b->guest.promised = promised;
     b->priority = json_int(pod, "spec.priority", 0);
     b->requests = pod_requests(pod);
     n->lowest = b->priority < n->lowest ? b->priority : n->lowest;
@@ -195,6 +246,7 @@ static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n,
     list_push(&n->bookings, &b->link);
     l->n_promised += promised;
     account(b, 1);
+    topology_enter(l->topology, &b->guest, pod, o);
     if (!map_put(&l->by_uid, str_of(b->uid), b)) {
         book_end(l, b);
         return false;
@@ -202,14 +254,24 @@ static bool book(struct ledger *l, const struct val *pod, struct ledger_node *n,
     return true;
 }
 
+static struct store_object *stored(struct ledger *l, const struct val *pod)
+{
+    return store_head(l->store, STR("/pods"), json_str(pod, "metadata.namespace"), json_str(pod, "metadata.name"));
+}
+
 bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n)
 {
-    return book(l, pod, n, false);
+    return book(l, pod, stored(l, pod), n, false);
 }
 
 bool ledger_promise(struct ledger *l, const struct val *pod, struct ledger_node *n)
 {
-    return book(l, pod, n, true);
+    return book(l, pod, stored(l, pod), n, true);
+}
+
+struct topology *ledger_topology(struct ledger *l)
+{
+    return l->topology;
 }
 
 struct ledger_node *ledger_promised(const struct ledger *l, struct str pod_uid)
@@ -225,14 +287,10 @@ void ledger_forget(struct ledger *l, struct str pod_uid)
         book_end(l, b);
 }
 
-unsigned ledger_matching(const struct ledger_node *n, struct str owner_uid)
+unsigned ledger_matching(const struct ledger *l, const struct ledger_node *n, struct str owner_uid)
 {
-    unsigned found = 0;
-    if (!owner_uid.len)
-        return 0;
-    list_each(at, (struct list *)&n->bookings)
-        found += str_is(owner_uid, list_item(at, struct booking, link)->owner);
-    return found;
+    const struct owner *o = owner_uid.len ? map_get(&l->owners, owner_uid) : NULL;
+    return o ? (unsigned)tally_get(&o->nodes, n) : 0;
 }
 
 bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p)
@@ -287,16 +345,17 @@ struct ledger_guest *ledger_guests(const struct ledger_node *n, int64_t below, s
     {
         struct booking *b = list_item(at, struct booking, link);
         if (b->priority < below)
-            all[(*ret_n)++] = (struct ledger_guest){ b->uid, b->ns, b->name, b->priority, b->promised, b };
+            all[(*ret_n)++] = (struct ledger_guest){ b->uid, b->ns, b->name, b->priority, b->promised, b, &b->guest };
     }
     qsort(all, *ret_n, sizeof *all, by_priority);
     return all;
 }
 
-void ledger_set_aside(struct ledger_node *n, const struct ledger_guest *g, bool aside)
+void ledger_set_aside(struct ledger *l, struct ledger_node *n, const struct ledger_guest *g, bool aside)
 {
     struct booking *b = g->booking;
     account(b, aside ? -1 : 1);
+    topology_aside(l->topology, &b->guest, aside);
     if (aside)
         list_remove(&b->link);
     else
@@ -311,7 +370,7 @@ void ledger_promises_aside(struct ledger *l, int64_t below, bool aside)
     while (l->n_promised && map_next(&l->by_uid, &at, &uid, &value)) {
         struct booking *b = value;
         if (b->promised && b->priority < below)
-            ledger_set_aside(b->node, &(struct ledger_guest){ .booking = b }, aside);
+            ledger_set_aside(l, b->node, &(struct ledger_guest){ .booking = b }, aside);
     }
 }
 
@@ -346,15 +405,17 @@ static bool pod_set(struct ledger *l, struct store_object *o, bool deleted)
             book_end(l, b);
         return b != NULL;
     }
-    if (b && (!b->promised || !node.len))
+    if (b && (!b->promised || !node.len)) {
+        topology_changed(l->topology, &b->guest, o);
         return rebook(b, store_object_json(o));
+    }
     if (!node.len)
         return false;
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     struct val *pod = a ? json_parse(a, store_object_json(o), NULL) : NULL;
     struct ledger_node *n = pod ? node_named(l, node) : NULL;
     if (n)
-        book(l, pod, n, false);
+        book(l, pod, o, n, false);
     return false;
 }
 
@@ -373,7 +434,7 @@ static void promise_again(struct ledger *l, struct store_object *o)
     bool waits = pod && !json_path(pod, "metadata.deletionTimestamp") && str_is(json_str(pod, "status.phase"), "Pending");
     struct ledger_node *n = waits ? node_named(l, node) : NULL;
     if (n)
-        book(l, pod, n, true);
+        book(l, pod, o, n, true);
 }
 
 static bool first_pod(void *ctx, struct store_object *o)
@@ -384,6 +445,17 @@ static bool first_pod(void *ctx, struct store_object *o)
     return true;
 }
 
+/* A heartbeat, or another image on it: nobody waits for that. */
+static bool says_the_same(const struct ledger_node *n, const struct store_event *e)
+{
+    static const char *const paths[] = { "metadata.labels", "status.allocatable" };
+    struct str is = store_object_json(e->object), was = e->old ? store_object_json(e->old) : STR_NONE;
+    bool same = e->type == STORE_MODIFIED && was.at && n;
+    for (unsigned i = 0; same && i < sizeof paths / sizeof *paths; i++)
+        same = str_eq(json_scan_path(was, paths[i]), json_scan_path(is, paths[i]));
+    return same && str_eq(json_scan_member(was, STR("spec")), json_scan_member(is, STR("spec")));
+}
+
 static void on_nodes(void *ctx)
 {
     struct ledger *l = ctx;
@@ -391,14 +463,18 @@ static void on_nodes(void *ctx)
     bool expired = false, news = false;
     while (store_watch_next(l->nodes_watch, &e, &expired)) {
         struct ledger_node *n = map_get(&l->by_name, store_object_name(e.object));
-        news = true;
+        bool was_ready = n && n->ready, same = says_the_same(n, &e);
         if (e.type != STORE_DELETED)
             node_set(l, e.object);
         else if (n)
             node_gone(l, n);
+        news |= !same || was_ready != n->ready;
     }
-    if (news)
-        l->changed(l->ctx);
+    if (!news)
+        return;
+    l->changed(l->ctx);
+    if (l->woken)
+        l->woken(l->ctx, NULL);
 }
 
 static void on_pods(void *ctx)
@@ -412,6 +488,18 @@ static void on_pods(void *ctx)
         l->changed(l->ctx);
 }
 
+static void woken(void *ctx, void *who)
+{
+    struct ledger *l = ctx;
+    if (l->woken)
+        l->woken(l->ctx, who);
+}
+
+void ledger_listen(struct ledger *l, void (*fn)(void *ctx, void *who))
+{
+    l->woken = fn;
+}
+
 int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret, struct kl_err *err)
 {
     struct ledger *l = mem_alloc(sizeof *l);
@@ -423,7 +511,9 @@ int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret,
     l->lowest = INT64_MAX;
     l->ctx = ctx;
     list_init(&l->nodes);
-    int rc = store_watch_new(s, STR("/nodes"), STR_NONE, store_revision(s), on_nodes, l, &l->nodes_watch, err);
+    int rc = topology_new(s, woken, l, &l->topology, err);
+    if (rc == 0)
+        rc = store_watch_new(s, STR("/nodes"), STR_NONE, store_revision(s), on_nodes, l, &l->nodes_watch, err);
     if (rc == 0)
         rc = store_watch_new(s, STR("/pods"), STR_NONE, store_revision(s), on_pods, l, &l->pods_watch, err);
     if (rc < 0) {
@@ -453,6 +543,8 @@ void ledger_free(struct ledger *l)
     }
     map_free(&l->by_name);
     map_free(&l->by_uid);
+    map_free(&l->owners);
+    topology_free(l->topology);
     mem_free(l);
 }
 

@@ -12,34 +12,40 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "reconcile/requests.h"
+#include "reconcile/topology.h"
 #include "store/store.h"
 
 struct ledger;
 
 struct ledger_node {
     struct list link;
-    char name[256];
-    struct arena *arena;                /* of tree; made anew with each change of the Node */
-    struct store_object *object;
-    struct val *tree;
+    struct spot spot;
+    const struct val *labels, *taints;  /* of tree; NULL: it has none */
     bool present;                       /* false: only bookings on a node that is not there (any more) */
     bool ready, unschedulable;
     int64_t mcpu, memory, pods;         /* allocatable */
     int64_t used_mcpu, used_memory, used_pods;
     int64_t lowest;                     /* no pod on it is of lower priority; INT64_MAX: there is none */
     struct list bookings;
+    struct arena *arena;                /* of tree; made anew with each change of the Node */
+    struct store_object *object;
+    struct val *tree;
+    char name[256];
 };
 
 /* changed(ctx): room may have appeared (a node came or changed, a pod ended). */
 int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret, struct kl_err *err);
 void ledger_free(struct ledger *l);
+/* Also: who waits for other pods than those that take room (struct topology_wait's who), or NULL: all that wait for such, and for nodes. */
+void ledger_listen(struct ledger *l, void (*woken)(void *ctx, void *who));
+struct topology *ledger_topology(struct ledger *l);
 /* Nodes that are there, in order of name; NULL after the last. */
 struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after);
 unsigned ledger_count(const struct ledger *l);
 bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n);
 void ledger_forget(struct ledger *l, struct str pod_uid);       /* the binding failed */
 /* Pods on n with that controlling owner (uid); without one: 0. */
-unsigned ledger_matching(const struct ledger_node *n, struct str owner_uid);
+unsigned ledger_matching(const struct ledger *l, const struct ledger_node *n, struct str owner_uid);
 bool ledger_port_free(const struct ledger_node *n, const struct ledger_port *p);
 int64_t ledger_used(const struct ledger_node *n, const char *amount);
 
@@ -60,10 +66,11 @@ struct ledger_guest {
     int64_t priority;
     bool promised;                      /* it is not there yet */
     void *booking;
+    const struct guest *guest;
 };
 /* Guests of lower priority than that, the most important first; in the arena. */
 struct ledger_guest *ledger_guests(const struct ledger_node *n, int64_t below, struct arena *a, unsigned *ret_n);
 /* As if it were not there, and as if it were there again. Every one must be put back before anything else happens to the ledger. */
-void ledger_set_aside(struct ledger_node *n, const struct ledger_guest *g, bool aside);
+void ledger_set_aside(struct ledger *l, struct ledger_node *n, const struct ledger_guest *g, bool aside);
 
 #endif

@@ -74,16 +74,37 @@ static void ask_budgets(const struct preempt *p, struct budgets *b, struct preem
     }
 }
 
+/* Room beside the pods that are there, and none among them that it must not be with. */
+static const char *refuses(const struct preempt *p, const struct ledger_node *n)
+{
+    const char *why = filter_room(p->arena, p->needs, n);
+    return why || !p->rules ? why : rules_refuse(p->rules, n, NULL);
+}
+
+/* Whoever goes. */
+static bool hopeless(const struct preempt *p, const struct ledger_node *n)
+{
+    bool never = false;
+    return filter_place(p->needs, n) || filter_too_large(p->needs, n) || (p->rules && rules_refuse(p->rules, n, &never) && never) || (p->fits && !p->fits(p->ctx, n));
+}
+
+static void set_aside(const struct preempt *p, struct ledger_node *n, struct preempt_victim *v, bool aside)
+{
+    ledger_set_aside(p->ledger, n, &v->guest, aside);
+    if (p->rules)
+        rules_aside(p->rules, v->guest.guest, aside);
+}
+
 /* Back in, the most important first, as long as there is room beside it. */
 static void reprieve(const struct preempt *p, struct ledger_node *n, struct preempt_victim *v, unsigned all, bool violating)
 {
     for (unsigned i = 0; i < all; i++) {
         if (v[i].violates != violating)
             continue;
-        ledger_set_aside(n, &v[i].guest, false);
-        v[i].goes = filter_room(p->arena, p->needs, n);
+        set_aside(p, n, &v[i], false);
+        v[i].goes = refuses(p, n) != NULL;
         if (v[i].goes)
-            ledger_set_aside(n, &v[i].guest, true);
+            set_aside(p, n, &v[i], true);
     }
 }
 
@@ -91,19 +112,19 @@ static void reprieve(const struct preempt *p, struct ledger_node *n, struct pree
 static const char *victims_on(const struct preempt *p, struct budgets *b, struct ledger_node *n, struct preempt_plan *ret)
 {
     unsigned all, kept = 0;
-    if (filter_place(p->needs, n) || filter_too_large(p->needs, n) || (p->fits && !p->fits(p->ctx, n)))
+    if (hopeless(p, n))
         return PREEMPT_NO_HELP;
     if (n->lowest >= preempt_priority(p))
         return PREEMPT_NO_VICTIMS;
     struct preempt_victim *v = candidates_on(p, n, &all);
-    if (!all || !filter_room(p->arena, p->needs, n))
+    if (!all || !refuses(p, n))
         return PREEMPT_NO_VICTIMS;
     for (unsigned i = 0; i < all; i++)
-        ledger_set_aside(n, &v[i].guest, true);
-    const char *why = filter_room(p->arena, p->needs, n);
+        set_aside(p, n, &v[i], true);
+    const char *why = refuses(p, n);
     if (why) {
         for (unsigned i = 0; i < all; i++)
-            ledger_set_aside(n, &v[i].guest, false);
+            set_aside(p, n, &v[i], false);
         return why;
     }
     ask_budgets(p, b, v, all);
@@ -113,7 +134,7 @@ static const char *victims_on(const struct preempt *p, struct budgets *b, struct
     for (unsigned i = 0; i < all; i++) {
         if (!v[i].goes)
             continue;
-        ledger_set_aside(n, &v[i].guest, false);
+        set_aside(p, n, &v[i], false);
         ret->violations += v[i].violates;
         v[kept++] = v[i];
     }

@@ -1,6 +1,6 @@
 /* preempt.h - room for a pod that fits nowhere, by pods of lower priority that have to go. [loop]
  *
- * Looked for on every node that has a place for it but no room. Of such a node's pods as few go as must, the least important first, and those whose going would
+ * Looked for on every node that has a place for it but no room, or pods that it must not be beside. What it must be near does not go. Of such a node's pods as few go as must, the least important first, and those whose going would
  * violate a PodDisruptionBudget last. Of the nodes the one is taken that violates the fewest; then the one whose most important victim is the least important;
  * then the one with the lowest sum of priorities, then with the fewest victims, then whose most important ones began the latest.
  */
@@ -10,6 +10,7 @@
 #include "reconcile/budgets.h"
 #include "reconcile/filter.h"
 #include "reconcile/objects.h"
+#include "reconcile/rules.h"
 #include "reconcile/verdict.h"
 
 struct preempt {
@@ -17,6 +18,7 @@ struct preempt {
     struct store *store;
     struct arena *arena;
     const struct pod_needs *needs;
+    struct rules *rules;                /* about other pods; NULL: it has none */
     /* May it be there at all, but for room? NULL: filter_place decides alone. */
     bool (*fits)(void *ctx, const struct ledger_node *n);
     /* That pod was promised room on the node, and is not any more. May be NULL. */

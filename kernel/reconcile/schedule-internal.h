@@ -5,6 +5,7 @@
 #include "reconcile/devices.h"
 #include "reconcile/ledger.h"
 #include "reconcile/queue.h"
+#include "reconcile/rules.h"
 #include "reconcile/schedule.h"
 #include "reconcile/schedule_metrics.h"
 
@@ -26,6 +27,14 @@ struct schedule {
 /* What becomes of a pod's key. PARKED: room must appear first. AGAIN: with back-off, whatever the world does. */
 enum outcome { SETTLED, PARKED, AGAIN };
 /* Decides about the pod of that key. *ret_claims: it has volumes that are claimed. */
-enum outcome schedule_one(struct schedule *s, struct str key, bool *ret_claims);
+enum outcome schedule_one(struct schedule *s, struct str key);
+
+/* What a pod that fits nowhere waits for, beside news of nodes. */
+struct hopes {
+    bool claims;                        /* it has some: news of them may help */
+    bool room;                          /* pods that go leave some */
+    const struct rules *rules;          /* those that refused a node: when their pods come or go. NULL: none */
+};
+void schedule_park(struct schedule *s, struct str key, const struct hopes *h);
 
 #endif

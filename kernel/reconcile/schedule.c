@@ -13,44 +13,112 @@
 #define PORTION_NS (2 * NS_PER_MS)
 #define PARKED_NS (300 * NS_PER_S)      /* looked at again without any news, as upstream does */
 
+/* Who waits for the same as many others is looked at again at once for the first times, then later and later: each of them that finds a node wakes the others. */
+#define TRIES_AT_ONCE 3
+#define WOKEN_MOST_NS NS_PER_S
+
 struct parked {
-    bool claims;                        /* it has some: news of them may help */
+    bool claims, room;
+    unsigned tries;
+    unsigned n_waits;
+    struct topology_wait *waits;
+    size_t key_len;
     char key[];
 };
 
 /* --- parked pods --- */
 
-static void park(struct schedule *s, struct str key, bool claims)
+static void wait_no_more(struct schedule *s, struct parked *p)
+{
+    for (unsigned i = 0; i < p->n_waits; i++)
+        topology_wait_end(ledger_topology(s->ledger), &p->waits[i]);
+    mem_free(p->waits);
+    p->waits = NULL;
+    p->n_waits = 0;
+}
+
+/* More of those it wants to be near; fewer of those it must be apart from; in spreading either. */
+static unsigned hope_of(const struct rule *r)
+{
+    static const unsigned on[] = { [RULE_SPREAD] = TOPOLOGY_MORE | TOPOLOGY_FEWER, [RULE_NEAR] = TOPOLOGY_MORE, [RULE_APART] = TOPOLOGY_FEWER, [RULE_UNWANTED] = TOPOLOGY_OWNERS };
+    return on[r->kind];
+}
+
+static void wait_for(struct schedule *s, struct parked *p, const struct rules *r)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; r && i < r->n; i++)
+        n += r->at[i].refused;
+    if (!n || !(p->waits = mem_alloc(n * sizeof *p->waits)))
+        return;
+    for (unsigned i = 0; i < r->n; i++) {
+        if (!r->at[i].refused)
+            continue;
+        struct topology_wait *w = &p->waits[p->n_waits++];
+        *w = (struct topology_wait){ .term = r->at[i].term, .on = hope_of(&r->at[i]), .who = p };
+        topology_wait(ledger_topology(s->ledger), w);
+    }
+}
+
+void schedule_park(struct schedule *s, struct str key, const struct hopes *h)
 {
     struct parked *p = map_get(&s->parked, key);
-    if (p)
-        p->claims = claims;
-    if (p || !(p = mem_alloc(sizeof *p + key.len)))
-        return;
-    memcpy(p->key, key.at, key.len);
-    p->claims = claims;
-    if (!map_put(&s->parked, str_n(p->key, key.len), p))
-        mem_free(p);
+    if (!p) {
+        if (!(p = mem_alloc(sizeof *p + key.len)))
+            return;
+        memcpy(p->key, key.at, key.len);
+        p->key_len = key.len;
+        if (!map_put(&s->parked, str_n(p->key, key.len), p)) {
+            mem_free(p);
+            return;
+        }
+    }
+    wait_no_more(s, p);
+    p->claims = h->claims;
+    p->room = h->room;
+    wait_for(s, p, h->rules);
 }
 
 static void unpark(struct schedule *s, struct str key)
 {
-    mem_free(map_del(&s->parked, key));
+    struct parked *p = map_del(&s->parked, key);
+    if (!p)
+        return;
+    wait_no_more(s, p);
+    mem_free(p);
 }
 
-static void retry(struct schedule *s, bool only_claims)
+enum news { NEWS_ANY, NEWS_ROOM, NEWS_CLAIMS };
+
+static void retry(struct schedule *s, enum news news)
 {
     size_t at = 0;
     struct str key;
     void *value;
-    while (map_next(&s->parked, &at, &key, &value))
-        if (!only_claims || ((const struct parked *)value)->claims)
+    while (map_next(&s->parked, &at, &key, &value)) {
+        const struct parked *p = value;
+        if (news == NEWS_ANY || (news == NEWS_ROOM ? p->room : p->claims))
             queue_add(s->queue, key, 0);
+    }
+}
+
+/* Pods that it waits for have come or gone. */
+static void woken(void *ctx, void *who)
+{
+    struct schedule *s = ctx;
+    struct parked *p = who;
+    if (!p) {
+        retry(s, NEWS_ANY);
+        return;
+    }
+    unsigned late = p->tries > TRIES_AT_ONCE ? p->tries - TRIES_AT_ONCE : 0;
+    int64_t delay = late > 6 ? WOKEN_MOST_NS : late ? (10 * NS_PER_MS) << late : 0;
+    queue_add(s->queue, str_n(p->key, p->key_len), delay < WOKEN_MOST_NS ? delay : WOKEN_MOST_NS);
 }
 
 static void retry_parked(void *ctx)
 {
-    retry(ctx, false);
+    retry(ctx, NEWS_ROOM);
 }
 
 /* One that waits for devices. */
@@ -71,11 +139,8 @@ static void portion(void *ctx)
     if (s->paused)
         return;
     while ((k = queue_next(s->queue))) {
-        bool claims = false;
-        enum outcome o = schedule_one(s, k->name, &claims);
-        if (o == PARKED)
-            park(s, k->name, claims);
-        else
+        enum outcome o = schedule_one(s, k->name);
+        if (o != PARKED)
             unpark(s, k->name);
         queue_done(s->queue, k, o == AGAIN, o == PARKED ? PARKED_NS : 0);
         if (env_mono_ns() > until)
@@ -118,6 +183,16 @@ static bool claims_told(const struct schedule *s, const struct store_event *e)
     return s->parked.n && e->old && !str_eq(json_scan_path(store_object_json(e->old), path), json_scan_path(store_object_json(e->object), path));
 }
 
+/* What decides where it may be: its spec, and the labels that others' rules look at. */
+static bool says_otherwise(const struct store_event *e)
+{
+    static const char *const paths[] = { "spec", "metadata.labels" };
+    for (unsigned i = 0; e->old && i < sizeof paths / sizeof *paths; i++)
+        if (!str_eq(json_scan_path(store_object_json(e->old), paths[i]), json_scan_path(store_object_json(e->object), paths[i])))
+            return true;
+    return false;
+}
+
 /* A parked pod comes back only when its spec was changed (its own status is our doing, but for the names of its claims) or room may have appeared. */
 static void on_pods(void *ctx)
 {
@@ -125,8 +200,7 @@ static void on_pods(void *ctx)
     struct store_event e;
     bool expired = false;
     while (store_watch_next(s->pods, &e, &expired)) {
-        if (e.type == STORE_DELETED || claims_told(s, &e) || (e.old && !str_eq(json_scan_member(store_object_json(e.old), STR("spec")),
-                                                         json_scan_member(store_object_json(e.object), STR("spec"))))) {
+        if (e.type == STORE_DELETED || claims_told(s, &e) || says_otherwise(&e)) {
             char key[600];
             int n = snprintf(key, sizeof key, STR_FMT "/" STR_FMT, STR_ARG(store_object_ns(e.object)), STR_ARG(store_object_name(e.object)));
             if (n > 0 && (size_t)n < sizeof key)
@@ -146,7 +220,7 @@ static void on_storage(void *ctx)
         while (s->storage[i] && store_watch_next(s->storage[i], &e, &expired))
             news = true;
     if (news)
-        retry(s, true);
+        retry(s, NEWS_CLAIMS);
 }
 
 static int watch_storage(struct schedule *s, struct kl_err *err)
@@ -173,6 +247,8 @@ int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct 
     s->conf = *c;
     s->queue = queue_new(c->loop, on_ready, s);
     int rc = s->queue ? ledger_new(c->store, retry_parked, s, &s->ledger, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    if (rc == 0)
+        ledger_listen(s->ledger, woken);
     if (rc == 0)
         rc = devices_new(c->store, retry_one, s, &s->devices, err);
     if (rc == 0)
@@ -201,10 +277,12 @@ void schedule_free(struct schedule *s)
         if (s->storage[i])
             store_watch_free(s->storage[i]);
     devices_free(s->devices);
+    while (map_next(&s->parked, &at, &key, &value)) {
+        wait_no_more(s, value);
+        mem_free(value);
+    }
     ledger_free(s->ledger);
     queue_free(s->queue);
-    while (map_next(&s->parked, &at, &key, &value))
-        mem_free(value);
     map_free(&s->parked);
     mem_free(s);
 }

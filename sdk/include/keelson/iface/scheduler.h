@@ -4,7 +4,7 @@
  * left and does the compare-and-set when it binds, so that two schedulers cannot book the same room twice. For each
  * pod the host calls begin, then fit for each node of interest, score for those that fit, and end, always, exactly once.
  * The host itself checks before asking: node is Ready and schedulable, tolerations, nodeSelector and required node affinity,
- * host ports, and that the requests fit.
+ * host ports, that the requests fit, required affinity and anti-affinity between pods (of both sides) and topology spread constraints.
  */
 #ifndef KEELSON_IFACE_SCHEDULER_H
 #define KEELSON_IFACE_SCHEDULER_H

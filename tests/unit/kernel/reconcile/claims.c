@@ -99,6 +99,7 @@ static struct ledger_node *node(const char *name, const char *zone)
     snprintf(n->name, sizeof n->name, "%s", name);
     n->tree = json_parse(w.arena, str_of(arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"labels\":{\"kubernetes.io/hostname\":\"%s\",\"zone\":\"%s\"}}}", name, name, zone)), NULL);
     cr_assert(n->tree);
+    n->labels = json_path(n->tree, "metadata.labels");
     return n;
 }
 

@@ -1,0 +1,292 @@
+/* Rules between pods: who may be beside whom, how pods are spread, and that counters follow pods, nodes and namespaces. */
+#include "reconcile/rules.h"
+
+#include <criterion/criterion.h>
+
+#include "reconcile/preempt.h"
+
+struct world {
+    struct loop *loop;
+    struct store *store;
+    struct arena *arena;
+    struct ledger *ledger;
+    struct pod_needs needs;
+    unsigned pods;
+    char woken[256];
+};
+
+static struct world w;
+
+static void ignore(void *ctx)
+{
+    (void)ctx;
+}
+
+static void on_woken(void *ctx, void *who)
+{
+    size_t len = strlen(w.woken);
+    (void)ctx;
+    snprintf(w.woken + len, sizeof w.woken - len, "%s ", who ? (const char *)who : "all");
+}
+
+static void setup(void)
+{
+    struct store_conf conf = { .history = 512 };
+    struct kl_err err;
+    kl_err_init(&err);
+    w = (struct world){ .loop = loop_new_sim(1000, 0), .arena = arena_new(0) };
+    cr_assert_eq(store_open(w.loop, &conf, &w.store, &err), 0, "%s", err.msg);
+    cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
+    ledger_listen(w.ledger, on_woken);
+}
+
+static void teardown(void)
+{
+    ledger_free(w.ledger);
+    store_close(w.store);
+    loop_free(w.loop);
+    arena_free(w.arena);
+}
+
+TestSuite(rules, .init = setup, .fini = teardown);
+
+/* --- what is there --- */
+
+static void commit(enum store_op_type type, const char *resource, const char *ns, const char *name, const char *metadata, const char *rest)
+{
+    struct kl_err err;
+    kl_err_init(&err);
+    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"uid-%s-%s\",\"resourceVersion\":\"7\"%s},%s}", name, ns, ns, name, metadata, rest);
+    struct store_op op = { .type = type, .resource = str_of(resource), .ns = str_of(ns), .name = str_of(name), .json = str_of(json) };
+    cr_assert_eq(store_commit(w.store, &op, 1, NULL, NULL, NULL, &err), 0, "%s", err.msg);
+    loop_run_until(w.loop, loop_now(w.loop) + 1);
+}
+
+static void node_now(enum store_op_type type, const char *name, const char *labels, const char *spec)
+{
+    commit(type, "/nodes", "", name, arena_printf(w.arena, ",\"labels\":{\"host\":\"%s\"%s%s}", name, *labels ? "," : "", labels),
+           arena_printf(w.arena, "\"spec\":{%s},\"status\":{\"allocatable\":{\"cpu\":\"4\",\"memory\":\"8Gi\",\"pods\":\"100\"},\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}", spec));
+}
+static void node(const char *name, const char *zone)
+{
+    node_now(STORE_CREATE, name, *zone ? arena_printf(w.arena, "\"zone\":\"%s\"", zone) : "", "");
+}
+static void space(enum store_op_type type, const char *name, const char *labels)
+{
+    commit(type, "/namespaces", "", name, arena_printf(w.arena, ",\"labels\":{%s}", labels), "\"spec\":{}");
+}
+static void pod_in(enum store_op_type type, const char *ns, const char *name, const char *on, const char *app, const char *spec, const char *metadata)
+{
+    commit(type, "/pods", ns, name, arena_printf(w.arena, ",\"labels\":{\"app\":\"%s\"}%s", app, metadata),
+           arena_printf(w.arena, "\"spec\":{\"nodeName\":\"%s\"%s%s},\"status\":{\"phase\":\"Running\"}", on, *spec ? "," : "", spec));
+}
+static void pod(const char *name, const char *on, const char *app, const char *spec)
+{
+    pod_in(STORE_CREATE, "default", name, on, app, spec, "");
+}
+
+/* --- what is asked --- */
+
+#define AFFINITY(kind, terms) "\"affinity\":{\"" kind "\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[" terms "]}}"
+#define NEAR(terms)  AFFINITY("podAffinity", terms)
+#define APART(terms) AFFINITY("podAntiAffinity", terms)
+#define APP(name)    "\"labelSelector\":{\"matchLabels\":{\"app\":\"" name "\"}}"
+#define TERM(key, name) "{\"topologyKey\":\"" key "\"," APP(name) "}"
+#define SPREAD(more) "\"topologySpreadConstraints\":[{\"maxSkew\":1,\"whenUnsatisfiable\":\"DoNotSchedule\"," more "}]"
+
+/* "a c" where it may be; then what the others say, once each: "a c; didn't match pod affinity rules". */
+static const char *asks(const char *app, const char *spec)
+{
+    struct rules r;
+    const char *text = "", *why = "";
+    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p%u\",\"namespace\":\"default\",\"uid\":\"uid-p%u\",\"labels\":{\"app\":\"%s\"}},\"spec\":{%s}}", w.pods, w.pods, app, spec);
+    w.pods++;
+    struct val *tree = json_parse(w.arena, str_of(json), NULL);
+    cr_assert(tree, "%s", json);
+    pod_needs_read(tree, &w.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
+    for (struct ledger_node *n = ledger_next(w.ledger, NULL); n; n = ledger_next(w.ledger, n)) {
+        bool hopeless = false;
+        const char *no = rules_refuse(&r, n, &hopeless);
+        if (!no)
+            text = arena_printf(w.arena, "%s%s%s", text, *text ? " " : "", n->name);
+        else if (!strstr(why, no + 8))
+            why = arena_printf(w.arena, "%s; %s%s", why, no + 8, hopeless ? "!" : "");
+    }
+    rules_done(&r);
+    return arena_printf(w.arena, "%s%s", text, why);
+}
+
+/* --- affinity --- */
+
+Test(rules, apart_from_others)
+{
+    node("a", "x");
+    node("b", "x");
+    node("c", "y");
+    pod("one", "a", "web", "");
+    cr_expect_str_eq(asks("web", APART(TERM("host", "web"))), "b c; didn't match pod anti-affinity rules");
+    cr_expect_str_eq(asks("web", APART(TERM("zone", "web"))), "c; didn't match pod anti-affinity rules");
+    cr_expect_str_eq(asks("web", APART(TERM("rack", "web"))), "a b c", "no node has that label");
+    cr_expect_str_eq(asks("web", APART("{\"topologyKey\":\"host\"}")), "a b c", "no selector means nobody");
+    cr_expect_str_eq(asks("web", APART("{\"topologyKey\":\"host\",\"labelSelector\":{}}")), "b c; didn't match pod anti-affinity rules", "an empty one everybody");
+    pod_in(STORE_UPDATE, "default", "one", "a", "web", "", ",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"");
+    cr_expect_str_eq(asks("web", APART(TERM("host", "web"))), "b c; didn't match pod anti-affinity rules", "who goes is there");
+    pod_in(STORE_UPDATE, "default", "one", "a", "db", "", "");
+    cr_expect_str_eq(asks("web", APART(TERM("host", "web"))), "a b c");
+}
+
+Test(rules, unwanted_by_others)
+{
+    node("a", "x");
+    node("b", "y");
+    pod("one", "a", "db", APART(TERM("zone", "web")));
+    cr_expect_str_eq(asks("web", ""), "b; didn't satisfy existing pods anti-affinity rules");
+    cr_expect_str_eq(asks("db", ""), "a b");
+    commit(STORE_DELETE, "/pods", "default", "one", "", "\"spec\":{\"nodeName\":\"a\"}");
+    cr_expect_str_eq(asks("web", ""), "a b");
+}
+
+Test(rules, near_others)
+{
+    node("a", "x");
+    node("b", "x");
+    node("c", "y");
+    node("d", "");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "db"))), "; didn't match pod affinity rules!");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "web"))), "a b c; didn't match pod affinity rules!", "the first of its kind, but not without the label");
+    pod("one", "a", "web", "");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "web"))), "a b; didn't match pod affinity rules!");
+    cr_expect_str_eq(asks("web", NEAR(TERM("host", "web"))), "a; didn't match pod affinity rules!");
+    pod("two", "c", "db", "");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "web") "," TERM("zone", "db"))), "; didn't match pod affinity rules!", "one guest must match all of them");
+    pod("three", "d", "web", "");
+    cr_expect_str_eq(asks("db", NEAR(TERM("zone", "web"))), "a b; didn't match pod affinity rules!", "a guest outside of all zones is near nobody");
+}
+
+Test(rules, namespaces)
+{
+    node("a", "x");
+    node("b", "y");
+    space(STORE_CREATE, "one", "\"team\":\"red\"");
+    pod_in(STORE_CREATE, "one", "guest", "a", "web", "", "");
+    cr_expect_str_eq(asks("web", APART(TERM("host", "web"))), "a b", "another namespace");
+    cr_expect_str_eq(asks("web", APART("{\"topologyKey\":\"host\"," APP("web") ",\"namespaces\":[\"one\"]}")), "b; didn't match pod anti-affinity rules");
+    cr_expect_str_eq(asks("web", APART("{\"topologyKey\":\"host\"," APP("web") ",\"namespaceSelector\":{}}")), "b; didn't match pod anti-affinity rules");
+#define RED "{\"topologyKey\":\"host\"," APP("web") ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"red\"}}}"
+    cr_expect_str_eq(asks("web", APART(RED)), "b; didn't match pod anti-affinity rules");
+    space(STORE_UPDATE, "one", "\"team\":\"blue\"");
+    cr_expect_str_eq(asks("web", APART(RED)), "a b", "the namespace's labels count as they are now");
+    cr_expect_str_eq(w.woken, "all all all all ", "two nodes and two namespaces");
+    space(STORE_UPDATE, "one", "\"team\":\"red\"");
+    cr_expect_str_eq(asks("web", APART(RED)), "b; didn't match pod anti-affinity rules");
+    pod_in(STORE_CREATE, "one", "owner", "b", "db", APART("{\"topologyKey\":\"host\"," APP("web") ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"green\"}}}"), "");
+    cr_expect_str_eq(asks("web", ""), "a b");
+    space(STORE_CREATE, "default", "\"team\":\"green\"");
+    cr_expect_str_eq(asks("web", ""), "a; didn't satisfy existing pods anti-affinity rules");
+}
+
+Test(rules, nodes_move)
+{
+    node("a", "x");
+    node("b", "y");
+    pod("one", "a", "web", "");
+    cr_expect_str_eq(asks("web", APART(TERM("zone", "web"))), "b; didn't match pod anti-affinity rules");
+    node_now(STORE_UPDATE, "b", "\"zone\":\"x\"", "");
+    cr_expect_str_eq(asks("web", APART(TERM("zone", "web"))), "; didn't match pod anti-affinity rules");
+    node_now(STORE_UPDATE, "a", "\"zone\":\"z\"", "");
+    cr_expect_str_eq(asks("web", APART(TERM("zone", "web"))), "b; didn't match pod anti-affinity rules", "its guests go with it");
+    commit(STORE_DELETE, "/nodes", "", "a", "", "\"spec\":{}");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "web"))), "b", "a guest of a node that is gone is nowhere");
+    node("a", "y");
+    cr_expect_str_eq(asks("web", NEAR(TERM("zone", "web"))), "a; didn't match pod affinity rules!");
+}
+
+/* --- spreading --- */
+
+Test(rules, spread)
+{
+#define ZONES SPREAD("\"topologyKey\":\"zone\"," APP("web"))
+    node("a", "x");
+    node("b", "y");
+    node("c", "y");
+    cr_expect_str_eq(asks("web", ZONES), "a b c");
+    pod("one", "a", "web", "");
+    cr_expect_str_eq(asks("web", ZONES), "b c; didn't match pod topology spread constraints");
+    cr_expect_str_eq(asks("db", ZONES), "a b c", "it is not counted itself");
+    pod("two", "c", "web", "");
+    cr_expect_str_eq(asks("web", ZONES), "a b c");
+    pod("three", "c", "web", "");
+    cr_expect_str_eq(asks("web", ZONES), "a; didn't match pod topology spread constraints");
+    pod_in(STORE_UPDATE, "default", "three", "c", "web", "", ",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"");
+    cr_expect_str_eq(asks("web", ZONES), "a b c", "who goes is not counted");
+    pod_in(STORE_CREATE, "other", "four", "a", "web", "", "");
+    cr_expect_str_eq(asks("web", ZONES), "a b c", "nor who is elsewhere");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"zone\",\"minDomains\":3," APP("web"))), "; didn't match pod topology spread constraints", "two zones are less than three: the third is empty");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"host\"," APP("web"))), "b; didn't match pod topology spread constraints");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"zone\",\"labelSelector\":{}")), "a b c", "an empty selector counts nobody");
+}
+
+Test(rules, spread_over_nodes_that_count)
+{
+    node("a", "x");
+    node("b", "y");
+    node_now(STORE_CREATE, "c", "\"zone\":\"z\"", "\"taints\":[{\"key\":\"k\",\"effect\":\"NoSchedule\"}]");
+    node("d", "");
+    pod("one", "a", "web", "");
+    pod("two", "b", "web", "");
+    pod("three", "d", "web", "");
+    cr_expect_str_eq(asks("web", ZONES), "c; didn't match pod topology spread constraints; didn't match pod topology spread constraints (missing required label)!", "taints do not matter");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"zone\",\"nodeTaintsPolicy\":\"Honor\"," APP("web"))), "a b c; didn't match pod topology spread constraints (missing required label)!");
+    cr_expect_str_eq(asks("web", ZONES ",\"nodeSelector\":{\"zone\":\"x\"}"), "a b c; didn't match pod topology spread constraints (missing required label)!", "only zone x counts");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"zone\",\"nodeAffinityPolicy\":\"Ignore\"," APP("web")) ",\"nodeSelector\":{\"zone\":\"x\"}"),
+                     "c; didn't match pod topology spread constraints; didn't match pod topology spread constraints (missing required label)!");
+}
+
+Test(rules, spread_by_labels_that_the_pod_has)
+{
+    node("a", "x");
+    node("b", "y");
+    pod("one", "a", "web", "");
+    cr_expect_str_eq(asks("web", SPREAD("\"topologyKey\":\"zone\",\"matchLabelKeys\":[\"app\",\"none\"],\"labelSelector\":{\"matchExpressions\":[{\"key\":\"app\",\"operator\":\"Exists\"}]}")),
+                     "b; didn't match pod topology spread constraints");
+    cr_expect_str_eq(asks("db", SPREAD("\"topologyKey\":\"zone\",\"matchLabelKeys\":[\"app\"],\"labelSelector\":{\"matchExpressions\":[{\"key\":\"app\",\"operator\":\"Exists\"}]}")), "a b");
+}
+
+/* --- who waits --- */
+
+static void waits(struct topology_wait *x, const char *spec, char *who)
+{
+    struct rules r;
+    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"q\",\"namespace\":\"default\",\"uid\":\"uid-q\",\"labels\":{\"app\":\"web\"}},\"spec\":{%s}}", spec);
+    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &w.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
+    cr_assert_eq(r.n, 1);
+    *x = (struct topology_wait){ .term = r.at[0].term, .on = r.at[0].kind == RULE_NEAR ? TOPOLOGY_MORE : r.at[0].kind == RULE_APART ? TOPOLOGY_FEWER : TOPOLOGY_OWNERS, .who = who };
+    topology_wait(ledger_topology(w.ledger), x);
+    rules_done(&r);
+}
+
+Test(rules, woken_by_what_is_waited_for_alone)
+{
+    struct topology_wait near, apart, unwanted;
+    node("a", "x");
+    node("b", "y");
+    pod("owner", "a", "db", APART(TERM("zone", "web")));
+    waits(&unwanted, "", "unwanted");
+    commit(STORE_DELETE, "/pods", "default", "owner", "", "\"spec\":{\"nodeName\":\"a\"}");
+    waits(&near, NEAR(TERM("zone", "web")), "near");
+    waits(&apart, APART(TERM("zone", "web")), "apart");
+    cr_expect_str_eq(w.woken, "all all unwanted ");
+    pod("one", "a", "db", "");
+    cr_expect_str_eq(w.woken, "all all unwanted ", "nobody waits for that one");
+    pod("two", "a", "web", "");
+    cr_expect_str_eq(w.woken, "all all unwanted near ");
+    pod_in(STORE_UPDATE, "default", "two", "a", "web", "", ",\"annotations\":{\"a\":\"b\"}");
+    cr_expect_str_eq(w.woken, "all all unwanted near ", "nor for its annotations");
+    pod_in(STORE_UPDATE, "default", "two", "a", "db", "", "");
+    cr_expect_str_eq(w.woken, "all all unwanted near apart ");
+    topology_wait_end(ledger_topology(w.ledger), &near);
+    topology_wait_end(ledger_topology(w.ledger), &apart);
+    topology_wait_end(ledger_topology(w.ledger), &unwanted);
+}
