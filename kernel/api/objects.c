@@ -378,7 +378,7 @@ static int read_scale(struct request *q)
                          .ns = str_of(q->key->ns ? q->key->ns : ""), .name = str_of(q->key->name ? q->key->name : "") };
     struct val *v;
     if (!a || !op.kind || !body_type(op.kind, "scale"))
-        return kl_fail(q->call, a ? KL_NOT_FOUND : KL_NO_MEMORY, "'%s' has no scale", q->key->resource);
+        return kl_fail(q->call, a ? KL_NOT_FOUND : KL_NO_MEMORY, a ? "the server could not find the requested resource" : "out of memory");
     if (api_scale_get(&op, &v) < 0)
         return kl_fail(q->call, op.err.code, "%s", op.err.message);
     json_write(&b, v);

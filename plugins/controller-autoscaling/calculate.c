@@ -66,7 +66,7 @@ static bool group(struct hpa_ask *q, struct groups *g)
 
 /* --- requests --- */
 
-static int64_t request_of(const struct hpa_ask *q, const struct val *pod, char why[300])
+static int64_t of_containers(const struct hpa_ask *q, const struct val *pod, bool every, char why[300])
 {
     static const char *const lists[] = { "spec.containers", "spec.initContainers" };
     int64_t sum = 0;
@@ -77,16 +77,31 @@ static int64_t request_of(const struct hpa_ask *q, const struct val *pod, char w
             if ((l == 1 && !str_is(json_str(c, "restartPolicy"), "Always")) || (q->container.len && !str_eq(name, q->container)))
                 continue;
             struct val *v = json_get(json_path(c, "resources.requests"), q->resource);
-            if (!v) {
+            if (!v && every) {
                 snprintf(why, 300, "missing request for " STR_FMT " in container " STR_FMT " of Pod " STR_FMT, STR_ARG(q->resource), STR_ARG(name),
                          STR_ARG(meta_name(pod)));
                 return -1;
             }
             struct quantity n;
-            sum += quantity_parse(val_str(v), &n) ? quantity_milli(n) : 0;
+            sum += v && quantity_parse(val_str(v), &n) ? quantity_milli(n) : 0;
         }
     }
     return sum;
+}
+
+/* Requests of a pod as a whole come before those of its containers. */
+static int64_t request_of(const struct hpa_ask *q, const struct val *pod, char why[300])
+{
+    struct val *whole = json_path(pod, "spec.resources.requests"), *v = json_get(whole, q->resource);
+    struct quantity n;
+    if (q->container.len || !val_is(whole, VAL_OBJ) || !whole->n)
+        return of_containers(q, pod, true, why);
+    if (v)
+        return quantity_parse(val_str(v), &n) ? quantity_milli(n) : 0;
+    int64_t sum = of_containers(q, pod, false, why);
+    if (!sum)
+        snprintf(why, 300, "missing pod-level request for " STR_FMT " in Pod " STR_FMT, STR_ARG(q->resource), STR_ARG(meta_name(pod)));
+    return sum ? sum : -1;
 }
 
 /* --- the number --- */

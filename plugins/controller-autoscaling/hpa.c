@@ -169,6 +169,10 @@ static int find_target(struct ctl_run *r, const struct val *hpa, struct str ns, 
     struct kl_bytes b;
     t->name = arena_dup(a, json_str(hpa, "spec.scaleTargetRef.name"));
     int rc = r->ctl->objects->kind(r->ctl->host, r->call, NULL, version && version[0] ? version : "v1", kind, &k);
+    if (rc == -KL_NOT_FOUND) {
+        struct str rest = str_of(version), group = str_find(rest, '/') >= 0 ? str_cut(&rest, '/') : STR("");
+        return kl_fail(r->call, KL_NOT_FOUND, "no matches for kind \"%s\" in group \"" STR_FMT "\"", kind, STR_ARG(group));
+    }
     if (rc < 0)
         return rc;
     t->resource = arena_dup(a, str_of(k.resource));

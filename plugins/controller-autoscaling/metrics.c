@@ -89,7 +89,7 @@ static bool take_usage(struct hpa_ask *q, const struct val *list)
         if (all && found)
             q->samples[q->n_samples++] = (struct hpa_sample){ meta_name(m), sum, meta_time(m, "timestamp"), window_of(json_str(m, "window")), false };
     }
-    return q->n_samples > 0;
+    return val_is(items, VAL_ARR) && items->n;
 }
 
 static int list_pods(struct hpa_look *l, struct hpa_ask *q)
@@ -110,11 +110,16 @@ static const char *query(struct hpa_look *l, const char *sub, const char *labels
                         metric_labels ? escaped(a, metric_labels) : "");
 }
 
-static struct str milli_text(struct arena *a, int64_t n)
+static struct str quantity_text(struct arena *a, int64_t milli, enum quantity_format format)
 {
     char text[QUANTITY_TEXT];
-    quantity_format((struct quantity){ (__int128)n * 1000000, QUANTITY_DECIMAL }, text);
+    quantity_format((struct quantity){ (__int128)milli * 1000000, format }, text);
     return str_of(arena_dup(a, str_of(text)));
+}
+
+static struct str milli_text(struct arena *a, int64_t n)
+{
+    return quantity_text(a, n, QUANTITY_DECIMAL);
 }
 
 /* --- kinds of metrics --- */
@@ -127,7 +132,8 @@ static void resource_status(struct hpa_look *l, const struct val *source, const 
     if (json_str(source, "container").len)
         json_set_str(a, one, STR("container"), json_str(source, "container"));
     current = json_obj(a, one, STR("current"));
-    json_set_str(a, current, STR("averageValue"), milli_text(a, x->usage));
+    bool memory = str_is(json_str(source, "name"), "memory");
+    json_set_str(a, current, STR("averageValue"), quantity_text(a, x->usage, memory ? QUANTITY_BINARY : QUANTITY_DECIMAL));
     if (percents)
         json_set_int(a, current, STR("averageUtilization"), x->utilization);
 }
@@ -157,7 +163,8 @@ static bool resource(struct hpa_look *l, const struct val *source, bool of_conta
     if (!(percents ? hpa_by_utilization : hpa_by_average)(&q, &x))
         return fail(l, ret, reason, outer, what, arena_dup(a, str_of(x.why)));
     ret->replicas = x.replicas;
-    ret->name = arena_printf(a, percents ? "%s %sresource utilization (percentage of request)" : "%s %sresource", name, of_container ? "container " : "");
+    ret->name = percents ? arena_printf(a, "%s %sresource utilization (percentage of request)", name, of_container ? "container " : "")
+                         : arena_printf(a, "%s resource", name);
     resource_status(l, source, &x, percents, of_container ? "containerResource" : "resource", ret);
     return true;
 }
@@ -241,9 +248,10 @@ static bool object_metric(struct hpa_look *l, const struct val *source, struct h
     if (r->ctl->objects->kind(r->ctl->host, r->call, NULL, version && version[0] ? version : "v1", kind, &k) < 0)
         return fail(l, ret, reason, outer, NULL, r->call->err.msg);
     struct str plural = str_of(k.resource), group = str_cut(&plural, '/');
-    const char *target = arena_printf(a, CUSTOM STR_FMT "%s" STR_FMT, STR_ARG(plural), group.len ? "." : "", STR_ARG(group));
-    struct val *list = read_metrics(l, target, k.flags & KL_KIND_NAMESPACED ? arena_dup(a, l->ns) : "", arena_dup(a, json_str(source, "describedObject.name")),
-                                    query(l, name, "", metric_selector(l, json_get(source, STR("metric"))))), *items = json_get(list, STR("items"));
+    bool space = strcmp(k.resource, "/namespaces") == 0;        /* an autoscaler may ask for its own only, whatever it names */
+    const char *target = space ? CUSTOM "metrics" : arena_printf(a, CUSTOM STR_FMT "%s" STR_FMT, STR_ARG(plural), group.len ? "." : "", STR_ARG(group));
+    struct val *list = read_metrics(l, target, arena_dup(a, l->ns), space ? name : arena_dup(a, json_str(source, "describedObject.name")),
+                                    query(l, space ? "" : name, "", metric_selector(l, json_get(source, STR("metric"))))), *items = json_get(list, STR("items"));
     if (!val_is(items, VAL_ARR) || !items->n)
         return fail(l, ret, reason, outer, NULL, arena_printf(a, "unable to get metric %s: %s on " STR_FMT " " STR_FMT "/%s", name, kind,
                                                               STR_ARG(l->ns), STR_ARG(json_str(source, "describedObject.name")),
@@ -251,7 +259,8 @@ static bool object_metric(struct hpa_look *l, const struct val *source, struct h
     if (!by_one_value(l, source, milli(json_str(items->first, "value")), "object", ret, &x))
         return fail(l, ret, reason, outer, NULL, arena_dup(a, str_of(x.why)));
     json_set(a, json_obj(a, ret->status, STR("object")), STR("describedObject"), val_copy(a, json_get(source, STR("describedObject"))));
-    ret->name = arena_printf(a, "%s metric %s", kind, name);
+    ret->name = json_path(source, "target.averageValue") ? arena_printf(a, "external metric %s(%s)", name, sel_shown(a, json_path(source, "metric.selector")))
+                                                         : arena_printf(a, "%s metric %s", kind, name);
     return true;
 }
 
@@ -260,6 +269,7 @@ static bool external_metric(struct hpa_look *l, const struct val *source, struct
     static const char reason[] = "FailedGetExternalMetric";
     struct arena *a = l->run->arena;
     const char *name = arena_dup(a, json_str(source, "metric.name")), *labels = metric_selector(l, json_get(source, STR("metric")));
+    const char *shown = sel_shown(a, json_path(source, "metric.selector"));
     const char *outer = arena_printf(a, json_path(source, "target.averageValue") ? "failed to get %s external metric value: failed to get %s external metric"
                                                                                  : "failed to get %s external metric value: failed to get external metric %s", name, name);
     struct val *list = read_metrics(l, arena_printf(a, EXTERNAL "%s", name), arena_dup(a, l->ns), NULL, query(l, "", labels ? labels : "", NULL));
@@ -268,13 +278,13 @@ static bool external_metric(struct hpa_look *l, const struct val *source, struct
     int64_t sum = 0;
     if (!val_is(items, VAL_ARR) || !items->n)
         return fail(l, ret, reason, outer, NULL,
-                    arena_printf(a, "unable to get external metric " STR_FMT "/%s/%s: %s%s", STR_ARG(l->ns), name, labels ? labels : "nil",
+                    arena_printf(a, "unable to get external metric " STR_FMT "/%s/%s: %s%s", STR_ARG(l->ns), name, shown,
                                  list ? "no metrics returned from external metrics API" : "unable to fetch metrics from external metrics API: ",
                                  list ? "" : l->run->call->err.msg));
     val_each(m, items) sum += milli(json_str(m, "value"));
     if (!by_one_value(l, source, sum, "external", ret, &x))
         return fail(l, ret, reason, outer, NULL, arena_dup(a, str_of(x.why)));
-    ret->name = arena_printf(a, "external metric %s(%s)", name, labels ? labels : "nil");
+    ret->name = arena_printf(a, "external metric %s(%s)", name, shown);
     return true;
 }
 

@@ -249,6 +249,35 @@ const char *sel_text(struct arena *a, const struct val *selector)
     return b.failed ? NULL : arena_dup(a, buf_str(&b));
 }
 
+static void show_selector(struct buf *b, const struct val *selector)
+{
+    struct val *labels = json_get(selector, STR("matchLabels")), *more = json_get(selector, STR("matchExpressions"));
+    buf_lit(b, "&LabelSelector{MatchLabels:map[string]string{");
+    if (val_is(labels, VAL_OBJ))
+        val_each(l, labels)
+            buf_printf(b, STR_FMT ": " STR_FMT ",", STR_ARG(val_key(l)), STR_ARG(val_str(l)));
+    buf_lit(b, "},MatchExpressions:[]LabelSelectorRequirement{");
+    if (val_is(more, VAL_ARR))
+        val_each(m, more) {
+            struct val *values = json_get(m, STR("values"));
+            buf_printf(b, "LabelSelectorRequirement{Key:" STR_FMT ",Operator:" STR_FMT ",Values:[", STR_ARG(json_str(m, "key")), STR_ARG(json_str(m, "operator")));
+            if (val_is(values, VAL_ARR))
+                val_each(v, values)
+                    buf_printf(b, "%s" STR_FMT, v == values->first ? "" : " ", STR_ARG(val_str(v)));
+            buf_lit(b, "],},");
+        }
+    buf_lit(b, "},}");
+}
+
+const char *sel_shown(struct arena *a, const struct val *selector)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    if (!selector)
+        return "nil";
+    show_selector(&b, selector);
+    return arena_dup(a, buf_str(&b));
+}
+
 const char *sel_map_text(struct arena *a, const struct val *map)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);

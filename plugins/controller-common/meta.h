@@ -32,6 +32,8 @@ bool sel_matches(const struct val *selector, const struct val *labels);
 bool sel_empty(const struct val *selector);
 /* The text of a list's label selector. */
 const char *sel_text(struct arena *a, const struct val *selector);
+/* As upstream's messages print it (Go's %+v); NULL: "nil". */
+const char *sel_shown(struct arena *a, const struct val *selector);
 /* Plain maps, as Services and ReplicationControllers have them. Empty matches nothing. */
 bool sel_map_matches(const struct val *map, const struct val *labels);
 const char *sel_map_text(struct arena *a, const struct val *map);

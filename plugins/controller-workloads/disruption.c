@@ -17,74 +17,82 @@ struct budget {
 
 /* --- what is told --- */
 
-/* A LabelSelector as upstream's messages print it. */
-static void add_selector(struct buf *b, const struct val *selector)
-{
-    struct val *labels = json_get(selector, STR("matchLabels")), *more = json_get(selector, STR("matchExpressions"));
-    buf_lit(b, "&LabelSelector{MatchLabels:map[string]string{");
-    if (val_is(labels, VAL_OBJ))
-        val_each(l, labels)
-            buf_printf(b, STR_FMT ": " STR_FMT ",", STR_ARG(val_key(l)), STR_ARG(val_str(l)));
-    buf_lit(b, "},MatchExpressions:[]LabelSelectorRequirement{");
-    if (val_is(more, VAL_ARR))
-        val_each(m, more) {
-            struct val *values = json_get(m, STR("values"));
-            buf_printf(b, "LabelSelectorRequirement{Key:" STR_FMT ",Operator:" STR_FMT ",Values:[", STR_ARG(json_str(m, "key")), STR_ARG(json_str(m, "operator")));
-            if (val_is(values, VAL_ARR))
-                val_each(v, values)
-                    buf_printf(b, "%s" STR_FMT, v == values->first ? "" : " ", STR_ARG(val_str(v)));
-            buf_lit(b, "],},");
-        }
-    buf_lit(b, "},}");
-}
-
 static void tell_unmanaged(struct budget *b)
 {
-    _cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
-    add_selector(&text, json_path(b->v, "spec.selector"));
-    ctl_event(b->r, b->v, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget (selector: " STR_FMT ") were found to be unmanaged. As a result, "
+    ctl_event(b->r, b->v, "Warning", "UnmanagedPods", "Pods selected by this PodDisruptionBudget (selector: %s) were found to be unmanaged. As a result, "
               "the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set "
-              "\".spec.minAvailable\" field of the PDB to an integer value.", STR_ARG(buf_str(&text)));
+              "\".spec.minAvailable\" field of the PDB to an integer value.", sel_shown(b->r->arena, json_path(b->v, "spec.selector")));
 }
 
 /* --- what is counted --- */
 
-/* Controllers that have no scale to ask for. */
-static const char *unscaled(struct budget *b, const struct val *ref)
+static bool is_of(const struct val *ref, const char *group, const char *kind)
 {
-    static const char *const rows[][3] = { { "Job", "batch/", "jobs.batch" }, { "DaemonSet", "apps/", "daemonsets.apps" } };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (str_is(json_str(ref, "kind"), rows[i][0]) && str_starts(json_str(ref, "apiVersion"), str_of(rows[i][1])))
-            return arena_printf(b->r->arena, "%s does not implement the scale subresource", rows[i][2]);
-    return NULL;
+    struct str version = json_str(ref, "apiVersion"), g = str_find(version, '/') < 0 ? STR("") : str_cut(&version, '/');
+    return str_is(json_str(ref, "kind"), kind) && str_is(g, group);
 }
 
-/* Pods that the pod's controller is asked to keep; *ret_uid says which controller. A Deployment speaks for its sets. */
-static int scale_of(struct budget *b, const struct val *pod, struct str *ret_uid, int64_t *ret)
+/* Pods that this controller is asked to keep; *ret_uid says which one that is, empty: it is not there. A Deployment speaks for its sets. */
+static int known_scale(struct budget *b, struct str ns, const struct val *ref, struct str *ret_uid, int64_t *ret)
 {
     static const struct {
-        const char *kind, *resource;
-    } rows[] = { { "ReplicaSet", REPLICASETS }, { "Deployment", DEPLOYMENTS }, { "StatefulSet", "apps/statefulsets" },
-                 { "ReplicationController", "/replicationcontrollers" } };
-    const struct val *v = pod;
-    *ret_uid = STR_NONE;
-    *ret = 0;
-    for (int depth = 0; depth < 2; depth++) {
-        struct val *ref = meta_controller(v), *owner = NULL;
-        for (size_t i = 0; ref && i < sizeof rows / sizeof *rows; i++) {
-            if (!str_is(json_str(ref, "kind"), rows[i].kind))
-                continue;
-            int rc = ctl_get(b->r, rows[i].resource, meta_ns(pod), json_str(ref, "name"), &owner);
-            if (rc < 0)
-                return rc;
-        }
-        if (!owner || !str_eq(meta_uid(owner), json_str(ref, "uid")))
-            return 0;
+        const char *group, *kind, *resource;
+    } rows[] = { { "apps", "ReplicaSet", REPLICASETS }, { "apps", "Deployment", DEPLOYMENTS }, { "apps", "StatefulSet", "apps/statefulsets" },
+                 { "", "ReplicationController", "/replicationcontrollers" } };
+    for (size_t i = 0; ref && i < sizeof rows / sizeof *rows; i++) {
+        struct val *owner = NULL;
+        if (!is_of(ref, rows[i].group, rows[i].kind))
+            continue;
+        int rc = ctl_get(b->r, rows[i].resource, ns, json_str(ref, "name"), &owner);
+        if (rc < 0 || !owner || !str_eq(meta_uid(owner), json_str(ref, "uid")))
+            return rc;
         *ret_uid = meta_uid(owner);
         *ret = json_int(owner, "spec.replicas", 1);
-        v = owner;
+        const struct val *above = i == 0 ? meta_controller(owner) : NULL;
+        return above && is_of(above, "apps", "Deployment") ? known_scale(b, ns, above, ret_uid, ret) : 0;
     }
     return 0;
+}
+
+/* Any other kind tells it by its scale, when it has one. A failure is told and no error. */
+static int asked_scale(struct budget *b, struct str ns, const struct val *ref, struct str *ret_uid, int64_t *ret)
+{
+    struct ctl_run *r = b->r;
+    const char *version = arena_dup(r->arena, json_str(ref, "apiVersion")), *kind = arena_dup(r->arena, json_str(ref, "kind"));
+    struct kl_kind k = { .size = sizeof k };
+    struct kl_bytes bytes;
+    struct val *scale;
+    if (r->ctl->objects->kind(r->ctl->host, r->call, NULL, version, kind, &k) < 0) {
+        b->failure = arena_printf(r->arena, "no matches for kind \"%s\" in version \"%s\"", kind, version);
+        kl_err_init(&r->call->err);
+        return 0;
+    }
+    const char *resource = arena_dup(r->arena, str_of(k.resource)), *plural = strchr(resource, '/') + 1;
+    struct kl_object_key key = { sizeof key, resource, k.flags & KL_KIND_NAMESPACED ? arena_dup(r->arena, ns) : "", arena_dup(r->arena, json_str(ref, "name")), "scale" };
+    int rc = r->ctl->objects->get(r->ctl->host, r->call, &key, &bytes);
+    if (rc == -KL_NOT_FOUND) {
+        if (str_starts(str_of(r->call->err.msg), STR("the server could not find the requested resource")))
+            b->failure = arena_printf(r->arena, "%s%s" STR_FMT " does not implement the scale subresource", plural, plural - resource > 1 ? "." : "",
+                                      STR_ARG(str_n(resource, (size_t)(plural - resource) - 1)));
+        kl_err_init(&r->call->err);
+        return 0;
+    }
+    if (rc == 0 && (scale = json_parse(r->arena, str_n(bytes.at, bytes.len), &r->call->err)) && str_eq(meta_uid(scale), json_str(ref, "uid"))) {
+        *ret_uid = meta_uid(scale);
+        *ret = json_int(scale, "spec.replicas", 0);
+    }
+    return rc;
+}
+
+static int scale_of(struct budget *b, const struct val *pod, const struct val *ref, struct str *ret_uid, int64_t *ret)
+{
+    *ret_uid = STR_NONE;
+    int rc = known_scale(b, meta_ns(pod), ref, ret_uid, ret);
+    if (rc == 0 && !ret_uid->len)
+        rc = asked_scale(b, meta_ns(pod), ref, ret_uid, ret);
+    if (rc == 0 && !ret_uid->len && !b->failure)
+        b->failure = arena_printf(b->r->arena, "found no controllers for pod \"" STR_FMT "\"", STR_ARG(meta_name(pod)));
+    return rc;
 }
 
 static int expected_scale(struct budget *b, int64_t *ret)
@@ -94,21 +102,24 @@ static int expected_scale(struct budget *b, int64_t *ret)
     if (!seen)
         return ctl_no_memory(b->r);
     for (uint32_t i = 0; i < b->pods.n; i++) {
+        const struct val *ref = meta_controller(b->pods.at[i]);
         struct str uid;
-        int64_t scale;
+        int64_t scale = 0;
         bool known = false;
-        if ((b->failure = unscaled(b, meta_controller(b->pods.at[i]))))
-            return 0;
-        int rc = scale_of(b, b->pods.at[i], &uid, &scale);
-        if (rc < 0)
+        b->unmanaged |= !ref;
+        for (uint32_t k = 0; ref && k < n; k++)
+            known |= str_eq(seen[k], json_str(ref, "uid"));
+        if (!ref || known)
+            continue;
+        int rc = scale_of(b, b->pods.at[i], ref, &uid, &scale);
+        if (rc < 0 || b->failure)
             return rc;
-        b->unmanaged |= !meta_controller(b->pods.at[i]);
         for (uint32_t k = 0; k < n; k++)
             known |= str_eq(seen[k], uid);
-        if (!uid.len || known)
-            continue;
-        seen[n++] = uid;
-        *ret += scale;
+        if (!known) {
+            seen[n++] = uid;
+            *ret += scale;
+        }
     }
     return 0;
 }
@@ -217,11 +228,28 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     return ctl_update(r, BUDGETS, "status", b.v, now, NULL);
 }
 
+/* Evictions of such a pod are refused. */
+static void tell_several(struct ctl_run *r, struct str pod, const struct ctl_list *l, const struct val *labels)
+{
+    const struct val *first = NULL;
+    unsigned n = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (sel_matches(json_path(l->at[i], "spec.selector"), labels) && n++ == 0)
+            first = l->at[i];
+    if (n < 2)
+        return;
+    struct val *about = json_parse(r->arena, pod, NULL);
+    json_set_str(r->arena, about, STR("apiVersion"), STR("v1"));
+    json_set_str(r->arena, about, STR("kind"), STR("Pod"));
+    ctl_event(r, about, "Warning", "MultiplePodDisruptionBudgets", "Pod \"" STR_FMT "\"/\"" STR_FMT "\" matches multiple PodDisruptionBudgets.  Chose \"" STR_FMT
+              "\" arbitrarily.", STR_ARG(meta_ns(about)), STR_ARG(meta_name(about)), STR_ARG(meta_name(first)));
+}
+
 /* An empty selector of a budget means every pod, unlike that of a workload. */
 static int map(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
     (void)resource;
-    struct ctl_list l;
+    struct ctl_list l = { 0 };
     struct str ns = json_scan_text(json_scan_path(obj, "metadata.namespace")), texts[2] = { json_scan_value(ctl_part(r, CTL_LABELS)), STR_NONE };
     struct val *labels[2] = { NULL, NULL };
     if (old.len)
@@ -232,6 +260,8 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
     for (uint32_t i = 0; rc == 0 && i < l.n; i++)
         if (sel_matches(json_path(l.at[i], "spec.selector"), labels[0]) || (texts[1].at && sel_matches(json_path(l.at[i], "spec.selector"), labels[1])))
             ctl_key_add(keys, ns, meta_name(l.at[i]));
+    if (rc == 0 && l.n > 1)
+        tell_several(r, obj, &l, labels[0]);
     return rc;
 }
 

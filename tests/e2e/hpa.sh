@@ -36,10 +36,10 @@ want '[{"type":""}]' get hpa early -o jsonpath='{.status.currentMetrics}'
 # Two of the same pods: neither knows what they need.
 k run one --image=example/web --labels=app=web >/dev/null
 autoscale late
-wait_for 'are controlled by multiple HPAs: [default/early default/late]' get hpa late -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].message}'
-wait_for AmbiguousSelector get events -o jsonpath='{.items[*].reason}'
+comes 'are controlled by multiple HPAs: [default/early default/late]' k get hpa late -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].message}'
+comes AmbiguousSelector k get events -o jsonpath='{.items[*].reason}'
 k delete hpa late >/dev/null
-wait_for FailedGetResourceMetric get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+comes FailedGetResourceMetric k get hpa early -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
 k delete pod one --grace-period=0 --force >/dev/null 2>&1
 k delete hpa early >/dev/null
 
@@ -130,12 +130,38 @@ k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Pods","pods":{"met
 comes 6 k get deployment web -o jsonpath='{.spec.replicas}'
 want '"averageValue":"120"' get hpa web -o jsonpath='{.status.currentMetrics[0].pods.current}'
 
+# One value of an object, as a share per pod, and one of the namespace.
+value() {
+    printf '{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/v1beta2","items":[{"describedObject":{"kind":"%s","name":"x"},"metric":{"name":"queue"},"value":"%s"}]}' "$1" "$2"
+}
+value Service 30 >"$answers/apis+custom.metrics.k8s.io+v1beta2+namespaces+default+services+shop+queue"
+k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Object","object":{"describedObject":{"apiVersion":"v1","kind":"Service","name":"shop"},"metric":{"name":"queue",
+"selector":{"matchLabels":{"a":"b"}}},"target":{"type":"AverageValue","averageValue":"5"}}}]}}' >/dev/null
+comes 'external metric queue(&LabelSelector{MatchLabels:map[string]string{a: b,},MatchExpressions:[]LabelSelectorRequirement{},})' \
+    k get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].message}'
+value Namespace 42 >"$answers/apis+custom.metrics.k8s.io+v1beta2+namespaces+default+metrics+queue"
+k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Object","object":{"describedObject":{"apiVersion":"v1","kind":"Namespace","name":"default"},"metric":{"name":"queue"},
+"target":{"type":"Value","value":"42"}}}]}}' >/dev/null
+comes '"value":"42"' k get hpa web -o jsonpath='{.status.currentMetrics[0].object.current}'
+
+# Memory is told as it is by what measures it.
+usage 1
+k patch hpa web --type merge -p '{"spec":{"metrics":[{"type":"Resource","resource":{"name":"memory","target":{"type":"AverageValue","averageValue":"50Mi"}}}]}}' >/dev/null
+comes '"averageValue":"50Mi"' k get hpa web -o jsonpath='{.status.currentMetrics[0].resource.current}'
+
 # What cannot be scaled, and a number that somebody sets.
 k patch hpa web --type merge -p '{"spec":{"maxReplicas":3}}' >/dev/null
 comes 3 k get deployment web -o jsonpath='{.spec.replicas}'
 k scale deployment web --replicas 0 >/dev/null
 comes ScalingDisabled k get hpa web -o jsonpath='{.status.conditions[?(@.type=="ScalingActive")].reason}'
+for ref in '"apiVersion":"batch/v1","kind":"Job"' '"apiVersion":"shop.example/v1","kind":"Basket"'; do
+    k patch hpa web --type merge -p "{\"spec\":{\"scaleTargetRef\":{$ref}}}" >/dev/null
+    case "$ref" in *batch*) why="the server could not find the requested resource" ;; *) why='no matches for kind "Basket" in group "shop.example"' ;; esac
+    comes "current scale: $why" k get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].message}'
+done
+k patch hpa web --type merge -p '{"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment"}}}' >/dev/null
 k delete deployment web >/dev/null
+comes 'deployments.apps "web" not found' k get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].message}'
 comes FailedGetScale k get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].reason}'
 want 'deployments.apps "web" not found' get hpa web -o jsonpath='{.status.conditions[?(@.type=="AbleToScale")].message}'
 exit $bad

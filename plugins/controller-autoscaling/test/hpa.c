@@ -94,6 +94,29 @@ Test(hpa, what_cannot_be_calculated_says_why)
     cr_expect_str_eq(x.why, "did not receive metrics for targeted pods (pods might be unready)");
 }
 
+Test(hpa, requests_of_a_pod_as_a_whole_come_first)
+{
+    struct hpa_answer x;
+    struct val *pods[] = { pod(0, false, "\"cpu\":\"1\",\"memory\":\"1Gi\"") };
+    struct hpa_sample s = { STR("p0"), 100, NOW, 60 * NS_S, false };
+    struct hpa_ask q = { .conf = &conf, .arena = a, .now_ns = NOW, .current = 1, .resource = STR("cpu"), .container = STR(""), .target = 50, .pods = pods, .n_pods = 1,
+                         .samples = &s, .n_samples = 1 };
+    json_set(a, json_path(pods[0], "spec"), STR("resources"), tree("{\"requests\":{\"cpu\":\"200m\"}}"));
+    cr_assert(hpa_by_utilization(&q, &x), "%s", x.why);
+    cr_expect_eq(x.utilization, 50);
+    q.container = STR("c");
+    cr_assert(hpa_by_utilization(&q, &x));
+    cr_expect_eq(x.utilization, 10);
+    q.container = STR("");
+    json_set(a, json_path(pods[0], "spec"), STR("resources"), tree("{\"requests\":{\"memory\":\"1Gi\"}}"));
+    cr_assert(hpa_by_utilization(&q, &x), "%s", x.why);
+    cr_expect_eq(x.utilization, 10);
+    pods[0] = pod(0, false, "");
+    json_set(a, json_path(pods[0], "spec"), STR("resources"), tree("{\"requests\":{\"memory\":\"1Gi\"}}"));
+    cr_expect_not(hpa_by_utilization(&q, &x));
+    cr_expect_str_eq(x.why, "missing pod-level request for cpu in Pod p0");
+}
+
 static struct hpa_verdict limit(struct hpa_memory *m, int64_t second, int64_t current, int64_t desired, const char *behavior)
 {
     struct hpa_wish w = { NOW + second * NS_S, current, desired, 1, 100, behavior ? tree(behavior) : NULL, conf.downscale_window };

@@ -36,7 +36,10 @@ static int get(const struct kl_host *h, struct kl_call *c, const struct kl_objec
     struct fake_object *o = find(fake_of(h), k->resource, str_of(k->ns), str_of(k->name));
     if (!o)
         return kl_fail(c, KL_NOT_FOUND, "%s \"%s\" not found", k->resource, k->name);
-    *ret = bytes_of(fake_of(h), o->v);
+    struct val *replicas = json_path(o->v, "spec.replicas");
+    if (k->subresource && strcmp(k->subresource, "scale") == 0 && !replicas)
+        return kl_fail(c, KL_NOT_FOUND, "the server could not find the requested resource");
+    *ret = bytes_of(fake_of(h), o->v);          /* a Scale has its replicas where the object has them */
     return 0;
 }
 

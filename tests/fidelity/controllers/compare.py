@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same steps on this server's controllers and on those of upstream; every object, status and event is compared after each step.
 
-usage: compare.py --oracle KUBECONFIG --ours KUBECONFIG [--only WORD]... [--jobs N] [--random N --seed S] [--managers] [--all]
+usage: compare.py --oracle KUBECONFIG --ours KUBECONFIG [--only WORD]... [--jobs N] [--random N --seed S] [--metrics ADDRESS] [--managers] [--all]
 
 Without --oracle it says so and succeeds: upstream's binaries are not part of this tree. Both servers need their controllers and no
 scheduler and no node: the scenarios play those themselves.
@@ -18,17 +18,20 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from client import ApiError, Cache, Client  # noqa: E402
+from fakemetrics import Metrics  # noqa: E402
 from side import Side, stamp  # noqa: E402
 
-MODULES = ('deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs', 'garbage', 'endpoints', 'cluster', 'budgets', 'volumes', 'wider', 'randomly')
+MODULES = ('deployments', 'replicasets', 'statefulsets', 'daemonsets', 'jobs', 'cronjobs', 'garbage', 'endpoints', 'cluster', 'budgets', 'volumes', 'wider', 'autoscaling', 'randomly')
 
 # These make their own nodes.
 WITH_NODES = ('scenarios.daemonsets', 'scenarios.cluster')
 
 
-def scenarios(words, n, seed):
+def scenarios(words, n, seed, metrics):
     found = []
     for module in MODULES:
+        if module == 'autoscaling' and not metrics:
+            continue
         try:
             m = importlib.import_module('scenarios.' + module)
         except ModuleNotFoundError:
@@ -110,8 +113,9 @@ class Pair:
         self.sides = []
         for name, path in (('upstream', args.oracle), ('ours', args.ours)):
             client = Client(path)
-            self.sides.append((name, client, Cache(client)))
-            threading.Thread(target=self.heartbeats, args=self.sides[-1][1:], daemon=True).start()
+            cache = Cache(client)
+            self.sides.append((name, client, cache, Metrics(args.metrics, client, cache) if args.metrics else None))
+            threading.Thread(target=self.heartbeats, args=(client, cache), daemon=True).start()
 
     @staticmethod
     def heartbeats(client, cache):
@@ -133,8 +137,9 @@ class Pair:
             time.sleep(8)
 
     def one(self, name, f, which):
-        label, client, cache = self.sides[which]
+        label, client, cache, metrics = self.sides[which]
         s = Side(label, client, cache, 'fid-%s-%s' % (name.replace('_', '-'), self.run_id), self.args.quiet, self.args.patience)
+        s.metrics = metrics
         try:
             s.create({'kind': 'Namespace', 'metadata': {'name': s.ns}})
             s.until(lambda s: s.get('serviceaccounts', 'default'))
@@ -194,6 +199,7 @@ def main():
     p.add_argument('--seed', type=int, default=1)
     p.add_argument('--quiet', type=float, default=1.5)
     p.add_argument('--patience', type=float, default=1, help='waits are longer by this factor (a busy machine)')
+    p.add_argument('--metrics', help='an address of this host that Endpoints may name (not 127.0.0.1): the metrics APIs are told there')
     p.add_argument('--managers', action='store_true')
     p.add_argument('--all', action='store_true')
     p.add_argument('--keep', action='store_true')
@@ -202,7 +208,7 @@ def main():
         print('skipped: no --oracle KUBECONFIG of an upstream server and --ours KUBECONFIG of this one')
         return 0
     pair = Pair(args)
-    todo = scenarios(args.only, args.random, args.seed)
+    todo = scenarios(args.only, args.random, args.seed, args.metrics)
     steps = bad = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs * 3) as inner, concurrent.futures.ThreadPoolExecutor(args.jobs) as outer:
         for f in concurrent.futures.as_completed([outer.submit(pair.run, name, f, inner) for name, f in todo]):

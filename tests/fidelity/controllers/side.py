@@ -21,7 +21,7 @@ class Side:
         self.name, self.c, self.cache, self.ns, self.quiet, self.patience = name, client, cache, ns, quiet, patience
         self.steps, self.policy, self.ips, self.bound, self.cluster, self.grace = [], {}, 0, 0, {}, 0
         self.lockstep, self.nodes_used, self.kubelet_on = True, ['%s-n%d' % (ns, i) for i in range(3)], True
-        self.skip = set()
+        self.skip, self.metrics = set(), None
 
     # --- requests ---
 
@@ -79,6 +79,10 @@ class Side:
         """In the order of their numbers, if they have some, and then of their coming."""
         found = [p for p in self.cache.list('pods', self.ns) if all(p['metadata'].get('labels', {}).get(k) == v for k, v in labels.items())]
         return sorted(found, key=lambda p: p['metadata'].get('generateName', ''))
+
+    def tell(self, metric, what):
+        """What the metrics APIs say from now on (fakemetrics.py)."""
+        self.metrics.said[self.ns, metric] = what
 
     # --- the kubelet: image "app:1" runs, "bad:x" is never ready, "hang:x" stays Pending, "stop:x" keeps its pods when they are deleted,
     #     "exit:N" ends with that code. policy[pod name] comes before the image ---
