@@ -389,7 +389,8 @@ struct api_nodes;
 struct api_nodes *api_nodes_new(void);
 void api_nodes_free(struct api_nodes *n);
 /* To that node's own port; NULL: err says why not. a: for what is needed meanwhile. */
-void api_node_send(struct api_rq *rq, struct str node, const char *path);
+/* told: what the node refuses becomes a Status. */
+void api_node_send(struct api_rq *rq, struct str node, const char *path, bool told);
 void api_node_proxy(struct api_rq *rq, struct str name);
 struct proxies;
 void api_proxy(struct api_rq *rq);                                              /* proxy.c */

@@ -2,6 +2,7 @@
  * certificate is that node's, whatever address its Node object shows. */
 #include "api-internal.h"
 #include "api/node_paths.h"
+#include "base/http_words.h"
 #include "http/client.h"
 
 struct node_client {
@@ -123,13 +124,32 @@ struct http_client *api_node_client(struct api *api, struct arena *a, struct str
     return c ? c->http : NULL;
 }
 
-void api_node_send(struct api_rq *rq, struct str name, const char *path)
+/* What a kubelet says is text: it becomes a Status as upstream's server makes one. A node of ours says a Status itself. */
+static void tell_failure(void *ctx, int status, struct str type, struct str body)
+{
+    struct api_rq *rq = ctx;
+    struct api_error *e = &rq->err;
+    const char *text = arena_dup(rq->arena, body);
+    if (str_starts(type, STR("application/json")) && (e->status = json_parse(rq->arena, body, NULL)) && str_is(json_str(e->status, "kind"), "Status"))
+        ;
+    else if (status == 400)
+        api_fail(e, rq->arena, KL_BAD_REQUEST, "%s", text);
+    else if (status == 500)
+        api_fail(e, rq->arena, KL_INTERNAL, "Internal error occurred: %s", text);
+    else
+        api_fail(e, rq->arena, status > 500 ? KL_INTERNAL : status == 404 ? KL_NOT_FOUND : KL_BAD_REQUEST, "%s ( pods/log %s)",
+                 http_words(rq->arena, (uint32_t)status, body), rq->info.tuple.name);
+    e->http = status;
+    api_send_error(rq);
+}
+
+void api_node_send(struct api_rq *rq, struct str name, const char *path, bool told)
 {
     struct kl_err err;
     kl_err_init(&err);
     struct http_client *c = api_node_client(rq->api, rq->arena, name, &err);
     if (c) {
-        http_proxy(rq->http, c, path);
+        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = path, .failed = told ? tell_failure : NULL, .ctx = rq });
         return;
     }
     api_fail_err(&rq->err, rq->arena, &err);
@@ -207,5 +227,5 @@ void api_node_proxy(struct api_rq *rq, struct str name)
         local_proxy(rq, name, str_of(path));
         return;
     }
-    api_node_send(rq, name, arena_printf(rq->arena, "/" STR_FMT "%s" STR_FMT, STR_ARG(rest), query.len ? "?" : "", STR_ARG(query)));
+    api_node_send(rq, name, arena_printf(rq->arena, "/" STR_FMT "%s" STR_FMT, STR_ARG(rest), query.len ? "?" : "", STR_ARG(query)), false);
 }

@@ -313,6 +313,10 @@ static void add_number(struct buf *b, const char *key, int64_t value)
 static void add_options(struct streaming *x, struct buf *b, const char *sub)
 {
     const struct stream_query *q = &x->q;
+    const struct {
+        const char *key;
+        bool on;
+    } channels[] = { { "input", q->in }, { "output", q->out }, { "error", q->err }, { "tty", q->tty } };
     if (strcmp(sub, "log") == 0) {
         add_flag(b, "follow", q->follow);
         add_flag(b, "previous", q->previous);
@@ -328,10 +332,9 @@ static void add_options(struct streaming *x, struct buf *b, const char *sub)
     }
     for (unsigned i = 0; i < q->n_ports; i++)
         add_number(b, "port", q->ports[i]);
-    add_flag(b, "input", q->in);
-    add_flag(b, "output", q->out);
-    add_flag(b, "error", q->err);
-    add_flag(b, "tty", q->tty);
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)     /* kubelets take nothing but a "1" */
+        if (channels[i].on)
+            add(b, channels[i].key, STR("1"));
     for (unsigned i = 0; i < q->n_command; i++)
         add(b, "command", str_of(q->command[i]));
 }
@@ -379,7 +382,7 @@ static void elsewhere(struct streaming *x, struct str node)
         api_send_error(rq);
         return;
     }
-    api_node_send(rq, node, b.at);
+    api_node_send(rq, node, b.at, strcmp(sub, "log") == 0);
 }
 
 /* --- the gate --- */

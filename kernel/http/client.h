@@ -59,6 +59,9 @@ struct http_proxy_conf {
     unsigned n_headers;
     bool whole;                         /* who asks goes with it: credentials pass, and where it came from is said otherwise (relay.h) */
     const char *const *without;         /* beginnings of names of headers that do not pass; NULL-terminated. NULL: none */
+    /* Answers a request whose answer is no success, which then does not pass; body: its first 10,000 bytes. NULL: it passes as any other. */
+    void (*failed)(void *ctx, int status, struct str type, struct str body);
+    void *ctx;
 };
 void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_proxy_conf *conf);
 /* The same; a redirect of the other side to a path of its own is told as one below `prefix` (copied). NULL: as it is. */

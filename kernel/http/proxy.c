@@ -11,11 +11,19 @@ struct proxy {
     const char *below;                  /* prefix of redirects and of a page's links; NULL: none */
     struct html_links *links;           /* the answer is a page, and plain */
     bool upgrade, started;
+    void (*failed)(void *ctx, int status, struct str type, struct str body);
+    void *failed_ctx;
+    int failing;                        /* the answer's status: it does not pass */
+    struct str failing_type;            /* in the request's arena */
+    struct buf body;                    /* of that answer */
 };
+
+#define FAILED_BODY_MOST 10000
 
 static void proxy_free(struct proxy *p)
 {
     html_links_free(p->links);
+    buf_free(&p->body);
     mem_free(p);
 }
 
@@ -162,6 +170,11 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
         proxy_free(p);
         return;
     }
+    if (p->failed && (status < 200 || status > 299)) {
+        p->failing = status;
+        p->failing_type = str_of(arena_dup(p->req->arena, http_header_of(h, n, STR("content-type"))));
+        return;
+    }
     p->started = true;
     if (p->below && str_starts(http_header_of(h, n, STR("content-type")), STR("text/html")) && !http_header_of(h, n, STR("content-encoding")).len)
         p->links = html_links_new(p->below);
@@ -178,6 +191,10 @@ static void on_data(void *ctx, struct str bytes)
 {
     struct proxy *p = ctx;
     _cleanup_buf_ struct buf b = BUF_INIT(0);
+    if (p->failing) {
+        buf_add_str(&p->body, str_n(bytes.at, bytes.len < FAILED_BODY_MOST - p->body.len ? bytes.len : FAILED_BODY_MOST - p->body.len));
+        return;
+    }
     if (p->links)
         html_links_feed(p->links, bytes, &b);
     size_t len = bytes.len;
@@ -221,7 +238,10 @@ static void on_end(void *ctx, const struct kl_err *err)
         http_stream_abort(p->req);
     else if (p->started)
         finish(p);
-    else
+    else if (p->failing && !err) {
+        p->req = NULL;
+        p->failed(p->failed_ctx, p->failing, p->failing_type, buf_str(&p->body));
+    } else
         refuse(p, err && err->code == KL_TIMEOUT ? 504 : 503, err && err->code == KL_TIMEOUT ? "Timeout" : "ServiceUnavailable",
                err ? err->msg : "there was no answer");
     proxy_free(p);
@@ -275,6 +295,9 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
         return;
     }
     p->req = r;
+    p->failed = conf->failed;
+    p->failed_ctx = conf->ctx;
+    p->body = (struct buf)BUF_INIT(FAILED_BODY_MOST);
     p->below = conf->below ? arena_dup(r->arena, str_of(conf->below)) : NULL;
     p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
     unsigned n = gather(out, r, conf, p->upgrade);
