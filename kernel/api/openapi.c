@@ -81,26 +81,41 @@ static void header(struct openapi *d, struct val *v)
 {
     openapi_put(d->a, v, d->form == 2 ? "swagger" : "openapi", d->form == 2 ? "2.0" : "3.0.0");
     struct val *info = json_obj(d->a, v, STR("info"));
-    openapi_put(d->a, info, "title", "Kubernetes");
-    openapi_put(d->a, info, "version", d->form == 2 ? "v1.36.0" : "1.36");
+    openapi_put(d->a, info, "title", d->custom ? "Kubernetes CRD Swagger" : "Kubernetes");
+    openapi_put(d->a, info, "version", d->custom ? "v0.1.0" : "1.36");
     d->paths = json_obj(d->a, v, STR("paths"));
     struct val *holder = d->form == 2 ? v : json_obj(d->a, v, STR("components"));
     d->schemas = json_obj(d->a, holder, d->form == 2 ? STR("definitions") : STR("schemas"));
+    if (d->custom)
+        return;
     struct val *token = json_obj(d->a, json_obj(d->a, holder, d->form == 2 ? STR("securityDefinitions") : STR("securitySchemes")), STR("BearerToken"));
     openapi_put(d->a, token, "type", "apiKey");
     openapi_put(d->a, token, "description", "Bearer Token authentication");
     openapi_put(d->a, token, "name", "authorization");
     openapi_put(d->a, token, "in", "header");
+    if (d->form == 2)
+        json_arr(d->a, val_push(json_arr(d->a, v, STR("security")), val_new(d->a, VAL_OBJ)), STR("BearerToken"));
 }
 
-/* group at NULL: all of them. NULL: nothing is served there. */
-static struct val *document(struct arena *a, int form, struct str group, struct str version)
+static bool has_custom(struct str group, struct str version)
 {
-    struct openapi d = { .a = a, .form = form };
+    const struct schema_kind *k = NULL;
+    for (size_t i = schema_n_kinds(); i-- > 0 && (k = schema_kind_at(i))->flags & K_CUSTOM;)
+        if (str_is(group, k->group) && str_is(version, k->version))
+            return true;
+    return false;
+}
+
+/* Of a group's version (version at NULL: of what else the key names), or in form 2 (group at NULL) of all. NULL: nothing is served there. */
+static struct val *document(struct api *api, struct arena *a, int form, struct str key, struct str group, struct str version)
+{
+    struct openapi d = { .a = a, .form = form, .group = group, .version = version, .custom = form == 3 && version.at && has_custom(group, version) };
     struct val *v = val_new(a, VAL_OBJ);
     bool any = false;
     header(&d, v);
-    for (size_t i = 0; i < schema_n_kinds(); i++) {
+    if (form == 2 || !version.at)
+        any = openapi_add_roots(&d, key, api_issuer(api));
+    for (size_t i = 0; i < schema_n_kinds() && (form == 2 || version.at); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         if (group.at && (!str_is(group, k->group) || !str_is(version, k->version)))
             continue;
@@ -108,6 +123,10 @@ static struct val *document(struct arena *a, int form, struct str group, struct 
         any = true;
     }
     map_free(&d.done);
+    if (form == 2)
+        openapi_share_parameters(&d, v);
+    if (form == 3 && !d.schemas->n)
+        json_del(json_get(v, STR("components")), STR("schemas"));
     json_sort(a, d.paths);
     json_sort(a, d.schemas);
     return any && !arena_exhausted(a) ? v : NULL;
@@ -175,19 +194,10 @@ static void set_etag(struct doc *d, struct str text)
         snprintf(d->etag + 1 + 2 * i, 4, "%02X\"", digest[i]);
 }
 
-static bool has_custom(struct str group, struct str version)
-{
-    const struct schema_kind *k = NULL;
-    for (size_t i = schema_n_kinds(); i-- > 0 && (k = schema_kind_at(i))->flags & K_CUSTOM;)
-        if (str_is(group, k->group) && str_is(version, k->version))
-            return true;
-    return false;
-}
-
 static struct doc *make(struct api *api, const char *key, int form, bool gnostic, struct str group, struct str version)
 {
     struct arena *a = arena_new(0);
-    struct val *v = a ? document(a, form, group, version) : NULL;
+    struct val *v = a ? document(api, a, form, str_skip(str_of(key), 2), group, version) : NULL;
     struct doc *d = v ? mem_alloc(sizeof *d) : NULL;
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     if (v && gnostic)
@@ -204,7 +214,7 @@ static struct doc *make(struct api *api, const char *key, int form, bool gnostic
     }
     set_etag(d, buf_str(&b));
     d->refs = 1;
-    d->changes = form == 2 || has_custom(group, version);
+    d->changes = form == 2 || (version.at && has_custom(group, version));
     d->generation = schema_generation();
     d->next = api->docs->first;
     api->docs->first = d;
@@ -323,17 +333,34 @@ static unsigned without(struct http_header *h, unsigned n, const char *name)
     return kept;
 }
 
+struct index {
+    struct api_rq *rq;
+    struct val *paths;
+};
+
+static void add_to_index(const struct index *x, const char *key, bool custom)
+{
+    struct arena *a = x->rq->arena;
+    openapi_put(a, json_obj(a, x->paths, str_of(key)), "serverRelativeURL", arena_printf(a, "/openapi/v3/%s?hash=%s", key, build_hash(a, x->rq->api, custom)));
+}
+
+static void add_root(void *ctx, const char *key)
+{
+    add_to_index(ctx, key, false);
+}
+
 static void index_v3(struct api_rq *rq)
 {
     struct arena *a = rq->arena;
     struct val *v = val_new(a, VAL_OBJ), *paths = json_obj(a, v, STR("paths"));
+    struct index x = { rq, paths };
     for (size_t i = 0; i < schema_n_kinds(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
-        const char *gv = k->group[0] ? arena_printf(a, "apis/%s/%s", k->group, k->version) : "api/v1";
-        openapi_put(a, json_obj(a, paths, str_of(gv)), "serverRelativeURL",
-                    arena_printf(a, "/openapi/v3/%s?hash=%s", gv, build_hash(a, rq->api, k->flags & K_CUSTOM)));
+        add_to_index(&x, k->group[0] ? arena_printf(a, "apis/%s/%s", k->group, k->version) : "api/v1", k->flags & K_CUSTOM);
     }
+    openapi_index_roots(a, api_issuer(rq->api), add_root, &x);
     api_aggregate_openapi_index(rq->api, a, paths);
+    json_sort(a, paths);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     struct http_header h[API_HEADERS];
     if (v)
@@ -353,11 +380,11 @@ static bool v3(struct api_rq *rq, struct str gv)
     struct str rest = gv, head = str_cut(&rest, '/'), group = STR(""), query = http_query(rq->http), key, value, hash = STR_NONE;
     if (str_is(head, "apis") && rest.at)
         group = str_cut(&rest, '/');
-    if (!rest.at || !(str_is(head, "api") || group.len))
-        return false;
-    if (group.len && api_aggregated_openapi(rq, group, rest))
+    if (!str_is(head, "api") && !group.len)
+        rest = STR_NONE;                /* at most a root */
+    if (group.len && rest.at && api_aggregated_openapi(rq, group, rest))
         return true;
-    const char *now = build_hash(rq->arena, rq->api, has_custom(group, rest));
+    const char *now = build_hash(rq->arena, rq->api, rest.at && has_custom(group, rest));
     struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
     if (!d)
         return false;

@@ -25,28 +25,53 @@ static void loosen(struct val *v, bool root)
         loosen(items, false);
     if (val_is(more, VAL_OBJ))
         loosen(more, false);
-    else if (more)
-        json_del(v, STR("additionalProperties"));
 }
 
-/* What every object has. */
-static void add_meta(struct openapi *d, struct val *v)
+static void add_type_members(struct openapi *d, struct val *props)
 {
     static const char *const names[] = { "apiVersion", "kind" };
-    struct val *props = json_obj(d->a, v, STR("properties"));
-    struct val *m = openapi_ref(d, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")));
     for (int i = 0; i < 2; i++) {
         struct val *one = json_set(d->a, props, str_of(names[i]), val_new(d->a, VAL_OBJ));
         openapi_put(d->a, one, "type", "string");
         openapi_put(d->a, one, "description", i ? "Kind is what this object is." : "APIVersion defines the group and version of this form of the object.");
     }
+}
+
+static struct val *meta_ref(struct openapi *d, const char *type, const char *says)
+{
+    struct val *m = openapi_ref(d, schema_type_by_name(str_of(type)));
     if (d->form == 3) {
         struct val *wrap = val_new(d->a, VAL_OBJ);
         val_push(json_arr(d->a, wrap, STR("allOf")), m);
         m = wrap;
     }
-    openapi_put(d->a, m, "description", "Standard object's metadata: names, labels, versions.");
-    json_set(d->a, props, STR("metadata"), m);
+    openapi_put(d->a, m, "description", says);
+    return m;
+}
+
+/* Form 3 has words for "an integer or a string". */
+static void add_either(struct openapi *d, struct val *v)
+{
+    struct val *props = json_get(v, STR("properties")), *items = json_get(v, STR("items")), *more = json_get(v, STR("additionalProperties"));
+    if (val_is(props, VAL_OBJ))
+        val_each(p, props) add_either(d, p);
+    if (val_is(items, VAL_OBJ))
+        add_either(d, items);
+    if (val_is(more, VAL_OBJ))
+        add_either(d, more);
+    if (!json_bool(v, "x-kubernetes-int-or-string", false) || json_get(v, STR("anyOf")) || json_get(v, STR("allOf")))
+        return;
+    struct val *any = json_arr(d->a, v, STR("anyOf"));
+    openapi_put(d->a, val_push(any, val_new(d->a, VAL_OBJ)), "type", "integer");
+    openapi_put(d->a, val_push(any, val_new(d->a, VAL_OBJ)), "type", "string");
+}
+
+/* What every object has. */
+static void add_meta(struct openapi *d, struct val *v)
+{
+    struct val *props = json_obj(d->a, v, STR("properties"));
+    add_type_members(d, props);
+    json_set(d->a, props, STR("metadata"), meta_ref(d, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "Standard object's metadata: names, labels, versions."));
 }
 
 /* Embedded objects are objects; form 2 does not say so of those that take unknown fields, as clients would refuse these. */
@@ -68,6 +93,40 @@ static void add_embedded(struct openapi *d, struct val *v)
             val_push(json_arr(d->a, v, STR("required")), val_of_str(d->a, str_of(needed[i])));
 }
 
+/* Fields that lists can be selected by: "spec.words". */
+void openapi_add_selectable(struct openapi *d, const struct schema_kind *k, struct val *v)
+{
+    struct str rest = str_of(k->selectable ? k->selectable : "");
+    while (rest.len) {
+        struct str path = str_cut(&rest, ',');
+        struct val *one = val_push(json_arr(d->a, v, STR("x-kubernetes-selectable-fields")), val_new(d->a, VAL_OBJ));
+        openapi_put(d->a, one, "fieldPath", arena_dup(d->a, path));
+    }
+}
+
+const char *openapi_custom_list(struct openapi *d, const struct schema_kind *k)
+{
+    struct arena *a = d->a;
+    const char *kind = api_list_kind(a, k), *name = arena_printf(a, "%.*s%s", (int)(strlen(k->type->name) - strlen(k->kind)), k->type->name, kind);
+    if (!name || json_get(d->schemas, str_of(name)))
+        return name;
+    struct val *v = json_set(a, d->schemas, str_of(name), val_new(a, VAL_OBJ)), *props, *items;
+    openapi_put(a, v, "description", arena_printf(a, "A list of %s.", k->kind));
+    openapi_put(a, v, "type", "object");
+    val_push(json_arr(a, v, STR("required")), val_of_str(a, STR("items")));
+    props = json_obj(a, v, STR("properties"));
+    add_type_members(d, props);
+    items = json_obj(a, props, STR("items"));
+    openapi_put(a, items, "description", "The objects.");
+    openapi_put(a, items, "type", "array");
+    json_set(a, items, STR("items"), openapi_ref(d, k->type));
+    json_set(a, props, STR("metadata"), meta_ref(d, "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta", "Of the list: the revision it shows, where the next page begins."));
+    json_sort(a, props);
+    val_push(json_arr(a, v, STR("x-kubernetes-group-version-kind")), openapi_gvk(a, k->group, k->version, kind));
+    openapi_add_selectable(d, k, v);
+    return name;
+}
+
 struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
 {
     struct val *v = custom_schema_copy(d->a, t->custom);
@@ -79,6 +138,8 @@ struct val *openapi_custom(struct openapi *d, const struct schema_type *t)
     }
     if (d->form == 2)
         loosen(v, true);
+    else
+        add_either(d, v);
     add_embedded(d, v);
     add_meta(d, v);
     return v;

@@ -1,6 +1,4 @@
 /* openapi_paths.c - the paths of a kind: a row per operation, a row per query parameter. */
-#include <stdlib.h>
-
 #include "openapi-internal.h"
 
 #define put openapi_put
@@ -25,6 +23,7 @@ static const struct {
     { "fieldValidation", "string", ON_WRITE, "What to do about fields that are not known or come twice: Ignore, Warn or Strict." },
     { "force", "boolean", ON_PATCH, "Take fields from other managers. For server-side apply alone." },
     { "gracePeriodSeconds", "integer", ON_DELETE | ON_MANY, "How long it may take to end; 0 is at once." },
+    { "ignoreStoreReadErrorWithClusterBreakingPotential", "boolean", ON_DELETE | ON_MANY, "Not looked at: what cannot be read is not deleted." },
     { "labelSelector", "string", ON_LIST | ON_MANY, "Only objects with these labels." },
     { "limit", "integer", ON_LIST | ON_MANY, "At most that many objects in a page." },
     { "orphanDependents", "boolean", ON_DELETE | ON_MANY, "Former form of propagationPolicy." },
@@ -32,12 +31,12 @@ static const struct {
     { "resourceVersion", "string", ON_LIST | ON_MANY | ON_READ, "The revision to show or to begin behind; 0 is any." },
     { "resourceVersionMatch", "string", ON_LIST | ON_MANY, "Exact or NotOlderThan that revision." },
     { "sendInitialEvents", "boolean", ON_LIST | ON_MANY, "A watch begins with what is there, and a bookmark behind it." },
+    { "shardSelector", "string", ON_LIST | ON_MANY, "Not looked at: every shard is shown." },
     { "timeoutSeconds", "integer", ON_LIST | ON_MANY, "How long it may last." },
     { "watch", "boolean", ON_LIST, "Go on telling what changes." },
 };
 
 #define N_QUERY (sizeof query / sizeof *query)
-#define PRETTY "true: JSON that people can read. Browsers and curl get it anyway."
 
 enum place { COLLECTION = 1, ITEM, EVERYWHERE, WATCH_ITEM, WATCH_COLLECTION, WATCH_EVERYWHERE };
 
@@ -89,108 +88,51 @@ static const char *filled(struct arena *a, const char *pattern, const char *plai
     return arena_dup(a, buf_str(&b));
 }
 
-static struct val *parameter_new(struct openapi *d, const char *in, const char *name, const char *type, const char *says)
-{
-    struct val *p = val_new(d->a, VAL_OBJ);
-    put(d->a, p, "name", name);
-    put(d->a, p, "in", in);
-    if (says)
-        put(d->a, p, "description", says);
-    if (strcmp(in, "path") == 0)
-        json_set_bool(d->a, p, STR("required"), true);
-    if (d->form == 3) {
-        put(d->a, json_obj(d->a, p, STR("schema")), "type", type);
-        json_set_bool(d->a, json_obj(d->a, p, STR("schema")), STR("uniqueItems"), true);
-    } else {
-        put(d->a, p, "type", type);
-        json_set_bool(d->a, p, STR("uniqueItems"), true);
-    }
-    return p;
-}
-
 /* Custom resources have no strategic merge: clients choose by what is listed here. */
-static const char *const patch_media[] = { "application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json" };
+static const char *const patch_media[] = { "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml",
+                                           NULL };
+static const char *const custom_patch_media[] = { "application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml", NULL };
+static const char *const custom_media[] = { "application/json", "application/yaml", NULL };
+static const char *const list_media[] = { "application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/json;stream=watch",
+                                          "application/vnd.kubernetes.protobuf;stream=watch", NULL };
 
 /* A patch has no type of its own among the rows: any object. */
 static struct val *patch_ref(struct openapi *d)
 {
     static const char name[] = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
-    struct val *v = val_new(d->a, VAL_OBJ);
-    put(d->a, json_obj(d->a, d->schemas, STR("io.k8s.apimachinery.pkg.apis.meta.v1.Patch")), "type", "object");
-    put(d->a, v, "$ref", arena_printf(d->a, "%s%s", d->form == 2 ? "#/definitions/" : "#/components/schemas/", name));
-    return v;
+    struct val *patch = json_obj(d->a, d->schemas, STR("io.k8s.apimachinery.pkg.apis.meta.v1.Patch"));
+    put(d->a, patch, "description", "A change of an object; of what form, the content type says.");
+    put(d->a, patch, "type", "object");
+    return openapi_ref_to(d, name);
 }
 
-static struct val *body_ref(struct openapi *d, const struct operation *o, const struct schema_type *t)
+/* "RbacAuthorization" */
+const char *openapi_group_title(struct arena *a, const char *group)
 {
-    if (o->on & ON_PATCH)
-        return patch_ref(d);
-    return openapi_ref(d, o->on & (ON_DELETE | ON_MANY) ? schema_type_find(STR(""), STR("v1"), STR("DeleteOptions")) : t);
-}
-
-/* A body takes any type that is known, and says so in its own way for custom resources. */
-static void body(struct openapi *d, struct val *op, const struct operation *o, const struct schema_type *t)
-{
-    static const char *const any[] = { "*/*" }, *const custom[] = { "application/json", "application/yaml" };
-    const char *const *media = o->on & ON_PATCH ? patch_media : t->custom ? custom : any;
-    int n = o->on & ON_PATCH ? t->custom ? 3 : 4 : t->custom ? 2 : 1;
-    bool required = !(o->on & (ON_DELETE | ON_MANY));
-    struct arena *a = d->a;
-    if (d->form == 3) {
-        struct val *request = json_obj(a, op, STR("requestBody")), *content = json_obj(a, request, STR("content"));
-        for (int i = 0; i < n; i++)
-            json_set(a, json_obj(a, content, str_of(media[i])), STR("schema"), body_ref(d, o, t));
-        if (required)
-            json_set_bool(a, request, STR("required"), true);
-        return;
-    }
-    struct val *p = val_new(a, VAL_OBJ);
-    val_unshift(json_arr(a, op, STR("parameters")), p);
-    put(a, p, "name", "body");
-    put(a, p, "in", "body");
-    json_set(a, p, STR("schema"), body_ref(d, o, t));
-    if (required)
-        json_set_bool(a, p, STR("required"), true);
-    for (int i = 0; i < n; i++)
-        val_push(json_arr(a, op, STR("consumes")), val_of_str(a, str_of(media[i])));
-}
-
-static void response(struct openapi *d, struct val *op, const char *code, const struct schema_type *t, const struct operation *o)
-{
-    static const char *const words[][2] = { { "200", "OK" }, { "201", "Created" }, { "202", "Accepted" }, { "401", "Unauthorized" } };
-    static const struct {
-        const char *type;
-        bool stream, built_in;
-    } media[] = { { "application/json", false, false }, { "application/json;stream=watch", true, true }, { "application/vnd.kubernetes.protobuf", false, true },
-                  { "application/vnd.kubernetes.protobuf;stream=watch", true, true }, { "application/yaml", false, false } };
-    struct arena *a = d->a;
-    struct val *r = json_obj(a, json_obj(a, op, STR("responses")), str_of(code));
-    bool custom = o && o->place && t && t->custom;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i][0], code) == 0)
-            put(a, r, "description", words[i][1]);
-    if (t && d->form == 2)
-        json_set(a, r, STR("schema"), openapi_ref(d, t));
-    for (size_t i = 0; i < sizeof media / sizeof *media && t && d->form == 3; i++)
-        if ((!media[i].stream || (o && o->list)) && !(media[i].built_in && custom))
-            json_set(a, json_obj(a, json_obj(a, r, STR("content")), str_of(media[i].type)), STR("schema"), openapi_ref(d, t));
-}
-
-/* "AppsV1": the group without its domain, and the version. */
-static const char *group_title(struct arena *a, const struct schema_kind *k)
-{
-    struct str g = str_of(k->group[0] ? k->group : "core"), tail = STR(".k8s.io");
-    _cleanup_buf_ struct buf b = BUF_INIT(128);
+    struct str g = str_of(group[0] ? group : "core"), tail = STR(".k8s.io");
+    _cleanup_buf_ struct buf b = BUF_INIT(256);
     if (str_ends(g, tail))
         g.len -= tail.len;
     while (g.at) {
         struct str part = str_cut(&g, '.');
-        buf_add_c(&b, (char)(part.len ? part.at[0] - 32 : 'X'));
+        buf_add_c(&b, (char)(part.len ? part.at[0] >= 'a' ? part.at[0] - 32 : part.at[0] : 'X'));
         buf_add_str(&b, str_skip(part, 1));
     }
-    buf_add_c(&b, 'V');
-    buf_add_z(&b, k->version + 1);
     return arena_dup(a, buf_str(&b));
+}
+
+const char *openapi_tag(struct arena *a, const char *group, const char *version)
+{
+    const char *title = openapi_group_title(a, group);
+    if (!title)
+        return NULL;
+    char first = (char)(title[0] >= 'A' && title[0] <= 'Z' ? title[0] + 32 : title[0]);
+    return arena_printf(a, "%c%s%s%s", first, title + 1, version ? "_" : "", version ? version : "");
+}
+
+static const char *version_title(struct arena *a, const struct schema_kind *k)
+{
+    return arena_printf(a, "%sV%s", openapi_group_title(a, k->group), k->version + 1);
 }
 
 struct target {
@@ -231,10 +173,12 @@ static bool has_verb(const struct target *t, const struct operation *o)
     return strcmp(o->verb, "deletecollection") != 0 || !(flags & K_NO_DELETECOLLECTION);
 }
 
-/* What it takes from the query. */
+/* What it takes from the query. A collection of custom resources is deleted as it is listed: upstream says nothing else of it. */
 static unsigned takes(const struct target *t, const struct operation *o)
 {
-    return o->on | (t->k->flags & K_CUSTOM && strcmp(o->verb, "get") == 0 && !t->sub ? ON_READ : 0);
+    if (!(t->k->flags & K_CUSTOM))
+        return o->on;
+    return o->on & ON_MANY ? ON_LIST : o->on | (strcmp(o->verb, "get") == 0 ? ON_READ : 0);
 }
 
 static const char *described(struct arena *a, const struct target *t, const struct operation *o)
@@ -251,78 +195,82 @@ static const char *operation_id(struct arena *a, const struct target *t, const s
 {
     bool within = t->k->flags & K_NAMESPACED && o->place != EVERYWHERE && o->place != WATCH_EVERYWHERE;
     const char *sub = t->sub ? arena_printf(a, "%c%s", t->sub->name[0] - 32, t->sub->name + 1) : "";
-    const char *object = arena_printf(a, "%s%s%s%s%s", group_title(a, t->k), o->on & ON_MANY ? "Collection" : "", within ? "Namespaced" : "", t->k->kind, sub);
+    const char *object = arena_printf(a, "%s%s%s%s%s", version_title(a, t->k), o->on & ON_MANY ? "Collection" : "", within ? "Namespaced" : "", t->k->kind, sub);
     return object ? filled(a, o->id, object, "") : "";
 }
 
+/* Subresources of a custom resource go by its kind. */
 static struct val *gvk_of(struct arena *a, const struct target *t)
 {
-    struct val *v = val_new(a, VAL_OBJ);
-    const struct schema_subresource *s = t->sub;
-    put(a, v, "group", s ? s->group : t->k->group);
-    put(a, v, "version", s ? s->version : t->k->version);
-    put(a, v, "kind", s ? s->kind : t->k->kind);
-    return v;
+    const struct schema_subresource *s = t->k->flags & K_CUSTOM ? NULL : t->sub;
+    return s ? openapi_gvk(a, s->group, s->version, s->kind) : openapi_gvk(a, t->k->group, t->k->version, t->k->kind);
 }
 
-static void add_responses(struct openapi *d, const struct target *t, const struct operation *o, struct val *op)
+static struct openapi_answer answer_of(struct openapi *d, const struct target *t, const struct operation *o)
 {
-    const struct schema_type *status = schema_type_find(STR(""), STR("v1"), STR("Status"));
-    const struct schema_type *answer = is_watch(o) ? schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent")) : o->on & (ON_DELETE | ON_MANY) ? status :
-                                       o->list && t->k->list_type ? t->k->list_type : t->type;
-    bool custom = t->k->flags & K_CUSTOM;
-    response(d, op, "200", answer, o);
-    if (strcmp(o->verb, "create") == 0 || strcmp(o->verb, "update") == 0 || (strcmp(o->verb, "patch") == 0 && !custom))
-        response(d, op, "201", answer, o);
-    if (strcmp(o->verb, "create") == 0 || strcmp(o->verb, "delete") == 0)
-        response(d, op, "202", answer, o);
-    response(d, op, "401", NULL, o);
+    /* Namespaces are shown too, and upstream's documents say that they are not. */
+    bool shown = t->k->flags & K_RETURNS_OBJECT_ON_DELETE && !(t->k->flags & K_NO_DELETECOLLECTION), deletes = o->on & ON_DELETE && !shown;
+    if (is_watch(o))
+        return (struct openapi_answer){ .type = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent")) };
+    if (deletes || o->on & ON_MANY)
+        return (struct openapi_answer){ .type = schema_type_find(STR(""), STR("v1"), STR("Status")) };
+    if (o->list && t->k->flags & K_CUSTOM)
+        return (struct openapi_answer){ .named = openapi_custom_list(d, t->k) };
+    return (struct openapi_answer){ .type = o->list && t->k->list_type ? t->k->list_type : t->type };
+}
+
+static void add_responses(struct openapi *d, const struct target *t, const struct operation *o, const struct openapi_operation *op, struct val *v)
+{
+    struct openapi_answer answer = answer_of(d, t, o);
+    bool creates = strcmp(o->verb, "create") == 0, patches = o->on & ON_PATCH;
+    openapi_response(d, v, op, "200", &answer);
+    if (creates || strcmp(o->verb, "update") == 0 || (patches && !(t->k->flags & K_CUSTOM)))
+        openapi_response(d, v, op, "201", &answer);
+    if (creates || o->on & ON_DELETE)
+        openapi_response(d, v, op, "202", &answer);
+    openapi_response(d, v, op, "401", NULL);
+}
+
+static void add_body(struct openapi *d, const struct target *t, const struct operation *o, const struct openapi_operation *op, struct val *v)
+{
+    bool deletes = o->on & (ON_DELETE | ON_MANY);
+    if (!o->body || (o->on & ON_MANY && t->k->flags & K_CUSTOM))
+        return;
+    openapi_body(d, v, op, o->on & ON_PATCH ? patch_ref(d) : openapi_ref(d, deletes ? schema_type_find(STR(""), STR("v1"), STR("DeleteOptions")) : t->type), !deletes);
 }
 
 /* common: what the path says for all its operations. */
 static void add_operation(struct openapi *d, const struct target *t, const struct operation *o, struct val *path, uint32_t common)
 {
     struct arena *a = d->a;
-    struct val *op = json_obj(a, path, str_of(o->method));
-    char *tag = arena_dup(a, str_of(group_title(a, t->k)));
-    size_t n = tag ? strlen(tag) - strlen(t->k->version) : 0;
-    if (n)
-        tag[0] = (char)(tag[0] + 32);
-    val_push(json_arr(a, op, STR("tags")), val_of_str(a, str_of(arena_printf(a, "%.*s_%s", (int)n, tag ? tag : "", t->k->version))));
-    put(a, op, "description", described(a, t, o));
-    put(a, op, "operationId", operation_id(a, t, o));
+    bool custom = t->k->flags & K_CUSTOM, patch = o->on & ON_PATCH;
+    struct openapi_operation op = { o->method, openapi_tag(a, t->k->group, t->k->version), described(a, t, o), operation_id(a, t, o),
+                                    patch ? custom ? custom_patch_media : patch_media : custom ? custom_media : openapi_any,
+                                    custom ? custom_media : o->list ? list_media : openapi_built_in };
+    struct val *v = openapi_operation_new(d, path, &op);
     for (size_t i = 0; i < N_QUERY; i++)
         if (query[i].on & takes(t, o) && !(common & 1u << i))
-            val_push(json_arr(a, op, STR("parameters")), parameter_new(d, "query", query[i].name, query[i].type, query[i].says));
-    if (o->body)
-        body(d, op, o, t->type);
-    add_responses(d, t, o, op);
-    put(a, op, "x-kubernetes-action", o->action);
-    json_set(a, op, STR("x-kubernetes-group-version-kind"), gvk_of(a, t));
-}
-
-static int by_name(const void *x, const void *y)
-{
-    return str_cmp(json_str(*(const struct val *const *)x, "name"), json_str(*(const struct val *const *)y, "name"));
+            val_push(json_arr(a, v, STR("parameters")), openapi_parameter_new(d, "query", query[i].name, query[i].type, query[i].says));
+    add_body(d, t, o, &op, v);
+    add_responses(d, t, o, &op, v);
+    put(a, v, "x-kubernetes-action", o->action);
+    json_set(a, v, STR("x-kubernetes-group-version-kind"), gvk_of(a, t));
 }
 
 /* What stands in the path, and what all its operations take. */
 static void path_parameters(struct openapi *d, const struct target *t, enum place place, struct val *path, uint32_t common)
 {
     struct arena *a = d->a;
-    struct val *at[N_QUERY + 3], *list = json_arr(a, path, STR("parameters"));
-    size_t n = 0;
+    struct val *list = json_arr(a, path, STR("parameters"));
     if (place == ITEM || place == WATCH_ITEM)
-        at[n++] = parameter_new(d, "path", "name", "string", arena_printf(a, "name of the %s", t->sub ? t->sub->kind : t->k->kind));
+        val_push(list, openapi_parameter_new(d, "path", "name", "string", arena_printf(a, "name of the %s", t->sub ? t->sub->kind : t->k->kind)));
     if (t->k->flags & K_NAMESPACED && place != EVERYWHERE && place != WATCH_EVERYWHERE)
-        at[n++] = parameter_new(d, "path", "namespace", "string", "The namespace that it is in.");
-    at[n++] = parameter_new(d, "query", "pretty", "string", PRETTY);
+        val_push(list, openapi_parameter_new(d, "path", "namespace", "string", "The namespace that it is in."));
+    val_push(list, openapi_parameter_new(d, "query", "pretty", "string", OPENAPI_PRETTY));
     for (size_t i = 0; i < N_QUERY; i++)
         if (common & 1u << i)
-            at[n++] = parameter_new(d, "query", query[i].name, query[i].type, query[i].says);
-    qsort(at, n, sizeof *at, by_name);
-    for (size_t i = 0; i < n; i++)
-        val_push(list, at[i]);
+            val_push(list, openapi_parameter_new(d, "query", query[i].name, query[i].type, query[i].says));
+    openapi_sort_parameters(list);
 }
 
 static bool has_place(const struct target *t, const struct operation *o, enum place place)
@@ -356,15 +304,14 @@ static void add_path(struct openapi *d, const struct target *t, enum place place
 static void add_root(struct openapi *d, const struct schema_kind *k, const char *base)
 {
     struct arena *a = d->a;
-    const char *url = arena_printf(a, "%s/", base), *title = group_title(a, k);
+    const char *url = arena_printf(a, "%s/", base);
     if (k->flags & K_CUSTOM || !url || json_get(d->paths, str_of(url)))
         return;
-    struct val *op = json_obj(a, json_obj(a, d->paths, str_of(url)), STR("get"));
-    val_push(json_arr(a, op, STR("tags")), val_of_str(a, str_of(arena_printf(a, "%c%.*s_%s", title[0] + 32, (int)(strlen(title) - strlen(k->version)) - 1, title + 1, k->version))));
-    put(a, op, "description", "get available resources");
-    put(a, op, "operationId", arena_printf(a, "get%sAPIResources", title));
-    response(d, op, "200", schema_type_find(STR(""), STR("v1"), STR("APIResourceList")), NULL);
-    response(d, op, "401", NULL, NULL);
+    struct openapi_operation o = { "get", openapi_tag(a, k->group, k->version), "get available resources", arena_printf(a, "get%sAPIResources", version_title(a, k)),
+                                   openapi_built_in, openapi_built_in };
+    struct val *op = openapi_operation_new(d, json_obj(a, d->paths, str_of(url)), &o);
+    openapi_response(d, op, &o, "200", &(struct openapi_answer){ .type = schema_type_find(STR(""), STR("v1"), STR("APIResourceList")) });
+    openapi_response(d, op, &o, "401", NULL);
 }
 
 void openapi_add_kind(struct openapi *d, const struct schema_kind *k)
@@ -384,10 +331,13 @@ void openapi_add_kind(struct openapi *d, const struct schema_kind *k)
         add_path(d, &t, WATCH_EVERYWHERE, arena_printf(a, "%s/watch/%s", base, k->plural));
     }
     for (unsigned i = 0; i < k->n_sub; i++) {
+        const char *url = arena_printf(a, "%s/{name}/%s", all, k->sub[i].name);
         t.sub = &k->sub[i];
         t.verbs = t.sub->verbs;
         t.type = sub_type(t.sub);
-        if (t.type)
-            add_path(d, &t, ITEM, arena_printf(a, "%s/{name}/%s", all, t.sub->name));
+        if (api_is_stream(t.sub->name))
+            openapi_add_stream(d, k, t.sub, url);
+        else if (t.type)
+            add_path(d, &t, ITEM, url);
     }
 }

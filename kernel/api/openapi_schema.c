@@ -31,21 +31,30 @@ static struct val *scalar_schema(struct openapi *d, const struct schema_type *t)
         put(d->a, v, "type", "string");
     } else if (either) {
         struct val *one = json_arr(d->a, v, STR("oneOf"));
-        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", "string");
-        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", t->kind == T_QUANTITY ? "number" : "integer");
+        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", t->kind == T_QUANTITY ? "string" : "integer");
+        put(d->a, val_push(one, val_new(d->a, VAL_OBJ)), "type", t->kind == T_QUANTITY ? "number" : "string");
     }
     if (t->kind == T_JSON && str_ends(str_of(t->name), STR("FieldsV1")))
         put(d->a, v, "type", "object");
-    if (t->kind == T_STRINGS)
-        put(d->a, json_obj(d->a, v, STR("items")), "type", "string");
+    if (t->kind == T_STRINGS) {
+        struct val *items = json_obj(d->a, v, STR("items"));
+        put(d->a, items, "type", "string");
+        if (d->form == 3)
+            put(d->a, items, "default", "");
+    }
     return v;
 }
 
 struct val *openapi_ref(struct openapi *d, const struct schema_type *t)
 {
-    struct val *v = val_new(d->a, VAL_OBJ);
     openapi_add_type(d, t);
-    put(d->a, v, "$ref", arena_printf(d->a, "%s%s", d->form == 2 ? "#/definitions/" : "#/components/schemas/", t->name));
+    return openapi_ref_to(d, t->name);
+}
+
+struct val *openapi_ref_to(struct openapi *d, const char *name)
+{
+    struct val *v = val_new(d->a, VAL_OBJ);
+    put(d->a, v, "$ref", arena_printf(d->a, "%s%s", d->form == 2 ? "#/definitions/" : "#/components/schemas/", name));
     return v;
 }
 
@@ -82,13 +91,15 @@ static void add_schema(struct openapi *d, struct val *v, const struct schema_typ
         json_set(d->a, v, STR("default"), fallback);
 }
 
-/* The value of a field that is left out: what the rows say, or the zero of what is always there. */
+/* The value of a field that is left out: what its type says upstream, or the zero of what is always there. */
 static struct val *fallback_of(struct openapi *d, const struct schema_field *f)
 {
-    if (d->form == 2 || f->flags & F_POINTER)
+    if (d->form == 2)
         return NULL;
-    if (f->fallback && f->fallback[0])
+    if (f->fallback && f->fallback[0] && !(f->flags & F_DEFAULT_SET))
         return json_parse(d->a, str_of(f->fallback), NULL);
+    if (f->flags & F_POINTER)
+        return NULL;
     return f->type->kind == T_STRUCT || !(f->flags & F_OMITEMPTY) ? zero(d, f->type) : NULL;
 }
 
@@ -99,8 +110,10 @@ static void extensions(struct openapi *d, const struct schema_field *f, struct v
         val_push(json_arr(a, v, STR("x-kubernetes-list-map-keys")), val_of_str(a, str_of(*k)));
     if (f->flags & (F_LIST_SET | F_LIST_MAP | F_LIST_ATOMIC) && f->shape == SHAPE_LIST)
         put(a, v, "x-kubernetes-list-type", f->flags & F_LIST_SET ? "set" : f->flags & F_LIST_MAP ? "map" : "atomic");
-    if (f->flags & F_STRUCT_ATOMIC)
-        put(a, v, "x-kubernetes-map-type", "atomic");
+    if (f->flags & F_TOLD_ATOMIC)
+        put(a, v, "x-kubernetes-list-type", "atomic");
+    if (f->flags & (F_STRUCT_ATOMIC | F_GRANULAR | F_TOLD_GRANULAR))
+        put(a, v, "x-kubernetes-map-type", f->flags & F_STRUCT_ATOMIC ? "atomic" : "granular");
     if (f->patch_key)
         put(a, v, "x-kubernetes-patch-merge-key", f->patch_key);
     const char *strategy = f->flags & F_PATCH_MERGE && f->flags & F_PATCH_RETAINKEYS ? "merge,retainKeys" : f->flags & F_PATCH_MERGE ? "merge" :
@@ -120,7 +133,7 @@ static void add_choices(struct openapi *d, const struct schema_field *f, struct 
     size_t n = 0;
     while (f->choices && f->choices[n])
         n++;
-    const char **at = n && f->shape == SHAPE_ONE ? arena_alloc(d->a, n * sizeof *at) : NULL;
+    const char **at = n && !(f->flags & F_UNLISTED) ? arena_alloc(d->a, n * sizeof *at) : NULL;
     if (!at)
         return;
     memcpy(at, f->choices, n * sizeof *at);
@@ -131,36 +144,32 @@ static void add_choices(struct openapi *d, const struct schema_field *f, struct 
 
 static struct val *field_schema(struct openapi *d, const struct schema_field *f)
 {
-    struct val *v = val_new(d->a, VAL_OBJ);
-    put(d->a, v, "description", f->doc ? f->doc : "");
+    struct val *v = val_new(d->a, VAL_OBJ), *one = v;
+    if (!(f->flags & F_BARE))
+        put(d->a, v, "description", f->doc ? f->doc : "");
     if (f->shape == SHAPE_ONE) {
         add_schema(d, v, f->type, fallback_of(d, f));
     } else {
         put(d->a, v, "type", f->shape == SHAPE_LIST ? "array" : "object");
-        add_schema(d, json_obj(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties")), f->type, zero(d, f->type));
+        one = json_obj(d->a, v, f->shape == SHAPE_LIST ? STR("items") : STR("additionalProperties"));
+        add_schema(d, one, f->type, zero(d, f->type));
     }
-    add_choices(d, f, v);
+    add_choices(d, f, one);
     extensions(d, f, v);
     return v;
 }
 
-struct val *openapi_gvk(struct arena *a, const char *group, const char *version, const char *kind)
+/* "type:localhostProfile" */
+static void add_union(struct openapi *d, const struct schema_type *t, struct val *v)
 {
-    struct val *v = val_new(a, VAL_OBJ);
-    put(a, v, "group", group);
-    put(a, v, "kind", kind);
-    put(a, v, "version", version);
-    return v;
-}
-
-static void add_gvks(struct openapi *d, const struct schema_type *t, struct val *v)
-{
-    for (size_t i = 0; i < schema_n_kinds(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
-        if (k->type != t && k->list_type != t)
-            continue;
-        const char *kind = k->type == t ? k->kind : arena_printf(d->a, "%sList", k->kind);
-        val_push(json_arr(d->a, v, STR("x-kubernetes-group-version-kind")), openapi_gvk(d->a, k->group, k->version, kind));
+    struct str fields = str_of(t->one_of), by = str_cut(&fields, ':');
+    struct val *u = val_push(json_arr(d->a, v, STR("x-kubernetes-unions")), val_new(d->a, VAL_OBJ));
+    if (by.len)
+        put(d->a, u, "discriminator", arena_dup(d->a, by));
+    struct val *names = json_obj(d->a, u, STR("fields-to-discriminateBy"));
+    while (fields.at) {
+        struct str f = str_cut(&fields, ',');
+        put(d->a, names, arena_dup(d->a, f), arena_printf(d->a, "%c" STR_FMT, f.at[0] - 32, STR_ARG(str_skip(f, 1))));
     }
 }
 
@@ -173,7 +182,7 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
     if (t->custom) {
         v = openapi_custom(d, t);
         json_set(d->a, d->schemas, str_of(t->name), v);
-        add_gvks(d, t, v);
+        openapi_add_gvks(d, t, v);
         return;
     }
     if (t->kind != T_STRUCT) {
@@ -200,5 +209,7 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
         json_sort(d->a, props);
     if (t->flags & F_STRUCT_ATOMIC)
         put(d->a, v, "x-kubernetes-map-type", "atomic");
-    add_gvks(d, t, v);
+    if (t->one_of)
+        add_union(d, t, v);
+    openapi_add_gvks(d, t, v);
 }

@@ -10,7 +10,7 @@ static void walk_field(causes c, const struct schema_field *f, const struct val 
 {
     long i = 0;
     if (f->shape == SHAPE_ONE) {
-        if (f->choices && m->type == VAL_STR && m->n)
+        if (f->choices && !(f->flags & F_LISTED) && m->type == VAL_STR && m->n)
             check_choice(c, p, val_str(m), f->choices);
         if (f->type->kind == T_STRUCT && m->type == VAL_OBJ)
             walk(c, f->type, m, p);

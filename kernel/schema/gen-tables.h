@@ -39,6 +39,14 @@ static const struct {
     { "inline", 0x1000 }, { "optional", 0x2000 }, { "granular", 0x8000 },
 };
 
+/* Of documents.rows. */
+static const struct {
+    const char *word;
+    unsigned set, clear;
+} document_flags[] = {
+    { "unlisted", 0x20000, 0 }, { "bare", 0x80000, 0 }, { "granular", 0x100000, 0 }, { "atomic", 0x200000, 0 }, { "default", 0, 0x10000 },
+};
+
 static const struct {
     const char *word, *bits;
 } kind_flags[] = {
@@ -59,7 +67,7 @@ struct field {
 };
 
 struct type {
-    char *package, *key, *name, *doc;
+    char *package, *key, *name, *doc, *one_of;
     bool typemeta, atomic;
     struct field f[MOST_FIELDS];
     unsigned n;

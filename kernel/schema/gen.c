@@ -163,7 +163,9 @@ static void put_types(void)
             fprintf(out, ", flat_%u, sorted_%u, hashed_%u, 0x%llxu", i, i, i, (unsigned long long)shown[i]);
         else
             fputs(", NULL, NULL, NULL, 0", out);
-        fprintf(out, ", %u, %u, T_STRUCT, %d, %s, NULL },\n", t->n, n_flat[i], t->typemeta, t->atomic ? "F_STRUCT_ATOMIC" : "0");
+        fprintf(out, ", %u, %u, T_STRUCT, %d, %s, ", t->n, n_flat[i], t->typemeta, t->atomic ? "F_STRUCT_ATOMIC" : "0");
+        put_text(t->one_of);
+        fputs(", NULL },\n", out);
     }
     fprintf(out, "};\nconst size_t schema_type_count = %u;\n", n_types);
 }

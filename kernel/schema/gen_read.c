@@ -138,7 +138,33 @@ static struct field *target(char *name, struct type **ret_type)
 /* First the types, then what speaks of them, then what speaks for those that nothing was said of. */
 int pass_of(const char *key)
 {
-    return strcmp(key, "docs") == 0 ? 2 : strncmp(key, "docs.", 5) == 0 || strcmp(key, "defaults") == 0;
+    if (strcmp(key, "docs") == 0 || strcmp(key, "documents") == 0)
+        return 2;
+    return strncmp(key, "docs.", 5) == 0 || strcmp(key, "defaults") == 0;
+}
+
+static void read_document(char *line)
+{
+    struct type *t;
+    char *at = line, *name = need(&at, "name"), *w = need(&at, "word");
+    struct field *f = target(name, &t);
+    if (!f && strncmp(w, "union=", 6) == 0) {
+        t->one_of = w + 6;
+        return;
+    }
+    if (f && strncmp(w, "listed=", 7) == 0) {
+        f->choices = w + 7;
+        f->flags |= 0x40000;
+        for (char *c = f->choices; *c; c++)
+            *c = *c == '~' ? ' ' : *c;
+        return;
+    }
+    for (unsigned i = 0; f && i < sizeof document_flags / sizeof *document_flags; i++)
+        if (strcmp(w, document_flags[i].word) == 0) {
+            f->flags = (f->flags | document_flags[i].set) & ~document_flags[i].clear;
+            return;
+        }
+    die("unknown word '%s'", w);
 }
 
 /* A type and its text (none: its field's says it all), then its fields and theirs, indented. */
@@ -184,6 +210,10 @@ static void read_line(char *key, char *line)
     struct type *t;
     if (!line[0] || line[0] == '#')
         return;
+    if (strcmp(key, "documents") == 0) {
+        read_document(line);
+        return;
+    }
     if (strncmp(key, "docs", 4) == 0) {
         (key[4] ? read_doc : read_common_doc)(line);
         return;
@@ -191,8 +221,10 @@ static void read_line(char *key, char *line)
     if (strcmp(key, "defaults") == 0) {
         char *at = line, *name = word(&at);
         struct field *f = target(name, &t);
-        if (f)
+        if (f) {
+            f->flags |= f->fallback ? 0 : 0x10000;
             f->fallback = at;
+        }
         return;
     }
     if (line[0] == ' ') {

@@ -40,6 +40,13 @@ enum schema_shape { SHAPE_ONE = 1, SHAPE_LIST, SHAPE_MAP };     /* map: keys are
 #define F_PRESERVE 0x4000u              /* of a type: members that no field names are kept */
 #define F_SHOWN 0x4000u                 /* of a field: JSON shows its zero when it is absent (no omitempty, or a struct by value) */
 #define F_GRANULAR 0x8000u              /* merged member by member though its type is F_STRUCT_ATOMIC */
+/* Of documents alone: */
+#define F_DEFAULT_SET   0x10000u        /* fallback is set by code, and documents do not tell it */
+#define F_UNLISTED      0x20000u        /* documents do not list choices */
+#define F_LISTED        0x40000u        /* choices are for documents: checked elsewhere */
+#define F_BARE          0x80000u        /* documents have no words for it */
+#define F_TOLD_GRANULAR 0x100000u
+#define F_TOLD_ATOMIC   0x200000u
 
 struct schema_type;
 struct custom_schema;
@@ -56,7 +63,7 @@ struct schema_field {
     const char *doc;                    /* one line of our own, or NULL */
     uint16_t tag;                       /* protobuf number; 0: not in protobuf */
     uint8_t json_len, shape;
-    uint16_t flags;
+    uint32_t flags;
 };
 
 struct schema_type {
@@ -72,6 +79,7 @@ struct schema_type {
     uint8_t kind;                       /* enum schema_type_kind */
     uint8_t has_typemeta;               /* apiVersion and kind are members too, before the others; not among the fields */
     uint16_t flags;                     /* F_STRUCT_ATOMIC, F_PRESERVE */
+    const char *one_of;                 /* "DISCRIMINATOR:FIELD,...": one of these is there, or NULL */
     const struct custom_schema *custom; /* T_CUSTOM, and the root type of a custom resource: see object/custom.h */
 };
 
