@@ -8,9 +8,11 @@
 #include "base/cleanup.h"
 #include "base/env.h"
 #include "base/json_scan.h"
+#include "base/mem.h"
 #include "reconcile/call.h"
 #include "reconcile/claims.h"
 #include "reconcile/filter.h"
+#include "reconcile/prefer.h"
 #include "reconcile/preempt.h"
 #include "reconcile/rules.h"
 #include "reconcile/schedule-internal.h"
@@ -50,7 +52,8 @@ static struct kl_node_view node_view(const struct cycle *y, const struct ledger_
     struct str json = store_object_json(n->object);
     return (struct kl_node_view){ .size = sizeof(struct kl_node_view), .name = n->name, .node = { json.at, json.len }, .mcpu = n->mcpu,
                                   .memory = n->memory, .pods = n->pods, .used_mcpu = n->used_mcpu, .used_memory = n->used_memory,
-                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(y->s->ledger, n, y->owner) };
+                                  .used_pods = n->used_pods, .matching_pods = ledger_matching(y->s->ledger, n, y->owner),
+                                  .guess_mcpu = n->guess_mcpu, .guess_memory = n->guess_memory };
 }
 
 /* NULL, or why that node will not do, before the scheduler is asked. */
@@ -70,50 +73,90 @@ static const char *host_refuses(struct cycle *y, const struct ledger_node *n, bo
     return why;
 }
 
-/* Score of a node, or -1 (the reason is counted, or the plugin has failed). */
-static int score_node(struct cycle *y, const struct ledger_node *n)
+/* Or the reason is counted, or the plugin has failed. */
+static bool fits(struct cycle *y, const struct ledger_node *n)
 {
     bool hopeless;
     const char *why = host_refuses(y, n, &hopeless);
     if (why) {
         verdict_add(&y->why, why, 1);
         y->n_hopeless += hopeless;
-        return -1;
+        return false;
     }
+    if (!y->table->fit)
+        return true;
     struct kl_node_view v = node_view(y, n);
     kl_err_init(&y->call.err);
-    int fits = y->table->fit ? y->table->fit(y->self, &y->call, y->state, &y->view, &v) : KL_FIT_YES;
-    if (fits < 0) {
-        y->failed = true;
-        return -1;
-    }
-    if (fits != KL_FIT_YES) {
-        const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
-        verdict_add(&y->why, text ? text : "out of memory", 1);
-        y->room = true;
-        y->n_hopeless += fits == KL_FIT_NEVER;
-        return -1;
-    }
+    int fit = y->table->fit(y->self, &y->call, y->state, &y->view, &v);
+    y->failed = fit < 0;
+    if (fit < 0 || fit == KL_FIT_YES)
+        return fit > 0;
+    const char *text = arena_dup(y->arena, y->call.err.msg[0] ? str_of(y->call.err.msg) : STR("node(s) were refused by the scheduler"));
+    verdict_add(&y->why, text ? text : "out of memory", 1);
+    y->room = true;
+    y->n_hopeless += fit == KL_FIT_NEVER;
+    return false;
+}
+
+/* Or -1: the plugin has failed. */
+static int score(struct cycle *y, const struct candidate *c)
+{
+    struct kl_node_view v = node_view(y, c->node);
+    v.taints = c->prefers[PREFER_TAINTS];
+    v.affinity = c->prefers[PREFER_AFFINITY];
+    v.spread = c->prefers[PREFER_SPREAD];
+    v.unasked_spread = c->prefers[PREFER_UNASKED];
+    v.neighbours = c->prefers[PREFER_NEIGHBOURS];
+    v.images = c->prefers[PREFER_IMAGES];
+    kl_err_init(&y->call.err);
     int score = y->table->score ? y->table->score(y->self, &y->call, y->state, &y->view, &v) : 0;
     y->failed = score < 0;
-    return score < 0 ? -1 : score > 100 ? 100 : score;
+    return score > KL_SCORE_MOST ? KL_SCORE_MOST : score;
+}
+
+/* The nodes that fit. False: the plugin has failed, or out of memory. */
+static bool collect(struct cycle *y, struct prefer *p)
+{
+    struct schedule *s = y->s;
+    unsigned all = ledger_count(s->ledger);
+    if (s->room < all) {
+        struct candidate *more = mem_resize(s->candidates, all * sizeof *more);
+        if (!more) {
+            y->failed = kl_fail(&y->call, KL_NO_MEMORY, "out of memory") < 0;
+            return false;
+        }
+        s->candidates = more;
+        s->room = all;
+    }
+    p->at = s->candidates;
+    for (struct ledger_node *n = ledger_next(s->ledger, NULL); n && !y->failed; n = ledger_next(s->ledger, n))
+        if (fits(y, n))
+            p->at[p->n++] = (struct candidate){ .node = n };
+    return !y->failed;
 }
 
 static struct ledger_node *choose(struct cycle *y)
 {
+    struct prefer p = { .ledger = y->s->ledger, .arena = y->arena, .needs = &y->needs, .services = y->s->services };
     struct ledger_node *best = NULL;
     int best_score = -1;
     unsigned equal = 0;
-    for (struct ledger_node *n = ledger_next(y->s->ledger, NULL); n; n = ledger_next(y->s->ledger, n)) {
-        int score = score_node(y, n);
+    if (!collect(y, &p) || !p.n)
+        return NULL;
+    if (!prefer(&p)) {
+        y->failed = kl_fail(&y->call, KL_NO_MEMORY, "out of memory") < 0;
+        return NULL;
+    }
+    for (unsigned i = 0; i < p.n; i++) {
+        int now = p.n > 1 ? score(y, &p.at[i]) : 0;
         if (y->failed)
             return NULL;
-        if (score < 0 || score < best_score)
+        if (now < best_score)
             continue;
-        equal = score == best_score ? equal + 1 : 1;
+        equal = now == best_score ? equal + 1 : 1;
         if (equal == 1 || y->s->turn % equal == equal - 1)
-            best = n;
-        best_score = score;
+            best = p.at[i].node;
+        best_score = now;
     }
     y->s->turn++;
     return best;
@@ -343,8 +386,8 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     y->name = arena_dup(y->arena, store_object_name(o));
     y->owner = pod_owner_uid(y->pod);
     pod_needs_read(y->pod, &y->needs);
-    y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu,
-                                    .memory = y->needs.requests.memory };
+    y->view = (struct kl_pod_view){ .size = sizeof y->view, .pod = { json.at, json.len }, .mcpu = y->needs.requests.mcpu, .memory = y->needs.requests.memory,
+                                    .guess_mcpu = y->needs.requests.guess_mcpu, .guess_memory = y->needs.requests.guess_memory };
     const char *why = claims_read(&y->claims, y->s->conf.store, y->arena, y->pod);
     if (!why)
         why = devices_read(&y->devices, y->s->devices, y->arena, y->pod);

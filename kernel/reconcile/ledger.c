@@ -38,6 +38,7 @@ struct ledger {
     struct list nodes;
     struct map by_name, by_uid, owners;
     struct topology *topology;
+    struct images *images;
     unsigned n_present;
     unsigned n_promised;
     int64_t lowest;                     /* of all that were ever booked: only falls */
@@ -76,6 +77,7 @@ static void node_drop(struct ledger *l, struct ledger_node *n)
     map_del(&l->by_name, str_of(n->name));
     list_remove(&n->link);
     n->present = false;
+    images_forget(l->images, n);
     topology_place(l->topology, n);
     store_object_unref(n->object);
     arena_free(n->arena);
@@ -106,6 +108,7 @@ static void node_gone(struct ledger *l, struct ledger_node *n)
 {
     if (n->present)
         node_moves(l, n, false);
+    images_forget(l->images, n);
     if (list_empty(&n->bookings))
         node_drop(l, n);
 }
@@ -128,6 +131,7 @@ static void node_set(struct ledger *l, struct store_object *o)
     n->tree = tree;
     n->labels = json_path(tree, "metadata.labels");
     n->taints = json_path(tree, "spec.taints");
+    images_of_node(l->images, n);
     if (!n->present || !topology_places_same(l->topology, n))
         node_moves(l, n, true);
     n->ready = is_ready(tree);
@@ -165,6 +169,8 @@ static void account(struct booking *b, int sign)
 {
     b->node->used_mcpu += sign * b->requests.mcpu;
     b->node->used_memory += sign * b->requests.memory;
+    b->node->guess_mcpu += sign * b->requests.guess_mcpu;
+    b->node->guess_memory += sign * b->requests.guess_memory;
     b->node->used_pods += sign;
     if (b->owner)
         tally_add(&b->owner->nodes, b->node, sign);     /* a preference: what there was no memory to count is missed */
@@ -272,6 +278,11 @@ bool ledger_promise(struct ledger *l, const struct val *pod, struct ledger_node 
 struct topology *ledger_topology(struct ledger *l)
 {
     return l->topology;
+}
+
+const struct images *ledger_images(const struct ledger *l)
+{
+    return l->images;
 }
 
 struct ledger_node *ledger_promised(const struct ledger *l, struct str pod_uid)
@@ -385,7 +396,7 @@ static bool rebook(struct booking *b, struct str json)
     _cleanup_arena_ struct arena *a = arena_new(16 << 20);
     struct val *pod = a ? json_parse(a, json, NULL) : NULL;
     struct pod_requests now = pod ? pod_requests(pod) : b->requests;
-    if (now.mcpu == b->requests.mcpu && now.memory == b->requests.memory)
+    if (now.mcpu == b->requests.mcpu && now.memory == b->requests.memory && now.guess_mcpu == b->requests.guess_mcpu && now.guess_memory == b->requests.guess_memory)
         return false;
     account(b, -1);
     b->requests = now;
@@ -511,7 +522,7 @@ int ledger_new(struct store *s, loop_fn changed, void *ctx, struct ledger **ret,
     l->lowest = INT64_MAX;
     l->ctx = ctx;
     list_init(&l->nodes);
-    int rc = topology_new(s, woken, l, &l->topology, err);
+    int rc = (l->images = images_new()) ? topology_new(s, woken, l, &l->topology, err) : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     if (rc == 0)
         rc = store_watch_new(s, STR("/nodes"), STR_NONE, store_revision(s), on_nodes, l, &l->nodes_watch, err);
     if (rc == 0)
@@ -545,6 +556,7 @@ void ledger_free(struct ledger *l)
     map_free(&l->by_uid);
     map_free(&l->owners);
     topology_free(l->topology);
+    images_free(l->images);
     mem_free(l);
 }
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "reconcile/images.h"
 #include "reconcile/requests.h"
 #include "reconcile/topology.h"
 #include "store/store.h"
@@ -25,11 +26,14 @@ struct ledger_node {
     bool ready, unschedulable;
     int64_t mcpu, memory, pods;         /* allocatable */
     int64_t used_mcpu, used_memory, used_pods;
+    int64_t guess_mcpu, guess_memory;   /* used, as struct pod_requests guesses */
     int64_t lowest;                     /* no pod on it is of lower priority; INT64_MAX: there is none */
     struct list bookings;
     struct arena *arena;                /* of tree; made anew with each change of the Node */
     struct store_object *object;
     struct val *tree;
+    struct image **images;
+    unsigned n_images;
     char name[256];
 };
 
@@ -39,6 +43,7 @@ void ledger_free(struct ledger *l);
 /* Also: who waits for other pods than those that take room (struct topology_wait's who), or NULL: all that wait for such, and for nodes. */
 void ledger_listen(struct ledger *l, void (*woken)(void *ctx, void *who));
 struct topology *ledger_topology(struct ledger *l);
+const struct images *ledger_images(const struct ledger *l);
 /* Nodes that are there, in order of name; NULL after the last. */
 struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after);
 unsigned ledger_count(const struct ledger *l);

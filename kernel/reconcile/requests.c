@@ -5,16 +5,32 @@
 
 #include "base/quantity.h"
 
+#define GUESS_MCPU   100
+#define GUESS_MEMORY (200LL << 20)
+
 static void take_larger(struct pod_requests *r, struct pod_requests o)
 {
     r->mcpu = o.mcpu > r->mcpu ? o.mcpu : r->mcpu;
     r->memory = o.memory > r->memory ? o.memory : r->memory;
+    r->guess_mcpu = o.guess_mcpu > r->guess_mcpu ? o.guess_mcpu : r->guess_mcpu;
+    r->guess_memory = o.guess_memory > r->guess_memory ? o.guess_memory : r->guess_memory;
 }
 
-static struct pod_requests amounts(const struct val *list)
+static void add_up(struct pod_requests *r, struct pod_requests o)
 {
-    return (struct pod_requests){ .mcpu = quantity_text_milli(val_str(json_get(list, STR("cpu"))), 0),
-                                  .memory = quantity_text_value(val_str(json_get(list, STR("memory"))), 0) };
+    r->mcpu += o.mcpu;
+    r->memory += o.memory;
+    r->guess_mcpu += o.guess_mcpu;
+    r->guess_memory += o.guess_memory;
+}
+
+static struct pod_requests amounts(const struct val *list, bool guess)
+{
+    const struct val *cpu = json_get(list, STR("cpu")), *memory = json_get(list, STR("memory"));
+    struct pod_requests r = { .mcpu = quantity_text_milli(val_str(cpu), 0), .memory = quantity_text_value(val_str(memory), 0) };
+    r.guess_mcpu = cpu || !guess ? r.mcpu : GUESS_MCPU;
+    r.guess_memory = memory || !guess ? r.memory : GUESS_MEMORY;
+    return r;
 }
 
 /* Is it resized to what its node will never have? Then that counts for nothing. */
@@ -31,13 +47,12 @@ static bool infeasible(const struct val *pod)
 static void add_requests(struct pod_requests *r, const struct val *container, const struct val *statuses, bool wish)
 {
     const struct val *has = statuses ? json_named(statuses, json_str(container, "name")) : NULL;
-    struct pod_requests one = wish || !has ? amounts(json_path(container, "resources.requests")) : (struct pod_requests){ 0 };
+    struct pod_requests one = wish || !has ? amounts(json_path(container, "resources.requests"), true) : (struct pod_requests){ 0 };
     if (has) {
-        take_larger(&one, amounts(json_get(has, STR("allocatedResources"))));
-        take_larger(&one, amounts(json_path(has, "resources.requests")));
+        take_larger(&one, amounts(json_get(has, STR("allocatedResources")), false));
+        take_larger(&one, amounts(json_path(has, "resources.requests"), false));
     }
-    r->mcpu += one.mcpu;
-    r->memory += one.memory;
+    add_up(r, one);
 }
 
 struct pod_requests pod_requests(const struct val *pod)
@@ -58,15 +73,14 @@ struct pod_requests pod_requests(const struct val *pod)
             if (sidecar)
                 sidecars = one;
         }
-    sum.mcpu += sidecars.mcpu;
-    sum.memory += sidecars.memory;
+    add_up(&sum, sidecars);
     take_larger(&sum, most);
     struct val *whole = json_path(spec, "resources.requests");          /* of the pod as a whole: then it counts, not what its containers say */
-    sum.mcpu = quantity_text_milli(json_str(whole, "cpu"), sum.mcpu);
-    sum.memory = quantity_text_value(json_str(whole, "memory"), sum.memory);
-    struct val *over = json_get(spec, STR("overhead"));
-    sum.mcpu += quantity_text_milli(json_str(over, "cpu"), 0);
-    sum.memory += quantity_text_value(json_str(over, "memory"), 0);
+    if (json_get(whole, STR("cpu")))
+        sum.mcpu = sum.guess_mcpu = quantity_text_milli(json_str(whole, "cpu"), 0);
+    if (json_get(whole, STR("memory")))
+        sum.memory = sum.guess_memory = quantity_text_value(json_str(whole, "memory"), 0);
+    add_up(&sum, amounts(json_get(spec, STR("overhead")), false));
     return sum;
 }
 

@@ -13,6 +13,7 @@ struct ledger_port {
 /* Requests of a pod as the scheduler counts them: the larger of what runs together and what an init container needs. */
 struct pod_requests {
     int64_t mcpu, memory;
+    int64_t guess_mcpu, guess_memory;   /* the same, and 100m and 200 MiB for each container that says nothing: how full a node seems */
 };
 struct pod_requests pod_requests(const struct val *pod);
 /* What else a pod asks for, each by name ("example.com/gpu", "ephemeral-storage", "hugepages-2Mi"): rare, so it is added up when it is asked for. */

@@ -8,6 +8,7 @@
 #include "reconcile/rules.h"
 #include "reconcile/schedule.h"
 #include "reconcile/schedule_metrics.h"
+#include "reconcile/services.h"
 
 #define STORAGE 3
 
@@ -16,6 +17,9 @@ struct schedule {
     struct ledger *ledger;
     struct queue *queue;
     struct devices *devices;
+    struct services *services;
+    struct candidate *candidates;       /* of a decision: kept, for the next one needs as many */
+    unsigned room;
     struct store_watch *pods;
     struct store_watch *storage[STORAGE];        /* claims, volumes, classes */
     struct map parked;                  /* pods that fit nowhere: key -> struct parked */

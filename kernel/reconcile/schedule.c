@@ -252,6 +252,8 @@ int schedule_start(const struct schedule_conf *c, struct schedule **ret, struct 
     if (rc == 0)
         rc = devices_new(c->store, retry_one, s, &s->devices, err);
     if (rc == 0)
+        rc = services_new(c->store, &s->services, err);
+    if (rc == 0)
         rc = store_watch_new(c->store, STR("/pods"), STR_NONE, store_revision(c->store), on_pods, s, &s->pods, err);
     if (rc == 0)
         rc = watch_storage(s, err);
@@ -282,7 +284,9 @@ void schedule_free(struct schedule *s)
         mem_free(value);
     }
     ledger_free(s->ledger);
+    services_free(s->services);
     queue_free(s->queue);
+    mem_free(s->candidates);
     map_free(&s->parked);
     mem_free(s);
 }

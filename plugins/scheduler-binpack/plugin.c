@@ -24,7 +24,9 @@ static int binpack_score(void *self, struct kl_call *c, void *cycle, const struc
     int64_t cpu = share_used(n->mcpu, n->used_mcpu, pod->mcpu), memory = share_used(n->memory, n->used_memory, pod->memory);
     int64_t pods = share_used(n->pods, n->used_pods, 1);
     /* Pods without requests are packed by their number. */
-    return (int)(pod->mcpu || pod->memory ? (cpu * 2 + memory * 2 + pods) / 5 : (cpu + memory + pods * 3) / 5);
+    int64_t full = pod->mcpu || pod->memory ? (cpu * 2 + memory * 2 + pods) / 5 : (cpu + memory + pods * 3) / 5;
+    /* Beside what the pod prefers, by upstream's weights, as its profile has it when it scores by MostAllocated. To be spread unasked is what packing is not. */
+    return (int)(3 * (int64_t)n->taints + 2 * (int64_t)n->affinity + 2 * (int64_t)n->spread + 2 * (int64_t)n->neighbours + full + (int64_t)n->images);
 }
 
 static const struct kl_scheduler table = {

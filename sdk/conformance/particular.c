@@ -24,7 +24,7 @@ static void check_score(struct bench *b, const struct kl_sig_call *call, struct 
     (void)a;
     (void)c;
     (void)ctx;
-    report_check(b->report, P_SCH_SCORE, "score", r->i <= 100, "the score is %lld", (long long)r->i);
+    report_check(b->report, P_SCH_SCORE, "score", r->i <= KL_SCORE_MOST, "the score is %lld", (long long)r->i);
 }
 
 static void check_fit(struct bench *b, const struct kl_sig_call *call, struct args *a, union invoke_result *r, struct kl_call *c, void *ctx)

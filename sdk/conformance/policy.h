@@ -50,7 +50,7 @@
     X(NEEDS, "KLP-GEN-23", NULL, "Only services that are listed as needs are asked for; without an optional one the plugin works or says what it lacks.", \
       "List the id in needs (and in the note); test what service() returns for NULL when the need is optional.") \
     X(PROBE, "KLP-GEN-24", NULL, "probe says that an instance just opened works.", "Return 0 from probe while the instance can do its work.") \
-    X(SCH_SCORE, "KLP-SCH-01", "keelson.scheduler/0", "score is 0 to 100 for any node, full and empty ones too.", \
+    X(SCH_SCORE, "KLP-SCH-01", "keelson.scheduler/0", "score is 0 to 1,000,000 (KL_SCORE_MOST) for any node, full and empty ones too.", \
       "Clamp the score; nodes may have no room and no capacity at all (divide with care).") \
     X(SCH_FIT, "KLP-SCH-02", "keelson.scheduler/0", "fit is KL_FIT_NO, KL_FIT_YES or KL_FIT_NEVER.", "Return a value of enum kl_fit.") \
     X(SCH_CYCLE, "KLP-SCH-03", "keelson.scheduler/0", "Cycles of two pods may be open at once, and a cycle may end without a node asked about.", \

@@ -161,8 +161,8 @@ Test(signature, describes_a_call_well_enough_to_show_it)
     struct kl_node_view node = { .size = sizeof node, .name = "n1", .mcpu = 4000, .pods = 110, .matching_pods = 2 };
     seen_table = signature_find(KL_SCHEDULER_0);
     cr_expect_eq(kl_scheduler_layer.score(NULL, NULL, NULL, &pod, &node), 7);
-    check_trace(KL_SCHEDULER_0, "score(c=*, cycle=*, pod={pod={} mcpu=100 memory=64}, node={name=n1 node= mcpu=4000 memory=0 pods=110 used_mcpu=0 "
-                                "used_memory=0 used_pods=0 matching_pods=2})");
+    check_trace(KL_SCHEDULER_0, "score(c=*, cycle=*, pod={pod={} mcpu=100 memory=64 guess_mcpu=0 guess_memory=0}, node={name=n1 node= mcpu=4000 memory=0 pods=110 used_mcpu=0 "
+                                "used_memory=0 used_pods=0 matching_pods=2 taints=0 affinity=0 spread=0 unasked_spread=0 neighbours=0 images=0 guess_mcpu=0 guess_memory=0})");
     struct kl_runtime_io io = { .size = sizeof io, .in = 3, .out = 4, .err = -1, .resize = -1, .tty = 1 };
     seen_table = signature_find(KL_NODE_0);
     kl_node_layer.attach(NULL, NULL, "ns", "pod", NULL, &io);
