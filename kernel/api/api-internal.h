@@ -247,6 +247,7 @@ struct api_op {
     struct api_kept *kept;              /* over replays; NULL: there are none */
     const struct api_query *query;      /* of the request; NULL: not over HTTP */
     bool patches;                       /* an update by a patch */
+    const char *twice;                  /* apply: keys of the configuration that came again, as api_read_yaml has them */
     struct kl_bytes options;            /* as admission is shown them; empty: not made yet */
     bool as_stored;                     /* what is written is in a stored version already, and stays in it */
     bool ask_only, admitted;            /* delete: nothing but admission; no admission (any more) */
@@ -289,8 +290,9 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
 void api_op_strict(struct api_rq *rq, struct api_op *op);
 
 /* parts of op used by several files */
-/* YAML to a tree, keys that come again as the operation's field validation has it: *ret_twice is what strict decoding says, NULL: nothing. */
+/* YAML to a tree: *ret_twice is what strict decoding says of keys that come again, NULL: nothing. */
 struct val *api_read_yaml(struct api_op *op, struct str text, const char **ret_twice, struct kl_err *err);
+void api_warn_twice(struct api_op *op, const char *twice);                      /* where the operation's field validation is to warn */
 const char *api_strict_text(struct arena *a, const struct object_strict *s);    /* findings, joined */
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 /* The name as messages have it: of a new object that has none yet, the beginning. */
@@ -332,6 +334,7 @@ void api_claim_sources(struct arena *a, struct val *claim);             /* spec.
 /* --- managed.c: metadata.managedFields --- */
 void api_track_create(struct api_op *op, struct val *v);
 void api_track_update(struct api_op *op, struct val *v, const struct val *old);
+bool api_cannot_be_tracked(const struct api_op *op, const struct val *v);
 /* Sets the times of v's entries to those of the stored object. False: the entries differ in more than that, or there are none. */
 bool api_times_alone(struct api_op *op, struct val *v, struct store_object *old);
 struct managed_write;
@@ -364,6 +367,7 @@ int api_scale_get(struct api_op *op, struct val **ret);
 /* True: again(rq) follows, once the resourceVersion that is asked for is there or 3 s are over. */
 bool api_await_version(struct api_rq *rq, void (*again)(struct api_rq *rq));
 int api_check_version(struct api_rq *rq);               /* resourceVersion is a number and not of the future */
+int api_list_version(struct api_rq *rq, uint64_t *ret); /* resourceVersion as a number */
 /* Of a list: the revision, and where the page begins. */
 int api_page(struct api_rq *rq, uint64_t *ret_revision, struct store_range *range);
 void api_page_expired(struct api_rq *rq, const struct store_range *range);      /* sets rq->err: that revision is forgotten */

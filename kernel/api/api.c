@@ -117,6 +117,8 @@ static int check_verb(struct api_rq *rq)
             return api_fail_path(&rq->err, rq->arena);
         return strstr(rq->info.sub->verbs, t->verb) ? 0 : api_fail_method(&rq->err, rq->arena);
     }
+    if (k->flags & K_CUSTOM && !t->name[0] && (strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0))
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "name must be provided");
     if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
         return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)

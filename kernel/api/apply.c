@@ -49,7 +49,13 @@ static int load_live(struct apply *x, const struct val *old_tree)
     if (!x->live)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     json_del(json_get(x->live, STR("metadata")), STR("managedFields"));
-    return 0;
+    const char *why = old_tree && api_cannot_be_tracked(op, x->live) ? merge_check(op->arena, &x->write.type, x->live, true) : NULL;
+    if (!why)
+        return 0;
+    api_fail(&op->err, op->arena, KL_INTERNAL, "failed to create manager for existing fields: failed to convert new object (" STR_FMT "/%s) to smd typed: %s",
+             STR_ARG(json_str(old_tree, "metadata.namespace")), strchr(whom(op, x->live), '/') + 1, why);
+    op->err.reason = NULL;              /* upstream's 500 has none */
+    return -KL_INTERNAL;
 }
 
 static int load_managed(struct apply *x, struct managed *m)
@@ -193,7 +199,8 @@ static int conform(struct api_op *op, const struct val *config, struct val *v)
     json_set_str(op->arena, v, STR("apiVersion"), str_of(api_group_version(op->arena, op->kind)));
     json_set_str(op->arena, v, STR("kind"), str_of(op->kind->kind));
     if (object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to convert new object (%s) to proper version: %s", whom(op, config), err.msg);
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "failed to convert new object (%s) to proper version: unable to convert unstructured object to "
+                        "%s/%s, Kind=%s: %s", whom(op, config), op->kind->group, op->kind->version, op->kind->kind, err.msg);
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_TOO_LARGE, "the request needs more memory than one request may use") : 0;
 }
 
@@ -225,6 +232,7 @@ int api_apply_create(struct api_op *op, const struct val *config)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
     if (api_apply_merge(op, config, NULL, &v) < 0)
         return -op->err.code;
+    api_warn_twice(op, op->twice);
     if (uid.len)
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                                  arena_printf(op->arena, "uid mismatch: the provided object specified uid " STR_FMT ", and no existing object was found",

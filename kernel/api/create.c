@@ -63,6 +63,17 @@ static bool taken(struct api_op *op)
     return store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name) != NULL;
 }
 
+/* Whoever wants a name to be generated is told to try again, though he gave one too. */
+static int name_taken(struct api_op *op, const struct val *v)
+{
+    api_fail_exists(&op->err, op->arena, op->kind, op->name);
+    if (json_str(v, "metadata.generateName").len) {
+        op->err.message = arena_printf(op->arena, "%s, the server was not able to generate a unique name for the object", op->err.message);
+        op->err.retry_after = 1;
+    }
+    return -KL_ALREADY_EXISTS;
+}
+
 static int generate_name(struct api_op *op, struct val *v)
 {
     struct str base = json_str(v, "metadata.generateName"), name = json_str(v, "metadata.name");
@@ -84,9 +95,7 @@ static int generate_name(struct api_op *op, struct val *v)
             memcpy(op->kept->suffix, suffix, sizeof suffix);
         return 0;
     }
-    api_fail_exists(&op->err, op->arena, op->kind, op->name);
-    op->err.retry_after = 1;
-    return -KL_ALREADY_EXISTS;
+    return name_taken(op, v);
 }
 
 static void wipe_metadata(struct api_op *op, struct val *v)
@@ -129,13 +138,13 @@ static int fill_metadata(struct api_op *op, struct val *v)
     return 0;
 }
 
-static int check_absent(struct api_op *op)
+static int check_absent(struct api_op *op, const struct val *new)
 {
     struct store_object *there = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!there)
         return 0;
     struct val *v = api_tree(op->arena, there, &op->err);
-    api_fail_exists(&op->err, op->arena, op->kind, op->name);
+    name_taken(op, new);
     if (json_path(v, "metadata.deletionTimestamp"))
         op->err.message = arena_printf(op->arena, "object is being deleted: %s", op->err.message);
     return -KL_ALREADY_EXISTS;
@@ -170,7 +179,7 @@ int api_op_create(struct api_op *op, struct val *v)
         return -op->err.code;
     if (api_fit_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;
-    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || (!has_version(op, v) && check_absent(op) < 0))
+    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || (!has_version(op, v) && check_absent(op, v) < 0))
         return -op->err.code;
     if (api_admit(op, false, "create", &v, NULL) < 0 || (has_version(op, v) && refuse_version(op) < 0))
         return -op->err.code;

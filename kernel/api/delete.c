@@ -32,7 +32,7 @@ static void set_finalizer(struct arena *a, struct val *v, const char *name, bool
 
 static int check_preconditions(struct api_op *op, struct store_object *o)
 {
-    struct schema_kind kind = *op->kind;
+    struct schema_kind kind = *op->kind->storage;
     bool ns = strcmp(kind.kind, "Namespace") == 0 && !kind.group[0];   /* which looks by itself */
     if (ns && op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
         return api_fail_conflict(&op->err, op->arena, &kind, op->name, arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,

@@ -186,8 +186,11 @@ int api_fail_strategic(struct api_error *e, struct arena *a, const struct val *p
 
 int api_fail_patch(struct api_error *e, struct arena *a, const struct kl_err *err)
 {
-    if (err->code != KL_INVALID)
-        return api_fail_err(e, a, err);
+    if (err->code != KL_INVALID) {
+        api_fail_err(e, a, err);
+        e->reason = err->code == KL_INTERNAL ? NULL : e->reason;        /* upstream's 500 has none */
+        return -e->code;
+    }
     api_fail(e, a, KL_INVALID, "the server rejected our request due to an error in our request");
     e->empty_details = true;
     return -KL_INVALID;

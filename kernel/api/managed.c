@@ -115,6 +115,17 @@ static struct val *whole_new(struct api_op *op, const struct managed_write *w, s
     return b.failed || b.len <= 2 ? NULL : managed_new(w, arena_str(op->arena, buf_str(&b)));
 }
 
+/* Items without the member that tells them apart: whose they are cannot be said. No other kind's validation lets such pass. */
+bool api_cannot_be_tracked(const struct api_op *op, const struct val *v)
+{
+    const struct val *list = api_is_kind(op->kind, "", "ServiceAccount") ? json_get(v, STR("secrets")) : NULL;
+    if (val_is(list, VAL_ARR))
+        val_each(s, list)
+            if (!json_get(s, STR("name")))
+                return true;
+    return false;
+}
+
 void api_track_create(struct api_op *op, struct val *v)
 {
     struct managed_write w;
@@ -124,6 +135,8 @@ void api_track_create(struct api_op *op, struct val *v)
     if (list && (managed_resets(list) || managed_decode(op->arena, list, &m, NULL) < 0 || !m.first))
         list = NULL;
     set_list(op, v, NULL);
+    if (api_cannot_be_tracked(op, v))
+        return;
     if (!list && op->kind->type->flags & F_PRESERVE) {          /* what the type does not name is somebody's too */
         m = (struct managed){ 0 };
     } else if (!list) {
@@ -157,7 +170,7 @@ void api_track_update(struct api_op *op, struct val *v, const struct val *old)
     bool reset;
     const struct val *live = json_path(old, "metadata.managedFields");
     const struct val *base = base_of(op, json_path(v, "metadata.managedFields"), live, &reset);
-    if (!base) {                        /* not tracked: only an apply begins again */
+    if (!base || api_cannot_be_tracked(op, v)) {         /* not tracked: only an apply begins again */
         set_list(op, v, NULL);
         return;
     }

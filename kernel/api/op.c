@@ -41,7 +41,7 @@ static int wrong_kind(struct api_op *op, struct str kind, struct str gv, const s
     const char *head = arena_printf(op->arena, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s", STR_ARG(kind), STR_ARG(version), t->go);
     if (!other)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s: no kind \"" STR_FMT "\" is registered for version \"" STR_FMT
-                        "\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"", head, STR_ARG(kind), STR_ARG(gv));
+                        "\" in scheme \"pkg/runtime/scheme.go:111\"", head, STR_ARG(kind), STR_ARG(gv));
     return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s: converting (%s.%s) to (%s.%s): unknown conversion", head, other->version, other->kind,
                     package(op->arena, op->kind), t->go);
 }
@@ -68,12 +68,13 @@ static int check_type(struct api_op *op, const struct schema_type *t, struct val
     struct str kind = json_str(v, "kind"), gv = json_str(v, "apiVersion");
     const char *want = api_group_version(op->arena, op->kind);
     const char *want_kind = t == op->kind->type ? op->kind->kind : t->go;
-    if (kind.len && !str_is(kind, want_kind))
+    bool custom = t == op->kind->type && op->kind->flags & K_CUSTOM;    /* a map to upstream: its kind is judged with the rest of it */
+    if (kind.len && !str_is(kind, want_kind) && !custom)
         return wrong_kind(op, kind, gv.len ? gv : str_of(want), t);
-    if (t == op->kind->type && gv.len && !str_is(gv, want))
+    if (t == op->kind->type && (gv.len || custom) && !str_is(gv, want))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST,
                         "the API version in the data (" STR_FMT ") does not match the expected API version (%s)", STR_ARG(gv), want);
-    if (t->has_typemeta && t == op->kind->type && set)
+    if (t->has_typemeta && t == op->kind->type && set && !custom)
         set_type(op, v, want, op->kind->kind);
     return arena_exhausted(op->arena) ? api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory") : 0;
 }
@@ -124,12 +125,22 @@ struct val *api_read_yaml(struct api_op *op, struct str text, const char **ret_t
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
     struct val *v = yaml_read_twice(op->arena, text, came_again, &b, err);
     *ret_twice = !v || !b.len ? NULL : arena_printf(op->arena, "yaml: unmarshal errors:" STR_FMT, STR_ARG(buf_str(&b)));
-    for (struct str rest = v && b.len && op->field_validation == VALIDATE_WARN && op->warn ? buf_str(&b) : STR_NONE; rest.at;) {
-        struct str line = str_trim(str_cut(&rest, '\n'));
-        if (line.len)
-            op->warn(op->warn_ctx, arena_dup(op->arena, line));
-    }
     return v;
+}
+
+void api_warn_twice(struct api_op *op, const char *twice)
+{
+    struct str rest = twice && op->field_validation == VALIDATE_WARN && op->warn ? str_of(twice) : STR_NONE;
+    for (str_cut(&rest, '\n'); rest.at;)
+        op->warn(op->warn_ctx, arena_dup(op->arena, str_trim(str_cut(&rest, '\n'))));
+}
+
+static int no_kind(struct api_op *op, const struct schema_type *t, struct str body, const struct val *raw)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    json_write(&b, raw);
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): Object 'Kind' is missing in '" STR_FMT "' (%s)", t->go,
+                    STR_ARG(buf_str(&b)), summary(op->arena, body));
 }
 
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret)
@@ -145,6 +156,8 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
         struct str kind = json_str(raw, "kind");
         if (t->has_typemeta && kind.len && check_type(op, t, raw, false) < 0)
             return -op->err.code;
+        if (!kind.len && raw->type == VAL_OBJ && t == op->kind->type && op->kind->flags & K_CUSTOM)
+            return no_kind(op, t, body, raw);
         v = object_conform(op->arena, t, raw, &strict, &err) < 0 ? NULL : raw;
     }
     if (!v)
@@ -152,6 +165,7 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     if ((strict.n || twice) && op->field_validation == VALIDATE_STRICT)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s%s%s",
                         t->go, op->kind->version, t->go, twice ? twice : "", twice && strict.n ? ", " : "", strict.n ? api_strict_text(op->arena, &strict) : "");
+    api_warn_twice(op, twice);
     for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
         op->warn(op->warn_ctx, strict.at[i]);
     if (check_type(op, t, v, true) < 0)
@@ -304,6 +318,13 @@ int api_admit(struct api_op *op, bool mutating, const char *verb, struct val **v
 int api_validate(struct api_op *op, struct val *v, const struct val *old)
 {
     struct object_causes causes = { .arena = op->arena };
+    struct str said = json_str(v, "kind");
+    struct schema_kind kind = *(op->kind->storage ? op->kind->storage : op->kind);
+    if (op->kind->flags & K_CUSTOM && !str_is(said, kind.kind)) {       /* upstream believes it, then refuses it */
+        object_cause_add(&causes, "FieldValueInvalid", "kind", "Invalid value: \"" STR_FMT "\": must be %s", STR_ARG(said), kind.kind);
+        kind.kind = arena_dup(op->arena, said);
+        return api_fail_invalid(&op->err, op->arena, &kind, json_str(v, "metadata.name"), &causes);
+    }
     object_validate(op->kind, op->subresource, v, old, &causes);
     api_check_rules(op, v, old, &causes);
     if (op->err.code == KL_PENDING)
@@ -315,7 +336,7 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old)
     if (!causes.n)
         return 0;
     struct str name = json_str(v, "metadata.name");
-    return api_fail_invalid(&op->err, op->arena, op->kind->storage ? op->kind->storage : op->kind, name.len ? name : json_str(v, "metadata.generateName"), &causes);
+    return api_fail_invalid(&op->err, op->arena, &kind, name.len ? name : json_str(v, "metadata.generateName"), &causes);
 }
 
 /* --- commit --- */

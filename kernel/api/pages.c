@@ -117,15 +117,20 @@ static int apply_token(struct api_rq *rq, struct store_range *range, uint64_t *r
     return 0;
 }
 
+int api_list_version(struct api_rq *rq, uint64_t *ret)
+{
+    if (api_parse_version(rq->arena, rq->info.q.resource_version, ret, &rq->err) < 0)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid resource version: %s", rq->err.message);
+    return 0;
+}
+
 int api_page(struct api_rq *rq, uint64_t *ret_revision, struct store_range *range)
 {
     const struct api_query *q = &rq->info.q;
     uint64_t rv;
     if (api_check_list_options(rq) < 0 || (q->continue_token.len && apply_token(rq, range, ret_revision) < 0))
         return -rq->err.code;
-    if (api_parse_version(rq->arena, q->resource_version, &rv, &rq->err) < 0)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "invalid resource version: %s", rq->err.message);
-    if (api_check_version(rq) < 0)
+    if (api_list_version(rq, &rv) < 0 || api_check_version(rq) < 0)
         return -rq->err.code;
     bool exact = str_is(q->version_match, "Exact") || (rv > 0 && q->limit > 0 && !q->version_match.len);
     if (!q->continue_token.len)

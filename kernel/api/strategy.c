@@ -49,11 +49,12 @@ static void keep(struct arena *a, struct val *v, const struct val *old, const ch
 /* What no client may change. */
 static void keep_metadata(struct api_op *op, struct val *v, const struct val *old)
 {
-    static const char *const members[] = { "uid", "creationTimestamp", "selfLink", "generation", "deletionTimestamp",
-                                           "deletionGracePeriodSeconds", "generateName", "name", "namespace" };
+    static const char *const members[] = { "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "name", "namespace" };
     struct val *m = json_obj(op->arena, v, STR("metadata")), *om = json_get(old, STR("metadata"));
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         keep(op->arena, m, om, members[i]);
+    if (!op->dry_run)                   /* what is stored has none */
+        json_del(m, STR("selfLink"));
 }
 
 static int check_finalizers(struct api_op *op, const struct val *v, const struct val *old)

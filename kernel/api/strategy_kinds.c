@@ -59,6 +59,9 @@ static void namespace_create(struct api_op *op, struct val *v)
     if (!there)
         val_push(list, val_of_str(op->arena, STR("kubernetes")));
     json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Active"));
+    /* A name that was generated is known only now. */
+    json_set_str(op->arena, json_obj(op->arena, json_obj(op->arena, v, STR("metadata")), STR("labels")), STR("kubernetes.io/metadata.name"),
+                 json_str(v, "metadata.name"));
 }
 
 static void phase_create(struct api_op *op, struct val *v)

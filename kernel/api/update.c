@@ -24,30 +24,37 @@ static int check_names(struct api_op *op, struct val *v)
 static int check_revision(struct api_op *op, const struct val *v, struct store_object *old, bool unconditional)
 {
     struct str rv = json_str(v, "metadata.resourceVersion");
-    int64_t n;
-    if (!rv.len && !unconditional) {
+    struct api_error why;
+    uint64_t n;
+    if (api_parse_version(op->arena, rv, &n, &why) < 0) {
+        api_fail(&op->err, op->arena, KL_INTERNAL, "%s", strstr(why.message, "strconv."));
+        op->err.reason = NULL;          /* upstream's 500 has none */
+        return -KL_INTERNAL;
+    }
+    if (!n && !unconditional) {
         struct object_causes c = { .arena = op->arena };
         object_cause_add(&c, "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update");
         struct schema_kind resource = *op->kind;        /* upstream tells of the resource here, not of the kind */
         resource.kind = op->kind->plural;
         return api_fail_invalid(&op->err, op->arena, &resource, op->name, &c);
     }
-    if (rv.len && (!str_int(rv, &n) || (uint64_t)n != store_object_revision(old)) && !str_is(rv, "0"))
+    if (n && n != store_object_revision(old))
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name, MODIFIED);
     return 0;
 }
 
+/* old: NULL where there is none. */
 static int check_uid(struct api_op *op, const struct val *v, struct store_object *old)
 {
-    struct str uid = json_str(v, "metadata.uid");
-    if (!uid.len || str_eq(uid, store_object_uid(old)))
+    struct str uid = json_str(v, "metadata.uid"), is = old ? store_object_uid(old) : STR("");
+    if (!uid.len || str_eq(uid, is))
         return 0;
-    const char *key = arena_printf(op->arena, "/registry/%s/" STR_FMT "%s" STR_FMT, op->kind->plural, STR_ARG(op->ns), op->ns.len ? "/" : "",
+    const char *key = arena_printf(op->arena, "%s/%s/" STR_FMT "%s" STR_FMT, op->dry_run ? "" : "/registry", op->kind->plural, STR_ARG(op->ns), op->ns.len ? "/" : "",
                                    STR_ARG(op->name));
     return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                              arena_printf(op->arena, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: "
                                           "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
-                                          key ? key : "", STR_ARG(uid), STR_ARG(store_object_uid(old))));
+                                          key ? key : "", STR_ARG(uid), STR_ARG(is)));
 }
 
 static bool gone_now(const struct val *v)
@@ -113,7 +120,7 @@ int api_op_update(struct api_op *op, struct val *v)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
-        return api_op_create(op, v);
+        return check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
     if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
@@ -173,6 +180,16 @@ static int check_custom_kind(struct api_op *op, struct val *v, int type, const s
     return api_fail_invalid(&op->err, op->arena, &said, op->name, &c);
 }
 
+/* Without a version it is what upstream has in memory, whose members have other names: nothing of it is known, and it has no name. */
+static int no_version(struct api_op *op, struct val *v)
+{
+    for (const struct val *m = v->first; m && op->field_validation == VALIDATE_WARN && op->warn; m = m->next)
+        if (!str_is(val_key(m), "kind"))
+            op->warn(op->warn_ctx, arena_printf(op->arena, "unknown field \"" STR_FMT "\"", STR_ARG(val_key(m))));
+    json_del(v, STR("metadata"));
+    return need_name(op, v);
+}
+
 /* A patch may not make it another kind; a strategic one does not even try. */
 static int check_kind(struct api_op *op, struct val *v, int type, const struct val *old, const struct val *patch)
 {
@@ -188,6 +205,8 @@ static int check_kind(struct api_op *op, struct val *v, int type, const struct v
         json_set_str(op->arena, v, STR("apiVersion"), str_of(gv));
         return 0;
     }
+    if (!version.len)
+        return no_version(op, v);
     struct str group = STR(""), of = version;
     if (str_find(of, '/') >= 0)
         group = str_cut(&of, '/');
@@ -265,6 +284,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
         shown = old_tree;
     if (type == API_PATCH_APPLY && api_apply_merge(op, patch, old_tree, &v) < 0)
         return -op->err.code;
+    api_warn_twice(op, op->twice);
     if (!v)
         v = apply(op, type, shown, patch, &err);
     if (!v)

@@ -273,6 +273,7 @@ static int apply(struct api_rq *rq, struct api_op *op)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding YAML: %s", err.msg);
     if (twice && op->field_validation == VALIDATE_STRICT)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error strict decoding YAML: error converting YAML to JSON: %s", twice);
+    op->twice = twice;
     return may_create(rq, op) < 0 ? -1 : api_op_patch(op, API_PATCH_APPLY, config);
 }
 
@@ -451,8 +452,8 @@ static void delete_collection(struct api_rq *rq)
     struct api_op op;
     struct collection c = { .rq = rq, .op = &op };
     op_init(rq, rq->arena, &op);
-    if (read_delete_options(rq, &op) < 0 ||
-        api_compile_selectors(rq, &c.labels, &c.fields) < 0) {
+    uint64_t ignored;
+    if (read_delete_options(rq, &op) < 0 || api_compile_selectors(rq, &c.labels, &c.fields) < 0 || api_list_version(rq, &ignored) < 0) {
         api_send_error(rq);
         return;
     }

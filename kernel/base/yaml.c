@@ -25,8 +25,13 @@ static int next(struct reader *r, yaml_event_t *e)
 {
     if (yaml_parser_parse(&r->parser, e))
         return 0;
-    return kl_err_set(r->err, KL_BAD_REQUEST, "error converting YAML to JSON: yaml: line %zu: %s", r->parser.problem_mark.line + 1,
-                      r->parser.problem ? r->parser.problem : "not YAML");
+    /* Counted as upstream's library counts: a parser's lines from 0, and there is no line 0. */
+    const yaml_parser_t *p = &r->parser;
+    size_t line = p->problem_mark.line ? p->problem_mark.line + (p->error == YAML_SCANNER_ERROR) : p->context_mark.line;
+    char where[40] = "";
+    if (line)
+        snprintf(where, sizeof where, "line %zu: ", line);
+    return kl_err_set(r->err, KL_BAD_REQUEST, "error converting YAML to JSON: yaml: %s%s", where, p->problem ? p->problem : "not YAML");
 }
 
 bool yaml_is_one_of(struct str s, const char *list)
@@ -88,9 +93,9 @@ enum yaml_plain yaml_plain_kind(struct str s, int64_t *ret)
 {
     if (yaml_is_one_of(s, "|~|null|Null|NULL"))
         return PLAIN_NULL;
-    if (yaml_is_one_of(s, "true|True|TRUE|yes|Yes|YES|on|On|ON"))
+    if (yaml_is_one_of(s, "y|Y|true|True|TRUE|yes|Yes|YES|on|On|ON"))
         return PLAIN_TRUE;
-    if (yaml_is_one_of(s, "false|False|FALSE|no|No|NO|off|Off|OFF"))
+    if (yaml_is_one_of(s, "n|N|false|False|FALSE|no|No|NO|off|Off|OFF"))
         return PLAIN_FALSE;
     if (parse_int(s, ret))
         return PLAIN_INT;
@@ -158,12 +163,26 @@ static void replace(struct reader *r, struct val *there, const struct val *v, si
         r->twice(r->ctx, text);
 }
 
+/* A key is text in JSON: what stands there without quotes becomes what it means, written out. */
+static struct str key_text(struct reader *r, const yaml_event_t *key)
+{
+    struct str s = str_n((const char *)key->data.scalar.value, key->data.scalar.length);
+    int64_t i;
+    enum yaml_plain kind = key->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !key->data.scalar.tag ? yaml_plain_kind(s, &i) : PLAIN_TEXT;
+    switch (kind) {
+    case PLAIN_TRUE: return STR("true");
+    case PLAIN_FALSE: return STR("false");
+    case PLAIN_INT: return str_of(arena_printf(r->arena, "%lld", (long long)i));
+    default: return arena_str(r->arena, s);
+    }
+}
+
 static int add_member(struct reader *r, struct val *map, struct map *seen, yaml_event_t *key)
 {
     yaml_event_t e;
     if (key->type != YAML_SCALAR_EVENT)
         return fail(r, key, "a key is not text");
-    struct str name = arena_str(r->arena, str_n((const char *)key->data.scalar.value, key->data.scalar.length));
+    struct str name = key_text(r, key);
     struct val *there = name.at ? member_of(map, seen, name) : NULL;
     if (there && !r->twice)
         return fail(r, key, arena_printf(r->arena, "key \"" STR_FMT "\" already set in map", STR_ARG(name)));

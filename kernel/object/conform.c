@@ -13,20 +13,59 @@ struct walk {
     struct object_strict *strict;
     struct kl_err *err;
     bool wrong;                         /* some value has not the type of its field: the first is in err */
+    const struct schema_type *root;
 };
 
 static int conform_type(struct walk *w, const struct schema_type *t, struct val *v, const struct path *p, const char *owner);
 
 static const char *const type_words[] = { "", "null", "bool", "number", "number", "string", "array", "object" };
 
-/* Where a value is, as Go's decoder says it: the names of fields alone. */
-static void members_write(struct buf *b, const struct path *p)
+static void member_write(struct buf *b, struct str name)
+{
+    buf_printf(b, "%s" STR_FMT, b->len ? "." : "", STR_ARG(name));
+}
+
+/* That member's field, with the structs written in which Go embeds it. */
+static const struct schema_field *embedded(struct buf *b, const struct schema_type *t, struct str name)
+{
+    for (unsigned i = 0; t && i < t->n_fields; i++)
+        if (!(t->fields[i].flags & F_INLINE_STRUCT) && str_is(name, t->fields[i].json))
+            return &t->fields[i];
+    for (unsigned i = 0; t && i < t->n_fields; i++) {
+        size_t before = b->len;
+        if (!(t->fields[i].flags & F_INLINE_STRUCT))
+            continue;
+        member_write(b, str_of(t->fields[i].type->go));
+        const struct schema_field *f = embedded(b, t->fields[i].type, name);
+        if (f)
+            return f;
+        b->len = before;
+    }
+    return NULL;
+}
+
+/* Where a value is, as Go's decoder says it: the names of fields alone. Returns the last of them; NULL: none that the rows know. The metadata of custom
+ * resources is decoded by itself. */
+static const struct schema_field *members_write(struct buf *b, const struct path *p, const struct schema_type *root)
 {
     if (!p)
-        return;
-    members_write(b, p->up);
-    if (p->name.at && p->index != IN_MAP)
-        buf_printf(b, "%s" STR_FMT, b->len ? "." : "", STR_ARG(p->name));
+        return NULL;
+    const struct schema_field *up = members_write(b, p->up, root);
+    if (!p->name.at || p->index == IN_MAP)
+        return up;
+    const struct schema_field *f = embedded(b, up ? up->type : root, p->name);
+    if (up || !root->custom)
+        member_write(b, p->name);
+    return f;
+}
+
+/* Text of a type of its own: the name that Go has for it, or for a list or map of such. */
+static const char *named_type(struct walk *w, const struct schema_field *f, const char *go)
+{
+    const char *of = strstr(go, f && f->type->kind == T_STRINGS ? "[]string" : "string");
+    if (of && strncmp(go, "map[string]", 11) == 0)
+        of = strstr(go + 11, f && f->type->kind == T_STRINGS ? "[]string" : "string");
+    return f && f->go && of ? arena_printf(w->arena, "%.*s%s", (int)(of - go), go, f->go) : go;
 }
 
 /* A value of another type than its field's. Go's decoder goes on: what a type's own decoder complains of comes before it. */
@@ -40,7 +79,7 @@ static int wrong(struct walk *w, const struct val *v, const struct path *p, cons
         num = arena_printf(w->arena, " %.*s", (int)v->n, v->s);
     if (v->type == VAL_INT && (strcmp(go, "int32") == 0 || strcmp(go, "int64") == 0))
         num = arena_printf(w->arena, " %lld", (long long)v->i);
-    members_write(&b, p);
+    go = named_type(w, members_write(&b, p, w->root), go);
     w->wrong = true;
     kl_err_set(w->err, KL_BAD_REQUEST, "json: cannot unmarshal %s%s into Go struct field %s.%s of type %s", type_words[v->type], num, owner,
                b.len ? b.at : "", go);
@@ -385,7 +424,7 @@ static int conform_type(struct walk *w, const struct schema_type *t, struct val 
 int object_conform(struct arena *a, const struct schema_type *t, struct val *v, struct object_strict *strict,
                    struct kl_err *err)
 {
-    struct walk w = { a, strict, err, false };
+    struct walk w = { a, strict, err, false, t };
     if (v->type == VAL_NULL)            /* nothing at all is an empty object */
         *v = (struct val){ .type = VAL_OBJ, .next = v->next, .key = v->key, .key_len = v->key_len };
     return conform_type(&w, t, v, NULL, t->go) < 0 || w.wrong ? -(err && err->code ? err->code : KL_BAD_REQUEST) : 0;

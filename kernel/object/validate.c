@@ -62,7 +62,7 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
                      struct object_causes *ret)
 {
     bool status = subresource && strcmp(subresource, "status") == 0;
-    check_metadata(ret, k, v, old);
+    check_metadata(ret, k, status, v, old);
     if (k->flags & K_CUSTOM) {
         custom_validate(k->type->custom, ret, v, NULL);
         return;

@@ -90,7 +90,9 @@ bool is_name(struct str s, enum grammar g);
 
 /* --- validate_meta.c: parts that many kinds have --- */
 enum grammar name_grammar(const struct schema_kind *k);
-void check_metadata(causes c, const struct schema_kind *k, const struct val *v, const struct val *old);
+/* old: of an update, or NULL; status: of the object's status. */
+void check_metadata(causes c, const struct schema_kind *k, bool status, const struct val *v, const struct val *old);
+const char *metadata_ways(const struct schema_kind *k, bool status);    /* validate_meta_ways.c */
 void check_labels(causes c, const struct path *p, const struct val *labels);
 void check_annotations(causes c, const struct path *p, const struct val *annotations);
 /* metav1.LabelSelector. */

@@ -147,6 +147,15 @@ static void check_metric(causes c, const struct path *p, const struct val *m)
     }
 }
 
+/* Only what is measured without pods can say that some are wanted again. */
+static bool from_elsewhere(const struct val *metrics)
+{
+    LIST_EACH (m, at, metrics)
+        if (str_is(json_str(m, "type"), "Object") || str_is(json_str(m, "type"), "External"))
+            return true;
+    return false;
+}
+
 /* --- behaviour --- */
 
 static void check_policy(causes c, const struct path *p, const struct val *x)
@@ -209,6 +218,8 @@ KIND_RULES(kind_autoscaler)
     check_target_version(c, p, json_get(spec, STR("scaleTargetRef")), json_path(old, "spec.scaleTargetRef"));
     LIST_EACH (m, at, json_get(spec, STR("metrics")))
         check_metric(c, ITEM(IN(p, "metrics"), at.i), m);
+    if (min && min->i == 0 && !from_elsewhere(json_get(spec, STR("metrics"))))
+        say_forbidden(c, IN(p, "metrics"), "must specify at least one Object or External metric to support scaling to zero replicas");
     if (v1 && v1->i < 1)
         say_invalid_int(c, IN(IN(IN(ITEM(IN(p, "metrics"), 0), "resource"), "target"), "averageUtilization"), v1->i, "must be greater than 0");
     check_rules(c, IN(IN(p, "behavior"), "scaleUp"), json_get(behavior, STR("scaleUp")));

@@ -11,7 +11,7 @@ static const struct {
     { "", "Event", G_ANY }, { "policy", "PodDisruptionBudget", G_ANY },
     { "rbac.authorization.k8s.io", "Role", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "RoleBinding", G_PATH_SEGMENT },
     { "rbac.authorization.k8s.io", "ClusterRole", G_PATH_SEGMENT }, { "rbac.authorization.k8s.io", "ClusterRoleBinding", G_PATH_SEGMENT },
-    { "flowcontrol.apiserver.k8s.io", "FlowSchema", G_SUBDOMAIN }, { "certificates.k8s.io", "CertificateSigningRequest", G_SUBDOMAIN },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", G_SUBDOMAIN }, { "certificates.k8s.io", "CertificateSigningRequest", G_PATH_SEGMENT },
     { "networking.k8s.io", "IPAddress", G_ANY }, { "apiregistration.k8s.io", "APIService", G_PATH_SEGMENT },
 };
 
@@ -74,61 +74,88 @@ static void check_owners(causes c, const struct path *p, const struct val *refs)
     }
 }
 
-/* A finalizer of Kubernetes' own has a plain name; others are qualified. */
-static bool known_finalizer(const struct schema_kind *k, struct str s)
+/* What an update looks at beside what may not change. */
+static void check_marks(causes c, const struct val *m)
 {
-    static const char *const all[] = { "orphan", "foregroundDeletion" };
-    for (int i = 0; i < 2; i++)
-        if (str_is(s, all[i]))
-            return true;
-    static const char *const lax[] = { "apiextensions.k8s.io", "apiregistration.k8s.io", "admissionregistration.k8s.io", "coordination.k8s.io", "policy" };
-    for (size_t i = 0; i < sizeof lax / sizeof *lax; i++)       /* upstream judges these by the grammar alone */
-        if (strcmp(k->group, lax[i]) == 0)
-            return true;
-    if (k->flags & K_CUSTOM || (strcmp(k->kind, "Event") == 0 && !k->group[0]))
-        return true;
-    return strcmp(k->kind, "Namespace") == 0 && str_is(s, "kubernetes");
+    const struct path *p = IN(NULL, "metadata");
+    check_labels(c, IN(p, "labels"), json_get(m, STR("labels")));
+    check_annotations(c, IN(p, "annotations"), json_get(m, STR("annotations")));
+    check_owners(c, IN(p, "ownerReferences"), json_get(m, STR("ownerReferences")));
 }
 
-static void check_finalizers(causes c, const struct schema_kind *k, const struct path *p, const struct val *list)
+static void check_finalizers(causes c, const struct path *p, const struct val *list)
 {
     bool orphan = false, foreground = false;
     LIST_EACH (f, at, list) {
-        struct str s = val_str(f);
-        check_name(c, p, s, G_QUALIFIED);
-        orphan |= str_is(s, "orphan");
-        foreground |= str_is(s, "foregroundDeletion");
-        if (str_find(s, '/') < 0 && !known_finalizer(k, s))
-            say_invalid(c, ITEM(p, at.i), s, "name is neither a standard finalizer name nor is it fully qualified");
+        check_name(c, p, val_str(f), G_QUALIFIED);
+        orphan |= str_is(val_str(f), "orphan");
+        foreground |= str_is(val_str(f), "foregroundDeletion");
     }
     if (orphan && foreground)
         say_invalid_val(c, p, list, "finalizer foregroundDeletion and orphan cannot be both set");
 }
 
-void check_metadata(causes c, const struct schema_kind *k, const struct val *v, const struct val *old)
+/* A finalizer of Kubernetes' own has a plain name; others are qualified. */
+static void check_finalizer_names(causes c, const struct val *m)
+{
+    LIST_EACH (f, at, json_get(m, STR("finalizers"))) {
+        struct str s = val_str(f);
+        if (str_find(s, '/') < 0 && !str_is(s, "orphan") && !str_is(s, "foregroundDeletion") && !str_is(s, "kubernetes"))
+            say_invalid(c, ITEM(IN(IN(NULL, "metadata"), "finalizers"), at.i), s, "name is neither a standard finalizer name nor is it fully qualified");
+    }
+}
+
+/* What is generated gets five letters more: an end that only a suffix makes good is good. */
+static void check_base(causes c, const struct path *p, struct str base, enum grammar g)
+{
+    struct str b = base;
+    const char *texts[6];
+    while (b.len && (b.at[b.len - 1] == '-' || (b.at[b.len - 1] == '.' && g != G_LABEL && g != G_LABEL_1035)))
+        b.len--;
+    unsigned n = name_errors(c->arena, str_of(words(c, STR_FMT "a", STR_ARG(b))), g, texts, 6);
+    for (unsigned i = 0; i < n; i++)
+        say_invalid(c, IN(p, "generateName"), base, texts[i]);
+}
+
+/* Of a controller of replicas and a class of devices the schema judges the name, and says nothing of what a name is generated from. */
+static bool base_is_judged(const struct schema_kind *k)
+{
+    return strcmp(k->kind, "ReplicationController") != 0 && strcmp(k->kind, "DeviceClass") != 0;
+}
+
+static void check_whole(causes c, const struct schema_kind *k, const struct val *m, enum grammar g)
 {
     const struct path *p = IN(NULL, "metadata");
-    struct val *m = json_get(v, STR("metadata"));
     struct str name = json_str(m, "name"), base = json_str(m, "generateName");
-    enum grammar g = name_grammar(k);
-    if (!old && base.len) {
-        /* What is generated gets five letters more: an end that only a suffix makes good is good. */
-        struct str b = base;
-        while (b.len && (b.at[b.len - 1] == '-' || (b.at[b.len - 1] == '.' && g != G_LABEL && g != G_LABEL_1035)))
-            b.len--;
-        const char *texts[6];
-        unsigned n = name_errors(c->arena, str_of(words(c, STR_FMT "a", STR_ARG(b))), g, texts, 6);
-        for (unsigned i = 0; i < n; i++)
-            say_invalid(c, IN(p, "generateName"), base, texts[i]);
-    }
+    if (base.len && base_is_judged(k))
+        check_base(c, p, base, g);
     if (!name.len)
         say_required(c, IN(p, "name"), "name or generateName is required");
-    else if (!old)
+    else
         check_name(c, IN(p, "name"), name, g);
-    check_labels(c, IN(p, "labels"), json_get(m, STR("labels")));
-    check_annotations(c, IN(p, "annotations"), json_get(m, STR("annotations")));
-    check_owners(c, IN(p, "ownerReferences"), json_get(m, STR("ownerReferences")));
-    check_finalizers(c, k, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+    check_nonnegative(c, p, m, "generation");
+    check_marks(c, m);
+    check_finalizers(c, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+}
+
+void check_metadata(causes c, const struct schema_kind *k, bool status, const struct val *v, const struct val *old)
+{
+    const char *ways = metadata_ways(k, status);
+    const struct val *m = json_get(v, STR("metadata"));
+    check_whole(c, k, m, old ? G_PATH_SEGMENT : name_grammar(k));
+    if (!old && (*ways == 'F' || *ways == 'U'))
+        check_finalizer_names(c, m);
+    if (!old || (!c->n && !json_str(m, "generateName").len && json_path(m, "finalizers") == NULL))
+        return;                         /* nothing that anybody could complain of again */
+    check_marks(c, m);
+    for (; *ways; ways++) {
+        if (*ways == 'F' || *ways == 'f')
+            check_whole(c, k, m, name_grammar(k));
+        else
+            check_marks(c, m);
+        if (*ways == 'F' || *ways == 'U')
+            check_finalizer_names(c, m);
+    }
 }
 
 /* --- label selectors --- */

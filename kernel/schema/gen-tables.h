@@ -60,7 +60,7 @@ static const struct {
 #define MOST_KINDS  128
 
 struct field {
-    char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices;
+    char *json, *type, *doc, *fallback, *patch_key, *list_keys, *choices, *go;
     const char *shape;
     unsigned tag, flags, declared;      /* declared: place in the row order, which is JSON's */
     int type_at;                        /* index in types, or -1 - index of a scalar */

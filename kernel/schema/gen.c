@@ -77,6 +77,8 @@ static void put_fields(unsigned i)
         put_text(f->fallback);
         fprintf(out, f->choices ? ", enum_%u_%u, " : ", NULL, ", i, k);
         put_text(f->doc);
+        fputs(", ", out);
+        put_text(f->go);
         fprintf(out, ", %u, %zu, %s, 0x%x },\n", f->tag, strlen(f->json), f->shape, f->flags);
     }
     fputs("};\n", out);

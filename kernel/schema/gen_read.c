@@ -77,6 +77,8 @@ static bool set_flag(struct field *f, char *w)
     } else if (strcmp(w, "map") == 0) {
         f->flags |= 0x20;
         f->list_keys = eq + 1;
+    } else if (strcmp(w, "go") == 0) {
+        f->go = eq + 1;
     } else if (strcmp(w, "enum") == 0) {
         f->choices = eq + 1;
     } else {

@@ -61,6 +61,7 @@ struct schema_field {
     const char *fallback;               /* default as JSON text, or NULL */
     const char *const *choices;         /* enum values, NULL-terminated, or NULL */
     const char *doc;                    /* one line of our own, or NULL */
+    const char *go;                     /* text that has a type of its own upstream ("v1.PullPolicy"; of a list or a map, its elements), or NULL */
     uint16_t tag;                       /* protobuf number; 0: not in protobuf */
     uint8_t json_len, shape;
     uint32_t flags;

@@ -110,7 +110,7 @@ want "nginx" get deployment web -o 'jsonpath={.spec.template.spec.containers[0].
 
 # --- what is no longer named goes; what others own stays ---
 apply one "$api/configmaps/cm" <<EOF | says '"a":"1"' "created"
-{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, labels: {x: y}, finalizers: [example.com/one]}, data: {a: "1", b: "2"}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: cm, labels: {x: z}, finalizers: [example.com/one]}, data: {a: "1", b: "2"}}
 EOF
 want "patched" patch configmap cm --type merge -p '{"data":{"c":"3"}}'
 apply one "$api/configmaps/cm" <<EOF >/dev/null

@@ -154,7 +154,13 @@ var brackets = regexp.MustCompile(`\[(?:[^][]|\[[^][]*\])*\]`)
 // What is said of a value of another type in a strategic patch: the patch as Go prints it, and no field.
 var converter = regexp.MustCompile(`patch: Invalid value: "map\[.*": (unrecognized type: |cannot convert |cannot restore |json: cannot unmarshal |parsing time |quantities must match |error decoding )`)
 
+// Structs that Go embeds: they are no members.
+var embedded = regexp.MustCompile(`\.[A-Z]\w*`)
+
 func says(message, text string) bool {
+	if strings.Contains(message, "into Go struct field ") {
+		message = embedded.ReplaceAllString(message, "")
+	}
 	return strings.Contains(message, text) || strings.Contains(brackets.ReplaceAllString(message, ""), text)
 }
 

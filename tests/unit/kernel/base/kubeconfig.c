@@ -41,7 +41,7 @@ static void finish(void)
 }
 TestSuite(kubeconfig, .init = begin, .fini = finish);
 
-#define HEAD "current-context: c\ncontexts: [{name: b}, {name: c, context: {cluster: x, user: y}}]\n"
+#define HEAD "current-context: c\ncontexts: [{name: b}, {name: c, context: {cluster: x, user: u}}]\n"
 #define CA   "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority: ca.crt}}]\n"
 
 static int read_(const char *text, enum kubeconfig_wants wants, struct kubeconfig *ret, struct kl_err *err)
@@ -56,7 +56,7 @@ Test(kubeconfig, files_beside_it)
     struct kubeconfig k;
     struct kl_err err;
     int rc = read_(HEAD "clusters: [{name: x, cluster: {server: 'https://h:1', tls-server-name: other, certificate-authority: ca.crt}}]\n"
-                   "users: [{name: y, user: {client-certificate: me.crt, client-key: me.key}}]\n", KUBECONFIG_CERTIFICATE, &k, &err);
+                   "users: [{name: u, user: {client-certificate: me.crt, client-key: me.key}}]\n", KUBECONFIG_CERTIFICATE, &k, &err);
     cr_assert_eq(rc, 0, "%s", err.msg);
     cr_expect_str_eq(k.server, "https://h:1");
     cr_expect_str_eq(k.path, "/");
@@ -68,14 +68,14 @@ Test(kubeconfig, a_token_a_path_and_data)
 {
     struct kubeconfig k;
     struct kl_err err;
-    int rc = read_(HEAD "clusters: [{name: x, cluster: {server: 'https://a:1/p/q', certificate-authority-data: Y2E=}}]\nusers: [{name: y, user: {token: t0}}]\n",
+    int rc = read_(HEAD "clusters: [{name: x, cluster: {server: 'https://a:1/p/q', certificate-authority-data: Y2E=}}]\nusers: [{name: u, user: {token: t0}}]\n",
                    KUBECONFIG_CREDENTIAL, &k, &err);
     cr_assert_eq(rc, 0, "%s", err.msg);
     cr_expect_str_eq(k.server, "https://a:1");
     cr_expect_str_eq(k.path, "/p/q");
     cr_expect_str_eq(k.token, "t0");
     cr_expect(str_is(k.ca, "ca") && !k.server_name && !k.cert.at);
-    cr_assert_eq(read_(HEAD CA "users: [{name: y, user: {tokenFile: token}}]\n", KUBECONFIG_CREDENTIAL, &k, &err), 0, "%s", err.msg);
+    cr_assert_eq(read_(HEAD CA "users: [{name: u, user: {tokenFile: token}}]\n", KUBECONFIG_CREDENTIAL, &k, &err), 0, "%s", err.msg);
     cr_expect_str_eq(k.token, "t1");
     cr_assert_eq(read_(HEAD "clusters: [{name: x, cluster: {server: 'https://a', insecure-skip-tls-verify: true}}]\n", KUBECONFIG_SERVER, &k, &err), 0, "%s", err.msg);
     cr_expect(k.insecure && !k.token);
@@ -88,13 +88,13 @@ Test(kubeconfig, what_is_missing_is_named)
         enum kubeconfig_wants wants;
     } rows[] = {
         { HEAD "clusters: [{name: x, cluster: {server: 'http://h:1'}}]\n", "no https:// server", KUBECONFIG_SERVER },
-        { HEAD CA "users: [{name: y, user: {token: t}}]\n", "no client-certificate", KUBECONFIG_CERTIFICATE },
-        { HEAD CA "users: [{name: y, user: {client-certificate: me.crt}}]\n", "no client-key", KUBECONFIG_CREDENTIAL },
+        { HEAD CA "users: [{name: u, user: {token: t}}]\n", "no client-certificate", KUBECONFIG_CERTIFICATE },
+        { HEAD CA "users: [{name: u, user: {client-certificate: me.crt}}]\n", "no client-key", KUBECONFIG_CREDENTIAL },
         { HEAD CA, "no client-certificate", KUBECONFIG_CREDENTIAL },
         { HEAD "clusters: [{name: x, cluster: {server: 'https://h:1'}}]\n", "no certificate-authority", KUBECONFIG_CREDENTIAL },
         { HEAD "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority: none.crt}}]\n", "none.crt' cannot be read", KUBECONFIG_SERVER },
         { HEAD "clusters: [{name: x, cluster: {server: 'https://h:1', certificate-authority-data: '!'}}]\n", "is not base64", KUBECONFIG_SERVER },
-        { HEAD CA "users: [{name: y, user: {tokenFile: none}}]\n", "none' cannot be read", KUBECONFIG_CREDENTIAL },
+        { HEAD CA "users: [{name: u, user: {tokenFile: none}}]\n", "none' cannot be read", KUBECONFIG_CREDENTIAL },
         { "{", "kubeconfig '", KUBECONFIG_SERVER },
     };
     struct kubeconfig k;
