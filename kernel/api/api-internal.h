@@ -479,6 +479,19 @@ struct val *api_aggregate_group(struct api *api, struct arena *a, struct str nam
 void api_aggregate_discovery(struct api *api, struct arena *a, struct val *items);
 void api_aggregate_openapi_index(struct api *api, struct arena *a, struct val *paths);
 
+/* checks.c: what is looked at at that path. */
+#define CHECKS_HEALTHZ 1u
+#define CHECKS_LIVEZ   2u
+#define CHECKS_READYZ  4u
+#define CHECKS_ALL     7u
+#define CHECKS_MOST    48
+struct api_checked {
+    const char *name, *why;             /* why NULL: it is well */
+    bool spared;                        /* does not count against the whole */
+};
+unsigned api_checks(struct api *api, unsigned at, struct api_checked ret[CHECKS_MOST]);
+bool api_statusz(struct api_rq *rq, struct str path);                   /* statusz.c: true when answered */
+
 struct api_check {
     const char *name;
     const char *(*reason)(void *ctx);
@@ -516,11 +529,14 @@ struct api {
     struct conversions *conversions;
     struct aggregates *aggregates;
     struct policies *policies;
-    struct api_check checks[16];
-    unsigned n_checks;
+    struct api_check checks[16], components[4];
+    unsigned n_checks, n_components;
+    uint64_t hooks_done;                /* checks.c: a bit for each of what a start makes, once it was there */
+    const char *(*flag)(void *ctx, unsigned i, const char **value);     /* NULL: none are told */
+    void *flag_ctx;
     struct api_waits *waits;
     struct list watchers;               /* watch.c */
-    bool ready;
+    bool ready, stopping;
     int64_t started_wall_ns;
     uint64_t ids;
     struct metrics metrics;

@@ -49,6 +49,12 @@ void api_check_add(struct api *a, const char *name, const char *(*reason)(void *
         a->checks[a->n_checks++] = (struct api_check){ name, reason, ctx };
 }
 
+void api_component_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx)
+{
+    if (a->n_components < sizeof a->components / sizeof *a->components)
+        a->components[a->n_components++] = (struct api_check){ name, reason, ctx };
+}
+
 static void set_audit_id(struct api_rq *rq)
 {
     if (rq->audit_id[0])

@@ -100,6 +100,11 @@ int api_in_version(struct api *api, struct kl_call *c, struct arena *a, struct s
 /* Adds to /readyz and /livez: reason(ctx) is NULL while well. */
 void api_check_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
 
+/* Adds a ComponentStatus. */
+void api_component_add(struct api *a, const char *name, const char *(*reason)(void *ctx), void *ctx);
+/* /flagz: the i-th setting's name and value; NULL: there are no more. */
+void api_flags_set(struct api *a, const char *(*flag)(void *ctx, unsigned i, const char **value), void *ctx);
+
 /* Adds whole families to /metrics (base/prom.h). */
 void api_metrics_add(struct api *a, void (*write)(void *ctx, struct prom *p), void *ctx);
 

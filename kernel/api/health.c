@@ -19,28 +19,10 @@ static void send_version(struct api_rq *rq)
 
 /* --- health --- */
 
-#define CHECKS_MOST 20
-
-struct check {
-    const char *name, *why;             /* why NULL: it is well */
-};
-
-/* All checks that count at that path. Whoever is killed for a full disk cannot free it: what is in trouble lives all the same. */
-static unsigned checks_of(struct api_rq *rq, bool living, bool readiness, struct check at[CHECKS_MOST])
-{
-    unsigned n = 0;
-    at[n++] = (struct check){ "ping", NULL };
-    for (unsigned i = 0; i < rq->api->n_checks && n < CHECKS_MOST - 1; i++) {
-        const struct api_check *c = &rq->api->checks[i];
-        at[n++] = (struct check){ c->name, living ? NULL : c->reason(c->ctx) };
-    }
-    if (readiness)
-        at[n++] = (struct check){ "start", rq->api->ready ? NULL : "not finished" };
-    return n;
-}
+static const char *const names[] = { "healthz", "livez", "readyz" };    /* as CHECKS_... */
 
 /* ?exclude=NAME, any number of them. Those that name nothing are told. */
-static void read_excluded(struct api_rq *rq, const struct check *at, unsigned n, bool skip[CHECKS_MOST], struct buf *unknown)
+static void read_excluded(struct api_rq *rq, const struct api_checked *at, unsigned n, bool skip[CHECKS_MOST], struct buf *unknown)
 {
     struct str query = http_query(rq->http), key, value;
     while (http_query_next(rq->arena, &query, &key, &value)) {
@@ -63,14 +45,14 @@ static bool has_param(struct api_rq *rq, const char *name)
 }
 
 /* Why a check fails is the log's: whoever may look at /readyz need not know it. */
-static void tell_failures(const char *name, const struct check *at, unsigned n, const bool skip[CHECKS_MOST])
+static void tell_failures(const char *name, const struct api_checked *at, unsigned n, const bool skip[CHECKS_MOST])
 {
     for (unsigned i = 0; i < n; i++)
         if (at[i].why && !skip[i])
             log_info("api", "%s: check '%s' failed: %s", name, at[i].name, at[i].why);
 }
 
-static void send_health(struct api_rq *rq, const char *name, const struct check *at, unsigned n)
+static void send_health(struct api_rq *rq, const char *name, const struct api_checked *at, unsigned n)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(16 << 10), unknown = BUF_INIT(16 << 10);
     bool well = true, skip[CHECKS_MOST] = { false };
@@ -79,10 +61,10 @@ static void send_health(struct api_rq *rq, const char *name, const struct check 
         if (skip[i])
             buf_printf(&b, "[+]%s excluded: ok\n", at[i].name);
         else if (at[i].why)
-            buf_printf(&b, "[-]%s failed: reason withheld\n", at[i].name);
+            buf_printf(&b, "[-]%s failed: reason withheld%s\n", at[i].name, at[i].spared ? ", and not counted" : "");
         else
             buf_printf(&b, "[+]%s ok\n", at[i].name);
-        well &= skip[i] || !at[i].why;
+        well &= skip[i] || at[i].spared || !at[i].why;
     }
     if (unknown.len)
         buf_printf(&b, "warn: some health checks cannot be excluded: no matches for " STR_FMT "\n", STR_ARG(buf_str(&unknown)));
@@ -95,7 +77,7 @@ static void send_health(struct api_rq *rq, const char *name, const struct check 
 }
 
 /* One check alone. */
-static void send_check(struct api_rq *rq, const struct check *c)
+static void send_check(struct api_rq *rq, const struct api_checked *c)
 {
     if (!c->why) {
         api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
@@ -108,19 +90,16 @@ static void send_check(struct api_rq *rq, const struct check *c)
 /* "/readyz", "/livez/ping": true when it is one of them. */
 static bool health(struct api_rq *rq, struct str path)
 {
-    static const char *const names[] = { "healthz", "livez", "readyz" };
-    struct check at[CHECKS_MOST];
+    struct api_checked at[CHECKS_MOST];
     struct str rest = str_skip(path, 1), name = str_cut(&rest, '/');
     for (int i = 0; i < 3; i++) {
         if (!str_is(name, names[i]))
             continue;
-        unsigned n = checks_of(rq, i == 1, i == 2, at);
+        unsigned n = api_checks(rq->api, 1u << i, at);
         if (!rest.at || !rest.len) {
             send_health(rq, names[i], at, n);
             return true;
         }
-        if (str_starts(rest, STR("etcd")) || str_is(rest, "log"))      /* by the names that upstream's checks have */
-            rest = str_is(rest, "log") ? STR("ping") : STR("store");
         for (unsigned k = 0; k < n; k++)
             if (str_is(rest, at[k].name)) {
                 send_check(rq, &at[k]);
@@ -139,14 +118,49 @@ static void send_metrics(struct api_rq *rq, void (*write)(struct api *api, struc
     api_send_text(rq, b.failed ? 500 : 200, type, buf_str(&b));
 }
 
+static void add_path(struct arena *a, struct val *set, const char *path)
+{
+    json_set_bool(a, set, str_of(path ? path : ""), true);
+}
+
+static void add_groups(struct arena *a, struct val *set)
+{
+    const char *group = "", *version = "";
+    for (size_t i = 0; i < schema_n_kinds(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        bool same = strcmp(k->group, group) == 0;
+        if (!same)
+            add_path(a, set, arena_printf(a, "/apis/%s", k->group));
+        if (k->group[0] && (!same || strcmp(k->version, version) != 0))
+            add_path(a, set, arena_printf(a, "/apis/%s/%s", k->group, k->version));
+        group = k->group;
+        version = k->version;
+    }
+}
+
+static void add_checks(struct api_rq *rq, int which, struct val *set)
+{
+    struct arena *a = rq->arena;
+    struct api_checked at[CHECKS_MOST];
+    unsigned n = api_checks(rq->api, 1u << which, at);
+    add_path(a, set, arena_printf(a, "/%s", names[which]));
+    for (unsigned i = 0; i < n; i++)
+        add_path(a, set, arena_printf(a, "/%s/%s", names[which], at[i].name));
+}
+
 static void send_root(struct api_rq *rq)
 {
-    static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/debug/plugins", "/healthz",
-                                         "/livez", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version" };
+    static const char *const fixed[] = { "/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/apis/", "/debug/plugins", "/flagz", "/metrics", "/metrics/slis",
+                                         "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/statusz", "/version" };
     struct arena *a = rq->arena;
-    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("paths"));
+    struct val *v = val_new(a, VAL_OBJ), *list = json_arr(a, v, STR("paths")), *set = val_new(a, VAL_OBJ);
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        val_push(list, val_of_str(a, str_of(fixed[i])));
+        add_path(a, set, fixed[i]);
+    add_groups(a, set);
+    for (int i = 0; i < 3; i++)
+        add_checks(rq, i, set);
+    json_sort(a, set);
+    val_each(path, set) val_push(list, val_of_str(a, val_key(path)));
     rq->accept.media = MEDIA_JSON;
     rq->pretty = true;
     api_send_tree(rq, 200, NULL, v);
@@ -176,7 +190,7 @@ bool api_documents(struct api_rq *rq)
         api_send_error(rq);
     } else if (version)
         send_version(rq);
-    else if (health(rq, path))
+    else if (health(rq, path) || api_statusz(rq, path))
         return true;
     else if (str_is(path, "/metrics"))
         send_metrics(rq, metrics_write);

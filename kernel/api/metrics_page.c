@@ -223,9 +223,14 @@ static void build_info(struct api *api, struct prom *p)
 static void health(struct api *api, struct prom *p)
 {
     prom_family(p, "kubernetes_healthcheck", PROM_GAUGE, "This metric records the result of a single healthcheck.");
-    for (unsigned i = 0; i < api->n_checks; i++) {
-        const struct prom_label l[] = { { "name", api->checks[i].name }, { "type", "readyz" }, { NULL, NULL } };
-        prom_count(p, l, !api->checks[i].reason(api->checks[i].ctx));
+    static const char *const types[] = { "healthz", "livez", "readyz" };
+    struct api_checked at[CHECKS_MOST];
+    for (unsigned t = 0; t < 3; t++) {
+        unsigned n = api_checks(api, 1u << t, at);
+        for (unsigned i = 0; i < n; i++) {
+            const struct prom_label l[] = { { "name", at[i].name }, { "type", types[t] }, { NULL, NULL } };
+            prom_count(p, l, !at[i].why);
+        }
     }
 }
 

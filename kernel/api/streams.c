@@ -459,6 +459,7 @@ void api_streams(struct api_rq *rq)
 void api_retire(struct api *a, struct http_relay *x)
 {
     api_watches_relay(a, x);
+    a->stopping = true;
     api_waits_stop(a->waits);
     api_usage_stop(a->usage);
     api_aggregates_stop(a->aggregates);

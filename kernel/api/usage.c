@@ -157,8 +157,8 @@ int api_usage_read(struct api *api, struct arena *a, const struct usage_query *q
     struct gathering g = { api, a, q, request, items, false };
     struct str resource = is_pods(q->kind) ? STR("/pods") : STR("/nodes");
     if (is_component(q->kind)) {
-        for (unsigned i = 0; i < api->n_checks; i++)
-            add_component(&g, &api->checks[i]);
+        for (unsigned i = 0; i < api->n_components; i++)
+            add_component(&g, &api->components[i]);
     } else if (q->name.len) {
         struct store_object *o = store_get(api->store, resource, q->ns, q->name);
         if (o)

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/env.h"
 
 static int log_fd = STDERR_FILENO;
+static _Atomic bool log_failed;
 static char log_path[4096];
 static enum kl_level log_most = KL_INFO;
 
@@ -47,6 +49,11 @@ bool log_on(enum kl_level level)
     return level <= log_most;
 }
 
+bool log_fails(void)
+{
+    return atomic_load_explicit(&log_failed, memory_order_relaxed);
+}
+
 void log_line(enum kl_level level, const char *who, const char *fmt, ...)
 {
     if (!log_on(level))
@@ -65,6 +72,5 @@ void log_line(enum kl_level level, const char *who, const char *fmt, ...)
         if (line[i] == '\n' || line[i] == '\r')
             line[i] = ' ';              /* what clients send must not forge lines */
     line[len++] = '\n';
-    if (write(log_fd, line, len) < 0)
-        return;                         /* nowhere left to say it */
+    atomic_store_explicit(&log_failed, write(log_fd, line, len) < 0, memory_order_relaxed);     /* nowhere left to say it */
 }

@@ -6,6 +6,7 @@
 
 /* path NULL: standard error. 0 or -errno. */
 int log_open(const char *path);
+bool log_fails(void);                   /* the last line could not be written */
 /* Opens the path again (log rotation). */
 void log_reopen(void);
 void log_set_level(enum kl_level most);

@@ -34,6 +34,7 @@ struct daemon {
     struct loop_timer patience;
     unsigned ending;                    /* parts still to end */
     bool stopping, hasty, has_door;
+    bool has_roles;                     /* those that every cluster starts with were there once */
     int port;
     enum daemon_mode mode;
     struct list held;                   /* requests of MODE_HOLD */

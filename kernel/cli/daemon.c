@@ -1,6 +1,7 @@
 /* daemon.c - the life of a server process: keys, plugins, store, API, controllers, schedulers; and its end. */
 #include "cli/daemon.h"
 
+#include <keelson/iface/controller.h>
 #include <keelson/iface/scheduler.h>
 
 #include <arpa/inet.h>
@@ -92,6 +93,58 @@ static const char *store_check(void *ctx)
     return store_trouble(((struct daemon *)ctx)->store);
 }
 
+/* --- what /readyz and ComponentStatuses say of parts that the API does not know --- */
+
+/* What is wrong with an instance of that interface, and how many are well. */
+static const char *trouble_of(struct daemon *d, const char *iface, unsigned *ret_well)
+{
+    const char *why = NULL;
+    *ret_well = 0;
+    for (unsigned i = 0; i < plugin_host_count(d->host); i++) {
+        const struct plugin_instance *p = plugin_host_at(d->host, i);
+        if (strcmp(p->provider ? p->provider->iface : "", iface) != 0)
+            continue;
+        *ret_well += p->state == PLUGIN_READY;
+        if (p->state == PLUGIN_FAILED || p->state == PLUGIN_REFUSED)
+            why = p->reason[0] ? p->reason : p->name;
+    }
+    return why;
+}
+
+static const char *scheduler_check(void *ctx)
+{
+    struct daemon *d = ctx;
+    unsigned well;
+    const char *why = trouble_of(d, KL_SCHEDULER_0, &well);
+    return why ? why : !well ? "no scheduler runs" : !d->schedule ? "the scheduler has not started" : NULL;
+}
+
+static const char *controllers_check(void *ctx)
+{
+    unsigned well;
+    const char *why = trouble_of(ctx, KL_CONTROLLER_0, &well);
+    return why ? why : !well ? "no controllers run" : NULL;
+}
+
+/* Is there one, open already or not? */
+static bool has_instance(struct daemon *d, const char *iface, const char *name)
+{
+    for (unsigned i = 0; i < plugin_host_count(d->host); i++) {
+        const struct plugin_instance *p = plugin_host_at(d->host, i);
+        if (p->provider && strcmp(p->provider->iface, iface) == 0 && strcmp(p->provider->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Made by a controller as soon as it runs; who deletes them later does not undo that. */
+static const char *roles_check(void *ctx)
+{
+    struct daemon *d = ctx;
+    d->has_roles |= store_head(d->store, STR("rbac.authorization.k8s.io/clusterroles"), STR(""), STR("cluster-admin")) != NULL;
+    return d->has_roles ? NULL : "not finished";
+}
+
 static int open_api(struct daemon *d, struct kl_err *err)
 {
     struct api_hooks hooks;
@@ -124,6 +177,12 @@ static int open_api(struct daemon *d, struct kl_err *err)
     plugin_host_set_objects(d->host, d->store, d->objects);
     plugin_host_set_api(d->host, d->api);
     api_check_add(d->api, "store", store_check, d);
+    if (has_instance(d, KL_AUTHZ_0, "rbac") && has_instance(d, KL_CONTROLLER_0, "rbac"))
+        api_check_add(d->api, "poststarthook/rbac/bootstrap-roles", roles_check, d);
+    api_component_add(d->api, "scheduler", scheduler_check, d);
+    api_component_add(d->api, "controller-manager", controllers_check, d);
+    api_component_add(d->api, "etcd-0", store_check, d);
+    api_flags_set(d->api, options_flag, d->o);
     if (d->encryption) {
         api_check_add(d->api, "kms-providers", encryption_trouble, d->encryption);
         encryption_watch(d->encryption, d->loop);

@@ -32,6 +32,7 @@ int options_check_value(const char *flag, const char *value, const char *where);
 bool options_bytes(const char *s, size_t *ret);          /* "100Ki" */
 /* Value of $(NAME) in the configuration. */
 const char *options_variable(void *ctx, struct str name);
+const char *options_flag(void *ctx, unsigned i, const char **value);     /* for api_flags_set */
 
 /* The n-th address of the range of Services: 1 the API's own Service, 10 the name server. NULL: the range is not IPv4. */
 const char *options_service_ip(const struct options *o, unsigned n, char ret[16]);

@@ -54,6 +54,15 @@ static const char **slot(struct options *o, size_t i)
     return (const char **)(void *)((char *)o + rows[i].at);
 }
 
+const char *options_flag(void *ctx, unsigned i, const char **value)
+{
+    if (i >= N_ROWS)
+        return NULL;
+    const char *v = *slot(ctx, i);
+    *value = v ? v : "";
+    return rows[i].flag + 2;
+}
+
 static int usage(const char *command)
 {
     printf("usage: keelson %s [OPTION VALUE]...\n", command);

@@ -34,6 +34,9 @@ done
 [ $n -gt 5 ] || fail "only $n writes fit"
 [ "$(c -o /dev/null -w '%{http_code}' "$maps/m0")" = 200 ] || fail "reads do not go on"
 [ "$(c -o /dev/null -w '%{http_code}' "$url/livez")" = 200 ] || fail "it does not say that it lives"
+[ "$(c -o /dev/null -w '%{http_code}' "$url/livez/etcd")" = 500 ] || fail "/livez/etcd of a full disk"
+[ "$(c -o /dev/null -w '%{http_code}' "$url/readyz")" = 500 ] || fail "/readyz of a full disk"
+[ "$(c "$url/livez?verbose" | grep -c 'etcd failed: reason withheld, and not counted')" = 1 ] || fail "/livez in words" "$(c "$url/livez?verbose")"
 for i in 0 1 2; do
     s=$(c -o "$dir/answer" -w '%{http_code}' -X DELETE "$maps/m$i")
     [ "$s" = 200 ] || fail "a deletion on a full disk" "got: $s $(head -c 300 "$dir/answer")"

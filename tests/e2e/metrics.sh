@@ -13,16 +13,30 @@ is "one" "ok 200" "$(c -w ' %{http_code}' "$url/readyz/store")"
 is "one of all three" "ok ok ok" "$(c "$url/livez/ping") $(c "$url/healthz/store") $(c "$url/readyz/start")"
 is "one that is none" 404 "$(c -o /dev/null -w '%{http_code}' "$url/readyz/nothing")"
 is "in words" "[+]ping ok
+[+]log ok
+[+]etcd ok
+[+]shutdown ok
 [+]store ok
 [+]start ok
-readyz check passed" "$(c "$url/readyz?verbose")"
-is "without some" '[+]ping ok
+readyz check passed" "$(c "$url/readyz?verbose" | grep -v -e poststarthook -e -readiness -e informer -e autoregister)"
+is "without some" '[+]etcd excluded: ok
 [+]store excluded: ok
-warn: some health checks cannot be excluded: no matches for "etcd"
-livez check passed' "$(c "$url/livez?verbose&exclude=store&exclude=etcd")"
-is "as a page" 'kubernetes_healthcheck{name="store",type="readyz"} 1' "$(c "$url/metrics/slis" | grep -v '^#')"
-is "as components" "store True ok" "$(k get componentstatuses -o 'jsonpath={range .items[*]}{.metadata.name} {.conditions[0].status} {.conditions[0].message}{end}' | grep -v Warning)"
-is "one component" "store Healthy ok" "$(k get cs store --no-headers | grep -v Warning | awk '{ print $1, $2, $3 }')"
+warn: some health checks cannot be excluded: no matches for "absent"
+livez check passed' "$(c "$url/livez?verbose&exclude=store&exclude=etcd&exclude=absent" | grep -e excluded -e passed)"
+for check in log etcd etcd-readiness informer-sync shutdown autoregister-completion poststarthook/rbac/bootstrap-roles poststarthook/scheduling/bootstrap-system-priority-classes \
+    poststarthook/start-system-namespaces-controller poststarthook/crd-informer-synced poststarthook/priority-and-fairness-config-producer; do
+    is "as upstream's: $check" "ok 200" "$(c -w ' %{http_code}' "$url/readyz/$check")"
+done
+is "only readyz knows" "404 404" "$(c -o /dev/null -w '%{http_code}' "$url/livez/shutdown") $(c -o /dev/null -w '%{http_code}' "$url/healthz/etcd-readiness")"
+is "/statusz" "apiserver statusz" "$(c -H 'accept: text/plain' "$url/statusz" | sed -n 2p)"
+is "/statusz for tools" '"config.k8s.io/v1beta1" 200' "$(c -w ' %{http_code}' -H 'accept: application/json;v=v1beta1;g=config.k8s.io;as=Statusz' "$url/statusz" | sed -n 's/.*"apiVersion": \(.*\),/\1/p; s/^} \(.*\)/\1/p' | paste -sd' ')"
+is "/statusz as plain JSON" 406 "$(c -o /dev/null -w '%{http_code}' -H 'accept: application/json' "$url/statusz")"
+is "/flagz" "service-cidr: 10.96.0.0/12" "$(c "$url/flagz" | grep service-cidr)"
+is "as a page" 'kubernetes_healthcheck{name="store",type="readyz"} 1' "$(c "$url/metrics/slis" | grep 'name="store",type="readyz"')"
+is "as components" "scheduler True ok
+controller-manager True ok
+etcd-0 True ok" "$(k get componentstatuses -o 'jsonpath={range .items[*]}{.metadata.name} {.conditions[0].status} {.conditions[0].message}{"\n"}{end}' | grep -v Warning)"
+is "one component" "etcd-0 Healthy ok" "$(k get cs etcd-0 --no-headers | grep -v Warning | awk '{ print $1, $2, $3 }')"
 is "a component that is none" 'Error from server (NotFound): componentstatuses "nothing" not found' "$(k get cs nothing 2>&1 | grep -v Warning)"
 is "by kubectl" ok "$(k get --raw '/livez/ping')"
 
