@@ -6,6 +6,7 @@
 #include "api/audit.h"
 #include "api/flow.h"
 #include "api/metrics.h"
+#include "api/node_gate.h"
 #include "api/stream.h"
 #include "base/cleanup.h"
 #include "base/map.h"
@@ -396,6 +397,8 @@ void api_nodes_free(struct api_nodes *n);
 /* told: what the node refuses becomes a Status. */
 void api_node_send(struct api_rq *rq, struct str node, const char *path, bool told);
 void api_node_proxy(struct api_rq *rq, struct str name);
+bool api_node_here(struct api *api, struct http_req *r, struct str name, struct str path);     /* by the node of that name in this process. False: no memory */
+void api_node_gate(struct api *api);                                            /* node_here.c: sets node_gate */
 struct proxies;
 void api_proxy(struct api_rq *rq);                                              /* proxy.c */
 void api_proxies_free(struct proxies *p);
@@ -535,6 +538,7 @@ struct api {
     const char *(*flag)(void *ctx, unsigned i, const char **value);     /* NULL: none are told */
     void *flag_ctx;
     struct api_waits *waits;
+    struct node_gate node_gate;         /* of the port of a node in this process */
     struct list watchers;               /* watch.c */
     bool ready, stopping;
     int64_t started_wall_ns;

@@ -16,6 +16,7 @@ int api_new(struct loop *l, struct store *s, const struct api_conf *c, const str
     a->store = s;
     a->conf = *c;
     a->hooks = *h;
+    api_node_gate(a);
     list_init(&a->watchers);
     a->started_wall_ns = env_wall_ns();
     metrics_init(&a->metrics);

@@ -68,6 +68,7 @@ struct api_conf {
     size_t audit_event_max;             /* bytes of an event that may have objects; 0: any */
     /* The server's own client certificate towards nodes in other processes. */
     const char *node_ca_file, *node_cert_file, *node_key_file;
+    const char *node_name, *node_client_name;   /* of a node in this process: its name, and the common name in that certificate; NULL: there is none */
     /* Towards servers of aggregated groups: who we are, and (told in a ConfigMap) whom they may believe about who asks. NULL: nothing is told. */
     const char *front_proxy_cert_file, *front_proxy_key_file, *front_proxy_ca_file, *client_ca_file;
 };
@@ -83,6 +84,8 @@ struct http_relay;
 void api_retire(struct api *a, struct http_relay *x);
 /* The http_handler; ctx is the api. */
 void api_handle(void *ctx, struct http_req *r);
+/* The same, of the port of the node in this process: its paths (node_paths.h), behind a gate of their own (node_gate.h). */
+void api_node_handle(void *ctx, struct http_req *r);
 /* Namespaces, the kubernetes Service, priority classes: what every cluster starts with. Idempotent. */
 int api_bootstrap(struct api *a, struct kl_err *err);
 /* From here on /readyz says ok. */

@@ -1,7 +1,7 @@
 /* node_port.c - see node_port.h. */
 #include "api/node_port.h"
 
-#include "api/node_paths.h"
+#include "api/node_gate.h"
 #include "base/mem.h"
 
 struct node_port {
@@ -9,6 +9,8 @@ struct node_port {
     struct node_port_conf conf;
     struct http_server *http;
     struct node_paths paths;
+    struct node_gate gate;
+    struct node_ask *ask;
     unsigned ending;
     loop_fn done;
     void *done_ctx;
@@ -16,26 +18,15 @@ struct node_port {
 
 /* --- the gate --- */
 
-static bool known(const struct node_port *p, struct http_req *r)
+static void pass(void *ctx, struct http_req *r)
 {
-    const struct http_peer *peer = http_peer(r);
-    struct kl_err err;
-    kl_err_init(&err);
-    if (!peer->cert_cn.len)
-        kl_err_set(&err, KL_UNAUTHORIZED, "Unauthorized");
-    else if (!str_is(peer->cert_cn, p->conf.client_name))
-        kl_err_set(&err, KL_FORBIDDEN, "Forbidden (user=" STR_FMT ")", STR_ARG(peer->cert_cn));
-    else
-        return true;
-    node_paths_refuse(r, &err);
-    return false;
+    struct node_port *p = ctx;
+    node_paths_serve(&p->paths, r, http_path(r));
 }
 
 static void handle(void *ctx, struct http_req *r)
 {
-    struct node_port *p = ctx;
-    if (known(p, r))
-        node_paths_serve(&p->paths, r, http_path(r));
+    node_gate_enter(&((struct node_port *)ctx)->gate, r);
 }
 
 /* --- life --- */
@@ -44,8 +35,8 @@ int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_po
 {
     struct node_port *p = mem_alloc(sizeof *p);
     struct http_conf hc = { .address = c->address, .port = c->port, .cert = c->cert, .key = c->key, .client_ca = c->client_ca };
-    if (!p || !(p->paths.streams = streams_new(l))) {
-        mem_free(p);
+    if (!p || !(p->paths.streams = streams_new(l)) || !(p->ask = node_ask_new(c->api))) {
+        node_port_free(p);
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     }
     p->loop = l;
@@ -55,6 +46,9 @@ int node_port_new(struct loop *l, const struct node_port_conf *c, struct node_po
     p->paths.pods = c->pods;
     p->paths.debug = c->debug;
     p->paths.call = c->call;
+    p->paths.logs = c->logs;
+    p->gate = (struct node_gate){ .node = c->name, .server_name = c->client_name, .ctx = p, .pass = pass };
+    node_ask_reviews(p->ask, &p->gate.reviews);
     int rc = http_server_new(l, &hc, handle, p, &p->http, err);
     if (rc < 0) {
         node_port_free(p);
@@ -95,6 +89,7 @@ void node_port_free(struct node_port *p)
 {
     if (!p)
         return;
+    node_ask_free(p->ask);
     streams_free(p->paths.streams);
     mem_free(p);
 }

@@ -1,6 +1,6 @@
 /* node_port.h - a node's own HTTPS port: what the API server asks of a node in another process, with the paths of upstream's kubelet (node_paths.h). [loop]
  *
- * Only who shows a certificate of the cluster's CA with the server's name gets an answer. Failures are Status objects.
+ * The server, by its certificate, gets whatever it asks for; others what they may (node_gate.h), by what the API says of them.
  */
 #ifndef API_NODE_PORT_H
 #define API_NODE_PORT_H
@@ -8,7 +8,7 @@
 #include <keelson/iface/node.h>
 
 #include "base/json.h"
-#include "http/http.h"
+#include "http/client.h"
 
 struct node_port;
 
@@ -16,7 +16,9 @@ struct node_port_conf {
     const char *address;
     uint16_t port;
     struct str cert, key, client_ca;    /* PEM */
-    const char *client_name;            /* common name of the only client */
+    const char *client_name;            /* common name of the server's certificate */
+    const char *name;                   /* of the node */
+    struct http_client *api;            /* the API, for reviews; lives longer */
     void *ctx;
     /* The node's table, or NULL: not now. */
     const struct kl_node *(*node)(void *ctx, void **ret_self);
@@ -24,6 +26,7 @@ struct node_port_conf {
     void (*pods)(void *ctx, struct buf *b);
     /* Documents below /debug/; NULL: not found. */
     struct val *(*debug)(void *ctx, struct arena *a, struct str what);
+    const char *logs;                   /* node_paths.h */
     int (*call)(void *ctx, struct kl_call *c, struct kl_bytes request, struct kl_bytes *ret);    /* node_paths.h */
 };
 

@@ -160,14 +160,15 @@ void api_node_send(struct api_rq *rq, struct str name, const char *path, bool to
 
 struct local {
     struct node_paths paths;
-    struct api_rq *rq;
+    struct api *api;
+    struct arena *arena;
     struct str name;
 };
 
 static const struct kl_node *local_node(void *ctx, void **ret_self)
 {
     const struct local *l = ctx;
-    const struct api_hooks *h = &l->rq->api->hooks;
+    const struct api_hooks *h = &l->api->hooks;
     return h->node ? h->node(h->ctx, l->name, ret_self) : NULL;
 }
 
@@ -195,24 +196,36 @@ static void local_pods(void *ctx, struct buf *b)
     struct store_range r = { .resource = STR("/pods") };
     struct kl_err err;
     kl_err_init(&err);
-    char *text = arena_printf(l->rq->arena, "spec.nodeName=" STR_FMT, STR_ARG(l->name));
-    struct podding p = { b, text ? selector_parse_fields(l->rq->arena, schema_resource_by_name(STR("/pods")), str_of(text), &err) : NULL, false };
+    char *text = arena_printf(l->arena, "spec.nodeName=" STR_FMT, STR_ARG(l->name));
+    struct podding p = { b, text ? selector_parse_fields(l->arena, schema_resource_by_name(STR("/pods")), str_of(text), &err) : NULL, false };
     buf_add_z(b, "{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[");
     if (p.mine)
-        store_list(l->rq->api->store, &r, add_pod, &p);
+        store_list(l->api->store, &r, add_pod, &p);
     buf_add_z(b, "]}\n");
 }
 
-static void local_proxy(struct api_rq *rq, struct str name, struct str path)
+bool api_node_here(struct api *api, struct http_req *r, struct str name, struct str path)
 {
-    struct local *l = arena_alloc(rq->arena, sizeof *l);
-    if (!l) {
-        api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
-        api_send_error(rq);
-        return;
-    }
-    *l = (struct local){ { rq->api->streams, l, local_node, local_pods, NULL, NULL }, rq, name };
-    node_paths_serve(&l->paths, rq->http, path);
+    struct arena *a = http_arena(r);
+    struct local *l = arena_alloc(a, sizeof *l);
+    struct str copy = arena_str(a, name);
+    if (!l || !copy.at)
+        return false;
+    *l = (struct local){ { .streams = api->streams, .ctx = l, .node = local_node, .pods = local_pods }, api, a, copy };
+    node_paths_serve(&l->paths, r, path);
+    return true;
+}
+
+/* A command in a container is as much as the node itself: who only may `get` the proxy does not get there by a method that a WebSocket has. Calls of plugins are the
+ * server's own. */
+static int check_path(struct api_rq *rq, struct str path)
+{
+    struct kl_request t = rq->info.tuple;
+    struct node_path p;
+    if (!node_path_split(rq->arena, path, &p) || (p.n && strcmp(p.seg[0], "keelson") == 0))
+        return api_fail(&rq->err, rq->arena, KL_NOT_FOUND, "404 page not found");
+    t.verb = "create";
+    return node_path_runs(&p) ? api_authorize_as(rq, &rq->user, &t) : 0;
 }
 
 /* nodes/NAME/proxy/REST: whatever the node's port answers to. */
@@ -222,10 +235,15 @@ void api_node_proxy(struct api_rq *rq, struct str name)
     while (rest.len && rest.at[0] == '/')
         rest = str_skip(rest, 1);
     void *self;
-    if (rq->api->hooks.node && rq->api->hooks.node(rq->api->hooks.ctx, name, &self)) {
-        char *path = arena_printf(rq->arena, "/" STR_FMT, STR_ARG(rest));
-        local_proxy(rq, name, str_of(path));
-        return;
+    char *path = arena_printf(rq->arena, "/" STR_FMT, STR_ARG(rest));
+    int rc = path ? check_path(rq, str_of(path)) : api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
+    if (rc == 0 && rq->api->hooks.node && rq->api->hooks.node(rq->api->hooks.ctx, name, &self)) {
+        if (api_node_here(rq->api, rq->http, name, str_of(path)))
+            return;
+        rc = api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory");
     }
-    api_node_send(rq, name, arena_printf(rq->arena, "/" STR_FMT "%s" STR_FMT, STR_ARG(rest), query.len ? "?" : "", STR_ARG(query)), false);
+    if (rc == 0)
+        api_node_send(rq, name, arena_printf(rq->arena, "%s%s" STR_FMT, path, query.len ? "?" : "", STR_ARG(query)), false);
+    else
+        api_send_error(rq);
 }

@@ -63,6 +63,8 @@ static int write_ca(struct agent *a, struct kl_err *err)
 
 static int prepare(struct agent *a, struct kl_err *err)
 {
+    if (!a->o->node_port)
+        a->o->node_port = "10250";
     daemon_seed();
     int rc = kubeconfig_read(a->o->arena, a->o->kubeconfig_path, KUBECONFIG_CREDENTIAL, &a->kubeconfig, err);
     if (rc == 0 && a->o->server)
@@ -217,8 +219,10 @@ static int open_port(struct agent *a, struct kl_err *err)
     if (!cert.at)
         return 0;                       /* it is asked for: server_changed */
     str_int(str_of(a->o->node_port), &port);
+    if (!port)
+        return 0;
     struct node_port_conf pc = { .address = "0.0.0.0", .port = (uint16_t)port, .cert = cert, .key = key, .client_ca = a->kubeconfig.ca,
-                                 .client_name = PKI_TOWARDS_NODES, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug, .call = answer_call };
+                                 .client_name = PKI_TOWARDS_NODES, .name = a->name, .api = a->http, .ctx = a, .node = find_node, .pods = list_pods, .debug = debug, .call = answer_call };
     return node_port_new(a->loop, &pc, &a->port, err);
 }
 

@@ -45,6 +45,9 @@ int pki_ensure(const char *dir, const char *address, const char *service_ip, str
 int pki_kubeconfig(const char *dir, const char *address, int port, const char *path, struct kl_err *err);
 /* A new key and certificate for that node, as the text of a kubeconfig. */
 int pki_node_kubeconfig(const char *dir, const char *node, const char *url, struct buf *ret, struct kl_err *err);
+/* A new key and certificate for the port of that node, PEM in the arena; address: one more that it has, or NULL. */
+struct arena;
+int pki_node_serving(const char *dir, const char *node, const char *address, struct arena *a, struct str *ret_cert, struct str *ret_key, struct kl_err *err);
 /* Whose certificate that is. KL_INVALID: no node's. */
 int pki_node_name(struct str cert_pem, char *ret, size_t size, struct kl_err *err);
 

@@ -43,10 +43,15 @@ struct daemon {
     int64_t deciding_ns;
     struct handover *handover;          /* NULL: none is under way, and none was */
     struct http_relay *relay;           /* of MODE_RELAY */
+    struct loop_timer node_renew;       /* of the certificate of the node's port */
+    char node_port[8], node_ca[PATH_MAX];
     char pki_dir[PATH_MAX], files[3][PATH_MAX], towards_nodes[3][PATH_MAX], front_proxy[3][PATH_MAX], pid_file[PATH_MAX], relay_path[PATH_MAX + 32];
 };
 
 void daemon_handle(void *ctx, struct http_req *r);
+int daemon_open_socket(struct daemon *d, int which, struct http_conf *hc, http_handler h, struct kl_err *err);
+/* node_socket.c: of a node in this process; none with --node-port 0. The number is in the options then. */
+int node_socket_open(struct daemon *d, struct kl_err *err);
 
 /* --- handover.c --- */
 #define CONTROL_SOCKET "control.sock"   /* in the folder of the state */

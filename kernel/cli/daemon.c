@@ -64,8 +64,6 @@ static int prepare(struct daemon *d, struct kl_err *err)
     if (rc == 0 && d->roles & ROLE_NODE)
         preload_images(d->o);
     snprintf(d->o->pods_address, sizeof d->o->pods_address, "%s", pods_address(d, ip));
-    if (d->roles & ROLE_NODE)
-        d->o->node_port = "0";          /* whoever asks this node is in this process: it has no port of its own */
     snprintf(d->pki_dir, sizeof d->pki_dir, "%.4000s/pki", d->o->state);
     return rc < 0 ? rc : pki_ensure(d->pki_dir, d->o->address, options_service_ip(d->o, 1, ip), err);
 }
@@ -162,6 +160,7 @@ static int open_api(struct daemon *d, struct kl_err *err)
                            .signer_file = signer, .node_ca_file = d->towards_nodes[0], .node_cert_file = d->towards_nodes[1],
                            .node_key_file = d->towards_nodes[2], .front_proxy_cert_file = d->front_proxy[0],
                            .front_proxy_key_file = d->front_proxy[1], .front_proxy_ca_file = d->front_proxy[2],
+                           .node_name = d->roles & ROLE_NODE ? d->o->node : NULL, .node_client_name = PKI_TOWARDS_NODES,
                            .client_ca_file = d->towards_nodes[0], .audit_policy_file = d->o->audit_policy[0] ? d->o->audit_policy : NULL };
     int64_t seats = 0;
     str_int(str_of(d->o->seats), &seats);
@@ -215,12 +214,12 @@ void daemon_handle(void *ctx, struct http_req *r)
     if (d->mode == MODE_SERVE)
         api_handle(d->api, r);
     else if (d->mode == MODE_HOLD)
-        handover_hold(d, r);
+        handover_hold(d, r, daemon_handle);
     else
         http_relay_pass(d->relay, r);
 }
 
-static int open_socket(struct daemon *d, int which, struct http_conf *hc, http_handler h, struct kl_err *err)
+int daemon_open_socket(struct daemon *d, int which, struct http_conf *hc, http_handler h, struct kl_err *err)
 {
     d->sockets[which].daemon = d;
     hc->fd = heir_socket(which);
@@ -238,8 +237,8 @@ static void open_local(struct daemon *d)
     snprintf(path, sizeof path, "%s/" CONTROL_SOCKET, state);
     snprintf(d->relay_path, sizeof d->relay_path, "%s/" RELAY_SOCKET, state);
     struct http_conf control = { .address = path }, relay = { .address = d->relay_path, .relayed = true };
-    if (open_socket(d, SOCKET_CONTROL, &control, handover_control, &err) == 0)
-        open_socket(d, SOCKET_RELAY, &relay, daemon_handle, &err);
+    if (daemon_open_socket(d, SOCKET_CONTROL, &control, handover_control, &err) == 0)
+        daemon_open_socket(d, SOCKET_RELAY, &relay, daemon_handle, &err);
     if (err.code)
         log_warn("server", "no restart without a gap: %s", err.msg);
 }
@@ -258,7 +257,7 @@ static int open_door(struct daemon *d, struct http_conf *hc, struct kl_err *err)
     d->has_door = true;
     hc->address = d->o->pods_address;
     hc->port = (uint16_t)d->port;
-    return open_socket(d, SOCKET_DOOR, hc, daemon_handle, err);
+    return daemon_open_socket(d, SOCKET_DOOR, hc, daemon_handle, err);
 }
 
 /* Before the API, which tells the port to others; nothing is answered until the loop runs. Behind the store, which only one process opens: the door is ours
@@ -269,7 +268,7 @@ static int open_port(struct daemon *d, struct kl_err *err)
     str_int(str_of(d->o->port_text), &port);
     struct http_conf hc = { .address = d->o->address, .port = (uint16_t)port, .cert_file = pki_file(d, 0, "server.crt"),
                             .key_file = pki_file(d, 1, "server.key"), .client_ca_file = pki_file(d, 2, "ca.crt") };
-    int rc = open_socket(d, SOCKET_API, &hc, daemon_handle, err);
+    int rc = daemon_open_socket(d, SOCKET_API, &hc, daemon_handle, err);
     if (rc < 0)
         return rc;
     d->port = http_server_port(d->sockets[SOCKET_API].server);
@@ -310,6 +309,8 @@ static int start(struct daemon *d, struct kl_err *err)
     if (!d->loop)
         return kl_err_set(err, KL_NO_MEMORY, "out of memory");
     list_init(&d->held);
+    if (d->roles & ROLE_NODE && (rc = node_socket_open(d, err)) < 0)
+        return rc;
     rc = plugin_host_new(&hc, &d->host, err);
     if (rc == 0 && heir_is())
         rc = open_port(d, err);

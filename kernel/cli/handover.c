@@ -92,7 +92,7 @@ void handover_release(struct daemon *d)
         struct held *x = list_item(n, struct held, link);
         d->n_held--;
         http_on_close(x->req, NULL, NULL);
-        daemon_handle(d, x->req);
+        x->handle(d, x->req);
     }
 }
 
@@ -236,9 +236,9 @@ static void followed(struct handover *h)
     handover_release(d);
     api_retire(d->api, d->relay);
     tell_asker(h, 200, text);
-    for (int i = 0; i < SOCKETS; i++)
+    for (int i = 0; i < SOCKETS; i++)   /* nothing passes on what comes to the node's port: its connections end as soon as they have nothing to do */
         if (d->sockets[i].server)
-            http_server_retire(d->sockets[i].server, h->linger_ns, one_closed, &d->sockets[i]);
+            (i == SOCKET_NODE ? http_server_close : http_server_retire)(d->sockets[i].server, h->linger_ns, one_closed, &d->sockets[i]);
     loop_timer_start(d->loop, &h->timer, LATER_NS, retire_plugins, h);
 }
 

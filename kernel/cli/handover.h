@@ -16,8 +16,9 @@ struct held {
     struct list link;                   /* daemon->held */
     struct daemon *daemon;
     struct http_req *req;
+    void (*handle)(void *daemon, struct http_req *r);
 };
-void handover_hold(struct daemon *d, struct http_req *r);
+void handover_hold(struct daemon *d, struct http_req *r, void (*handle)(void *daemon, struct http_req *r));     /* handle: whoever it is given to in the end */
 
 /* asker: is answered when it is over (held meanwhile); NULL: nobody. binary NULL: the program's own file as it is now. linger_ns 0: an hour. < 0: refused at
  * once, and asker is the caller's. */

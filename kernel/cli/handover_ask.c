@@ -51,14 +51,14 @@ static void held_gone(void *ctx)
     x->daemon->n_held--;
 }
 
-void handover_hold(struct daemon *d, struct http_req *r)
+void handover_hold(struct daemon *d, struct http_req *r, void (*handle)(void *daemon, struct http_req *r))
 {
     struct held *x = arena_alloc(http_arena(r), sizeof *x);
     if (!x) {
         handover_reply(r, 503, "out of memory");
         return;
     }
-    *x = (struct held){ .daemon = d, .req = r };
+    *x = (struct held){ .daemon = d, .req = r, .handle = handle };
     list_push(&d->held, &x->link);
     d->n_held++;
     http_on_close(r, held_gone, x);

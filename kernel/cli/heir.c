@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "cli/message.h"
 
-const char *const socket_names[SOCKETS] = { "api", "door", "relay", "control" };
+const char *const socket_names[SOCKETS] = { "api", "door", "node", "relay", "control" };
 
 static struct {
     int to;                             /* 0: this is no heir */

@@ -14,7 +14,7 @@
 #define HEIR_VARIABLE "KEELSON_HANDOVER"        /* "to=FD api=FD ..." */
 
 /* The sockets that go over. */
-enum { SOCKET_API, SOCKET_DOOR, SOCKET_RELAY, SOCKET_CONTROL, SOCKETS };
+enum { SOCKET_API, SOCKET_DOOR, SOCKET_NODE, SOCKET_RELAY, SOCKET_CONTROL, SOCKETS };
 extern const char *const socket_names[SOCKETS];
 
 void heir_begin(void);                          /* reads the environment; first of all */

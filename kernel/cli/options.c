@@ -38,7 +38,7 @@ static const struct {
     { "--cluster-cidr", "node", "cluster_cidr", AT(cluster_cidr), "10.244.0.0/16", "addresses of pods" },
     { "--node-name", "node", "name", AT(node), NULL, "name of this node; the host's name" },
     { "--node-address", "node", "address", AT(node_address), "", "address that the node shows; its first one" },
-    { "--node-port", "node", "port", AT(node_port), "10250", "port of a node's own API" },
+    { "--node-port", "node", "port", AT(node_port), NULL, "port of a node's own API (10250; up: a free one where that is taken); 0: none" },
     { "--verify", "trust", "verify", AT(verify), "off", "plugins without a good signature: off, warn (a line in the log) or enforce (refused)" },
     { "--trusted-keys", "trust", "keys", AT(keys), "/etc/keelson/trust", "folder of the public keys (*.pub) that plugins may be signed with" },
 };
@@ -236,7 +236,7 @@ const char *options_variable(void *ctx, struct str name)
     const struct {
         const char *name, *value;
     } all[] = { { "state", o->state }, { "run", o->run }, { "log", o->logs }, { "address", o->address }, { "pods_address", o->pods_address }, { "port", o->port_text },
-                { "node", o->node }, { "node_address", o->node_address }, { "node_port", o->node_port }, { "service_cidr", o->service_cidr },
+                { "node", o->node }, { "node_address", o->node_address }, { "node_port", o->node_port ? o->node_port : "10250" }, { "service_cidr", o->service_cidr },
                 { "cluster_cidr", o->cluster_cidr }, { "cluster_domain", o->cluster_domain }, { "cluster_dns", o->cluster_dns },
                 { "ca", o->ca } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -323,6 +323,39 @@ int pki_node_kubeconfig(const char *dir, const char *node, const char *url, stru
     return rc;
 }
 
+static struct str take_text(struct arena *a, gnutls_datum_t *d)
+{
+    struct str s = d->data ? arena_str(a, str_n((const char *)d->data, d->size)) : STR_NONE;
+    if (d->data)
+        gnutls_memset(d->data, 0, d->size);
+    gnutls_free(d->data);
+    return s;
+}
+
+int pki_node_serving(const char *dir, const char *node, const char *address, struct arena *a, struct str *ret_cert, struct str *ret_key, struct kl_err *err)
+{
+    char user[300];
+    const char *names[] = { node, "localhost", NULL };
+    struct pair ca = { 0 }, p = { 0 };
+    gnutls_datum_t crt = { 0 }, key = { 0 };
+    snprintf(user, sizeof user, PKI_NODE_PREFIX "%s", node);
+    struct request r = { .cn = user, .org = "system:nodes", .address = "0.0.0.0", .service_ip = address, .names = names, .server = true };
+    int rc = load(&ca, dir, "ca");
+    if (rc >= 0)
+        rc = issue(&p, &r, &ca);
+    if (rc >= 0)
+        rc = gnutls_x509_crt_export2(p.crt, GNUTLS_X509_FMT_PEM, &crt);
+    if (rc >= 0)
+        rc = gnutls_x509_privkey_export2(p.key, GNUTLS_X509_FMT_PEM, &key);
+    *ret_cert = take_text(a, &crt);
+    *ret_key = take_text(a, &key);
+    pair_free(&p);
+    pair_free(&ca);
+    if (rc < 0)
+        return kl_err_set(err, KL_INTERNAL, "certificate of '%s': %s", user, gnutls_strerror(rc));
+    return ret_cert->at && ret_key->at ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+}
+
 int pki_node_name(struct str cert_pem, char *ret, size_t size, struct kl_err *err)
 {
     gnutls_datum_t pem = { (unsigned char *)(uintptr_t)cert_pem.at, (unsigned)cert_pem.len };

@@ -85,7 +85,7 @@ static const struct {
     const char *must;
 } rules[] = {
     { "--port", is_port_or_free, "0..65535" },
-    { "--node-port", is_port, "1..65535" },
+    { "--node-port", is_port_or_free, "0..65535" },
     { "--node-ports", is_ports, "two ports such as 30000-32767" },
     { "--address", is_address, "an IPv4 address" },
     { "--node-address", is_address_or_none, "an IPv4 address" },

@@ -122,7 +122,7 @@ has "what its pods use is held by name" '"selector":"metadata.name=page","state"
 is "nobody else gets an answer there" 401 "$(curl -sk -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
 sed -n 's/.*client-certificate-data: //p' "$dir/kc" | base64 -d >"$dir/admin.crt"
 sed -n 's/.*client-key-data: //p' "$dir/kc" | base64 -d >"$dir/admin.key"
-is "not even an administrator" 403 "$(curl -sk --cert "$dir/admin.crt" --key "$dir/admin.key" -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
+is "an administrator gets one" 200 "$(curl -sk --cert "$dir/admin.crt" --key "$dir/admin.key" -o /dev/null -w '%{http_code}' https://192.168.77.2:10250/pods)"
 has "the node's certificate is that of its name" "DNS:n1" "$(echo | openssl s_client -connect 192.168.77.2:10250 2>/dev/null | openssl x509 -noout -ext subjectAltName)"
 
 # --- a second node ---

@@ -43,7 +43,18 @@ static int page(void *self, struct kl_call *c, const char *path, struct kl_bytes
     return 0;
 }
 
-static const struct kl_node table = { .size = sizeof table, .logs = logs, .stats = stats, .page = page };
+static int exec(void *self, struct kl_call *c, const char *ns, const char *pod, const char *container, const char *const *argv, const struct kl_runtime_io *io,
+                int32_t *ret_code)
+{
+    char text[256];
+    (void)self;
+    (void)c;
+    int n = snprintf(text, sizeof text, "%s|%s|%s|%s|%s\n", ns, pod, container, argv[0], argv[1] ? argv[1] : "");
+    *ret_code = strcmp(argv[0], "false") == 0;
+    return write(*ret_code ? io->err : io->out, text, (size_t)n) == n ? 0 : -KL_UNAVAILABLE;
+}
+
+static const struct kl_node table = { .size = sizeof table, .logs = logs, .exec = exec, .stats = stats, .page = page };
 static bool ready = true;
 
 static const struct kl_node *node(void *ctx, void **ret_self)
@@ -55,7 +66,7 @@ static const struct kl_node *node(void *ctx, void **ret_self)
 static void pods(void *ctx, struct buf *b)
 {
     (void)ctx;
-    buf_add_z(b, "{\"kind\":\"PodList\"}");
+    buf_add_z(b, "{\"kind\":\"PodList\",\"items\":[{\"metadata\":{\"name\":\"pod\",\"namespace\":\"ns\",\"uid\":\"u1\"}}]}");
 }
 
 static struct val *debug(void *ctx, struct arena *a, struct str what)
@@ -64,12 +75,44 @@ static struct val *debug(void *ctx, struct arena *a, struct str what)
     return str_is(what, "it") ? val_new(a, VAL_OBJ) : NULL;
 }
 
+/* --- an API that knows tokens "is-USER", and that each user may what its name says: "VERB.SUBRESOURCE" --- */
+
+static unsigned token_reviews, access_reviews;
+static bool api_is_away;
+
+static void review(void *ctx, struct http_req *r)
+{
+    struct arena *a = http_arena(r);
+    const struct val *v = json_parse(a, http_body(r), NULL);
+    struct str token = json_str(v, "spec.token"), user = json_str(v, "spec.user");
+    bool is_token = str_is(http_path(r), "/apis/authentication.k8s.io/v1/tokenreviews");
+    const char *text = "{}", *may = arena_printf(a, STR_FMT "." STR_FMT, STR_ARG(json_str(v, "spec.resourceAttributes.verb")),
+                                                 STR_ARG(json_str(v, "spec.resourceAttributes.subresource")));
+    (void)ctx;
+    token_reviews += is_token;
+    access_reviews += !is_token;
+    if (is_token)
+        text = str_starts(token, STR("is-"))
+                   ? arena_printf(a, "{\"status\":{\"authenticated\":true,\"user\":{\"username\":\"" STR_FMT "\",\"groups\":[\"g\"],\"extra\":{\"k\":[\"v\"]}}}}",
+                                  STR_ARG(str_skip(token, 3)))
+                   : "{\"status\":{\"user\":{},\"error\":\"invalid bearer token\"}}";
+    else
+        text = arena_printf(a, "{\"status\":{\"allowed\":%s}}",
+                            str_is(json_str(v, "spec.resourceAttributes.name"), "n1") && str_is(json_str(v, "spec.resourceAttributes.resource"), "nodes") &&
+                                    (str_is(user, may) || json_lists(json_path(v, "spec.groups"), STR("system:masters")))
+                                ? "true"
+                                : "false");
+    http_reply(r, api_is_away ? 503 : 201, NULL, 0, (struct http_slice){ .data = str_of(text) });
+}
+
 /* --- its port, and clients with any credentials --- */
 
 static struct {
     struct loop *loop;
     struct arena *arena;
     struct node_port *port;
+    struct http_server *api;
+    struct http_client *to_api;
     char dir[64], url[64];
     struct kubeconfig node;
 } t;
@@ -103,8 +146,12 @@ static void setup(void)
     fwrite(b.at, 1, b.len, f);
     fclose(f);
     cr_assert_eq(kubeconfig_read(t.arena, file("n1.kc"), KUBECONFIG_CERTIFICATE, &t.node, &err), 0, "%s", err.msg);
+    struct http_conf api = { .address = "127.0.0.1" };
+    cr_assert_eq(http_server_new(t.loop, &api, review, NULL, &t.api, &err), 0, "%s", err.msg);
+    struct http_client_conf to_api = { .url = arena_printf(t.arena, "http://127.0.0.1:%d", http_server_port(t.api)) };
+    cr_assert_eq(http_client_new(t.loop, &to_api, &t.to_api, &err), 0, "%s", err.msg);
     struct node_port_conf c = { .address = "127.0.0.1", .cert = t.node.cert, .key = t.node.key, .client_ca = t.node.ca,
-                                .client_name = PKI_TOWARDS_NODES, .node = node, .pods = pods, .debug = debug };
+                                .client_name = PKI_TOWARDS_NODES, .name = "n1", .api = t.to_api, .node = node, .pods = pods, .debug = debug, .logs = file("log") };
     cr_assert_eq(node_port_new(t.loop, &c, &t.port, &err), 0, "%s", err.msg);
     snprintf(t.url, sizeof t.url, "https://127.0.0.1:%d", node_port_number(t.port));
 }
@@ -124,6 +171,11 @@ static void teardown(void)
     while (!over)
         loop_run(t.loop);
     node_port_free(t.port);
+    http_client_free(t.to_api);
+    over = false;
+    http_server_close(t.api, 0, end, t.loop);
+    while (!over)
+        loop_run(t.loop);
     loop_free(t.loop);
     char command[128];
     snprintf(command, sizeof command, "rm -rf %s", t.dir);
@@ -160,8 +212,9 @@ static void on_end(void *ctx, const struct kl_err *err)
 }
 
 /* name: of the certificate's files; NULL: none. expected: of the node's certificate. */
-static int get_as(const char *name, const char *expected, const char *path, char *ret_body, size_t size)
+static int ask_as(const char *name, const char *token, const char *expected, const char *method, const char *path, char *ret_body, size_t size)
 {
+    struct http_header h[] = { { STR("authorization"), str_of(arena_printf(t.arena, "Bearer %s", token ? token : "")) } };
     static const struct http_result_events ev = { on_head, on_data, on_end };
     struct http_client *c = NULL;
     struct answer x = { 0 };
@@ -170,13 +223,18 @@ static int get_as(const char *name, const char *expected, const char *path, char
                                    .cert_file = name ? arena_printf(t.arena, "%s/%s.crt", t.dir, name) : NULL,
                                    .key_file = name ? arena_printf(t.arena, "%s/%s.key", t.dir, name) : NULL };
     cr_assert_eq(http_client_new(t.loop, &hc, &c, &x.err), 0, "%s", x.err.msg);
-    cr_assert(http_call_new(c, "GET", path, NULL, 0, STR(""), 0, &ev, &x));
+    cr_assert(http_call_new(c, method, path, h, token != NULL, STR(""), 0, &ev, &x));
     while (!x.over)
         loop_run(t.loop);
     snprintf(ret_body, size, "%.*s", (int)(x.err.code ? strlen(x.err.msg) : x.body.len), x.err.code ? x.err.msg : x.body.at ? x.body.at : "");
     buf_free(&x.body);
     http_client_free(c);
     return x.err.code ? -x.err.code : x.status;
+}
+
+static int get_as(const char *name, const char *expected, const char *path, char *ret_body, size_t size)
+{
+    return ask_as(name, NULL, expected, "GET", path, ret_body, size);
 }
 
 static int get(const char *path, char *ret_body, size_t size)
@@ -186,14 +244,17 @@ static int get(const char *path, char *ret_body, size_t size)
 
 TestSuite(node_port, .init = setup, .fini = teardown);
 
-Test(node_port, only_the_server_gets_an_answer)
+Test(node_port, nobody_without_a_name_gets_an_answer)
 {
     char body[512];
     cr_assert_eq(get("/healthz", body, sizeof body), 200, "%s", body);
     cr_assert_str_eq(body, "ok");
     cr_assert_eq(get_as(NULL, "n1", "/healthz", body, sizeof body), 401);
-    cr_assert_eq(get_as("admin", "n1", "/healthz", body, sizeof body), 403);
-    cr_assert(strstr(body, "kubernetes-admin"), "%s", body);
+    cr_assert_str_eq(body, "Unauthorized");
+    cr_assert_eq(get_as(NULL, "n1", "/nothing/%2e%2e/pods", body, sizeof body), 401);
+    cr_assert_eq(ask_as(NULL, ".", "n1", "GET", "/healthz", body, sizeof body), 401, "%s", body);
+    cr_assert_eq(ask_as(NULL, "bad", "n1", "GET", "/healthz", body, sizeof body), 401);
+    cr_assert_eq(token_reviews, 2);
     cr_assert_eq(get_as("server", "n1", "/pods", body, sizeof body), 401, "a certificate that was not made for clients");
 }
 
@@ -208,7 +269,7 @@ Test(node_port, documents)
 {
     char body[512];
     cr_assert_eq(get("/pods", body, sizeof body), 200);
-    cr_assert_str_eq(body, "{\"kind\":\"PodList\"}");
+    cr_assert(str_starts(str_of(body), STR("{\"kind\":\"PodList\"")), "%s", body);
     cr_assert_eq(get("/stats/summary", body, sizeof body), 200);
     cr_assert_str_eq(body, "{\"node\":1}");
     cr_assert_eq(get("/debug/it", body, sizeof body), 200);
@@ -246,6 +307,94 @@ Test(node_port, odd_requests)
     char body[512];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         cr_assert_eq(get(rows[i].path, body, sizeof body), rows[i].status, "%s: %s", rows[i].path, body);
+}
+
+/* Who may what: the subresource that upstream's kubelet asks about, and `create` for all that runs something, however it is asked for. */
+Test(node_port, each_path_has_its_permission)
+{
+    static const struct {
+        const char *method, *path, *may;
+        int status;
+    } rows[] = {
+        { "GET", "/metrics", "get.metrics", 200 },          { "GET", "/metrics/resource", "get.metrics", 200 },  { "GET", "/metrics", "get.proxy", 403 },
+        { "GET", "/metricsx", "get.metrics", 403 },         { "GET", "/metrics/../pods", "get.metrics", 403 },   { "GET", "/metrics/%2e%2e/pods", "get.metrics", 403 },
+        { "GET", "/metrics%2f..%2fpods", "get.metrics", 403 }, { "GET", "//metrics", "get.metrics", 403 },       { "GET", "/%6detrics", "get.metrics", 200 },
+        { "GET", "/stats/summary", "get.stats", 200 },      { "GET", "/stats/summary", "get.proxy", 403 },       { "GET", "/stats/other", "get.stats", 404 },
+        { "GET", "/healthz", "get.healthz", 200 },          { "GET", "/healthz/ping", "get.healthz", 200 },      { "GET", "/healthz/other", "get.healthz", 404 },
+        { "GET", "/healthz", "get.proxy", 200 },            { "GET", "/healthz", "get.pods", 403 },              { "GET", "/pods", "get.pods", 200 },
+        { "GET", "/pods/", "get.proxy", 200 },              { "GET", "/pods", "get.metrics", 403 },              { "GET", "/runningpods/", "get.pods", 404 },
+        { "GET", "/configz", "get.configz", 404 },          { "GET", "/configz", "get.metrics", 403 },           { "POST", "/pods", "get.pods", 403 },
+        { "POST", "/pods", "create.pods", 405 },            { "GET", "/logs/", "get.proxy", 403 },               { "GET", "/nothing", "get.proxy", 404 },
+        { "GET", "/nothing", "get.metrics", 403 },          { "GET", "/containerLogs/ns/pod/c", "get.proxy", 200 }, { "GET", "/containerLogs/ns/pod/c", "get.log", 403 },
+        { "GET", "/exec/ns/pod/c?command=ls", "get.proxy", 403 },   { "GET", "/exec/ns/pod/c?command=ls", "create.proxy", 400 },
+        { "POST", "/exec/ns/pod/c?command=ls", "get.proxy", 403 },  { "GET", "/attach/ns/pod/c", "get.proxy", 403 },
+        { "GET", "/portForward/ns/pod", "get.proxy", 403 },         { "GET", "/%65xec/ns/pod/c?command=ls", "get.proxy", 403 },
+        { "POST", "/run/ns/pod/c?cmd=ls", "get.proxy", 403 },       { "POST", "/run/ns/pod/c?cmd=ls", "create.proxy", 200 },
+        { "GET", "/run/ns/pod/c?cmd=ls", "create.proxy", 405 },     { "POST", "/checkpoint/ns/pod/c", "create.proxy", 403 },
+        { "POST", "/checkpoint/ns/pod/c", "create.checkpoint", 404 }, { "POST", "/keelson/call", "create.proxy", 403 },
+        { "HEAD", "/pods", "get.pods", 403 },               { "OPTIONS", "/metrics", "get.metrics", 403 },       { "DELETE", "/pods", "get.pods", 403 },
+    };
+    char body[512];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_assert_eq(ask_as(NULL, arena_printf(t.arena, "is-%s", rows[i].may), "n1", rows[i].method, rows[i].path, body, sizeof body), rows[i].status, "%s %s by %s: %s",
+                     rows[i].method, rows[i].path, rows[i].may, body);
+    cr_assert_eq(get_as("admin", "n1", "/exec/ns/pod/c?command=ls", body, sizeof body), 400, "a certificate's groups count: %s", body);
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/keelson/call", body, sizeof body), 403, "%s", body);
+    cr_assert_eq(ask_as(NULL, "is-get.metrics", "n1", "GET", "/pods", body, sizeof body), 403);
+    cr_assert_str_eq(body, "Forbidden (user=get.metrics, verb=get, resource=nodes, subresource(s)=[pods proxy])\n");
+}
+
+Test(node_port, answers_of_the_api_are_kept)
+{
+    char body[512];
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(ask_as(NULL, "is-get.metrics", "n1", "GET", "/metrics", body, sizeof body), 200);
+        cr_assert_eq(ask_as(NULL, "is-get.metrics", "n1", "GET", "/logs/", body, sizeof body), 403);
+        cr_assert_eq(ask_as(NULL, "other", "n1", "GET", "/metrics", body, sizeof body), 401);
+    }
+    cr_assert_eq(token_reviews, 2);
+    cr_assert_eq(access_reviews, 2);
+    cr_assert_eq(get("/metrics", body, sizeof body), 200);
+    cr_assert_eq(token_reviews + access_reviews, 4, "nobody is asked about the server");
+    api_is_away = true;
+    cr_assert_eq(ask_as(NULL, "is-get.metrics", "n1", "GET", "/metrics", body, sizeof body), 200, "what is known stays known");
+    cr_assert_eq(ask_as(NULL, "is-get.stats", "n1", "GET", "/stats/summary", body, sizeof body), 401, "no answer is no yes");
+    cr_assert_eq(get_as("admin", "n1", "/pods", body, sizeof body), 500);
+    cr_assert_str_eq(body, "Authorization error (user=kubernetes-admin, verb=get, resource=nodes, subresource=pods)");
+    api_is_away = false;
+    cr_assert_eq(get_as("admin", "n1", "/pods", body, sizeof body), 200, "and is asked for again");
+}
+
+Test(node_port, run)
+{
+    char body[512];
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/run/ns/pod/c?cmd=echo%20x", body, sizeof body), 200, "%s", body);
+    cr_assert_str_eq(body, "ns|pod|c|echo|x\n");
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/run/ns/pod/c?cmd=false", body, sizeof body), 500);
+    cr_assert_str_eq(body, "command 'false' exited with 1: ns|pod|c|false|\n");
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/run/ns/pod/c", body, sizeof body), 400);
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/run/ns/pod/other-uid/c?cmd=echo", body, sizeof body), 404, "%s", body);
+    cr_assert_eq(ask_as("admin", NULL, "n1", "POST", "/run/ns/pod/u1/c?cmd=echo", body, sizeof body), 200, "%s", body);
+}
+
+/* Files below one folder, whatever links and names say. */
+Test(node_port, files)
+{
+    static const char *const inside[] = { "/logs/a.log", "/logs/to-a", "/logs/sub/b" };
+    static const char *const outside[] = { "/logs/out", "/logs/up", "/logs/absolute", "/logs/sub/dots", "/logs/..%2fsecret", "/logs/../secret", "/logs/%2e%2e/secret", "/logs/pipe",
+                                           "/logs/none", "/logs//a.log", "/logs/out/secret" };
+    char body[1024];
+    snprintf(body, sizeof body, "cd %s && echo secret >secret && mkdir -p log/sub && cd log && echo text >a.log && ln -s a.log to-a && ln -s ../secret up && ln -s ../.. out && "
+             "ln -s %s/secret absolute && ln -s ../../secret sub/dots && echo b >sub/b && mkfifo pipe && touch '<&>'", t.dir, t.dir);
+    cr_assert_eq(system(body), 0);
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+        cr_assert_eq(get(inside[i], body, sizeof body), 200, "%s: %s", inside[i], body);
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        cr_assert_eq(get(outside[i], body, sizeof body), 404, "%s: %s", outside[i], body);
+    cr_assert_eq(get("/logs/sub", body, sizeof body), 301);
+    cr_assert_eq(get("/logs/", body, sizeof body), 200);
+    cr_assert(strstr(body, "<a href=\"a.log\">a.log</a>\n") && strstr(body, "<a href=\"sub/\">sub/</a>\n"), "%s", body);
+    cr_assert(strstr(body, "<a href=\"%3C%26%3E\">&lt;&amp;&gt;</a>\n"), "%s", body);
 }
 
 /* --- keys --- */
