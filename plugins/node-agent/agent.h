@@ -145,6 +145,7 @@ struct ctr_mem {
     int64_t backoff_ns;                     /* wait before the next restart */
     int64_t retry_ns, retry_step_ns;        /* mono: no attempt to create before; its growth */
     char reason[40], message[768];          /* why it waits; "" none */
+    char ended[160];                        /* the last one that was seen to have ended */
     char stop_id[160];                      /* a stop is under way */
     int64_t stop_by_ns;                     /* mono: when it kills */
     bool hook_done;                         /* postStart has run in `id` */

@@ -19,6 +19,7 @@ static const struct {
 static const struct prom_bounds start_bounds = { 18, { 0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360 } };
 
 static atomic_ullong counted[COUNTS];
+static atomic_llong beat;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;       /* of what follows */
 static struct prom_histogram starts = { .bounds = &start_bounds };
 static struct {
@@ -29,6 +30,16 @@ static struct {
 void count_add(enum count what)
 {
     atomic_fetch_add(&counted[what], 1);
+}
+
+void count_beat(int64_t mono_ns)
+{
+    atomic_store(&beat, mono_ns);
+}
+
+int64_t counts_beat(void)
+{
+    return atomic_load(&beat);
 }
 
 void count_pod_start(int64_t ns)
@@ -53,6 +64,7 @@ void count_eviction(const char *signal)
 
 void counts_tell(struct prom *p)
 {
+    counts_tell_ends(p);
     for (size_t i = 0; i < COUNTS; i++) {
         prom_family(p, rows[i].name, PROM_COUNTER, rows[i].help);
         prom_count(p, NULL, atomic_load(&counted[i]));

@@ -1,4 +1,5 @@
 /* mem.c - what the agent remembers of a pod between synchronisations. All of it may be lost. */
+#include "counts.h"
 #include "evict.h"
 
 static void mem_free_pod(struct pod_mem *m)
@@ -113,8 +114,10 @@ void mem_forget(struct agent *a, struct str uid)
     pthread_mutex_lock(&a->lock);
     struct pod_mem *m = map_del(&a->pods, uid);
     pthread_mutex_unlock(&a->lock);
-    if (m)
+    if (m) {
+        counts_forget(m->uid);
         mem_put(a, m);
+    }
 }
 
 /* The pod's own worker, its probes' and its stops' threads ask at the same time. */

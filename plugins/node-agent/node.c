@@ -1,4 +1,5 @@
 /* node.c - registers the Node object, keeps its status true and renews its Lease. One key, so never two at a time. */
+#include "counts.h"
 #include "evict.h"
 #include "node.h"
 #include "status.h"
@@ -162,6 +163,7 @@ int node_sync(struct agent *a, struct kl_call *c, int64_t *again_ns)
     int64_t soon = 0;
     agent_trouble(a, c, trouble, sizeof trouble);
     evict_sync(a, c, &soon);
+    count_beat(agent_mono(a));
     int rc = agent_get(a, c, ar, &k, &node);
     if (rc == -KL_NOT_FOUND)
         rc = create(a, c, ar, &node);

@@ -10,6 +10,7 @@
 
 #define PAGE_MOST  (32u << 20)
 #define LINKS_MOST 16
+#define LOOP_MOST_NS (120 * NS_PER_S)
 
 struct page {
     struct agent *agent;
@@ -176,11 +177,29 @@ static void networks(struct page *g)
         network_row(g, &link_rows[i], links, n);
 }
 
+static void times(struct page *g, const char *name, const char *help, bool start)
+{
+    prom_family(&g->p, name, PROM_GAUGE, help);
+    for (size_t i = 0; i < g->s->n; i++)
+        for (size_t k = 0; k < g->s->pods[i].n; k++) {
+            const struct sampled_pod *p = &g->s->pods[i];
+            const struct sampled_ctr *t = &p->ctrs[k];
+            const char *id = arena_printf(g->s->arena, "/kubepods/pod" STR_FMT "/" STR_FMT, STR_ARG(p->uid), STR_ARG(t->id));
+            const struct prom_label l[] = { { "container", z(g, t->name) }, { "id", id }, { "image", z(g, t->image) }, { "name", z(g, t->id) },
+                                            { "namespace", z(g, p->ns) }, { "pod", z(g, p->name) }, { NULL, NULL } };
+            prom_number(&g->p, l, start ? seconds(t->started_ns) : seconds(g->s->wall_ns));
+        }
+}
+
 static void cadvisor(struct page *g)
 {
     for (size_t i = 0; i < sizeof cadvisor_rows / sizeof *cadvisor_rows; i++)
         cadvisor_row(g, &cadvisor_rows[i]);
     networks(g);
+    times(g, "container_start_time_seconds", "Start time of the container since unix epoch in seconds.", true);
+    times(g, "container_last_seen", "Last time a container was seen by the exporter", false);
+    prom_one(&g->p, "container_scrape_error", PROM_GAUGE, "1 if there was an error while getting container metrics, 0 otherwise", 0);
+    prom_one(&g->p, "machine_scrape_error", PROM_GAUGE, "1 if there was an error while getting machine metrics, 0 otherwise.", 0);
     prom_one(&g->p, "machine_cpu_cores", PROM_GAUGE, "Number of logical CPU cores.", (double)sysconf(_SC_NPROCESSORS_ONLN));
     prom_one(&g->p, "machine_memory_bytes", PROM_GAUGE, "Amount of memory installed on the machine.", (double)g->s->memory);
 }
@@ -201,14 +220,55 @@ static void kubelet(struct page *g)
     prom_process(&g->p, g->agent->opened_wall_ns);
 }
 
+/* --- what needs no sample --- */
+
+static void probes(struct page *g)
+{
+    counts_tell_probes(&g->p);
+    prom_one(&g->p, "process_start_time_seconds", PROM_GAUGE, "Start time of the process since unix epoch in seconds.", seconds(g->agent->opened_wall_ns));
+}
+
+static int tell_running(struct agent *a, struct kl_call *c, struct arena *ar, struct buf *b)
+{
+    struct val *v = NULL;
+    int rc = running_pods(a, c, ar, &v);
+    if (rc == 0)
+        json_write(b, v);
+    return rc;
+}
+
+static int tell_configz(struct agent *a, struct kl_call *c, struct arena *ar, struct buf *b)
+{
+    (void)c;
+    json_write(b, configz(a, ar));
+    return 0;
+}
+
+/* The node's key comes round every ten seconds at most, as long as there are workers for it. */
+static int tell_health(struct agent *a, struct kl_call *c, struct arena *ar, struct buf *b)
+{
+    int64_t beat = counts_beat(), now = agent_mono(a);
+    (void)ar;
+    if (beat && now - beat > LOOP_MOST_NS)
+        return kl_fail(c, KL_INTERNAL, "sync Loop took longer than expected");
+    buf_add_z(b, "ok");
+    return 0;
+}
+
 static const struct {
     const char *path;
+    bool sample;
     void (*tell)(struct page *g);
-} pages[] = { { "metrics", kubelet }, { "metrics/resource", resource }, { "metrics/cadvisor", cadvisor } };
+    int (*say)(struct agent *a, struct kl_call *c, struct arena *ar, struct buf *b);
+} pages[] = {
+    { "metrics", true, kubelet, NULL },       { "metrics/resource", true, resource, NULL }, { "metrics/cadvisor", true, cadvisor, NULL },
+    { "metrics/probes", false, probes, NULL }, { "runningpods", false, NULL, tell_running }, { "configz", false, NULL, tell_configz },
+    { "healthz/syncloop", false, NULL, tell_health },
+};
 
 int node_page(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret)
 {
-    struct sample s;
+    struct sample s = { .n = 0 };
     _cleanup_buf_ struct buf b = BUF_INIT(PAGE_MOST);
     _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
     struct page g = { .agent = self, .s = &s, .p = { .out = &b } };
@@ -217,10 +277,15 @@ int node_page(void *self, struct kl_call *c, const char *path, struct kl_bytes *
         i++;
     if (i == sizeof pages / sizeof *pages)
         return kl_fail(c, KL_NOT_FOUND, "404 page not found");
-    int rc = ar ? sample_take(self, c, ar, false, &s) : kl_fail(c, KL_NO_MEMORY, "no memory");
+    int rc = ar ? 0 : kl_fail(c, KL_NO_MEMORY, "no memory");
+    if (rc == 0 && pages[i].sample)
+        rc = sample_take(self, c, ar, false, &s);
+    if (rc == 0 && pages[i].say)
+        rc = pages[i].say(self, c, ar, &b);
     if (rc < 0)
         return rc;
-    pages[i].tell(&g);
+    if (pages[i].tell)
+        pages[i].tell(&g);
     char *out = b.failed || arena_exhausted(ar) ? NULL : kl_dup(c, b.at, b.len);
     *ret = (struct kl_bytes){ out, b.len };
     return out ? 0 : kl_fail(c, KL_NO_MEMORY, "no memory for the figures of node '%s'", g.agent->node);

@@ -1,6 +1,8 @@
 /* probes.c - startup, liveness and readiness: when each is asked, and what its answers add up to. */
 #include "probes.h"
 
+#include "counts.h"
+
 #define NEVER INT64_MAX
 
 static const struct {
@@ -84,6 +86,7 @@ void probes_adopt(struct pod_view *v)
     const struct val *mains = json_path(v->pod, "status.containerStatuses"), *inits = json_path(v->pod, "status.initContainerStatuses");
     for (size_t i = 0; i < v->n; i++)
         adopt(&v->ctrs[i], status_named(v->ctrs[i].kind == CTR_MAIN ? mains : inits, v->ctrs[i].name));
+    count_ends(v, false);
 }
 
 /* --- one probe --- */
@@ -136,10 +139,12 @@ static void ask(struct asking *q)
 {
     struct agent *a = q->agent;
     struct kl_call sub = call_within(a, q->call, json_int(q->spec, "timeoutSeconds", 1) * NS_PER_S);
+    int64_t from = agent_mono(a);
     int rc = handler_run(a, &sub, q->view, q->ctr, q->spec, false);
     const char *title = kinds[q->kind].title;
     if (kl_cancelled(q->call))
         return;
+    count_probe(q->view, q->ctr, q->kind, rc < 0 ? 2 : rc != 0, agent_mono(a) - from);
     if (rc < 0) {                           /* says nothing about the container */
         event_pod(a, q->view, q->ctr, "Unhealthy", "%s probe errored and resulted in unknown state: %s", title, sub.err.msg);
         return;

@@ -24,6 +24,10 @@ int node_exec(void *self, struct kl_call *c, const char *ns, const char *pod, co
 int node_attach(void *self, struct kl_call *c, const char *ns, const char *pod, const char *container, const struct kl_runtime_io *io);
 int node_dial(void *self, struct kl_call *c, const char *ns, const char *pod, int32_t port, int32_t *ret_fd);
 int node_stats(void *self, struct kl_call *c, struct kl_bytes *ret);
+/* configz.c */
+struct val *configz(const struct agent *a, struct arena *ar);
+int running_pods(struct agent *a, struct kl_call *c, struct arena *ar, struct val **ret);
+
 int node_page(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret);
 
 /* logread.c: a file of the Container Runtime Interface's log format, "TIME stdout|stderr P|F TEXT" by line. No calls but files. */

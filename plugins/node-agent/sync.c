@@ -224,6 +224,7 @@ static int sync_view(struct agent *a, struct kl_call *c, struct pod_view *v, int
         v->mem->seen_ns = agent_mono(a);
         v->mem->start_told = str_is(json_str(v->pod, "status.phase"), "Running");
     }
+    count_ends(v, true);
     if (json_str(v->meta, "deletionTimestamp").len)
         return sync_deleted(a, c, v, again_ns);
     struct str phase = json_str(v->pod, "status.phase");

@@ -1,5 +1,6 @@
 /* figures.c - samples, rates between them, and what is told of them. */
 #include "fake.h"
+#include "probes.h"
 #include "sample.h"
 #include "serve.h"
 
@@ -130,9 +131,49 @@ Test(figures, pages)
     cr_assert(strstr(text, "\nkubelet_running_containers{container_state=\"running\"} 1\n"), "%s", text);
     cr_assert(strstr(text, "\nkubelet_node_name{node=\"n1\"} 1\n"), "%s", text);
     cr_assert(strstr(text, "\nkubelet_started_containers_total "), "%s", text);
+    text = page("runningpods");
+    cr_assert(strstr(text, "\"name\":\"p\"") && strstr(text, "\"uid\":\"u1\"") && strstr(text, "\"containers\":[{\"name\":\"c\",\"image\":\"i\""), "%s", text);
+    text = page("configz");
+    cr_assert(strstr(text, "{\"kubeletconfig\":{") && strstr(text, "\"anonymous\":{\"enabled\":false}") && strstr(text, "\"maxPods\":110") &&
+              strstr(text, "\"containerLogMaxSize\":\"1Ki\""), "%s", text);
+    cr_assert_str_eq(page("healthz/syncloop"), "ok");
     struct kl_bytes none = { NULL, 0 };
     kl_err_init(&w->own.call.err);
     cr_assert_eq(node_page(&w->agent, &w->own.call, "metrics/other", &none), -KL_NOT_FOUND);
+}
+
+/* Counted once each, however often it is looked at, and not again by a process that finds it so. */
+Test(figures, ends_of_containers)
+{
+    world_put(w, "/pods", "{'metadata':{'name':'p','namespace':'d','uid':'u1'},'spec':{'nodeName':'n1','restartPolicy':'Never','containers':[{'name':'c','image':'i'}]}}");
+    world_sync(w, "d/p", NULL);
+    const char *what = "\nkubelet_terminated_containers_total{container_type=\"container\",exit_code=\"139\",reason=\"Error\"} 1\n";
+    cr_assert(!strstr(page("metrics"), what));
+    world_end(w, "c", 139, "Error");
+    world_sync(w, "d/p", NULL);
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(page("metrics"), what), "%s", page("metrics"));
+    world_restart(w);
+    world_sync(w, "d/p", NULL);
+    cr_assert(strstr(page("metrics"), what), "%s", page("metrics"));
+}
+
+Test(figures, probes)
+{
+    world_put(w, "/pods", "{'metadata':{'name':'p','namespace':'d','uid':'u1'},'spec':{'nodeName':'n1','containers':[{'name':'c','image':'i',"
+              "'livenessProbe':{'exec':{'command':['true']},'periodSeconds':5}}]}}");
+    world_sync(w, "d/p", NULL);
+    int64_t again = 0;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(probes_run(&w->agent, &w->own.call, STR("1:c:d/p"), &again), 0);
+        world_pass(w, 6);
+    }
+    const char *text = page("metrics/probes");
+    cr_assert(strstr(text, "\nprober_probe_total{container=\"c\",namespace=\"d\",pod=\"p\",pod_uid=\"u1\",probe_type=\"Liveness\",result=\"successful\"} 2\n"), "%s", text);
+    cr_assert(strstr(text, "\nprober_probe_duration_seconds_count{container=\"c\",namespace=\"d\",pod=\"p\",probe_type=\"Liveness\"} 2\n"), "%s", text);
+    cr_assert(strstr(text, "\nprocess_start_time_seconds "), "%s", text);
+    mem_forget(&w->agent, STR("u1"));
+    cr_assert(!strstr(page("metrics/probes"), "u1"));
 }
 
 Test(figures, links_of_this_process)

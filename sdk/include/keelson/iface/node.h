@@ -35,7 +35,8 @@ struct kl_node {
     int (*dial)(void *self, struct kl_call *c, const char *pod_ns, const char *pod, int32_t port, int32_t *ret_fd);
     /* {"pods":[...],"node":{...}} figures of the stats/summary kind, rates among them: the first call after a silence takes a second. */
     int (*stats)(void *self, struct kl_call *c, struct kl_bytes *ret);
-    /* A page of the Prometheus text format: "metrics", "metrics/resource", "metrics/cadvisor". KL_NOT_FOUND: there is none of that name. */
+    /* A page of the kubelet's: of the Prometheus text format "metrics", "metrics/resource", "metrics/cadvisor", "metrics/probes"; as JSON "runningpods" (a PodList of what
+     * the runtime has), "configz" ({"kubeletconfig":{}}); "healthz/syncloop" ("ok", or KL_INTERNAL: pods are not looked after). KL_NOT_FOUND: there is none of that name. */
     int (*page)(void *self, struct kl_call *c, const char *path, struct kl_bytes *ret);
 };
 
