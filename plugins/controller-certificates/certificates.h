@@ -11,6 +11,8 @@
 #define SIGNER_KUBELET "kubernetes.io/kube-apiserver-client-kubelet"
 #define SIGNER_SERVING "kubernetes.io/kubelet-serving"
 #define SIGNER_LEGACY  "kubernetes.io/legacy-unknown"
+/* Whoever bears a certificate of that name from the cluster's CA is the server to nodes (kernel/cli/cli.h, PKI_TOWARDS_NODES): nobody gets one by request. */
+#define SERVER_NAME    "kube-apiserver-kubelet-client"
 
 struct cert_conf {
     const char *ca_cert, *ca_key;       /* files, PEM */

@@ -151,6 +151,8 @@ const char *request_unfit(struct arena *a, const struct cert_request *q, const s
         return unfit_kubelet(q, usages);
     if (str_is(signer, SIGNER_SERVING))
         return unfit_serving(q, usages);
+    if (str_is(q->cn, SERVER_NAME))
+        return "subject common name is the API server's own towards nodes, which do what it says";
     if (!str_is(signer, SIGNER_CLIENT))
         return NULL;
     for (const struct val *v = val_is(usages, VAL_ARR) ? usages->first : NULL; v; v = v->next)

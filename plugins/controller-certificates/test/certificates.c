@@ -128,6 +128,8 @@ Test(certificates, which_signer_takes_what)
         { SIGNER_CLIENT, "ann", "people", NULL, SERVING, "invalid usage for client certificate: server auth" },
         { SIGNER_CLIENT, "ann", "people", NULL, "\"digital signature\"", "missing required usage for client certificate: client auth" },
         { SIGNER_LEGACY, "any", NULL, "x", SERVING, NULL },
+        { SIGNER_LEGACY, SERVER_NAME, NULL, NULL, CLIENT, "subject common name is the API server's own towards nodes, which do what it says" },
+        { SIGNER_CLIENT, SERVER_NAME, "people", NULL, CLIENT, "subject common name is the API server's own towards nodes, which do what it says" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct cert_request q;
