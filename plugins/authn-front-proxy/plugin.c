@@ -58,13 +58,18 @@ static void close_(void *self)
 
 /* --- is it a proxy's certificate? --- */
 
+/* The last of its common names counts. */
 static bool name_allowed(const struct self *s, gnutls_x509_crt_t crt)
 {
     char cn[256];
-    size_t n = sizeof cn;
+    size_t n = 0, size = sizeof cn;
+    unsigned i = 0;
+    int rc;
     if (!s->conf->allowed_names || !s->conf->allowed_names[0])
         return true;
-    if (gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &n) < 0 || memchr(cn, '\0', n))
+    for (; (rc = gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, i, 0, cn, &size)) >= 0; i++, size = sizeof cn)
+        n = size;
+    if (!i || rc != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || memchr(cn, '\0', n))
         return false;
     for (const char *const *a = s->conf->allowed_names; *a; a++)
         if (str_eq(str_of(*a), str_n(cn, n)))

@@ -30,12 +30,30 @@ struct str text_encode(struct arena *a, struct str s)
     return copy;
 }
 
-/* The n-th value of a part of the subject. */
-static struct str subject_part(struct arena *a, gnutls_x509_crq_t crq, const char *oid, unsigned n)
+/* The n-th value of a part of the subject: 1, 0 there are no more, -1 it cannot be told. */
+static int subject_part(struct arena *a, gnutls_x509_crq_t crq, const char *oid, unsigned n, struct str *ret)
 {
-    char text[512];
+    char text[1024];
     size_t size = sizeof text;
-    return gnutls_x509_crq_get_dn_by_oid(crq, oid, n, 0, text, &size) < 0 ? STR_NONE : arena_str(a, str_n(text, size));
+    int rc = gnutls_x509_crq_get_dn_by_oid(crq, oid, n, 0, text, &size);
+    if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        return 0;
+    if (rc < 0 || memchr(text, '\0', size))
+        return -1;
+    *ret = arena_str(a, str_n(text, size));
+    return 1;
+}
+
+/* As a server reads it of the certificate: the last common name, and every organization. False: one of them cannot be told, and so not judged. */
+static bool read_subject(struct arena *a, gnutls_x509_crq_t crq, struct cert_request *q, struct val *orgs)
+{
+    struct str part;
+    int rc;
+    for (unsigned i = 0; (rc = subject_part(a, crq, GNUTLS_OID_X520_COMMON_NAME, i, &part)) > 0; i++)
+        q->cn = part;
+    for (unsigned i = 0; rc == 0 && (rc = subject_part(a, crq, GNUTLS_OID_X520_ORGANIZATION_NAME, i, &part)) > 0; i++, rc = 0)
+        val_push(orgs, val_of_str(a, part));
+    return rc == 0;
 }
 
 static void add_name(struct arena *a, struct val *names, unsigned type, const char *at, size_t size)
@@ -47,20 +65,19 @@ static void add_name(struct arena *a, struct val *names, unsigned type, const ch
         val_push(names, val_of_str(a, arena_str(a, str_of(text))));
 }
 
-static void count_names(struct arena *a, gnutls_x509_crq_t crq, struct cert_request *q)
+/* False: one of them cannot be told. */
+static bool count_names(struct arena *a, gnutls_x509_crq_t crq, struct cert_request *q)
 {
     struct val *names = val_new(a, VAL_ARR);
     q->names = names;
     char text[1024];
     for (unsigned i = 0;; i++) {
         size_t size = sizeof text;
-        unsigned type = 0;
-        int rc = gnutls_x509_crq_get_subject_alt_name(crq, i, text, &size, &type, NULL);
-        if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc < 0 && rc != GNUTLS_E_SHORT_MEMORY_BUFFER))
-            return;
-        type = rc >= 0 ? (unsigned)rc : type;
-        if (rc >= 0)
-            add_name(a, names, type, text, size);
+        int rc = gnutls_x509_crq_get_subject_alt_name(crq, i, text, &size, NULL, NULL);
+        if (rc < 0)
+            return rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE;
+        unsigned type = (unsigned)rc;
+        add_name(a, names, type, text, size);
         q->dns += type == GNUTLS_SAN_DNSNAME;
         q->ip += type == GNUTLS_SAN_IPADDRESS;
         q->email += type == GNUTLS_SAN_RFC822NAME;
@@ -83,11 +100,9 @@ bool request_read(struct arena *a, struct str request, struct cert_request *ret,
         good = false;
     }
     if (good) {
-        *ret = (struct cert_request){ .cn = subject_part(a, crq, GNUTLS_OID_X520_COMMON_NAME, 0), .orgs = orgs };
-        struct str org;
-        for (unsigned i = 0; (org = subject_part(a, crq, GNUTLS_OID_X520_ORGANIZATION_NAME, i)).at; i++)
-            val_push(orgs, val_of_str(a, org));
-        count_names(a, crq, ret);
+        *ret = (struct cert_request){ .orgs = orgs };
+        why = "a name in it cannot be read, is too long or has a NUL in it";
+        good = read_subject(a, crq, ret, orgs) && count_names(a, crq, ret);
     }
     if (crq)
         gnutls_x509_crq_deinit(crq);

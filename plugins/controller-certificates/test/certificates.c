@@ -72,7 +72,13 @@ static void end(void)
 
 TestSuite(certificates, .init = begin, .fini = end);
 
-/* spec.request: base64 of PEM. */
+static void set_names(gnutls_x509_crq_t crq, const char *oid, const char *names)
+{
+    for (struct str rest = str_of(names), one; (one = str_cut(&rest, '|')).len;)
+        gnutls_x509_crq_set_dn_by_oid(crq, oid, 0, one.at, (unsigned)one.len);
+}
+
+/* spec.request: base64 of PEM. cn, org: several, separated by "|", are names in that order. */
 static const char *request(const char *cn, const char *org, const char *dns)
 {
     gnutls_x509_privkey_t key = new_key();
@@ -80,9 +86,8 @@ static const char *request(const char *cn, const char *org, const char *dns)
     gnutls_datum_t out = { 0 };
     gnutls_x509_crq_init(&crq);
     gnutls_x509_crq_set_version(crq, 1);
-    gnutls_x509_crq_set_dn_by_oid(crq, GNUTLS_OID_X520_COMMON_NAME, 0, cn, (unsigned)strlen(cn));
-    if (org)
-        gnutls_x509_crq_set_dn_by_oid(crq, GNUTLS_OID_X520_ORGANIZATION_NAME, 0, org, (unsigned)strlen(org));
+    set_names(crq, GNUTLS_OID_X520_COMMON_NAME, cn);
+    set_names(crq, GNUTLS_OID_X520_ORGANIZATION_NAME, org ? org : "");
     if (dns)
         gnutls_x509_crq_set_subject_alt_name(crq, GNUTLS_SAN_DNSNAME, dns, (unsigned)strlen(dns), GNUTLS_FSAN_APPEND);
     gnutls_x509_crq_set_key(crq, key);
@@ -122,6 +127,8 @@ Test(certificates, which_signer_takes_what)
         { SIGNER_KUBELET, "a", "system:nodes", NULL, CLIENT, "subject common name does not begin with system:node:" },
         { SIGNER_KUBELET, "system:node:a", "system:nodes", "a.example", CLIENT, "DNS subjectAltNames are not allowed" },
         { SIGNER_KUBELET, "system:node:a", "system:nodes", NULL, SERVING, "usages did not match [client auth digital signature key encipherment]" },
+        { SIGNER_KUBELET, "system:node:a|boss", "system:nodes", NULL, CLIENT, "subject common name does not begin with system:node:" },     /* the last one counts */
+        { SIGNER_KUBELET, "boss|system:node:a", "system:nodes", NULL, CLIENT, NULL },
         { SIGNER_SERVING, "system:node:a", "system:nodes", "a.example", SERVING, NULL },
         { SIGNER_SERVING, "system:node:a", "system:nodes", NULL, SERVING, "DNS or IP subjectAltName is required" },
         { SIGNER_CLIENT, "ann", "people", NULL, CLIENT, NULL },
@@ -129,7 +136,7 @@ Test(certificates, which_signer_takes_what)
         { SIGNER_CLIENT, "ann", "people", NULL, "\"digital signature\"", "missing required usage for client certificate: client auth" },
         { SIGNER_LEGACY, "any", NULL, "x", SERVING, NULL },
         { SIGNER_LEGACY, SERVER_NAME, NULL, NULL, CLIENT, "subject common name is the API server's own towards nodes, which do what it says" },
-        { SIGNER_CLIENT, SERVER_NAME, "people", NULL, CLIENT, "subject common name is the API server's own towards nodes, which do what it says" },
+        { SIGNER_CLIENT, "ann|" SERVER_NAME, "people", NULL, CLIENT, "subject common name is the API server's own towards nodes, which do what it says" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct cert_request q;
@@ -139,6 +146,8 @@ Test(certificates, which_signer_takes_what)
         cr_expect_str_eq(why ? why : "", rows[i].want ? rows[i].want : "", "row %zu: %s", i, why);
     }
     struct cert_request q;
+    char *hidden = arena_printf(f->arena, "system:nodes|%0600d|%01100d|system:masters", 1, 2);
+    cr_assert(!request_read(f->arena, str_of(request("system:node:a", hidden, NULL)), &q, NULL), "what is too long to be read hides nothing");
     cr_assert(!request_read(f->arena, STR("bm8="), &q, NULL));
     cr_assert(!request_read(f->arena, STR("?"), &q, NULL));
 }
