@@ -145,6 +145,7 @@ k delete pod there --grace-period=1 >/dev/null
 kill $agent2
 wait $agent2
 agent2=
+k delete node n2 >/dev/null     # nothing more is sent there
 
 # --- what a node may and may not do ---
 has "a secret that its pod uses" secret/used "$(n get secret used -o name)"
