@@ -330,6 +330,7 @@ bool api_is_kind(const struct schema_kind *k, const char *group, const char *kin
 /* strategy_kinds.c: the parts of it that are of one kind alone; status: the update is of the object's status. */
 void api_kind_create(struct api_op *op, struct val *v);
 void api_kind_update(struct api_op *op, struct val *v, const struct val *old, bool status);
+void api_pod_selectors(struct arena *a, struct val *pod);              /* labels that its matchLabelKeys name become part of its selectors */
 void api_claim_sources(struct arena *a, struct val *claim);             /* spec.dataSource and dataSourceRef, each made of the other */
 
 /* --- managed.c: metadata.managedFields --- */

@@ -48,6 +48,7 @@ static void pod_create(struct api_op *op, struct val *v)
     const struct val *gates = json_get(spec, STR("schedulingGates"));
     if (val_is(gates, VAL_ARR) && gates->n)
         tell_gated(op, st);
+    api_pod_selectors(op->arena, v);
 }
 
 static void namespace_create(struct api_op *op, struct val *v)

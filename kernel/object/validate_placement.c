@@ -91,6 +91,24 @@ static bool has(const struct val *list, struct str s)
     return false;
 }
 
+/* What a pod's matchLabelKeys say is part of its selector by now: it is the selector's own when it is there twice. */
+static void check_key_twice(causes c, const struct path *p, const struct val *match, const struct val *selector)
+{
+    const struct val *labels = json_get(selector, STR("matchLabels")), *list = json_get(selector, STR("matchExpressions"));
+    LIST_EACH (e, at, list) {
+        struct str key = json_str(e, "key");
+        bool before = json_get(labels, key) != NULL;
+        for (const struct val *x = list->first; x != e; x = x->next)
+            before |= str_eq(json_str(x, "key"), key);
+        int i = 0;
+        if (before && has(match, key)) {
+            for (const struct val *k = match->first; !str_eq(val_str(k), key); k = k->next)
+                i++;
+            say_invalid(c, ITEM(p, i), key, "exists in both matchLabelKeys and labelSelector");
+        }
+    }
+}
+
 /* Keys whose values are taken from the pod's own labels; they may not be in the selector already. */
 static void check_label_keys(causes c, const struct path *p, const struct val *t, bool mismatch_too)
 {
@@ -103,10 +121,10 @@ static void check_label_keys(causes c, const struct path *p, const struct val *t
         LIST_EACH (k, at, keys)
             check_name(c, ITEM(IN(p, names[i]), at.i), val_str(k), G_QUALIFIED);
     }
-    if (mismatch_too)
-        LIST_EACH (k, at, json_get(t, STR("mismatchLabelKeys")))
-            if (has(match, val_str(k)))
-                say_invalid(c, ITEM(IN(p, "mismatchLabelKeys"), at.i), val_str(k), "exists in both matchLabelKeys and mismatchLabelKeys");
+    check_key_twice(c, p, match, selector);
+    LIST_EACH (k, at, match)
+        if (mismatch_too && has(json_get(t, STR("mismatchLabelKeys")), val_str(k)))
+            say_invalid(c, ITEM(IN(p, "matchLabelKeys"), at.i), val_str(k), "exists in both matchLabelKeys and mismatchLabelKeys");
 }
 
 static void check_pod_term(causes c, const struct path *p, const struct val *t)
