@@ -17,6 +17,7 @@
 #include "reconcile/rules.h"
 #include "reconcile/schedule-internal.h"
 
+#define LACKS    8                      /* reasons that one node may have */
 #define NO_NODES "no nodes available to schedule pods"
 
 struct cycle {
@@ -59,10 +60,15 @@ static struct kl_node_view node_view(const struct cycle *y, const struct ledger_
 /* NULL, or why that node will not do, before the scheduler is asked. */
 static const char *host_refuses(struct cycle *y, const struct ledger_node *n, bool *ret_hopeless)
 {
-    const char *why = filter_place(&y->needs, n);
+    const char *why = filter_place(&y->needs, n), *lacks[LACKS];
     *ret_hopeless = why != NULL;
-    if (!why && (why = filter_room(y->arena, &y->needs, n)))
-        *ret_hopeless = filter_too_large(&y->needs, n);
+    if (!why) {
+        unsigned k = filter_room_lacks(y->arena, &y->needs, n, lacks, LACKS);
+        for (unsigned i = 1; i < k; i++)
+            verdict_add(&y->why, lacks[i], 1);
+        why = k ? lacks[0] : NULL;
+        *ret_hopeless = why && filter_too_large(&y->needs, n);
+    }
     if (!why && (why = claims_fit(&y->claims, n)))
         *ret_hopeless = true;
     if (!why && (why = rules_refuse(&y->rules, n, ret_hopeless)))

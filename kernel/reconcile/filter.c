@@ -165,31 +165,39 @@ const char *filter_place(const struct pod_needs *p, const struct ledger_node *n)
     return NULL;
 }
 
-static const char *check_amounts(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
+static const char *lacks(struct arena *a, const char *name)
 {
+    const char *text = arena_printf(a, "Insufficient %s", name);
+    return text ? text : "Insufficient resources";
+}
+
+unsigned filter_room_lacks(struct arena *a, const struct pod_needs *p, const struct ledger_node *n, const char **ret, unsigned max)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < p->n_ports; i++)
+        if (!ledger_port_free(n, &p->ports[i])) {
+            ret[0] = "node(s) didn't have free ports for the requested pod ports";
+            return 1;
+        }
+    if (n->used_pods + 1 > n->pods)
+        ret[found++] = "Too many pods";
+    if (found < max && p->requests.mcpu && n->used_mcpu + p->requests.mcpu > n->mcpu)
+        ret[found++] = "Insufficient cpu";
+    if (found < max && p->requests.memory && n->used_memory + p->requests.memory > n->memory)
+        ret[found++] = "Insufficient memory";
     const struct val *room = p->n_amounts ? json_path(n->tree, "status.allocatable") : NULL;
-    for (unsigned i = 0; i < p->n_amounts; i++) {
+    for (unsigned i = 0; found < max && i < p->n_amounts; i++) {
         const struct ledger_amount *m = &p->amounts[i];
-        if (!m->value || ledger_used(n, m->name) + m->value <= quantity_text_value(val_str(json_get(room, str_of(m->name))), 0))
-            continue;
-        const char *text = arena_printf(a, "Insufficient %s", m->name);
-        return text ? text : "Insufficient resources";
+        if (m->value && ledger_used(n, m->name) + m->value > quantity_text_value(val_str(json_get(room, str_of(m->name))), 0))
+            ret[found++] = lacks(a, m->name);
     }
-    return NULL;
+    return found;
 }
 
 const char *filter_room(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
 {
-    for (unsigned i = 0; i < p->n_ports; i++)
-        if (!ledger_port_free(n, &p->ports[i]))
-            return "node(s) didn't have free ports for the requested pod ports";
-    if (n->used_pods + 1 > n->pods)
-        return "Too many pods";
-    if (p->requests.mcpu && n->used_mcpu + p->requests.mcpu > n->mcpu)
-        return "Insufficient cpu";
-    if (p->requests.memory && n->used_memory + p->requests.memory > n->memory)
-        return "Insufficient memory";
-    return check_amounts(a, p, n);
+    const char *why;
+    return filter_room_lacks(a, p, n, &why, 1) ? why : NULL;
 }
 
 bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n)

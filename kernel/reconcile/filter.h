@@ -27,6 +27,8 @@ bool filter_affinity(const struct pod_needs *p, const struct ledger_node *n);
 bool filter_has_affinity(const struct pod_needs *p);
 /* Taints on which it would rather not be. */
 unsigned filter_soft_taints(const struct pod_needs *p, const struct ledger_node *n);
+/* All that filter_room can say of it; at most max. */
+unsigned filter_room_lacks(struct arena *a, const struct pod_needs *p, const struct ledger_node *n, const char **ret, unsigned max);
 /* It asks for more than the node has when it is empty. */
 bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n);
 /* Any of a NodeSelector's terms; a LabelSelector (an empty one: everything). */

@@ -25,10 +25,14 @@ class Log:
     def __init__(self, path):
         self.file = open(path, errors='replace')
         self.file.seek(0, 2)
-        self.scores, self.parts = {}, {}
+        self.scores, self.parts, self.rest = {}, {}, ''
+
+    def lines(self):
+        *whole, self.rest = (self.rest + self.file.read()).split('\n')
+        return whole
 
     def of(self, pod):
-        for line in self.file:
+        for line in self.lines():
             m = SCORE.search(line)
             if m:
                 self.scores.setdefault(m.group(1), {})[m.group(2)] = int(m.group(3))

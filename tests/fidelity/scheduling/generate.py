@@ -48,7 +48,7 @@ def term(r, spaces):
     if k < .15:
         t['namespaces'] = r.sample(spaces, r.randint(1, 2))
     elif k < .3:
-        t['namespaceSelector'] = r.choice([{}, {'matchLabels': {'team': 'red'}}, {'matchExpressions': [{'key': 'team', 'operator': 'NotIn', 'values': ['red']}]}])
+        t['namespaceSelector'] = r.choice([{}, {'matchLabels': {'team': 'red'}}, {'matchExpressions': [{'key': 'team', 'operator': 'In', 'values': ['blue', 'green']}]}])
     if r.random() < .1 and 'tier' not in str(t['labelSelector']):
         t[r.choice(['matchLabelKeys', 'mismatchLabelKeys'])] = ['tier']
     return t
