@@ -81,11 +81,13 @@ static const char *refuses(const struct preempt *p, const struct ledger_node *n)
     return why || !p->rules ? why : rules_refuse(p->rules, n, NULL);
 }
 
-/* Whoever goes. */
+/* Whoever goes. What it must be near is looked at only where there is room already: as upstream asks, who ends with the first refusal. */
 static bool hopeless(const struct preempt *p, const struct ledger_node *n)
 {
     bool never = false;
-    return filter_place(p->needs, n) || filter_too_large(p->needs, n) || (p->rules && rules_refuse(p->rules, n, &never) && never) || (p->fits && !p->fits(p->ctx, n));
+    if (filter_place(p->needs, n) || filter_too_large(p->needs, n) || (p->fits && !p->fits(p->ctx, n)))
+        return true;
+    return p->rules && !filter_room(p->arena, p->needs, n) && rules_refuse(p->rules, n, &never) && never;
 }
 
 static void set_aside(const struct preempt *p, struct ledger_node *n, struct preempt_victim *v, bool aside)
