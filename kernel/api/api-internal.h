@@ -204,7 +204,7 @@ int api_impersonate(struct api_rq *rq);
 /* --- forms.c: an object in the form that was asked for --- */
 /* JSON, YAML, protobuf (enveloped), Table or PartialObjectMetadata of one object. */
 int api_form_object(struct api_rq *rq, const struct schema_kind *k, struct str json, struct store_object *o, struct buf *b);
-struct val *api_partial(struct arena *a, const struct val *object, bool list_item, struct str version);
+struct val *api_partial(struct arena *a, const struct schema_kind *k, const struct val *object, bool list_item, struct str version);
 /* A Table with these rows; columns only when wanted. */
 struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns, struct str version);
 struct str api_include_object(struct api_rq *rq);                /* ?includeObject= of tables; STR_NONE: not said */

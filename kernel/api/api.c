@@ -203,7 +203,7 @@ static struct val *scale_table(struct api_rq *rq, const struct val *scale)
     json_set(a, t, STR("columnDefinitions"), custom_columns(a, columns));
     row = val_push(json_arr(a, t, STR("rows")), val_new(a, VAL_OBJ));
     json_set(a, row, STR("cells"), custom_cells(a, columns, scale, env_wall_ns()));
-    json_set(a, row, STR("object"), api_partial(a, scale, false, rq->accept.as_version));
+    json_set(a, row, STR("object"), api_partial(a, rq->info.kind, scale, false, rq->accept.as_version));
     return t;
 }
 

@@ -2,6 +2,7 @@
 #include "api-internal.h"
 
 #include "base/env.h"
+#include "conversion.h"
 
 const char *api_group_version(struct arena *a, const struct schema_kind *k)
 {
@@ -48,7 +49,32 @@ void api_list_tail(struct buf *b, struct arena *a, const struct schema_kind *k, 
     }
 }
 
-struct val *api_partial(struct arena *a, const struct val *object, bool list_item, struct str version)
+/* Upstream makes tables of what is stored. Events have the same cells in both forms. */
+static const struct val *in_storage_form(struct arena *a, const struct schema_kind *k, const struct val *object)
+{
+    if (k->storage == k || k->flags & K_CUSTOM || strcmp(k->kind, "HorizontalPodAutoscaler") != 0)
+        return object;
+    const struct val *stored = api_convert_hpa(a, val_copy(a, object), true);
+    return stored ? stored : object;
+}
+
+/* Annotations by which a version tells what its own form has no member for: the object itself has them, its metadata alone has not. */
+static void drop_notes(struct arena *a, const struct schema_kind *k, struct val *meta)
+{
+    static const char daemons[] = "deprecated.daemonset.template.generation", autoscaling[] = "autoscaling.alpha.kubernetes.io/";
+    bool autoscaler = strcmp(k->resource, "autoscaling/horizontalpodautoscalers") == 0;
+    struct val *notes = json_get(meta, STR("annotations")), *kept;
+    if (!val_is(notes, VAL_OBJ) || !(autoscaler || strcmp(k->resource, "apps/daemonsets") == 0))
+        return;
+    kept = val_new(a, VAL_OBJ);
+    val_each(n, notes) if (!(autoscaler ? str_starts(val_key(n), str_of(autoscaling)) : str_is(val_key(n), daemons))) json_set(a, kept, val_key(n), val_copy(a, n));
+    if (kept->n)
+        json_set(a, meta, STR("annotations"), kept);
+    else
+        json_del(meta, STR("annotations"));
+}
+
+struct val *api_partial(struct arena *a, const struct schema_kind *k, const struct val *object, bool list_item, struct str version)
 {
     struct val *v = val_new(a, VAL_OBJ);
     if (!list_item) {
@@ -58,6 +84,7 @@ struct val *api_partial(struct arena *a, const struct val *object, bool list_ite
     const struct val *meta = json_get(object, STR("metadata"));
     bool by_name = val_is(meta, VAL_OBJ) && meta->first && !str_is(val_key(meta->first), "name") && !str_is(val_key(meta->first), "generateName");
     json_set(a, v, STR("metadata"), !by_name ? val_copy(a, meta) : object_encoded(a, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")), meta));
+    drop_notes(a, k, json_get(v, STR("metadata")));
     return v;
 }
 
@@ -78,13 +105,17 @@ struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns
 int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include)
 {
     struct val *row = val_new(a, VAL_OBJ);
-    json_set(a, row, STR("cells"), object_table_cells(a, k, object, env_wall_ns()));
+    const struct val *shown = in_storage_form(a, k, object);
+    struct val *conditions = object_table_conditions(a, k, object);
+    json_set(a, row, STR("cells"), object_table_cells(a, shown == object ? k : k->storage, shown, env_wall_ns()));
+    if (conditions)
+        json_set(a, row, STR("conditions"), conditions);
     if (str_is(include, "Object"))
         json_set(a, row, STR("object"), object);
     else if (str_is(include, "None"))
         json_set(a, row, STR("object"), val_new(a, VAL_NULL));
     else
-        json_set(a, row, STR("object"), api_partial(a, object, false, str_skip(json_str(table, "apiVersion"), sizeof "meta.k8s.io/" - 1)));
+        json_set(a, row, STR("object"), api_partial(a, k, object, false, str_skip(json_str(table, "apiVersion"), sizeof "meta.k8s.io/" - 1)));
     return val_push(json_arr(a, table, STR("rows")), row) ? 0 : -KL_NO_MEMORY;
 }
 
@@ -151,7 +182,7 @@ static int form_tree(struct api_rq *rq, const struct schema_kind *k, struct val 
         v = table;
         t = NULL;
     } else if (rq->accept.as) {
-        v = api_partial(a, v, false, rq->accept.as_version);
+        v = api_partial(a, k, v, false, rq->accept.as_version);
         t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
     }
     switch (rq->accept.media) {

@@ -353,10 +353,17 @@ static int commit_failed(struct api_op *op, int rc, const struct kl_err *err)
     return api_fail_err(&op->err, op->arena, err);
 }
 
-static struct val *storage_tree(struct api_op *op, struct val *v)
+/* A status that is written in another version leaves the rest as it is stored. */
+static struct val *storage_tree(struct api_op *op, struct val *v, struct store_object *old)
 {
     struct api_asker q = api_op_asker(op);
-    return api_converts(op->kind) && !op->as_stored ? api_convert(&q, op->kind, op->kind->storage, v) : v;
+    if (!api_converts(op->kind) || op->as_stored)
+        return v;
+    struct val *stored = api_convert(&q, op->kind, op->kind->storage, v), *before = NULL, *spec;
+    bool status = op->subresource && strcmp(op->subresource, "status") == 0 && !(op->kind->flags & K_CUSTOM);
+    if (stored && status && old && (before = json_parse(op->arena, store_object_json(old), NULL)) && (spec = json_get(before, STR("spec"))))
+        json_set(op->arena, stored, STR("spec"), val_copy(op->arena, spec));
+    return stored;
 }
 
 static const struct schema_type *stored_type(const struct api_op *op, const struct val *stored)
@@ -376,9 +383,9 @@ static void set_revision(struct api_op *op, struct val *v, struct store_object *
         json_del(meta, STR("resourceVersion"));
 }
 
-static int encode(struct api_op *op, struct val *v, struct buf *b)
+static int encode(struct api_op *op, struct val *v, struct store_object *old, struct buf *b)
 {
-    struct val *stored = storage_tree(op, v);
+    struct val *stored = storage_tree(op, v, old);
     if (!stored)
         return -op->err.code;
     buf_room(b, 4096);                  /* most objects: one allocation */
@@ -461,7 +468,7 @@ static int commit_tree(struct api_op *op, enum store_op_type type, struct val *v
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     set_revision(op, v, old);
-    return encode(op, v, &b) < 0 ? -op->err.code : commit(op, type, buf_str(&b), old);
+    return encode(op, v, old, &b) < 0 ? -op->err.code : commit(op, type, buf_str(&b), old);
 }
 
 int api_commit_put(struct api_op *op, struct val *v, struct store_object *old)
@@ -507,7 +514,7 @@ static bool unchanged(struct api_op *op, struct val *v, struct store_object *old
         return false;
     struct val *copy = val_copy(op->arena, v);
     _cleanup_buf_ struct buf again = BUF_INIT(0);
-    return copy && api_times_alone(op, copy, old) && encode(op, copy, &again) == 0 && str_eq(buf_str(&again), was);
+    return copy && api_times_alone(op, copy, old) && encode(op, copy, old, &again) == 0 && str_eq(buf_str(&again), was);
 }
 
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old)
@@ -515,7 +522,7 @@ int api_commit_changed(struct api_op *op, struct val *v, struct store_object *ol
     _cleanup_buf_ struct buf b = BUF_INIT(0), now = BUF_INIT(0);
     char *rv = arena_uint(op->arena, store_object_revision(old));
     json_set_str(op->arena, json_obj(op->arena, v, STR("metadata")), STR("resourceVersion"), str_of(rv));
-    if (encode(op, v, &b) < 0)
+    if (encode(op, v, old, &b) < 0)
         return -op->err.code;
     if (unchanged(op, v, old, &b) && !store_stale(op->api->store, str_of(op->kind->storage->resource), old)) {
         set_result(op, old, STR_NONE);

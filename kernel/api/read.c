@@ -181,7 +181,7 @@ static int add_tree(struct lister *l, struct store_object *o)
     if (l->rq->accept.as == AS_TABLE)
         return api_table_row(a, l->table, l->k, v, l->include);
     if (l->rq->accept.as)
-        v = api_partial(a, v, l->rq->accept.media == MEDIA_PROTOBUF, l->rq->accept.as_version);
+        v = api_partial(a, l->k, v, l->rq->accept.media == MEDIA_PROTOBUF, l->rq->accept.as_version);
     else if (!(l->k->flags & K_CUSTOM)) {
         json_del(v, STR("kind"));
         json_del(v, STR("apiVersion"));
@@ -303,7 +303,7 @@ static int add_partial_protobuf(struct lister *l, struct store_object *o)
     struct val *v = parse_for(l, o);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
-    if (!v || object_encode_message(&b, t, api_partial(l->scratch, v, true, STR("v1")), &err) < 0)
+    if (!v || object_encode_message(&b, t, api_partial(l->scratch, l->k, v, true, STR("v1")), &err) < 0)
         return -1;
     api_put_varint(&l->body, 2 << 3 | 2);
     api_put_varint(&l->body, b.len);

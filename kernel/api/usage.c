@@ -205,7 +205,7 @@ static void send_list(struct api_rq *rq, struct val *items)
     } else if (rq->accept.as) {
         struct val *partial = val_new(a, VAL_ARR);
         val_each(i, items)
-            val_push(partial, api_partial(a, i, rq->accept.media == MEDIA_PROTOBUF, rq->accept.as_version));
+            val_push(partial, api_partial(a, k, i, rq->accept.media == MEDIA_PROTOBUF, rq->accept.as_version));
         v = list_around(a, k, partial);
         json_set_str(a, v, STR("kind"), STR("PartialObjectMetadataList"));
         json_set_str(a, v, STR("apiVersion"), STR("meta.k8s.io/v1"));

@@ -136,7 +136,7 @@ static void add_as(struct watcher *w, struct buf *b, const char *type, struct va
         return;
     }
     add_tree(w, b, type, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")),
-             api_partial(a, v, false, rq->accept.as_version));
+             api_partial(a, w->kind, v, false, rq->accept.as_version));
 }
 
 /* The object in the version that is watched. NULL: it cannot be shown. */
@@ -372,12 +372,14 @@ void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
     json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, w->kind)));
     m = json_obj(a, v, STR("metadata"));
     json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, revision)));
-    json_set(a, m, STR("creationTimestamp"), val_new(a, VAL_NULL));
+    if (w->rq->accept.as != AS_TABLE)
+        json_set(a, m, STR("creationTimestamp"), val_new(a, VAL_NULL));
     if (initial_end)
         json_set_str(a, json_obj(a, m, STR("annotations")), STR("k8s.io/initial-events-end"), STR("true"));
-    if (w->rq->accept.as == AS_TABLE) {
+    if (w->rq->accept.as == AS_TABLE) {         /* a row of nothing, whose object has the words */
         struct val *t = api_table(a, w->kind, false, w->rq->accept.as_version);
-        json_set(a, t, STR("metadata"), m);
+        json_set_str(a, json_obj(a, t, STR("metadata")), STR("resourceVersion"), json_str(m, "resourceVersion"));
+        api_table_row(a, t, w->kind, v, STR("Metadata"));
         send_tree(w, "BOOKMARK", NULL, t);
     } else if (w->rq->accept.as) {
         add_as(w, &b, "BOOKMARK", v);

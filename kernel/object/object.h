@@ -129,6 +129,8 @@ struct str selector_exact(const struct selector *s, const char *field);
 
 /* --- table.c: rows for kubectl get --- */
 struct val *object_table_columns(struct arena *a, const struct schema_kind *k);         /* columnDefinitions */
+/* What a row says of its object beside the cells: pods that have ended. NULL: nothing. */
+struct val *object_table_conditions(struct arena *a, const struct schema_kind *k, const struct val *v);
 struct val *object_table_cells(struct arena *a, const struct schema_kind *k, const struct val *v, int64_t now_wall_ns);
 
 #endif

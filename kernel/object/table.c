@@ -205,6 +205,25 @@ struct val *object_table_columns(struct arena *a, const struct schema_kind *k)
     return list;
 }
 
+struct val *object_table_conditions(struct arena *a, const struct schema_kind *k, const struct val *v)
+{
+    static const char *const rows[][2] = { { "Succeeded", "The pod has completed successfully." }, { "Failed", "The pod failed." } };
+    if (strcmp(k->resource, "/pods") != 0)
+        return NULL;
+    struct str phase = json_str(v, "status.phase");
+    for (size_t i = 0; i < 2; i++) {
+        if (!str_is(phase, rows[i][0]))
+            continue;
+        struct val *list = val_new(a, VAL_ARR), *c = val_push(list, val_new(a, VAL_OBJ));
+        json_set_str(a, c, STR("type"), STR("Completed"));
+        json_set_str(a, c, STR("status"), STR("True"));
+        json_set_str(a, c, STR("reason"), str_of(rows[i][0]));
+        json_set_str(a, c, STR("message"), str_of(rows[i][1]));
+        return list;
+    }
+    return NULL;
+}
+
 struct val *object_table_cells(struct arena *a, const struct schema_kind *k, const struct val *v, int64_t now_ns)
 {
     struct cell_in in = { a, v, now_ns };

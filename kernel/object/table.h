@@ -35,6 +35,11 @@ struct val *cell_joined(const struct cell_in *in, const char *list_path, const c
 struct val *cell_strings(const struct cell_in *in, const char *path);
 struct val *cell_audiences(const struct cell_in *in, const char *path);
 struct val *cell_seconds(const struct cell_in *in, const char *path);
+/* A set of texts: members of an object that nobody sees. Joined by commas, sorted. */
+void table_set_add(struct arena *a, struct val *set, struct str s);
+void table_set_join(struct arena *a, struct buf *b, struct val *set);
+/* Where a status's load balancer is reached. */
+struct val *table_balancer(struct arena *a, const struct val *v);
 const char *table_human(struct arena *a, int64_t s);                    /* upstream's HumanDuration */
 
 /* table_policies.c: what admission and devices are about */

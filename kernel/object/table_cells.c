@@ -8,6 +8,29 @@ struct val *cell_text(const struct cell_in *in, const char *s)
 }
 
 /* Upstream's HumanDuration. */
+void table_set_add(struct arena *a, struct val *set, struct str s)
+{
+    if (s.len)
+        json_set_bool(a, set, s, true);
+}
+
+void table_set_join(struct arena *a, struct buf *b, struct val *set)
+{
+    json_sort(a, set);
+    val_each(x, set) {
+        buf_add_z(b, b->len ? "," : "");
+        buf_add_str(b, val_key(x));
+    }
+}
+
+struct val *table_balancer(struct arena *a, const struct val *v)
+{
+    struct val *list = json_path(v, "status.loadBalancer.ingress"), *set = val_new(a, VAL_OBJ);
+    if (val_is(list, VAL_ARR))
+        val_each(x, list) table_set_add(a, set, json_str(x, "ip").len ? json_str(x, "ip") : json_str(x, "hostname"));
+    return set;
+}
+
 const char *table_human(struct arena *a, int64_t s)
 {
     if (s < 0)

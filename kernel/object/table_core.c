@@ -35,15 +35,14 @@ static void add_comma(struct buf *b, struct str s)
 struct val *cell_external_ip(const struct cell_in *in, const char *arg)
 {
     struct str type = json_str(in->v, "spec.type");
-    struct val *list = json_path(in->v, "status.loadBalancer.ingress"), *given = json_path(in->v, "spec.externalIPs");
+    struct val *given = json_path(in->v, "spec.externalIPs");
     _cleanup_buf_ struct buf b = BUF_INIT(8192);
     bool balancer = str_is(type, "LoadBalancer");
     (void)arg;
     if (str_is(type, "ExternalName"))
         return cell_plain(in, "spec.externalName");
-    if (balancer && val_is(list, VAL_ARR))
-        val_each(x, list)
-            add_comma(&b, json_str(x, "ip").len ? json_str(x, "ip") : json_str(x, "hostname"));
+    if (balancer)
+        table_set_join(in->arena, &b, table_balancer(in->arena, in->v));
     if (val_is(given, VAL_ARR))
         val_each(x, given)
             add_comma(&b, val_str(x));
@@ -98,14 +97,16 @@ struct val *cell_node_status(const struct cell_in *in, const char *arg)
 struct val *cell_node_roles(const struct cell_in *in, const char *arg)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1024);
-    struct val *labels = json_path(in->v, "metadata.labels");
+    struct val *labels = json_path(in->v, "metadata.labels"), *set = val_new(in->arena, VAL_OBJ);
     (void)arg;
     if (val_is(labels, VAL_OBJ))
-        val_each(l, labels)
-            if (str_starts(val_key(l), STR("node-role.kubernetes.io/"))) {
-                buf_add_z(&b, b.len ? "," : "");
-                buf_add_str(&b, str_skip(val_key(l), 24));
-            }
+        val_each(l, labels) {
+            if (str_starts(val_key(l), STR("node-role.kubernetes.io/")))
+                table_set_add(in->arena, set, str_skip(val_key(l), 24));
+            else if (str_is(val_key(l), "kubernetes.io/role"))
+                table_set_add(in->arena, set, val_str(l));
+        }
+    table_set_join(in->arena, &b, set);
     return val_of_str(in->arena, arena_str(in->arena, b.len ? buf_str(&b) : STR("<none>")));
 }
 

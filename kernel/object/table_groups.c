@@ -80,14 +80,9 @@ struct val *cell_ingress_hosts(const struct cell_in *in, const char *arg)
 
 struct val *cell_ingress_address(const struct cell_in *in, const char *arg)
 {
-    struct val *list = json_path(in->v, "status.loadBalancer.ingress");
     _cleanup_buf_ struct buf b = BUF_INIT(4096);
     (void)arg;
-    if (val_is(list, VAL_ARR))
-        val_each(x, list) {
-            struct str s = json_str(x, "ip").len ? json_str(x, "ip") : json_str(x, "hostname");
-            buf_printf(&b, "%s" STR_FMT, b.len ? "," : "", STR_ARG(s));
-        }
+    table_set_join(in->arena, &b, table_balancer(in->arena, in->v));
     return cell_str(in, buf_str(&b));
 }
 

@@ -6,6 +6,7 @@ import time
 import yaml
 
 import generate
+import states
 from compare import Kind
 
 JSON, MERGE = {"Content-Type": "application/json"}, {"Content-Type": "application/merge-patch+json"}
@@ -173,6 +174,8 @@ def fill(servers):
         [s.ask("POST", f"/api/v1/namespaces/{ns}/serviceaccounts", '{"metadata":{"name":"default"}}', JSON) for s in servers]
     for d in definitions():
         f.both("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", d)
+    for s in servers:  # made by upstream for tokens of a kind that we do not give out
+        s.ask("DELETE", "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking")
     seen = set()
     for k in kinds:
         if not k.review and (k.group, k.resource["name"]) not in seen:
@@ -188,6 +191,7 @@ def fill(servers):
         f.both("POST", f"/apis/reads.example.com/v1/namespaces/{ns}/things", {"spec": spec, "metadata": {"name": f"t{n}", "labels": {"team": "xyz"[n], "a": "1"}}, "kind": "Thing", "apiVersion": "reads.example.com/v1"})
     f.both("PATCH", "/apis/reads.example.com/v1/namespaces/r1/things/t0/status", {"status": {"replicas": 2, "selector": "a=b", "phase": "x"}}, MERGE)
     f.both("POST", "/apis/reads.example.com/v2/orbs", {"kind": "Orb", "apiVersion": "reads.example.com/v2", "metadata": {"name": "o"}})
+    states.fill(f.both, next(k.seed["spec"] for k in kinds if k.name == "CertificateSigningRequest"))
     f.history()
     time.sleep(1)
     f.tokens()

@@ -3,6 +3,8 @@ import itertools
 import json
 import urllib.parse
 
+import states
+
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIALS = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -328,7 +330,17 @@ def protobufs():
             yield Question("protobuf bodies", MAPS + "/absent", PROTOBUF, "DELETE", envelope("v1", kind, raw), Content_Type=PROTOBUF)
 
 
+def tables():
+    """What is told of objects in every state."""
+    for p in states.PATHS:
+        yield Question("table states", p + "?includeObject=None", TABLE)
+        yield Question("table states", p + "?includeObject=None&watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", TABLE)
+        for f in ("status.phase=Running", "status.phase!=Running", "spec.nodeName=", "spec.nodeName=state-ready", "type=NodePort", "spec.type=ExternalName", "status.successful=1", "involvedObject.kind=Pod", "reason=R", "type=Warning", "spec.unschedulable=true"):
+            yield Question("table states", p + query(fieldSelector=f, includeObject="None"), TABLE)
+
+
 def all(kinds):
+    yield from tables()
     yield from lists()
     yield from selectors(kinds)
     yield from forms(kinds)
