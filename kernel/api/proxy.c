@@ -242,7 +242,7 @@ static int service_where(struct api_rq *rq, struct where *w)
 }
 
 /* The node's own port is its kubelet's (0: not known); any other is whatever listens there. */
-#define KUBELET_PORT 10250              /* where clients look for a node of this process, which listens nowhere */
+#define KUBELET_PORT 10250              /* where clients look for a node that shows no port */
 
 static int node_where(struct api_rq *rq, struct where *w, bool *ret_kubelet)
 {
