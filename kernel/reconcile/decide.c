@@ -17,6 +17,9 @@
 #include "reconcile/rules.h"
 #include "reconcile/schedule-internal.h"
 
+#define MOST_PERCENT  50                /* of the nodes, as upstream's percentageOfNodesToScore when nothing is set */
+#define LEAST_PERCENT 5
+#define LEAST_NODES   100
 #define LACKS    8                      /* reasons that one node may have */
 #define NO_NODES "no nodes available to schedule pods"
 
@@ -62,7 +65,7 @@ static const char *host_refuses(struct cycle *y, const struct ledger_node *n, bo
 {
     const char *why = filter_place(&y->needs, n), *lacks[LACKS];
     *ret_hopeless = why != NULL;
-    if (!why) {
+    if (!why && !filter_has_room(&y->needs, n)) {
         unsigned k = filter_room_lacks(y->arena, &y->needs, n, lacks, LACKS);
         for (unsigned i = 1; i < k; i++)
             verdict_add(&y->why, lacks[i], 1);
@@ -120,13 +123,23 @@ static int score(struct cycle *y, const struct candidate *c)
     return score > KL_SCORE_MOST ? KL_SCORE_MOST : score;
 }
 
-/* The nodes that fit. False: the plugin has failed, or out of memory. */
+/* So many nodes that fit are enough to choose among. */
+static unsigned enough(struct cycle *y, unsigned all)
+{
+    int said = all > LEAST_NODES && KL_HAS(y->table, percent_of_nodes) ? y->table->percent_of_nodes(y->self, &y->call) : 0;
+    unsigned percent = said > 0 ? (unsigned)said : all >= 125 * (MOST_PERCENT - LEAST_PERCENT) ? LEAST_PERCENT : MOST_PERCENT - all / 125;
+    unsigned n = percent >= 100 ? all : (unsigned)((uint64_t)all * percent / 100);
+    return n < LEAST_NODES ? LEAST_NODES : n;
+}
+
+/* Nodes that fit, from where the last pod's search ended. False: the plugin has failed, or out of memory. */
 static bool collect(struct cycle *y, struct prefer *p)
 {
     struct schedule *s = y->s;
-    unsigned all = ledger_count(s->ledger);
-    if (s->room < all) {
-        struct candidate *more = mem_resize(s->candidates, all * sizeof *more);
+    unsigned all = ledger_count(s->ledger), most = enough(y, all), seen = 0;
+    struct ledger_node **nodes = ledger_nodes(s->ledger);
+    if (s->room < all || (all && !nodes)) {
+        struct candidate *more = nodes ? mem_resize(s->candidates, all * sizeof *more) : NULL;
         if (!more) {
             y->failed = kl_fail(&y->call, KL_NO_MEMORY, "out of memory") < 0;
             return false;
@@ -135,9 +148,10 @@ static bool collect(struct cycle *y, struct prefer *p)
         s->room = all;
     }
     p->at = s->candidates;
-    for (struct ledger_node *n = ledger_next(s->ledger, NULL); n && !y->failed; n = ledger_next(s->ledger, n))
-        if (fits(y, n))
-            p->at[p->n++] = (struct candidate){ .node = n };
+    for (unsigned i = s->begin < all ? s->begin : 0; seen < all && p->n < most && !y->failed; seen++, i = i + 1 < all ? i + 1 : 0)
+        if (fits(y, nodes[i]))
+            p->at[p->n++] = (struct candidate){ .node = nodes[i] };
+    s->begin = all ? (s->begin + seen) % all : 0;
     return !y->failed;
 }
 

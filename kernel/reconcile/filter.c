@@ -196,6 +196,8 @@ unsigned filter_room_lacks(struct arena *a, const struct pod_needs *p, const str
 
 const char *filter_room(struct arena *a, const struct pod_needs *p, const struct ledger_node *n)
 {
+    if (filter_has_room(p, n))
+        return NULL;
     const char *why;
     return filter_room_lacks(a, p, n, &why, 1) ? why : NULL;
 }

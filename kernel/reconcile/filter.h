@@ -27,6 +27,12 @@ bool filter_affinity(const struct pod_needs *p, const struct ledger_node *n);
 bool filter_has_affinity(const struct pod_needs *p);
 /* Taints on which it would rather not be. */
 unsigned filter_soft_taints(const struct pod_needs *p, const struct ledger_node *n);
+/* The short answer for what most pods ask: true is sure, false is not. */
+static inline bool filter_has_room(const struct pod_needs *p, const struct ledger_node *n)
+{
+    return !p->n_ports && !p->n_amounts && n->used_pods < n->pods && (!p->requests.mcpu || n->used_mcpu + p->requests.mcpu <= n->mcpu) &&
+           (!p->requests.memory || n->used_memory + p->requests.memory <= n->memory);
+}
 /* All that filter_room can say of it; at most max. */
 unsigned filter_room_lacks(struct arena *a, const struct pod_needs *p, const struct ledger_node *n, const char **ret, unsigned max);
 /* It asks for more than the node has when it is empty. */

@@ -39,6 +39,7 @@ struct ledger {
     struct map by_name, by_uid, owners;
     struct topology *topology;
     struct images *images;
+    struct ledger_node **array;         /* NULL: to be made */
     unsigned n_present;
     unsigned n_promised;
     int64_t lowest;                     /* of all that were ever booked: only falls */
@@ -100,6 +101,8 @@ static void node_moves(struct ledger *l, struct ledger_node *n, bool present)
     list_each(at, &n->bookings) topology_aside(l->topology, &list_item(at, struct booking, link)->guest, true);
     l->n_present += (unsigned)present - (unsigned)n->present;
     n->present = present;
+    mem_free(l->array);
+    l->array = NULL;
     topology_place(l->topology, n);
     list_each(at, &n->bookings) topology_aside(l->topology, &list_item(at, struct booking, link)->guest, false);
 }
@@ -557,6 +560,7 @@ void ledger_free(struct ledger *l)
     map_free(&l->owners);
     topology_free(l->topology);
     images_free(l->images);
+    mem_free(l->array);
     mem_free(l);
 }
 
@@ -566,6 +570,16 @@ struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after)
     while (at != &l->nodes && !list_item(at, struct ledger_node, link)->present)
         at = at->next;
     return at == &l->nodes ? NULL : list_item(at, struct ledger_node, link);
+}
+
+struct ledger_node **ledger_nodes(struct ledger *l)
+{
+    unsigned i = 0;
+    if (l->array || !l->n_present || !(l->array = mem_alloc(l->n_present * sizeof(struct ledger_node *))))
+        return l->array;
+    for (struct ledger_node *n = ledger_next(l, NULL); n; n = ledger_next(l, n))
+        l->array[i++] = n;
+    return l->array;
 }
 
 unsigned ledger_count(const struct ledger *l)

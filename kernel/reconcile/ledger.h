@@ -47,6 +47,8 @@ const struct images *ledger_images(const struct ledger *l);
 /* Nodes that are there, in order of name; NULL after the last. */
 struct ledger_node *ledger_next(struct ledger *l, struct ledger_node *after);
 unsigned ledger_count(const struct ledger *l);
+/* The same as an array, until nodes come or go. NULL: there are none, or out of memory. */
+struct ledger_node **ledger_nodes(struct ledger *l);
 bool ledger_assume(struct ledger *l, const struct val *pod, struct ledger_node *n);
 void ledger_forget(struct ledger *l, struct str pod_uid);       /* the binding failed */
 /* Pods on n with that controlling owner (uid); without one: 0. */

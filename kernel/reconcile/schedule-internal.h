@@ -20,6 +20,7 @@ struct schedule {
     struct services *services;
     struct candidate *candidates;       /* of a decision: kept, for the next one needs as many */
     unsigned room;
+    unsigned begin;                     /* where the next search begins among the nodes */
     struct store_watch *pods;
     struct store_watch *storage[STORAGE];        /* claims, volumes, classes */
     struct map parked;                  /* pods that fit nowhere: key -> struct parked */

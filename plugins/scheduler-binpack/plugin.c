@@ -29,10 +29,19 @@ static int binpack_score(void *self, struct kl_call *c, void *cycle, const struc
     return (int)(3 * (int64_t)n->taints + 2 * (int64_t)n->affinity + 2 * (int64_t)n->spread + 2 * (int64_t)n->neighbours + full + (int64_t)n->images);
 }
 
+/* The fullest is not found among some. */
+static int binpack_percent(void *self, struct kl_call *c)
+{
+    (void)self;
+    (void)c;
+    return 100;
+}
+
 static const struct kl_scheduler table = {
     .size = sizeof table,
     .life = { .open = binpack_open },
     .score = binpack_score,
+    .percent_of_nodes = binpack_percent,
 };
 
 static const struct kl_provider provides[] = { { KL_SCHEDULER_0, "binpack", 0, &table } };

@@ -20,7 +20,7 @@ static int spread_open(const struct kl_host *h, const void *conf, void **self, s
 static int64_t share_left(int64_t all, int64_t used)
 {
     int64_t left = all - used;
-    return left > 0 ? (int64_t)((__int128)left * 100 / all) : 0;
+    return left <= 0 ? 0 : left < INT64_MAX / 100 ? left * 100 / all : left / (all / 100);
 }
 
 /* Of those that the node has. */

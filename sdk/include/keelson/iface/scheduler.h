@@ -51,6 +51,9 @@ struct kl_scheduler {
     /* 0..KL_SCORE_MOST, higher is better; compared with what this instance says of other nodes only. Of a single node that fits nothing is asked. */
     int (*score)(void *self, struct kl_call *c, void *cycle, const struct kl_pod_view *pod, const struct kl_node_view *node);
     void (*end)(void *self, void *cycle);
+    /* Percent of all nodes: so many that fit are enough to choose among, beginning where the search for the pod before ended. 100: all that fit. NULL or 0: as many as upstream
+     * takes: all of up to 100 nodes, of more 50 percent less one for each 125 nodes, but not less than 5 percent and 100 nodes. */
+    int (*percent_of_nodes)(void *self, struct kl_call *c);
 };
 
 /* --- signatures: see signature.h --- */
@@ -82,6 +85,7 @@ struct kl_scheduler {
     F(S, begin, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (STRUCT, pod, kl_pod_view), (OUT_HANDLE, cycle, _)) \
     F(S, fit, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _), (HANDLE, cycle, _), (STRUCT, pod, kl_pod_view), (STRUCT, node, kl_node_view)) \
     F(S, score, INT, LOOP, 0, (CALL, c, _), (HANDLE, cycle, _), (STRUCT, pod, kl_pod_view), (STRUCT, node, kl_node_view)) \
-    F(S, end, VOID, LOOP, KL_SIG_OPTIONAL, (HANDLE, cycle, _))
+    F(S, end, VOID, LOOP, KL_SIG_OPTIONAL, (HANDLE, cycle, _)) \
+    F(S, percent_of_nodes, INT, LOOP, KL_SIG_OPTIONAL, (CALL, c, _))
 
 #endif
