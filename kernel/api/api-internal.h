@@ -248,6 +248,7 @@ struct api_op {
     struct api_kept *kept;              /* over replays; NULL: there are none */
     const struct api_query *query;      /* of the request; NULL: not over HTTP */
     bool patches;                       /* an update by a patch */
+    struct object_strict strict;        /* what is odd about the patch itself */
     const char *twice;                  /* apply: keys of the configuration that came again, as api_read_yaml has them */
     struct kl_bytes options;            /* as admission is shown them; empty: not made yet */
     bool as_stored;                     /* what is written is in a stored version already, and stays in it */
@@ -256,6 +257,7 @@ struct api_op {
     bool applies;                       /* server-side apply: managedFields are set already */
     bool force;                         /* apply: takes what others own */
     bool scales;                        /* a write of the scale subresource */
+    bool scales_to_none;                /* by an update: a Scale leaves that out, so nobody owns the number any more */
     /* Called when the result lasts; NULL: nobody waits. Not called when no commit was needed (see waits). */
     void (*durable)(void *ctx, int rc, const struct kl_err *err);
     void *durable_ctx;

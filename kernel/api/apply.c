@@ -49,11 +49,18 @@ static int load_live(struct apply *x, const struct val *old_tree)
     if (!x->live)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     json_del(json_get(x->live, STR("metadata")), STR("managedFields"));
-    const char *why = old_tree && api_cannot_be_tracked(op, x->live) ? merge_check(op->arena, &x->write.type, x->live, true) : NULL;
+    return 0;
+}
+
+/* The live object itself may be one whose fields nobody can own: then nobody may apply to it. */
+static int check_live(const struct apply *x, const struct val *old_tree)
+{
+    struct api_op *op = x->op;
+    const char *why = old_tree && api_cannot_be_tracked(op, old_tree) ? merge_check(op->arena, &x->write.type, old_tree, true) : NULL;
     if (!why)
         return 0;
     api_fail(&op->err, op->arena, KL_INTERNAL, "failed to create manager for existing fields: failed to convert new object (" STR_FMT "/%s) to smd typed: %s",
-             STR_ARG(json_str(old_tree, "metadata.namespace")), strchr(whom(op, x->live), '/') + 1, why);
+             STR_ARG(json_str(old_tree, "metadata.namespace")), strchr(whom(op, old_tree), '/') + 1, why);
     op->err.reason = NULL;              /* upstream's 500 has none */
     return -KL_INTERNAL;
 }
@@ -218,7 +225,7 @@ int api_apply_merge(struct api_op *op, const struct val *config, const struct va
     api_managed_write(op, &x.write);
     x.bare = x.write.type;
     x.bare.bare = true;
-    if (check_config(&x) < 0 || check_version(op, config) < 0 || load_live(&x, old_tree) < 0 || merge(&x, ret) < 0)
+    if (check_live(&x, old_tree) < 0 || check_config(&x) < 0 || check_version(op, config) < 0 || load_live(&x, old_tree) < 0 || merge(&x, ret) < 0)
         return -op->err.code;
     op->applies = true;
     return conform(op, config, *ret);

@@ -163,6 +163,30 @@ static const struct val *base_of(const struct api_op *op, const struct val *give
     return managed_decode(op->arena, given, &m, NULL) == 0 && m.first ? given : live;
 }
 
+/* The entries without the number that a scale writes. *ret_owned: somebody had it. */
+static struct val *without_replicas(struct api_op *op, const struct val *list, bool *ret_owned)
+{
+    struct managed m;
+    struct arena *a = op->arena;
+    const char *path = op->kind->scale_spec ? op->kind->scale_spec + (op->kind->scale_spec[0] == '.') : "spec.replicas";
+    *ret_owned = false;
+    if (managed_decode(a, list, &m, NULL) < 0)
+        return val_copy(a, list);
+    for (struct managed_entry **at = &m.first, *e; (e = *at);) {
+        const struct fields *left = fields_minus_deep(a, e->set, fields_path(a, path));
+        bool same = fields_equal(left, e->set);
+        *ret_owned |= !same;
+        if (left) {
+            e->text = same ? e->text : NULL;
+            e->set = left;
+            at = &e->next;
+        } else {
+            *at = e->next;
+        }
+    }
+    return managed_encode(a, &m);
+}
+
 void api_track_update(struct api_op *op, struct val *v, const struct val *old)
 {
     struct managed_write w;
@@ -172,6 +196,12 @@ void api_track_update(struct api_op *op, struct val *v, const struct val *old)
     const struct val *base = base_of(op, json_path(v, "metadata.managedFields"), live, &reset);
     if (!base || api_cannot_be_tracked(op, v)) {         /* not tracked: only an apply begins again */
         set_list(op, v, NULL);
+        return;
+    }
+    bool owned = false;
+    struct val *rest = op->scales ? without_replicas(op, base, &owned) : NULL;
+    if (op->scales && (op->scales_to_none || !owned)) {         /* a Scale whose number is nobody's has no managers, and gets none */
+        set_list(op, v, rest);
         return;
     }
     api_managed_write(op, &w);

@@ -1,5 +1,6 @@
 /* op.c - what create, update, patch and delete share: decoding, admission, validation, commit. */
 #include "api-internal.h"
+#include "object/custom.h"
 
 #include "base/env.h"
 #include "base/json_scan.h"
@@ -162,6 +163,8 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     }
     if (!v)
         return bad_body(op, t, body, raw, &err);
+    if (t->custom)
+        custom_strict_order(&strict);
     if ((strict.n || twice) && op->field_validation == VALIDATE_STRICT)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s%s%s",
                         t->go, op->kind->version, t->go, twice ? twice : "", twice && strict.n ? ", " : "", strict.n ? api_strict_text(op->arena, &strict) : "");

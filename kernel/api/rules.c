@@ -24,8 +24,7 @@ static const struct cel_rules *rules_of(const struct schema_kind *k)
 /* Causes after which rules would judge something that is not even of its type. */
 static bool blocks(const struct object_causes *c)
 {
-    static const char *const reasons[] = { "FieldValueNotFound", "FieldValueRequired", "FieldValueTooLong", "FieldValueDuplicate",
-                                           "FieldValueTypeInvalid" };
+    static const char *const reasons[] = { "FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid" };
     for (unsigned i = 0; i < c->n; i++)
         for (size_t r = 0; r < sizeof reasons / sizeof *reasons; r++)
             if (strcmp(c->at[i].reason, reasons[r]) == 0)

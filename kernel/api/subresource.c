@@ -1,5 +1,6 @@
 /* subresource.c - scale, binding, eviction, finalize, ephemeralcontainers, resize, approval: writes that are not whole objects. */
 #include "api-internal.h"
+#include "object/custom.h"
 #include "base/clock.h"
 #include "base/env.h"
 
@@ -52,8 +53,10 @@ static struct val *scale_of(struct api_op *op, const struct val *o)
     m = json_obj(a, v, STR("metadata"));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         json_set_str(a, m, str_of(kept[i]), json_str(json_get(o, STR("metadata")), kept[i]));
-    json_set_int(a, json_obj(a, v, STR("spec")), STR("replicas"),
-                 json_int(o, path_or(op->kind->scale_spec, "spec.replicas"), 0));
+    struct val *spec = json_obj(a, v, STR("spec"));
+    int64_t replicas = json_int(o, path_or(op->kind->scale_spec, "spec.replicas"), 0);
+    if (replicas)
+        json_set_int(a, spec, STR("replicas"), replicas);
     struct val *st = json_obj(a, v, STR("status"));
     json_set_int(a, st, STR("replicas"), json_int(o, path_or(op->kind->scale_status, "status.replicas"), 0));
     if (op->kind->flags & K_CUSTOM) {
@@ -77,6 +80,18 @@ static struct val *scale_of(struct api_op *op, const struct val *o)
     return v;
 }
 
+static int no_replicas(struct api_op *op)
+{
+    struct object_causes c = { .arena = op->arena };
+    object_cause_add(&c, "", "", "the spec replicas field \"%s\" does not exist", op->kind->scale_spec);
+    if (!c.n)
+        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    api_fail(&op->err, op->arena, KL_INTERNAL, "Internal error occurred: %s", c.at[0].message);
+    op->err.causes = c.at;
+    op->err.n_causes = 1;
+    return -KL_INTERNAL;
+}
+
 int api_scale_get(struct api_op *op, struct val **ret)
 {
     struct store_object *o = store_get(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
@@ -86,6 +101,12 @@ int api_scale_get(struct api_op *op, struct val **ret)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
     if (!v)
         return -op->err.code;
+    if (op->kind->flags & K_CUSTOM) {
+        const char *why;
+        const struct val *n = custom_scale_at(op->arena, v, op->kind->scale_spec, &why);
+        if (why || !n)
+            return why ? api_fail(&op->err, op->arena, KL_INTERNAL, "%s", why) : no_replicas(op);
+    }
     *ret = scale_of(op, v);
     return *ret ? 0 : api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
 }
@@ -143,6 +164,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     if (!old)
         return -op->err.code;
     struct val *scale = body;
+    bool said = true;                   /* how many, by a patch or by what was there */
     op->scales = true;
     if (type == API_PATCH_APPLY) {
         const char *place = op->subresource;
@@ -160,6 +182,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         if (!scale)
             return api_fail_patch(&op->err, op->arena, &err);
         struct val *as_patched = val_copy(op->arena, scale);
+        said = json_path(scale, "spec.replicas") != NULL;
         if (object_conform(op->arena, t, scale, NULL, &err) < 0)
             return api_fail_patched(&op->err, op->arena, as_patched, NULL, arena_printf(op->arena, "%s", err.msg));
     }
@@ -170,7 +193,10 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                                  "the object has been modified; please apply your changes to the latest version and try again");
-    if (replicas < 0) {
+    const char *why = NULL;
+    if (op->kind->flags & K_CUSTOM && !said && !custom_scale_at(op->arena, old, op->kind->scale_spec, &why))
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the spec replicas field \"%s\" cannot be empty", op->kind->scale_spec);
+    if (replicas < 0 && !(op->kind->flags & K_CUSTOM)) {            /* a custom kind's own rules say so */
         struct object_causes c = { .arena = op->arena };
         object_cause_add(&c, "FieldValueInvalid", "spec.replicas", "Invalid value: %lld: must be greater than or equal to 0",
                          (long long)replicas);
@@ -183,6 +209,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
     const char *sub = op->subresource;
     op->subresource = NULL;
     op->admitted = true;                /* as a scale */
+    op->scales_to_none = !replicas && !applied;
     int rc = api_update_tree(op, o, old, v);
     op->subresource = sub;
     if (rc < 0)

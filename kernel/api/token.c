@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/es256.h"
+#include "object/managed.h"
 
 #define POD_SECONDS 3607                /* what kubelets ask for; such tokens really last a year and are warned about after that time */
 #define YEAR (365 * 24 * 3600LL)
@@ -83,7 +84,9 @@ static int bound_object(struct api_op *op, const struct val *ref, struct claims 
         c->pod = i == 0 ? v : NULL;
         return 0;
     }
-    return api_fail(&op->err, a, KL_BAD_REQUEST, "cannot bind token to object of type " STR_FMT, STR_ARG(kind));
+    struct str version = json_str(ref, "apiVersion");
+    return api_fail(&op->err, a, KL_BAD_REQUEST, "cannot bind token to object of type %s" STR_FMT ", Kind=" STR_FMT, str_find(version, '/') < 0 ? "/" : "",
+                    STR_ARG(version), STR_ARG(kind));
 }
 
 static void node_of_pod(struct api_op *op, struct claims *c)
@@ -165,6 +168,44 @@ static struct val *payload(struct api_op *op, const struct api_signer *s, struct
     return v;
 }
 
+/* Like any object that is made: with a uid, and whose fields they are. asked: what was sent. */
+static void fill_metadata(struct api_op *op, struct val *asked)
+{
+    struct managed_write w;
+    char uid[37], when[CLOCK_TEXT];
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    clock_format(api_op_now(op), when);
+    struct val *meta = json_obj(op->arena, asked, STR("metadata"));
+    json_del(meta, STR("managedFields"));
+    api_managed_write(op, &w);
+    w.api_version = STR("authentication.k8s.io/v1");
+    fields_write_new(op->arena, &b, schema_type_find(STR("authentication.k8s.io"), STR("v1"), STR("TokenRequest")), asked, NULL);
+    struct val *list = b.failed || b.len <= 2 ? NULL : managed_new(&w, arena_str(op->arena, buf_str(&b)));
+    json_del(asked, STR("metadata"));
+    meta = json_obj(op->arena, asked, STR("metadata"));
+    json_set_str(op->arena, meta, STR("name"), op->name);
+    json_set_str(op->arena, meta, STR("namespace"), op->ns);
+    api_new_uid(uid);
+    json_set_str(op->arena, meta, STR("uid"), arena_str(op->arena, str_of(uid)));
+    json_set_str(op->arena, meta, STR("creationTimestamp"), arena_str(op->arena, str_of(when)));
+    if (list)
+        json_set(op->arena, meta, STR("managedFields"), list);
+}
+
+static struct val *shown_as_made(struct api_op *op, struct val *body, struct val *status)
+{
+    struct arena *a = op->arena;
+    struct val *v = val_new(a, VAL_OBJ), *spec = val_copy(a, json_get(body, STR("spec")));
+    json_set_str(a, v, STR("kind"), STR("TokenRequest"));
+    json_set_str(a, v, STR("apiVersion"), STR("authentication.k8s.io/v1"));
+    json_set(a, v, STR("metadata"), val_copy(a, json_get(body, STR("metadata"))));
+    if (!json_get(spec, STR("boundObjectRef")))
+        json_set(a, spec, STR("boundObjectRef"), val_new(a, VAL_NULL));
+    json_set(a, v, STR("spec"), spec);
+    json_set(a, v, STR("status"), status);
+    return v;
+}
+
 int api_op_token(struct api_op *op, struct val *body, struct val **ret)
 {
     const struct api_signer *s = op->api->signer;
@@ -180,6 +221,7 @@ int api_op_token(struct api_op *op, struct val *body, struct val **ret)
         return api_fail_not_found(&op->err, a, op->kind, op->name);
     if (check(op, body) < 0)
         return -op->err.code;
+    fill_metadata(op, body);
     struct val *spec = json_obj(a, body, STR("spec")), *audiences = json_arr(a, spec, STR("audiences")), *ref = json_get(spec, STR("boundObjectRef"));
     if (audiences && !audiences->n)
         val_push(audiences, val_of_str(a, str_of(s->issuer)));
@@ -193,19 +235,12 @@ int api_op_token(struct api_op *op, struct val *body, struct val **ret)
     reference(a, c.own, "serviceaccount", op->name, store_object_uid(account));
     if (encode(op, s, payload(op, s, &c, audiences, now, seconds), &token) < 0)
         return -op->err.code;
-    clock_format(now * NS_PER_S, when);
-    struct val *meta = json_obj(a, body, STR("metadata"));
-    json_set_str(a, meta, STR("name"), op->name);
-    json_set_str(a, meta, STR("namespace"), op->ns);
-    json_set_str(a, meta, STR("creationTimestamp"), arena_str(a, str_of(when)));
     clock_format((now + seconds) * NS_PER_S, when);
-    struct val *st = json_obj(a, body, STR("status"));
-    json_set_str(a, st, STR("expirationTimestamp"), arena_str(a, str_of(when)));
+    struct val *st = val_new(a, VAL_OBJ);
     json_set_str(a, st, STR("token"), str_of(token));
-    json_set_str(a, body, STR("kind"), STR("TokenRequest"));
-    json_set_str(a, body, STR("apiVersion"), STR("authentication.k8s.io/v1"));
-    *ret = body;
-    return 0;
+    json_set_str(a, st, STR("expirationTimestamp"), arena_str(a, str_of(when)));
+    *ret = shown_as_made(op, body, st);
+    return arena_exhausted(a) ? api_fail(&op->err, a, KL_NO_MEMORY, "out of memory") : 0;
 }
 
 /* --- for verifiers elsewhere --- */

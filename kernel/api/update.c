@@ -1,6 +1,7 @@
 /* update.c - PUT and PATCH: the new tree beside the old one, through the same gate. A write that changes nothing keeps the
  * revision and makes no event. */
 #include "api-internal.h"
+#include "object/custom.h"
 
 #include <stdlib.h>
 
@@ -241,7 +242,7 @@ static int conform(struct api_op *op, struct val **v, int type, const struct val
 {
     struct kl_err err;
     kl_err_init(&err);
-    struct object_strict strict = { .arena = op->arena };
+    struct object_strict strict = { .arena = op->arena }, all = op->strict;
     if (check_kind(op, *v, type, old, patch) < 0)
         return -op->err.code;
     if (object_conform(op->arena, op->kind->type, *v, &strict, &err) < 0) {
@@ -251,12 +252,17 @@ static int conform(struct api_op *op, struct val **v, int type, const struct val
         if (conform_anew(op, v, old, patch, &strict, why) < 0)
             return -op->err.code;
     }
+    if (op->kind->flags & K_CUSTOM)
+        custom_strict_order(&strict);
     if (type == KL_PATCH_STRATEGIC && strict.n)
         qsort(strict.at, strict.n, sizeof *strict.at, by_text);
-    if (strict.n && op->field_validation == VALIDATE_STRICT)
-        return fail_patched(op, type, old, patch, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &strict)));
-    for (unsigned i = 0; i < strict.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
-        op->warn(op->warn_ctx, strict.at[i]);
+    all.arena = op->arena;
+    for (unsigned i = 0; i < strict.n; i++)
+        strict_say(&all, strict.at[i]);
+    if (all.n && op->field_validation == VALIDATE_STRICT)
+        return fail_patched(op, type, old, patch, arena_printf(op->arena, "strict decoding error: %s", api_strict_text(op->arena, &all)));
+    for (unsigned i = 0; i < all.n && op->field_validation == VALIDATE_WARN && op->warn; i++)
+        op->warn(op->warn_ctx, all.at[i]);
     return 0;
 }
 

@@ -299,6 +299,8 @@ static int run(struct api_rq *rq, struct api_op *op)
         body = json_parse(op->arena, http_body(rq->http), &err);
         if (!body)
             return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "error decoding patch: %s", err.msg);
+        op->strict.arena = op->arena;
+        object_patch_strict(body, type == KL_PATCH_JSON, &op->strict);
         return api_op_patch(op, type, body);
     }
     if (read_body(rq, op, &body) < 0)

@@ -84,15 +84,22 @@ static bool is_type_member(struct str key)
 
 struct member {
     struct val *v;
+    struct str name;
     unsigned at;
 };
+
+static int by_place(const void *x, const void *y)
+{
+    const struct member *a = x, *b = y;
+    return (a->at > b->at) - (a->at < b->at);
+}
 
 static int by_name(const void *x, const void *y)
 {
     const struct member *a = x, *b = y;
-    if (a->v->key_len != b->v->key_len)
-        return a->v->key_len < b->v->key_len ? -1 : 1;
-    int c = memcmp(a->v->key, b->v->key, a->v->key_len);
+    if (a->name.len != b->name.len)
+        return a->name.len < b->name.len ? -1 : 1;
+    int c = memcmp(a->name.at, b->name.at, a->name.len);
     return c ? c : (a->at > b->at) - (a->at < b->at);
 }
 
@@ -116,18 +123,21 @@ void custom_unique(struct val *v, const struct path *p, struct object_strict *st
     if (!at)
         return;
     val_each(m, v) {
-        at[n] = (struct member){ m, n };
+        at[n] = (struct member){ m, val_key(m), n };
         n++;
     }
     qsort(at, n, sizeof *at, by_name);
     for (unsigned i = 1; i < n; i++) {
-        struct str name = val_key(at[i].v);
-        if (!str_eq(val_key(at[i - 1].v), name))
+        if (!str_eq(at[i - 1].name, at[i].name))
             continue;
-        struct path here = { p, name, 0 };
-        strict_add(strict, "duplicate field", &here);
         at[i - 1].v->key = NULL;
-        dropped++;
+        at[dropped++] = at[i];          /* that come again, as they come: i has passed their places */
+    }
+    if (dropped > 1)
+        qsort(at, dropped, sizeof *at, by_place);
+    for (unsigned i = 0; i < dropped && strict; i++) {
+        struct path here = { p, at[i].name, 0 };
+        strict_add(strict, "duplicate field", &here);
     }
     if (dropped)
         drop_marked(v);
@@ -202,6 +212,26 @@ void custom_prune(const struct val *schema, struct val *v, const struct path *p,
     }
 }
 
+static int by_text(const void *x, const void *y)
+{
+    const char *a = *(const char *const *)x, *b = *(const char *const *)y;
+    return strcmp(a, b);
+}
+
+void custom_strict_order(struct object_strict *s)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < s->n; i++) {
+        const char *text = s->at[i];
+        if (strncmp(text, "unknown ", 8) == 0)
+            continue;
+        memmove(s->at + n + 1, s->at + n, (i - n) * sizeof *s->at);
+        s->at[n++] = text;
+    }
+    if (s->n)
+        qsort(s->at + n, s->n - n, sizeof *s->at, by_text);
+}
+
 /* --- defaults --- */
 
 static void default_members(struct arena *a, const struct val *schema, struct val *v)
@@ -216,6 +246,11 @@ static void default_members(struct arena *a, const struct val *schema, struct va
             else if (null && m)
                 json_del(v, val_key(s));
         }
+    for (struct val *m = val_is(additional, VAL_OBJ) && !json_bool(additional, "nullable", false) ? v->first : NULL, *next; m; m = next) {
+        next = m->next;
+        if (m->type == VAL_NULL && !json_get(props, val_key(m)) && !json_get(additional, STR("default")))
+            val_unlink(v, m);
+    }
     val_each(m, v) {
         const struct val *s = json_get(props, val_key(m));
         custom_default(a, s ? s : val_is(additional, VAL_OBJ) ? additional : NULL, m);

@@ -7,6 +7,8 @@
 struct check {
     struct object_causes *causes;
     struct custom_schema *root;         /* for compiled patterns */
+    struct object_causes *twice;        /* items that are there twice: told behind the rest; NULL: not looked for */
+    size_t cut;                         /* of a path where it stands in a message: a status is a whole to upstream */
 };
 
 static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p);
@@ -14,6 +16,12 @@ static void check_value(struct check *k, const struct val *schema, const struct 
 static const char *where(struct check *k, const struct path *p)
 {
     return p ? path_text(k->causes->arena, p) : "<nil>";
+}
+
+static const char *inside(struct check *k, const struct path *p)
+{
+    const char *text = where(k, p);
+    return strlen(text) > k->cut ? text + k->cut : "";
 }
 
 static const char *text_of(struct check *k, const struct val *v)
@@ -30,7 +38,7 @@ __attribute__((format(printf, 4, 5))) static void invalid(struct check *k, const
     va_start(ap, fmt);
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
-    object_cause_add(k->causes, "FieldValueInvalid", where(k, p), "Invalid value: %s: %s in body %s", text_of(k, v), where(k, p), why);
+    object_cause_add(k->causes, "FieldValueInvalid", where(k, p), "Invalid value: %s: %s in body %s", text_of(k, v), inside(k, p), why);
 }
 
 static double number(const struct val *v)
@@ -51,7 +59,7 @@ static bool is_number(const struct val *v)
 
 static bool is_integer(const struct val *v)
 {
-    return val_is(v, VAL_INT) || (val_is(v, VAL_NUM) && floor(number(v)) == number(v));
+    return val_is(v, VAL_INT) || (val_is(v, VAL_NUM) && floor(number(v)) == number(v) && fabs(number(v)) <= 9007199254740991.0);
 }
 
 /* --- types --- */
@@ -68,22 +76,30 @@ static bool type_fits(struct str type, const struct val *v)
     return !type.len || (str_is(type, "integer") ? is_integer(v) : str_is(type, "number") && is_number(v));
 }
 
-static bool check_type(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
+static void check_type(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
     static const char *const words[] = { "", "null", "boolean", "integer", "number", "string", "array", "object" };
-    struct str type = json_str(schema, "type");
+    static const char *const formats[] = { "", "null", "", "int64", "double", "", "", "" };
+    struct str type = json_str(schema, "type"), format = json_str(schema, "format");
     if (v->type == VAL_NULL && json_bool(schema, "nullable", false))
-        return false;
+        return;
+    if (format.len && v->type != VAL_NULL && v->type != VAL_STR && v->type != VAL_ARR && !type_fits(type, v) && !str_is(format, formats[v->type])) {
+        const char *is = v->type == VAL_NUM ? "float64" : formats[v->type];
+        object_cause_add(k->causes, "FieldValueTypeInvalid", where(k, p), "Invalid value: \"%s\": %s in body must be of type " STR_FMT ": \"%s\"", is, inside(k, p),
+                         STR_ARG(format), is);
+        return;
+    }
+    if (format.len && v->type == VAL_ARR && !str_is(type, "integer") && !str_is(type, "number"))
+        return;
     if (json_bool(schema, "x-kubernetes-int-or-string", false)) {
         if (is_integer(v) || v->type == VAL_STR)
-            return true;
+            return;
         type = STR("integer,string");
     } else if (type_fits(type, v)) {
-        return true;
+        return;
     }
     object_cause_add(k->causes, "FieldValueTypeInvalid", where(k, p), "Invalid value: \"%s\": %s in body must be of type " STR_FMT ": \"%s\"",
-                     words[v->type], where(k, p), STR_ARG(type), words[v->type]);
-    return false;
+                     words[v->type], inside(k, p), STR_ARG(type), words[v->type]);
 }
 
 /* --- single values --- */
@@ -104,11 +120,26 @@ static void check_choices(struct check *k, const struct val *schema, const struc
     object_cause_add(k->causes, "FieldValueNotSupported", where(k, p), "Unsupported value: %s: supported values: %s", text_of(k, v), b.at ? b.at : "");
 }
 
+/* Does a whole number fit its format? Told of no field, as upstream has it. */
+static void check_range(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
+{
+    struct str format = json_str(schema, "format");
+    bool small = str_is(format, "int32");
+    if (!str_is(json_str(schema, "type"), "integer") || (val_is(v, VAL_INT) && (!small || (v->i >= INT32_MIN && v->i <= INT32_MAX))))
+        return;
+    if (format.len)
+        object_cause_add(k->causes, "FieldValueInvalid", k->cut ? "status" : "<nil>", "Invalid value: \"\": Checked value must be of type integer with format " STR_FMT " in %s",
+                         STR_ARG(format), inside(k, p));
+    else
+        object_cause_add(k->causes, "FieldValueInvalid", k->cut ? "status" : "<nil>", "Invalid value: \"\": Checked value must be of type integer (default format) in %s", inside(k, p));
+}
+
 static void check_number(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
     const struct val *min = json_get(schema, STR("minimum")), *max = json_get(schema, STR("maximum")), *of = json_get(schema, STR("multipleOf"));
     bool above = json_bool(schema, "exclusiveMinimum", false), below = json_bool(schema, "exclusiveMaximum", false);
     double x = number(v);
+    check_range(k, schema, v, p);
     if (is_number(min) && (above ? x <= number(min) : x < number(min)))
         invalid(k, v, p, "should be greater than %s%s", above ? "" : "or equal to ", text_of(k, min));
     if (is_number(max) && (below ? x >= number(max) : x > number(max)))
@@ -136,13 +167,19 @@ static void check_string(struct check *k, const struct val *schema, const struct
     if (pattern.len && !custom_pattern_matches(k->root, pattern, s))
         invalid(k, v, p, "should match '" STR_FMT "'", STR_ARG(pattern));
     if (format.len && !custom_format_matches(format, s))
-        invalid(k, v, p, "must be of type " STR_FMT ": %s", STR_ARG(format), text_of(k, v));
+        object_cause_add(k->causes, "FieldValueTypeInvalid", where(k, p), "Invalid value: %s: %s in body must be of type " STR_FMT ": %s", text_of(k, v), inside(k, p),
+                         STR_ARG(format), text_of(k, v));
 }
 
 /* --- lists --- */
 
 static bool same_keys(const struct val *keys, const struct val *a, const struct val *b)
 {
+    bool any = false;
+    val_each(key, keys)
+        any |= json_get(a, val_str(key)) != NULL;
+    if (!any)                           /* without all of them it is nobody's double */
+        return false;
     val_each(key, keys)
         if (!val_equal(json_get(a, val_str(key)), json_get(b, val_str(key))))
             return false;
@@ -157,20 +194,28 @@ static void check_unique(struct check *k, const struct val *schema, const struct
     long i = 0;
     if (!map && !set && !json_bool(schema, "uniqueItems", false))
         return;
+    for (const struct val *x = map && k->twice ? v->first : NULL; x; x = x->next, i++)
+        if (x->type != VAL_OBJ && x->type != VAL_NULL) {
+            struct path here = { p, STR_NONE, i };
+            object_cause_add(k->twice, "FieldValueInvalid", where(k, &here), "Invalid value: %s: must be an object for an array of list-type map", text_of(k, x));
+        }
+    i = 0;
     for (const struct val *x = v->first; x; x = x->next, i++)
         for (const struct val *y = v->first; y != x; y = y->next) {
             struct path here = { p, STR_NONE, i };
-            if (map ? !same_keys(keys, x, y) : !val_equal(x, y))
+            if (map ? x->type != VAL_OBJ || y->type != VAL_OBJ || !same_keys(keys, x, y) : !val_equal(x, y))
                 continue;
             if (!map && !set) {
                 invalid(k, v, p, "shouldn't contain duplicates");
                 return;
             }
+            if (!k->twice)
+                break;
             struct val *shown = map ? val_new(k->causes->arena, VAL_OBJ) : val_copy(k->causes->arena, x);
             for (const struct val *key = map ? keys->first : NULL; key; key = key->next)
                 if (json_get(x, val_str(key)))
                     json_set(k->causes->arena, shown, val_str(key), val_copy(k->causes->arena, json_get(x, val_str(key))));
-            object_cause_add(k->causes, "FieldValueDuplicate", where(k, &here), "Duplicate value: %s", text_of(k, shown));
+            object_cause_add(k->twice, "FieldValueDuplicate", where(k, &here), "Duplicate value: %s", text_of(k, shown));
             break;
         }
 }
@@ -209,16 +254,14 @@ static void check_object(struct check *k, const struct val *schema, const struct
     const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
     const struct val *required = json_get(schema, STR("required"));
     int64_t least = json_int(schema, "minProperties", 0), most = json_int(schema, "maxProperties", -1);
-    if (val_is(required, VAL_ARR))
-        val_each(r, required) {
-            struct path here = { p, val_str(r), 0 };
-            if (!json_get(v, val_str(r)))
-                object_cause_add(k->causes, "FieldValueRequired", where(k, &here), "Required value");
-        }
-    if (v->n < least)
+    if (v->n < least) {
         invalid(k, v, p, "should have at least %lld properties", (long long)least);
-    if (most >= 0 && v->n > most)
+        return;
+    }
+    if (most >= 0 && v->n > most) {
         object_cause_add(k->causes, "FieldValueTooMany", where(k, p), "Too many: %u: must have at most %lld items", v->n, (long long)most);
+        return;
+    }
     val_each(m, v) {
         const struct val *s = json_get(props, val_key(m));
         struct path here = { p, val_key(m), 0 };
@@ -227,6 +270,12 @@ static void check_object(struct check *k, const struct val *schema, const struct
         if (s)
             check_value(k, s, m, &here);
     }
+    if (val_is(required, VAL_ARR))
+        val_each(r, required) {
+            struct path here = { p, val_str(r), 0 };
+            if (!json_get(v, val_str(r)))
+                object_cause_add(k->causes, "FieldValueRequired", where(k, &here), "Required value");
+        }
     if (json_bool(schema, "x-kubernetes-embedded-resource", false))
         check_embedded(k, v, p);
 }
@@ -236,7 +285,7 @@ static void check_object(struct check *k, const struct val *schema, const struct
 static bool meets(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
     struct object_causes none = { .arena = k->causes->arena };
-    struct check quiet = { &none, k->root };
+    struct check quiet = { &none, k->root, NULL, k->cut };
     check_value(&quiet, schema, v, p);
     return none.n == 0;
 }
@@ -265,26 +314,41 @@ static void check_unions(struct check *k, const struct val *schema, const struct
 
 static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
-    if (!check_type(k, schema, v, p))
-        return;
-    check_choices(k, schema, v, p);
-    if (v->type == VAL_OBJ)
-        check_object(k, schema, v, p);
-    else if (v->type == VAL_ARR)
-        check_array(k, schema, v, p);
-    else if (v->type == VAL_STR)
+    check_type(k, schema, v, p);        /* of another type it is held to what else is said of the type that it has */
+    if (v->type != VAL_NULL)
+        check_unions(k, schema, v, p);
+    if (v->type == VAL_STR)
         check_string(k, schema, v, p);
     else if (is_number(v))
         check_number(k, schema, v, p);
-    check_unions(k, schema, v, p);
+    else if (v->type == VAL_ARR)
+        check_array(k, schema, v, p);
+    check_choices(k, schema, v, p);
+    if (v->type == VAL_OBJ)
+        check_object(k, schema, v, p);
 }
 
 void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p)
 {
     const struct val *tree = custom_schema_tree(s);
-    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s) };
+    struct object_causes twice = { .arena = c->arena };
+    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, 0 };
     if (tree)
         check_value(&k, tree, v, p);
+    for (unsigned i = 0; i < twice.n; i++)
+        object_cause_add(c, twice.at[i].reason, twice.at[i].field, "%s", twice.at[i].message);
+}
+
+void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v)
+{
+    const struct val *status = json_get(v, STR("status")), *schema = json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status"));
+    struct object_causes twice = { .arena = c->arena };
+    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, sizeof "status." - 1 };
+    struct path p = { NULL, STR("status"), 0 };
+    if (status && schema)
+        check_value(&k, schema, status, &p);
+    for (unsigned i = 0; i < twice.n; i++)
+        object_cause_add(c, twice.at[i].reason, twice.at[i].field, "%s", twice.at[i].message);
 }
 
 /* --- schemas themselves --- */

@@ -22,6 +22,11 @@ struct object_strict {
     unsigned n, cap;
 };
 
+void strict_say(struct object_strict *s, const char *text);            /* s NULL: not wanted */
+
+/* What stands twice in a patch (the last counts, and stays), and in a JSON patch what no operation has. */
+void object_patch_strict(struct val *patch, bool json, struct object_strict *strict);
+
 /* text -> tree. type NULL: found by apiVersion and kind within. strict NULL: not wanted. Drops unknown members, turns base64, quantities,
  * times into their canonical form, null of non-pointers away. KL_BAD_REQUEST with upstream's words ("json: cannot unmarshal string into Go struct field
  * PodSpec.spec.terminationGracePeriodSeconds of type int64"). */

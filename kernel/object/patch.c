@@ -1,5 +1,6 @@
 /* patch.c - JSON patch (RFC 6902) and merge patch (RFC 7386). Both work on a copy. */
 #include "object-internal.h"
+#include "object/custom.h"
 
 #include "base/map.h"
 
@@ -335,4 +336,34 @@ struct val *object_patch_json(struct arena *a, const struct val *old, const stru
 struct val *object_patch_json_here(struct arena *a, struct val *root, struct val *ops, struct kl_err *err)
 {
     return patch_json(a, root, ops, true, err);
+}
+
+/* --- what is odd about one --- */
+
+static void check_operation(const struct val *x, long at, struct object_strict *strict)
+{
+    static const char *const members[] = { "op", "path", "from", "value" };
+    for (const struct val *m = x->type == VAL_OBJ ? x->first : NULL; m; m = m->next) {
+        bool known = false;
+        for (int i = 0; i < 4; i++)
+            known |= str_is(val_key(m), members[i]);
+        if (!known)
+            strict_say(strict, arena_printf(strict->arena, "json patch unknown field \"[%ld]." STR_FMT "\"", at, STR_ARG(val_key(m))));
+    }
+}
+
+void object_patch_strict(struct val *patch, bool json, struct object_strict *strict)
+{
+    struct path here = { NULL, STR_NONE, 0 };
+    if (!json)
+        custom_prune(NULL, patch, NULL, strict);
+    if (!json || patch->type != VAL_ARR)
+        return;
+    val_each(x, patch) {
+        struct object_strict found = { .arena = strict->arena };
+        custom_prune(NULL, x, &here, &found);
+        for (unsigned i = 0; i < found.n; i++)
+            strict_say(strict, arena_printf(strict->arena, "json patch %s", found.at[i]));
+        check_operation(x, here.index++, strict);
+    }
 }

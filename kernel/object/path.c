@@ -29,9 +29,9 @@ const char *path_text(struct arena *a, const struct path *p)
     return s ? s : "...";
 }
 
-void strict_add(struct object_strict *s, const char *what, const struct path *p)
+void strict_say(struct object_strict *s, const char *text)
 {
-    if (!s || s->n == 64)
+    if (!s || s->n == 64 || !text)
         return;
     if (s->n == s->cap) {
         unsigned cap = s->cap ? s->cap * 2 : 4;
@@ -43,5 +43,11 @@ void strict_add(struct object_strict *s, const char *what, const struct path *p)
         s->at = at;
         s->cap = cap;
     }
-    s->at[s->n++] = arena_printf(s->arena, "%s \"%s\"", what, path_text(s->arena, p));
+    s->at[s->n++] = text;
+}
+
+void strict_add(struct object_strict *s, const char *what, const struct path *p)
+{
+    if (s && s->n < 64)
+        strict_say(s, arena_printf(s->arena, "%s \"%s\"", what, path_text(s->arena, p)));
 }

@@ -196,6 +196,9 @@ static int merge_items(struct merge *m, const struct schema_field *f, struct val
             return failed(m);
         }
     }
+    val_each(item, list)                /* what is there has to be told apart too */
+        if (item->type == VAL_OBJ && !json_get(item, str_of(f->patch_key)) && patch->n)
+            return no_key(m, item, f->patch_key);
     reorder(m, list, patch, &was, f->patch_key);
     return 0;
 }
@@ -226,6 +229,10 @@ static int merge_list(struct merge *m, const struct schema_field *f, struct val 
     struct val *there = json_get(old, name);
     bool merges = f->flags & F_PATCH_MERGE, was_list = val_is(there, VAL_ARR);
     if (!merges || !was_list || replaces_list(patch)) {
+        if (merges && was_list && f->type->kind == T_STRUCT && f->patch_key)
+            val_each(item, patch)
+                if (item->type == VAL_OBJ && !directive_of(item) && !json_get(item, str_of(f->patch_key)))
+                    return no_key(m, item, f->patch_key);
         /* One that does not merge is taken as it is, directives and all: upstream knows none there. */
         struct val *list = !merges && was_list ? val_copy(m->arena, patch) : clean(m, patch);
         return list && json_set(m->arena, old, name, list) ? 0 : failed(m);

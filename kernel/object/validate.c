@@ -64,7 +64,11 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
     bool status = subresource && strcmp(subresource, "status") == 0;
     check_metadata(ret, k, status, v, old);
     if (k->flags & K_CUSTOM) {
-        custom_validate(k->type->custom, ret, v, NULL);
+        if (status)
+            custom_validate_status(k->type->custom, ret, v);
+        else
+            custom_validate(k->type->custom, ret, v, NULL);
+        custom_validate_scale(k, ret, v, status);
         return;
     }
     if (status)

@@ -56,7 +56,7 @@ static void check_owners(causes c, const struct path *p, const struct val *refs)
             bool empty = !s.len;
             if (k == 0 && str_find(s, '/') >= 0) {
                 str_cut(&rest, '/');
-                empty = !rest.len;
+                empty = !rest.len || str_find(rest, '/') >= 0;         /* no version can be read out of it */
             }
             if (empty)
                 say_invalid(c, IN(p, needed[k]), s, k == 0 ? "version must not be empty" : "must not be empty");

@@ -359,6 +359,27 @@ RULES(storage_class)
                         warn_old_label(json_str(e, "key")));
 }
 
+/* Of custom resources, where any finalizer is let pass. */
+static void custom_finalizers(struct warning *w, const struct val *v, const struct val *old)
+{
+    const struct val *was = json_path(old, "metadata.finalizers");
+    struct str last = STR_NONE;
+    for (;;) {                          /* in order, each once */
+        struct str next = STR_NONE;
+        LIST_EACH (f, at, json_path(v, "metadata.finalizers")) {
+            struct str s = val_str(f);
+            bool wanted = at.i < 64 && str_find(s, '/') < 0 && !str_is(s, "orphan") && !str_is(s, "foregroundDeletion") && !(was && json_lists(was, s));
+            if (wanted && (!last.at || str_cmp(s, last) > 0) && (!next.at || str_cmp(s, next) < 0))
+                next = s;
+        }
+        if (!next.at)
+            return;
+        warn(w, "metadata.finalizers: \"" STR_FMT "\": prefer a domain-qualified finalizer name%s to avoid accidental conflicts with other finalizer writers",
+             STR_ARG(next), str_find(next, '.') >= 0 ? " including a path (/)" : "");
+        last = next;
+    }
+}
+
 static const struct {
     const char *resource;
     void (*rules)(struct warning *w, const struct val *v, const struct val *old);
@@ -389,6 +410,8 @@ void object_warnings(struct arena *a, const struct schema_kind *k, const struct 
                      void (*say)(void *ctx, const char *text), void *ctx)
 {
     struct warning w = { a, { .arena = a }, say, ctx };
+    if (k->flags & K_CUSTOM && json_path(v, "metadata.finalizers"))
+        custom_finalizers(&w, v, old);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].resource, k->resource) == 0)
             rows[i].rules(&w, v, old);
