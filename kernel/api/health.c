@@ -96,6 +96,8 @@ static bool health(struct api_rq *rq, struct str path)
         if (!str_is(name, names[i]))
             continue;
         unsigned n = api_checks(rq->api, 1u << i, at);
+        if (rest.at && !rest.len && i == 0)
+            return false;               /* as upstream: only the other two are there with a slash */
         if (!rest.at || !rest.len) {
             send_health(rq, names[i], at, n);
             return true;

@@ -257,6 +257,36 @@ static void not_acceptable(struct api_rq *rq, bool v2)
     http_reply(rq->http, 406, h, n, (struct http_slice){ .data = STR("") });
 }
 
+static unsigned without(struct http_header *h, unsigned n, const char *name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!str_is(h[i].name, name))
+            h[kept++] = h[i];
+    return kept;
+}
+
+static void nothing_there(struct api_rq *rq)
+{
+    struct http_header h[API_HEADERS];
+    unsigned n = without(h, api_headers(rq, h, NULL), "x-content-type-options");
+    http_reply(rq->http, 404, h, n, (struct http_slice){ .data = STR("") });
+}
+
+/* JSON is all there is; who asks for the message of form 3 gets it too. */
+static bool takes_v3(struct str accept)
+{
+    static const char *const types[] = { "application/json", "application/*", "*/*", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf",
+                                         "application/com.github.proto-openapi.spec.v3.v1.0+protobuf" };
+    bool any = !accept.len;
+    while (accept.len) {
+        struct str clause = str_cut(&accept, ','), type = str_trim(str_cut(&clause, ';'));
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+            any |= str_eq_nocase(type, str_of(types[i]));
+    }
+    return any;
+}
+
 static void send(struct api_rq *rq, struct doc *d, const char *type, const char *cache)
 {
     struct http_header h[API_HEADERS];
@@ -324,15 +354,6 @@ static const char *build_hash(struct arena *a, const struct api *api, bool custo
                         custom ? (unsigned long long)(schema_generation() + (uint64_t)api->started_wall_ns / 1000) : 0ull);
 }
 
-static unsigned without(struct http_header *h, unsigned n, const char *name)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < n; i++)
-        if (!str_is(h[i].name, name))
-            h[kept++] = h[i];
-    return kept;
-}
-
 struct index {
     struct api_rq *rq;
     struct val *paths;
@@ -388,6 +409,10 @@ static bool v3(struct api_rq *rq, struct str gv)
     struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
     if (!d)
         return false;
+    if (!takes_v3(http_header(rq->http, STR("accept")))) {
+        not_acceptable(rq, false);
+        return true;
+    }
     while (http_query_next(rq->arena, &query, &key, &value))
         if (str_is(key, "hash"))
             hash = value;
@@ -412,8 +437,10 @@ bool api_openapi(struct api_rq *rq)
     path = str_skip(path, 11);
     if (path.len && path.at[0] != '/')
         return false;
+    if (path.len > 1 && !v3(rq, str_skip(path, 1)))
+        nothing_there(rq);
     if (path.len > 1)
-        return v3(rq, str_skip(path, 1));
+        return true;
     index_v3(rq);
     return true;
 }

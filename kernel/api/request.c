@@ -58,7 +58,7 @@ static const char *verb_of(struct str method, bool named, bool watch)
                  { "PUT", "update", "update" }, { "PATCH", "patch", "patch" }, { "DELETE", "delete", "deletecollection" } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (str_is(method, rows[i].method)) {
-            if (i < 2 && watch)
+            if (i < 2 && watch && !named)       /* an object alone is read, whatever its query says */
                 return "watch";
             return named ? rows[i].named : rows[i].all;
         }
@@ -183,6 +183,24 @@ static bool is_namespace_sub(const char *s)
     return strcmp(s, "status") == 0 || strcmp(s, "finalize") == 0;
 }
 
+/* A watch of one object, by its path: it sees no other. */
+static int watch_only(struct arena *a, struct api_info *ret, struct api_error *e)
+{
+    const char *name = ret->tuple.name;
+    _cleanup_buf_ struct buf b = BUF_INIT(4096);
+    if (ret->q.field_selector.len)
+        return strcmp(name_from_selector(a, ret->q.field_selector), name) == 0
+            ? 0 : api_fail(e, a, KL_BAD_REQUEST, "fieldSelector metadata.name doesn't match requested name");
+    buf_add_z(&b, "metadata.name=");
+    for (const char *c = name; *c; c++) {
+        if (*c == ',' || *c == '=' || *c == '\\')
+            buf_add_c(&b, '\\');
+        buf_add_c(&b, *c);
+    }
+    ret->q.field_selector = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    return ret->q.field_selector.at ? 0 : api_fail(e, a, KL_NO_MEMORY, "out of memory");
+}
+
 /* seg: what follows /api/v1 or /apis/G/V, n >= 1. */
 static void parse_resource(const char **seg, unsigned n, struct str *rest, struct api_info *ret)
 {
@@ -236,6 +254,8 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     if (!understood && (*t->verb == 'l' || *t->verb == 'w' || *t->verb == 'd'))
         return -KL_BAD_REQUEST;         /* others do not look at numbers */
     *e = (struct api_error){ 0 };
+    if (*t->verb == 'w' && t->name[0] && watch_only(a, ret, e) < 0)
+        return -KL_BAD_REQUEST;
     if (strcmp(t->resource, "namespaces") == 0 && !t->name[0])
         t->ns = "";
     if (!t->name[0] && ret->q.field_selector.len)

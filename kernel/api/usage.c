@@ -182,10 +182,19 @@ static struct val *list_around(struct arena *a, const struct schema_kind *k, str
     return v;
 }
 
+/* In front of the others. */
 static void set_type(struct arena *a, struct val *v, const struct schema_kind *k)
 {
-    json_set_str(a, v, STR("kind"), str_of(k->kind));
-    json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, k)));
+    struct val *rest = val_copy(a, v), *typed = val_new(a, VAL_OBJ);
+    if (!rest || !typed)
+        return;
+    json_set_str(a, typed, STR("kind"), str_of(k->kind));
+    json_set_str(a, typed, STR("apiVersion"), str_of(api_group_version(a, k)));
+    val_each(m, rest) json_set(a, typed, val_key(m), val_copy(a, m));
+    v->first = typed->first;
+    v->last = typed->last;
+    v->n = typed->n;
+    v->names = typed->names;
 }
 
 static void send_list(struct api_rq *rq, struct val *items)

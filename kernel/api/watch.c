@@ -540,8 +540,8 @@ void api_watch(struct api_rq *rq)
         struct store_range range = { .resource = resource, .ns = ns };
         store_list(api->store, &range, each_now, w);
         if (w->ahead)
-            watch_ahead_begun(w, revision, q.send_initial == 1);
-        else if (q.send_initial == 1)
+            watch_ahead_begun(w, revision, q.send_initial == 1 && q.bookmarks);
+        else if (q.send_initial == 1 && q.bookmarks)
             watch_send_bookmark(w, revision, true);
     }
     uint32_t r;

@@ -14,6 +14,10 @@ static const struct row rows[] = {
     { "GET", "/api/v1/namespaces/a/pods", "", "list", POD, "a", "" },
     { "GET", "/api/v1/pods", "watch=1", "watch", POD, "", "" },
     { "GET", "/api/v1/watch/pods", "", "watch", POD, "", "" },
+    /* An object alone is read, and a watch of it by its path sees no other. */
+    { "GET", "/api/v1/namespaces/a/pods/b", "watch=1", "get", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces/a/pods/b/status", "watch=true", "get", "", "pods", "status", "a", "b" },
+    { "GET", "/api/v1/watch/namespaces/a/pods/b", "", "watch", POD, "a", "b" },
     { "DELETE", "/api/v1/namespaces/a/pods", "", "deletecollection", POD, "a", "" },
     { "PUT", "/api/v1/namespaces/a/pods/b/status", "", "update", "", "pods", "status", "a", "b" },
     { "GET", "/api/v1/namespaces/a", "", "get", "", "namespaces", "", "a", "a" },
@@ -44,6 +48,28 @@ Test(request, tuples)
         const char *const got[] = { t->verb, t->group, t->resource, t->subresource, t->ns, t->name };
         for (size_t m = 0; m < sizeof want / sizeof *want; m++)
             cr_expect_str_eq(got[m], want[m], "row %zu, member %zu: '%s' where '%s' was due", i, m, got[m], want[m]);
+    }
+}
+
+Test(request, a_watch_of_a_name_selects_it)
+{
+    static const char *const watches[][4] = {
+        { "/api/v1/watch/namespaces/a/pods/b", "", "metadata.name=b", NULL },
+        { "/api/v1/watch/namespaces/a/pods/b", "fieldSelector=metadata.name%3Db", "metadata.name=b", NULL },
+        { "/api/v1/watch/namespaces/a/pods/b", "fieldSelector=metadata.name%3Dc", NULL, "fieldSelector metadata.name doesn't match requested name" },
+        { "/api/v1/watch/namespaces/a/pods/b", "fieldSelector=spec.nodeName%3Dn", NULL, "fieldSelector metadata.name doesn't match requested name" },
+        { "/api/v1/watch/namespaces/a/pods/b,c", "", "metadata.name=b\\,c", NULL },
+    };
+    for (size_t i = 0; i < sizeof watches / sizeof *watches; i++) {
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        struct api_error e = { 0 };
+        struct api_info info;
+        int rc = api_parse_request(a, STR("GET"), str_of(watches[i][0]), str_of(watches[i][1]), &info, &e);
+        cr_expect_eq(rc < 0, watches[i][2] == NULL, "row %zu", i);
+        if (rc == 0)
+            cr_expect(str_is(info.q.field_selector, watches[i][2]) && strcmp(info.tuple.field_selector, watches[i][2]) == 0, "row %zu: %s", i, info.tuple.field_selector);
+        else
+            cr_expect_str_eq(e.message, watches[i][3]);
     }
 }
 
