@@ -279,6 +279,11 @@ struct api_op {
 };
 struct api_asker api_op_asker(struct api_op *op);
 bool api_can_convert(const struct api_op *op);                                  /* is what is stored another form, and may one wait for it? */
+/* protobuf_body.c: what the envelope of a body in protobuf says; both texts may be empty. */
+enum api_envelope { ENVELOPE_GOOD, ENVELOPE_NOTHING, ENVELOPE_NONE, ENVELOPE_EMPTY, ENVELOPE_CUT };
+enum api_envelope api_envelope(struct str body, struct str *ret_version, struct str *ret_kind);
+const char *api_envelope_fault(enum api_envelope e);                           /* in upstream's words; NULL: none */
+const char *api_not_registered(struct arena *a, struct str version, struct str kind);
 enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
 int api_op_create(struct api_op *op, struct val *body);

@@ -95,6 +95,37 @@ static const char *summary(struct arena *a, struct str body)
     return arena_printf(a, STR_FMT "%s", STR_ARG(buf_str(&b)), body.len > n ? " ..." : "");
 }
 
+static int cannot_be(struct api_op *op, const struct schema_type *t, struct str version, struct str kind, const char *why)
+{
+    struct str last = version;
+    if (str_find(last, '/') >= 0)
+        str_cut(&last, '/');
+    bool short_of = strcmp(why, "proto: unexpected EOF") == 0;
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s", STR_ARG(kind.len ? kind : str_of(t->go)),
+                    STR_ARG(last.len ? last : str_of(op->kind->version)), t->go, why + (short_of ? 7 : 0));
+}
+
+/* A body in protobuf is read as what its envelope says that it is, which may be another kind than is wanted, or none. */
+static int other_message(struct api_op *op, const struct schema_type *t, struct str body)
+{
+    struct kl_err err;
+    struct str version, kind, group;
+    kl_err_init(&err);
+    const char *fault = api_envelope_fault(api_envelope(body, &version, &kind));
+    if (fault)
+        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s (%s)", t->go, fault, summary(op->arena, body));
+    if (!kind.len || !version.len || !t->has_typemeta)
+        return 0;
+    struct str rest = version;
+    group = str_find(rest, '/') < 0 ? STR("") : str_cut(&rest, '/');
+    const struct schema_type *other = schema_type_find(group, rest, kind);
+    if (!other)
+        return cannot_be(op, t, version, kind, api_not_registered(op->arena, version, kind));
+    if (other == t)
+        return 0;
+    return object_decode_protobuf(op->arena, other, body, NULL, &err) ? wrong_kind(op, kind, version, t) : cannot_be(op, t, version, kind, err.msg);
+}
+
 static int bad_body(struct api_op *op, const struct schema_type *t, struct str body, const struct val *raw, const struct kl_err *err)
 {
     struct str kind = json_str(raw, "kind"), version = json_str(raw, "apiVersion");
@@ -111,6 +142,8 @@ static int bad_body(struct api_op *op, const struct schema_type *t, struct str b
     if (raw)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s",
                         STR_ARG(kind.len ? kind : str_of(t->go)), STR_ARG(version.len ? version : str_of(op->kind->version)), t->go, err->msg);
+    if (strncmp(err->msg, "proto: ", 7) == 0 && api_envelope(body, &version, &kind) == ENVELOPE_GOOD)
+        return cannot_be(op, t, version, kind, err->msg);
     bool enveloped = strncmp(err->msg, "proto: provided data", 20) != 0;    /* what is no protobuf has no version to be looked for */
     return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s%s (%s)", t->go,
                     enveloped ? "couldn't get version/kind; json parse error: " : "", err->msg + (enveloped ? 0 : 7), summary(op->arena, body));
@@ -151,6 +184,8 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     struct object_strict strict = { .arena = op->arena };
     struct val *v = NULL, *raw = NULL;
     const char *twice = NULL;
+    if (media == MEDIA_PROTOBUF && other_message(op, t, body) < 0)
+        return -op->err.code;
     if (media == MEDIA_PROTOBUF)
         v = object_decode_protobuf(op->arena, t, body, NULL, &err);
     else if ((raw = media == MEDIA_YAML ? api_read_yaml(op, body, &twice, &err) : json_parse(op->arena, body, &err))) {

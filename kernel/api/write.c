@@ -222,6 +222,12 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     if (body_media(rq, &media) < 0)
         return -1;
     const struct schema_type *t = schema_type_find(STR(""), STR("v1"), STR("DeleteOptions"));
+    struct str version, kind;
+    const char *fault = media == MEDIA_PROTOBUF ? api_envelope_fault(api_envelope(body, &version, &kind)) : NULL;
+    if (!fault && media == MEDIA_PROTOBUF && kind.len && !str_is(kind, "DeleteOptions"))
+        fault = api_not_registered(rq->arena, version, kind);
+    if (fault)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s", fault);
     if (media == MEDIA_PROTOBUF)
         v = object_decode_protobuf(rq->arena, t, body, NULL, &err);
     else if (media == MEDIA_YAML)
@@ -229,7 +235,7 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
     else
         v = object_decode_json(rq->arena, t, body, NULL, &err);
     if (!v)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "DeleteOptions: %s", err.msg);
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s%s", media == MEDIA_PROTOBUF ? "" : "DeleteOptions: ", err.msg);
     int64_t n;
     struct str rv = json_str(v, "preconditions.resourceVersion");
     op->grace_s = body_int(v, "gracePeriodSeconds", op->grace_s);
