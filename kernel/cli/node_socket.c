@@ -8,6 +8,7 @@
 #include "cli/handover.h"
 
 #define USUAL_PORT 10250
+#define BODY_MOST  65536u                        /* no request has much of one, and who sends it is not known before it is there */
 #define RENEW_NS   (250 * 86400 * NS_PER_S)     /* of a certificate's year */
 
 static int certificate(struct daemon *d, struct arena *a, struct http_conf *hc, struct kl_err *err)
@@ -54,7 +55,7 @@ int node_socket_open(struct daemon *d, struct kl_err *err)
         return a ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
     }
     snprintf(d->node_ca, sizeof d->node_ca, "%.4000s/ca.crt", d->pki_dir);
-    struct http_conf hc = { .address = "0.0.0.0", .port = (uint16_t)port, .client_ca_file = d->node_ca };
+    struct http_conf hc = { .address = "0.0.0.0", .port = (uint16_t)port, .client_ca_file = d->node_ca, .body_max = BODY_MOST };
     int rc = certificate(d, a, &hc, err);
     if (rc == 0)
         rc = daemon_open_socket(d, SOCKET_NODE, &hc, handle, err);

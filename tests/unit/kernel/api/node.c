@@ -257,6 +257,12 @@ static void too_long(int sig)
     _exit(2);
 }
 
+/* "x-port: node": as though it came to the port of the node. */
+static void handle(void *ctx, struct http_req *r)
+{
+    (http_header(r, STR("x-port")).len ? api_node_handle : api_handle)(ctx, r);
+}
+
 void serve(void (*client)(void))
 {
     struct served s = { .loop = loop_new(), .client = client };
@@ -269,7 +275,7 @@ void serve(void (*client)(void))
     alarm(20);
     struct store_conf sc = { .provider = &no_store };
     struct api_conf ac = { .version = "v1.36.0", .service_cidr = "10.96.0.0/24", .node_port_first = 30000, .node_port_last = 30010,
-                           .cluster_dns_domain = "cluster.local" };
+                           .cluster_dns_domain = "cluster.local", .node_name = "n1", .node_client_name = "server" };
     struct api_hooks hooks = { .authenticate = know, .authorize = more_hooks.authorize ? more_hooks.authorize : allow, .node = find_node,
                                .admit = more_hooks.admit, .over = more_hooks.over };
     cr_assert_eq(store_open(s.loop, &sc, &store, &err), 0, "%s", err.msg);
@@ -277,7 +283,7 @@ void serve(void (*client)(void))
     served_api = s.api;
     cr_assert_eq(api_bootstrap(s.api, &err), 0, "%s", err.msg);
     struct http_conf hc = { .address = "127.0.0.1" };
-    cr_assert_eq(http_server_new(s.loop, &hc, api_handle, s.api, &s.http, &err), 0, "%s", err.msg);
+    cr_assert_eq(http_server_new(s.loop, &hc, handle, s.api, &s.http, &err), 0, "%s", err.msg);
     port = http_server_port(s.http);
     cr_assert_eq(pthread_create(&t, NULL, client_main, &s), 0);
     loop_run(s.loop);
