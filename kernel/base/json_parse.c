@@ -6,6 +6,7 @@
 struct parser {
     struct arena *arena;
     const char *start, *at, *end;
+    const char *hole, *hole_end;        /* a comma and the member behind it that are stepped over; NULL: none */
     struct kl_err *err;
     unsigned nodes;
     struct val *spare;                  /* nodes that are not used yet: they come from the arena many at a time */
@@ -346,6 +347,10 @@ static struct val *parse_tree(struct parser *p)
         struct val *top = stack[depth - 1];
         char close = top->type == VAL_OBJ ? '}' : ']';
         skip_space(p);
+        if (p->at == p->hole) {
+            p->at = p->hole_end;
+            continue;
+        }
         if (p->at < p->end && *p->at == close) {
             p->at++;
             depth--;
@@ -389,9 +394,9 @@ struct val *json_next(struct arena *a, struct str *text, struct kl_err *err)
     return v;
 }
 
-struct val *json_parse(struct arena *a, struct str text, struct kl_err *err)
+static struct val *parse_but(struct arena *a, struct str text, const char *hole, const char *hole_end, struct kl_err *err)
 {
-    struct parser p = { .arena = a, .start = text.at, .at = text.at, .end = text.at + text.len, .err = err };
+    struct parser p = { .arena = a, .start = text.at, .at = text.at, .end = text.at + text.len, .hole = hole, .hole_end = hole_end, .err = err };
     if (text.len > UINT32_MAX) {
         kl_err_set(err, KL_TOO_LARGE, "a JSON document may be at most 4 GiB");
         return NULL;
@@ -408,6 +413,11 @@ struct val *json_parse(struct arena *a, struct str text, struct kl_err *err)
     return v;
 }
 
+struct val *json_parse(struct arena *a, struct str text, struct kl_err *err)
+{
+    return parse_but(a, text, NULL, NULL, err);
+}
+
 /* A member that is not the first: its name and the comma before it end where its value begins. */
 struct val *json_parse_without(struct arena *a, struct str text, const char *path, struct kl_err *err)
 {
@@ -417,13 +427,5 @@ struct val *json_parse_without(struct arena *a, struct str text, const char *pat
         from--;
     if (!from || from == text.at || *--from != ',')
         return json_parse(a, text, err);
-    size_t head = (size_t)(from - text.at), tail = text.len - (size_t)(end - text.at);
-    char *rest = arena_raw(a, head + tail + 1);
-    if (!rest) {
-        kl_err_set(err, KL_NO_MEMORY, "out of memory");
-        return NULL;
-    }
-    memcpy(rest, text.at, head);
-    memcpy(rest + head, end, tail);
-    return json_parse(a, str_n(rest, head + tail), err);
+    return parse_but(a, text, from, end, err);
 }

@@ -79,7 +79,7 @@ int ctl_no_memory(struct ctl_run *r);
 
 /* Not there: 0 with *ret NULL. */
 int ctl_get(struct ctl_run *r, const char *resource, struct str ns, struct str name, struct val **ret);
-/* o->size may be left out. */
+/* o->size may be left out. Objects come without managedFields; a write that says none leaves them as they are. */
 int ctl_list(struct ctl_run *r, struct kl_list_options o, struct ctl_list *ret);
 int ctl_create(struct ctl_run *r, const char *resource, struct str ns, const struct val *v, struct val **ret);
 /* subresource may be NULL. Nothing is written when now equals old. *ret (may be NULL): the object as it is then. */
