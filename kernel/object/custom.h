@@ -54,7 +54,7 @@ bool custom_one_schema(const struct val *versions);
 /* Columns of `kubectl get`: additionalPrinterColumns (NULL or empty: Age). */
 struct val *custom_columns(struct arena *a, const struct val *printer_columns);
 struct val *custom_cells(struct arena *a, const struct val *printer_columns, const struct val *v, int64_t now_wall_ns);
-/* The values at a path such as ".spec.items[*].name" or ".metadata.labels['a.b']". */
-struct val *custom_json_path(struct arena *a, const struct val *v, struct str path);
+/* The first of the values at a path such as ".spec.items[*].name" or ".metadata.labels['a\\.b']"; NULL: there is none, or the path does not suit them. */
+const struct val *custom_json_path(struct arena *a, const struct val *v, struct str path);
 
 #endif

@@ -1,104 +1,9 @@
-/* custom_table.c - additionalPrinterColumns and the JSON paths in them. */
+/* custom_table.c - additionalPrinterColumns (the paths in them: json_path.c). */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "object/custom-internal.h"
 #include "object/table.h"
-
-/* --- paths: .a.b, ['a.b'], [0], [*], [?(@.type=="Ready")] --- */
-
-struct seek {
-    struct arena *arena;
-    struct val *found;
-};
-
-static void seek(struct seek *s, const struct val *v, struct str path);
-
-static void seek_items(struct seek *s, const struct val *v, struct str rest)
-{
-    if (v->type >= VAL_ARR)
-        val_each(kid, v) seek(s, kid, rest);
-}
-
-/* @.type=="Ready", also with ' and !=. */
-static void seek_filtered(struct seek *s, const struct val *v, struct str filter, struct str rest)
-{
-    struct str f = str_trim(filter);
-    if (!str_starts(f, STR("@.")) || v->type != VAL_ARR)
-        return;
-    f = str_skip(f, 2);
-    const char *op = memmem(f.at, f.len, "==", 2);
-    bool negate = !op && (op = memmem(f.at, f.len, "!=", 2)) != NULL;
-    if (!op)
-        return;
-    struct str name = str_trim(str_n(f.at, (size_t)(op - f.at))), value = str_trim(str_skip(f, (size_t)(op - f.at) + 2));
-    if (value.len >= 2 && (value.at[0] == '"' || value.at[0] == '\''))
-        value = str_n(value.at + 1, value.len - 2);
-    val_each(item, v) {
-        const struct val *m = json_get(item, name);
-        if (str_eq(val_str(m), value) != negate)
-            seek(s, item, rest);
-    }
-}
-
-static void seek_bracket(struct seek *s, const struct val *v, struct str inside, struct str rest)
-{
-    int64_t at;
-    if (str_is(inside, "*")) {
-        seek_items(s, v, rest);
-    } else if (inside.len > 2 && (inside.at[0] == '\'' || inside.at[0] == '"')) {
-        const struct val *m = json_get(v, str_n(inside.at + 1, inside.len - 2));
-        if (m)
-            seek(s, m, rest);
-    } else if (inside.len > 3 && str_starts(inside, STR("?("))) {
-        seek_filtered(s, v, str_n(inside.at + 2, inside.len - 3), rest);
-    } else if (str_int(inside, &at) && v->type == VAL_ARR) {
-        at += at < 0 ? v->n : 0;
-        for (const struct val *item = v->first; item; item = item->next)
-            if (at-- == 0)
-                seek(s, item, rest);
-    }
-}
-
-static void seek(struct seek *s, const struct val *v, struct str path)
-{
-    if (!path.len) {
-        val_push(s->found, val_copy(s->arena, v));
-        return;
-    }
-    if (path.at[0] == '[') {
-        long end = str_find(path, ']');
-        if (end > 0)
-            seek_bracket(s, v, str_n(path.at + 1, (size_t)end - 1), str_skip(path, (size_t)end + 1));
-        return;
-    }
-    if (path.at[0] == '.')
-        path = str_skip(path, 1);
-    size_t n = 0;
-    _cleanup_buf_ struct buf name = BUF_INIT(1024);
-    for (; n < path.len && path.at[n] != '.' && path.at[n] != '['; n++) {
-        n += path.at[n] == '\\' && n + 1 < path.len;
-        buf_add_c(&name, path.at[n]);
-    }
-    struct str rest = str_skip(path, n);
-    if (!name.len) {
-        if (rest.len != path.len || (rest.len && rest.at[0] == '['))
-            seek(s, v, rest);
-    } else if (str_is(buf_str(&name), "*")) {
-        seek_items(s, v, rest);
-    } else {
-        const struct val *m = json_get(v, buf_str(&name));
-        if (m)
-            seek(s, m, rest);
-    }
-}
-
-struct val *custom_json_path(struct arena *a, const struct val *v, struct str path)
-{
-    struct seek s = { a, val_new(a, VAL_ARR) };
-    if (path.len && path.at[0] == '{')
-        path = str_n(path.at + 1, path.len - 2);
-    seek(&s, v, path);
-    return s.found;
-}
 
 /* --- columns --- */
 
@@ -134,33 +39,43 @@ struct val *custom_columns(struct arena *a, const struct val *printer)
     return list;
 }
 
-static struct val *joined(struct arena *a, const struct val *found)
+/* As text: lists and objects as JSON. */
+static struct val *shown(struct arena *a, const struct val *v)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
-    val_each(v, found) {
-        if (v != found->first)
-            buf_add_c(&b, ',');
-        if (v->type == VAL_STR)
-            buf_add_str(&b, val_str(v));
-        else
-            json_write(&b, v);
-    }
+    if (v->type == VAL_STR)
+        return val_of_str(a, val_str(v));
+    if (v->type == VAL_NULL)
+        return val_of_str(a, STR("<no value>"));
+    json_write_sorted(&b, v);
     return val_of_str(a, arena_str(a, buf_str(&b)));
 }
 
+static struct val *dated(struct arena *a, const struct val *v, int64_t now_ns)
+{
+    int64_t at;
+    if (!clock_parse(val_str(v), &at))
+        return val_of_str(a, STR("<invalid>"));
+    return val_of_str(a, str_of(table_human(a, (now_ns - at) / 1000000000)));
+}
+
+/* Of several values the first. One of another type than the column's is none. */
 static struct val *cell(struct arena *a, const struct val *col, const struct val *v, int64_t now_ns)
 {
     struct str type = json_str(col, "type");
-    struct val *found = custom_json_path(a, v, json_str(col, "jsonPath"));
-    int64_t at;
-    if (!found || !found->n)
-        return val_new(a, VAL_NULL);
-    if (str_is(type, "date"))
-        return clock_parse(val_str(found->first), &at) ? val_of_str(a, str_of(table_human(a, (now_ns - at) / 1000000000))) :
-                                                         val_of_str(a, STR("<invalid>"));
-    if (str_is(type, "string"))
-        return joined(a, found);
-    return val_copy(a, found->first);
+    const struct val *found = custom_json_path(a, v, json_str(col, "jsonPath"));
+    char whole[64];
+    if (found && str_is(type, "string"))
+        return shown(a, found);
+    if (val_is(found, VAL_STR) && str_is(type, "date"))
+        return dated(a, found, now_ns);
+    if (val_is(found, VAL_NUM) && str_is(type, "integer")) {
+        snprintf(whole, sizeof whole, "%.*s", (int)(found->n < 63 ? found->n : 63), found->s);
+        return val_of_int(a, (int64_t)strtod(whole, NULL));
+    }
+    bool fits = found && (str_is(type, "boolean") ? found->type == VAL_BOOL : str_is(type, "integer") ? found->type == VAL_INT :
+                          str_is(type, "number") && (found->type == VAL_INT || found->type == VAL_NUM));
+    return fits ? val_copy(a, found) : val_new(a, VAL_NULL);
 }
 
 struct val *custom_cells(struct arena *a, const struct val *printer, const struct val *v, int64_t now_ns)
