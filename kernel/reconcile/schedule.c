@@ -63,7 +63,9 @@ static void wait_for(struct schedule *s, struct parked *p, const struct rules *r
 void schedule_park(struct schedule *s, struct str key, const struct hopes *h)
 {
     struct parked *p = map_get(&s->parked, key);
-    if (!p) {
+    if (p)
+        p->tries++;
+    else {
         if (!(p = mem_alloc(sizeof *p + key.len)))
             return;
         memcpy(p->key, key.at, key.len);

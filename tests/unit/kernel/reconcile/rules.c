@@ -290,3 +290,72 @@ Test(rules, woken_by_what_is_waited_for_alone)
     topology_wait_end(ledger_topology(w.ledger), &apart);
     topology_wait_end(ledger_topology(w.ledger), &unwanted);
 }
+
+/* --- counters that followed are those that are counted anew --- */
+
+static unsigned dice(unsigned n)
+{
+    static uint64_t state = 7;
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(state >> 33) % n;
+}
+
+static const char *const questions[] = {
+    APART(TERM("zone", "a")), APART(TERM("host", "b")), NEAR(TERM("zone", "a")), NEAR(TERM("zone", "a") "," TERM("host", "a")), NEAR(TERM("rack", "b")),
+    APART("{\"topologyKey\":\"zone\"," APP("a") ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"red\"}}}"),
+    SPREAD("\"topologyKey\":\"zone\"," APP("a")), SPREAD("\"topologyKey\":\"host\"," APP("b")), SPREAD("\"topologyKey\":\"zone\"," APP("a")) ",\"nodeSelector\":{\"rack\":\"r\"}",
+    SPREAD("\"topologyKey\":\"zone\",\"minDomains\":3,\"nodeTaintsPolicy\":\"Honor\"," APP("b")), "",
+};
+#define QUESTIONS (sizeof questions / sizeof *questions)
+
+static void any_change(unsigned step)
+{
+    static bool nodes[5];
+    static struct {
+        const char *node, *spec;        /* of a pod they never change; node NULL: it is not there */
+    } pods[12];
+    static const char *const spaces[] = { "default", "one" }, *const labels[] = { "", "\"zone\":\"x\"", "\"zone\":\"y\"", "\"zone\":\"z\",\"rack\":\"r\"", "\"zone\":\"x\",\"rack\":\"s\"" };
+    unsigned what = dice(20), i = dice(12), n = dice(5);
+    const char *name = arena_printf(w.arena, "p%u", i), *host = arena_printf(w.arena, "n%u", n), *ns = spaces[i % 2];
+    if (step < 5 || what < 3) {
+        n = step < 5 ? step : n;
+        host = arena_printf(w.arena, "n%u", n);
+        node_now(nodes[n] ? STORE_UPDATE : STORE_CREATE, host, labels[dice(5)], dice(4) ? "" : "\"taints\":[{\"key\":\"k\",\"effect\":\"NoSchedule\"}]");
+        nodes[n] = true;
+    } else if (what == 3 && nodes[n]) {
+        commit(STORE_DELETE, "/nodes", "", host, "", "\"spec\":{}");
+        nodes[n] = false;
+    } else if (what == 4)
+        space(STORE_UPDATE, "one", dice(2) ? "\"team\":\"red\"" : "");
+    else if (pods[i].node && what < 10) {
+        commit(STORE_DELETE, "/pods", ns, name, "", arena_printf(w.arena, "\"spec\":{\"nodeName\":\"%s\"}", pods[i].node));
+        pods[i].node = NULL;
+    } else if (pods[i].node)
+        pod_in(STORE_UPDATE, ns, name, pods[i].node, dice(2) ? "a" : "b", pods[i].spec, dice(3) ? "" : ",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"");
+    else {
+        pods[i].node = host;
+        pods[i].spec = questions[dice(QUESTIONS)];
+        pod_in(STORE_CREATE, ns, name, host, dice(2) ? "a" : "b", pods[i].spec, "");
+    }
+}
+
+Test(rules, counters_follow)
+{
+    const char *followed[2 * QUESTIONS];
+    space(STORE_CREATE, "one", "");
+    for (unsigned step = 0; step < 400; step++) {
+        any_change(step);
+        if (step % 4)
+            continue;
+        for (unsigned q = 0; q < 2 * QUESTIONS; q++)
+            followed[q] = asks(q % 2 ? "a" : "b", questions[q / 2]);
+        struct ledger *old = w.ledger;
+        struct kl_err err;
+        kl_err_init(&err);
+        cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
+        for (unsigned q = 0; q < 2 * QUESTIONS; q++)
+            cr_assert_str_eq(asks(q % 2 ? "a" : "b", questions[q / 2]), followed[q], "step %u: %s", step, questions[q / 2]);
+        ledger_free(w.ledger);
+        w.ledger = old;
+    }
+}
