@@ -292,6 +292,39 @@ static void node_create(struct api_op *op, struct val *v)
     node_update(op, v, NULL, false);
 }
 
+/* What v1 has no place for any more goes without a word. */
+static void slice_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    struct val *list = json_get(v, STR("endpoints"));
+    (void)op;
+    (void)old;
+    (void)status;
+    if (val_is(list, VAL_ARR))
+        val_each(e, list)
+            json_del(e, STR("deprecatedTopology"));
+}
+
+static void slice_create(struct api_op *op, struct val *v)
+{
+    slice_update(op, v, NULL, false);
+}
+
+/* A group of this server's own is there at once. */
+static void api_service_create(struct api_op *op, struct val *v)
+{
+    struct arena *a = op->arena;
+    char now[CLOCK_TEXT];
+    if (json_path(v, "spec.service"))
+        return;
+    struct val *c = val_push(json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), val_new(a, VAL_OBJ));
+    clock_format(api_op_now(op), now);
+    json_set_str(a, c, STR("type"), STR("Available"));
+    json_set_str(a, c, STR("status"), STR("True"));
+    json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    json_set_str(a, c, STR("reason"), STR("Local"));
+    json_set_str(a, c, STR("message"), STR("Local APIServices are always available"));
+}
+
 static void driver_update(struct api_op *op, struct val *v, const struct val *old, bool status)
 {
     (void)op;
@@ -345,6 +378,8 @@ static const struct {
     { "", "PersistentVolumeClaim", claim_create, claim_update },
     { "", "Service", NULL, api_service_update },
     { "", "ServiceAccount", account_create, account_update },
+    { "apiregistration.k8s.io", "APIService", api_service_create, NULL },
+    { "discovery.k8s.io", "EndpointSlice", slice_create, slice_update },
     { "apiextensions.k8s.io", "CustomResourceDefinition", definition_create, definition_update },
     { "apps", "DaemonSet", daemons_create, daemons_update },
     { "batch", "Job", job_create, NULL },

@@ -172,6 +172,14 @@ static void scaling_rules(struct defaulting *d, struct val *r, bool up)
     add_policy(d, list, "Percent", 100);
 }
 
+/* What no metric was said of goes by the use of processors; the old version has its other metrics in annotations. */
+static void old_autoscaler(struct defaulting *d, struct val *v)
+{
+    struct val *spec = json_get(v, STR("spec"));
+    if (spec && !json_get(json_path(v, "metadata.annotations"), STR("autoscaling.alpha.kubernetes.io/metrics")))
+        set_int(d, spec, "targetCPUUtilizationPercentage", 80);
+}
+
 static void autoscaler_spec(struct defaulting *d, struct val *v)
 {
     struct val *metrics = json_get(v, STR("metrics")), *behavior = json_get(v, STR("behavior"));
@@ -427,6 +435,7 @@ static const struct {
     { "io.k8s.api.core.v1.PersistentVolume", persistent_volume },
     { "io.k8s.api.core.v1.NodeStatus", node_status },
     { "io.k8s.api.core.v1.LimitRangeItem", limit_item },
+    { "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler", old_autoscaler },
     { "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec", autoscaler_spec },
     { "io.k8s.api.core.v1.Service", service },
     { "io.k8s.api.core.v1.Namespace", namespace_ },

@@ -130,7 +130,7 @@ void check_resources(causes c, const struct path *p, const struct val *res, cons
 void check_volumes(causes c, const struct path *p, struct pod_place *where);
 bool volume_known(const struct pod_place *where, struct str name);
 void check_volume_spec(causes c, const struct path *p, const struct val *spec, bool inlined);   /* validate_storage.c; inlined: of an attachment without a volume */
-void check_old_source(causes c, const struct path *p, const char *member, const struct val *v);        /* validate_sources.c */
+void check_old_source(causes c, const struct path *p, const char *member, const struct val *v, bool persistent);       /* validate_sources.c */
 void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
@@ -147,6 +147,7 @@ struct val *definition_versions(struct arena *a, const struct val *versions);   
 bool check_too_many(causes c, const struct path *p, const struct val *list, unsigned most);    /* false: nobody looks into it any more */
 void check_request_name(causes c, const struct path *p, struct str name, const struct val *requests);
 void check_request_names(causes c, const struct path *p, const struct val *list, const struct val *requests);
+void check_template_meta(causes c, const struct path *p, const struct val *meta);        /* of what is made of a template: labels and annotations alone */
 void check_opaque(causes c, const struct path *p, const struct val *config);
 void check_raw(causes c, const struct path *p, const struct val *v, size_t most);              /* an object of at most so many bytes */
 void check_pool_name(causes c, const struct path *p, struct str name);                          /* validate_devices.c */
@@ -222,6 +223,7 @@ KIND_RULES(kind_mutating_policy);
 KIND_RULES(kind_validating_binding);
 KIND_RULES(kind_mutating_binding);
 KIND_RULES(kind_signing_request);       /* validate_signing.c */
+KIND_RULES(status_signing_request);
 KIND_RULES(kind_runtime_class);         /* validate_drivers.c */
 KIND_RULES(kind_csi_driver);
 KIND_RULES(kind_csi_node);

@@ -437,7 +437,7 @@ KIND_RULES(kind_cron_job)
         say_invalid_val(c, IN(IN(t, "spec"), "selector"), json_get(job, STR("selector")), "`selector` will be auto-generated");
     if (json_bool(job, "manualSelector", false))
         object_cause_add(c, "FieldValueNotSupported", path_text(c->arena, IN(IN(t, "spec"), "manualSelector")),
-                         "Unsupported value: true: supported values: \"false\", \"nil\"");
+                         "Unsupported value: true: supported values: \"nil\", \"false\"");
     if (!old && name.len > 52)
         say_invalid(c, IN(IN(NULL, "metadata"), "name"), name, "must be no more than 52 characters");
 }

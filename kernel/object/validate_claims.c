@@ -203,14 +203,19 @@ KIND_RULES(kind_device_claim)
         check_claim(c, IN(NULL, "spec"), json_get(v, STR("spec")));
 }
 
+void check_template_meta(causes c, const struct path *p, const struct val *meta)
+{
+    check_annotations(c, IN(p, "annotations"), json_get(meta, STR("annotations")));
+    check_labels(c, IN(p, "labels"), json_get(meta, STR("labels")));
+    for (const struct val *m = val_is(meta, VAL_OBJ) ? meta->first : NULL; m; m = m->next)
+        if (!str_is(val_key(m), "labels") && !str_is(val_key(m), "annotations"))
+            say_forbidden(c, IN(p, arena_dup(c->arena, str_is(val_key(m), "uid") ? STR("uID") : val_key(m))), "cannot be set");
+}
+
 KIND_RULES(kind_device_claim_template)
 {
     const struct path *p = IN(NULL, "spec"), *meta = IN(p, "metadata");
-    val_each(m, json_path(v, "spec.metadata") ? json_path(v, "spec.metadata") : &(struct val){ .type = VAL_OBJ })
-        if (!str_is(val_key(m), "labels") && !str_is(val_key(m), "annotations"))
-            say_forbidden(c, IN(meta, arena_dup(c->arena, str_is(val_key(m), "uid") ? STR("uID") : val_key(m))), "cannot be set");
-    check_labels(c, IN(meta, "labels"), json_path(v, "spec.metadata.labels"));
-    check_annotations(c, IN(meta, "annotations"), json_path(v, "spec.metadata.annotations"));
+    check_template_meta(c, meta, json_path(v, "spec.metadata"));
     check_claim(c, IN(p, "spec"), json_path(v, "spec.spec"));
     if (old)
         check_immutable_as(c, p, "io.k8s.api.resource.v1.ResourceClaimTemplateSpec", json_get(v, STR("spec")), json_get(old, STR("spec")));

@@ -53,7 +53,7 @@ static void check_host_ports(causes c, const struct path *p, const struct val *l
 /* --- environment --- */
 
 static const char *const env_fields[] = { "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
-                                          "status.podIP", "status.hostIPs", "status.podIPs", NULL };
+                                          "status.hostIPs", "status.podIP", "status.podIPs", NULL };
 
 static void check_key_ref(causes c, const struct path *p, const struct val *ref)
 {

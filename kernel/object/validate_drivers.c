@@ -8,6 +8,17 @@
 
 /* --- runtimes --- */
 
+static void check_each_once(causes c, const struct path *p, const struct val *list)
+{
+    _cleanup_met_ struct met seen = { 0 };
+    LIST_EACH (t, at, list) {
+        struct str key = json_str(t, "key"), operator = json_str(t, "operator"), value = json_str(t, "value"), effect = json_str(t, "effect");
+        const char *text = words(c, STR_FMT "\n" STR_FMT "\n" STR_FMT "\n" STR_FMT, STR_ARG(key), STR_ARG(operator), STR_ARG(value), STR_ARG(effect));
+        if (met_again(&seen, str_of(text)))
+            object_cause_add(c, "FieldValueDuplicate", path_text(c->arena, ITEM(p, at.i)), "Duplicate value: %s", shown_as(c, "io.k8s.api.core.v1.Toleration", t));
+    }
+}
+
 KIND_RULES(kind_runtime_class)
 {
     struct val *scheduling = json_get(v, STR("scheduling")), *fixed = json_path(v, "overhead.podFixed");
@@ -21,6 +32,7 @@ KIND_RULES(kind_runtime_class)
     }
     check_labels(c, IN(p, "nodeSelector"), json_get(scheduling, STR("nodeSelector")));
     check_tolerations(c, IN(p, "tolerations"), json_get(scheduling, STR("tolerations")));
+    check_each_once(c, IN(p, "tolerations"), json_get(scheduling, STR("tolerations")));
     if (old)
         check_immutable_str(c, NULL, v, old, "handler");
 }

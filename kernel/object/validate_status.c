@@ -114,10 +114,48 @@ static KIND_RULES(status_node)
     }
 }
 
+/* "storage" is all that a claim may ask for. */
+static bool check_claimed(causes c, const struct path *p, struct str name)
+{
+    static const char *const only[] = { "storage", NULL };
+    if (!check_name(c, p, name, G_QUALIFIED))
+        return false;
+    return !is_native_resource(name) || check_choice(c, p, name, only);
+}
+
+static KIND_RULES(status_claim)
+{
+    static const char *const states[] = { "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending", "NodeResizeInProgress", "NodeResizeInfeasible", NULL };
+    const struct path *p = IN(NULL, "status");
+    const struct val *states_of = json_path(v, "status.allocatedResourceStatuses"), *sizes = json_path(v, "status.allocatedResources");
+    (void)old;
+    for (const struct val *m = val_is(states_of, VAL_OBJ) ? states_of->first : NULL; m; m = m->next) {
+        bool known = false;
+        check_claimed(c, IN(p, "allocatedResourceStatuses"), val_key(m));
+        for (int i = 0; states[i]; i++)
+            known |= str_is(val_str(m), states[i]);
+        if (!known)
+            say_unsupported(c, IN(p, "allocatedResourceStatuses"), val_key(m), states);
+    }
+    for (const struct val *m = val_is(sizes, VAL_OBJ) ? sizes->first : NULL; m; m = m->next)
+        check_claimed(c, IN(p, "allocatedResources"), val_key(m));
+}
+
+static KIND_RULES(status_service)
+{
+    const struct val *ingress = json_path(v, "status.loadBalancer.ingress");
+    (void)old;
+    if (ingress && ingress->n && !str_is(json_str(v, "spec.type"), "LoadBalancer"))
+        say_forbidden(c, IN(IN(IN(NULL, "status"), "loadBalancer"), "ingress"), "may only be used when `spec.type` is 'LoadBalancer'");
+}
+
 static const struct {
     const char *group, *kind;
     KIND_RULES((*check));
 } rows[] = {
+    { "", "PersistentVolumeClaim", status_claim },
+    { "", "Service", status_service },
+    { "certificates.k8s.io", "CertificateSigningRequest", status_signing_request },
     { "", "Namespace", status_namespace },
     { "", "Node", status_node },
     { "policy", "PodDisruptionBudget", status_budget },

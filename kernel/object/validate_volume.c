@@ -311,8 +311,7 @@ static void check_ephemeral(causes c, const struct path *p, const struct val *v)
         say_required(c, here, NULL);
         return;
     }
-    check_labels(c, IN(IN(here, "metadata"), "labels"), json_path(t, "metadata.labels"));
-    check_annotations(c, IN(IN(here, "metadata"), "annotations"), json_path(t, "metadata.annotations"));
+    check_template_meta(c, IN(here, "metadata"), json_get(t, STR("metadata")));
     check_claim_spec(c, IN(here, "spec"), json_get(t, STR("spec")));
 }
 
@@ -364,6 +363,14 @@ static void check_old(causes c, const struct path *p, const struct val *v, const
     }
 }
 
+static void check_rbd(causes c, const struct path *p, const struct val *v)
+{
+    const struct val *monitors = json_get(v, STR("monitors"));
+    if (!monitors || !monitors->n)
+        say_required(c, IN(p, "monitors"), NULL);
+    check_required_str(c, IN(p, "image"), json_str(v, "image"));
+}
+
 static const struct {
     const char *member, *shown;         /* shown: in paths; upstream's own spelling */
     void (*check)(causes c, const struct path *p, const struct val *v);
@@ -380,7 +387,7 @@ static const struct {
     { "glusterfs", "glusterfs", NULL, "endpoints,path" },
     { "flocker", "flocker", NULL, NULL },
     { "persistentVolumeClaim", "persistentVolumeClaim", check_claim_volume, NULL },
-    { "rbd", "rbd", NULL, "image" },
+    { "rbd", "rbd", check_rbd, NULL },
     { "cinder", "cinder", NULL, "volumeID" },
     { "cephfs", "cephfs", NULL, NULL },
     { "quobyte", "quobyte", NULL, "registry" },
@@ -417,7 +424,7 @@ static void check_source(causes c, const struct path *p, const struct val *v, co
             kinds[i].check(c, IN(p, kinds[i].shown), x);
         else if (kinds[i].needed)
             check_old(c, IN(p, kinds[i].shown), x, kinds[i].needed);
-        check_old_source(c, IN(p, kinds[i].shown), kinds[i].member, x);
+        check_old_source(c, IN(p, kinds[i].shown), kinds[i].member, x, false);
     }
     if (!n)
         say_required(c, p, "must specify a volume type");

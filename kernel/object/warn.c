@@ -320,8 +320,7 @@ RULES(ingress)
 
 RULES(endpoint_slice)
 {
-    (void)old;
-    if (str_is(json_str(v, "addressType"), "FQDN"))
+    if (!old && str_is(json_str(v, "addressType"), "FQDN"))
         warn(w, "spec.addressType: FQDN endpoints are deprecated");
 }
 
