@@ -429,7 +429,23 @@ static void check_structure(struct object_causes *c, const struct val *schema, c
         check_kids(c, schema, field);
 }
 
+/* Every object has metadata; a schema may bound its name, and say nothing else of it. */
+static void check_metadata(struct object_causes *c, const struct val *schema, const char *field)
+{
+    const struct val *meta = json_get(json_get(schema, STR("properties")), STR("metadata")), *props = json_get(meta, STR("properties"));
+    bool more = false;
+    if (!val_is(meta, VAL_OBJ))
+        return;
+    val_each(m, meta) more |= !str_is(val_key(m), "type") && !str_is(val_key(m), "default") && m != props;
+    if (val_is(props, VAL_OBJ))
+        val_each(p, props) more |= !str_is(val_key(p), "name") && !str_is(val_key(p), "generateName");
+    if (more)
+        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.properties[metadata]", field),
+                         "Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified");
+}
+
 void custom_schema_check(struct object_causes *c, const struct val *schema, const char *field)
 {
     check_structure(c, schema, field, true);
+    check_metadata(c, schema, field);
 }
