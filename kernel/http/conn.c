@@ -341,6 +341,10 @@ static void flush(struct conn *c)
         if (c->tls && !c->lingering)
             gnutls_bye(c->tls, GNUTLS_SHUT_WR);
         write_some(c);
+        if (c->state == CONN_OPEN && c->unread) {
+            c->state = CONN_RAW;
+            buf_free(&c->in);
+        }
         if (c->state == CONN_RAW)
             linger(c);
         else

@@ -117,6 +117,7 @@ static int parse(struct conn *c)
         if (!read_body(c, r, &s))
             break;
         r->closing |= r->bad || r->too_large;
+        c->unread |= r->too_large;
         r->body_done = true;
         /* What the parser has used goes first: the handler may take the connection over. */
         size_t used = c->in.len - s.len;

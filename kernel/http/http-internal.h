@@ -125,6 +125,7 @@ struct conn {
     void (*raw_drain)(void *ctx);
     void *raw_ctx;
     bool raw_paused, lingering;
+    bool unread;                        /* it was answered before all of it was sent: the rest is thrown away for a while before the end */
     bool hangup_ends;                   /* a client that ends its part has gone, even while it is not read */
     struct http_req *h1_req;            /* the one being read or answered */
     struct h1_body *h1_body;

@@ -122,6 +122,8 @@ def mistakes():
     failed('bad version', ask(MAPS, resourceVersion='x'), 400, 'BadRequest', 'x')
     failed('bad version of one', ask(MAPS + '/m-a', resourceVersion='x'), 500, None, 'x')
     failed('bad selector', ask(MAPS, labelSelector='a in'), 400, 'BadRequest', '')
+    for _ in range(5):                      # while it is still being sent
+        failed('too large', ask(MAPS, 'POST', 'x' * 3200000), 413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728')
     failed('initial events of a list', ask(MAPS, sendInitialEvents='true'), 422, 'Invalid', 'sendInitialEvents is forbidden for list')
     c = http.client.HTTPSConnection(host.hostname, host.port, context=tls, timeout=120)
     c.request('GET', MAPS, headers={'Accept': 'application/cbor'})       # its gate is off by default
