@@ -183,6 +183,7 @@ void api_op_tell(struct api_rq *rq, struct api_op *op);
 #define API_HEADERS       24
 #define API_CACHE_CONTROL 1
 unsigned api_headers(struct api_rq *rq, struct http_header *h, const char *content_type);
+unsigned api_headers_without(struct http_header *h, unsigned n, const char *name);      /* how many are left */
 void api_run(struct api_rq *rq);                                                /* from the start: api.c */
 void api_send_error(struct api_rq *rq);                                         /* rq->err; one that is pending makes the request wait */
 void api_send_tree(struct api_rq *rq, int status, const struct schema_type *t, struct val *v);

@@ -106,6 +106,8 @@ static int check_verb(struct api_rq *rq)
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
     if (rq->info.watch_path && !str_is(http_method(rq->http), "GET"))
         return api_fail_method(&rq->err, rq->arena);
+    if (rq->info.watch_path && (t->subresource[0] || !(k->flags & K_STORED)))
+        return api_fail_path(&rq->err, rq->arena);
     if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0 && !(k->flags & K_CUSTOM))
         return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_CUSTOM && k->flags & K_NAMESPACED && !t->ns[0] && strcmp(t->verb, "list") != 0 && strcmp(t->verb, "watch") != 0) {
@@ -131,7 +133,7 @@ static int check_verb(struct api_rq *rq)
     if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)
         return api_fail_method(&rq->err, rq->arena);
     if (!(k->flags & (K_STORED | K_MEASURED))) {
-        if (k->flags & K_NAMESPACED && !t->ns[0])
+        if (t->name[0] || (k->flags & K_NAMESPACED && !t->ns[0]))
             return api_fail_path(&rq->err, rq->arena);
         return strcmp(t->verb, "create") == 0 ? 0 : api_fail_method(&rq->err, rq->arena);
     }

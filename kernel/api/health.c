@@ -80,7 +80,9 @@ static void send_health(struct api_rq *rq, const char *name, const struct api_ch
 static void send_check(struct api_rq *rq, const struct api_checked *c)
 {
     if (!c->why) {
-        api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
+        struct http_header h[API_HEADERS];
+        unsigned n = api_headers_without(h, api_headers(rq, h, "text/plain; charset=utf-8"), "x-content-type-options");
+        http_reply(rq->http, 200, h, n, (struct http_slice){ .data = STR("ok") });
         return;
     }
     const char *text = arena_printf(rq->arena, "internal server error: %s\n", c->why);

@@ -257,19 +257,10 @@ static void not_acceptable(struct api_rq *rq, bool v2)
     http_reply(rq->http, 406, h, n, (struct http_slice){ .data = STR("") });
 }
 
-static unsigned without(struct http_header *h, unsigned n, const char *name)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < n; i++)
-        if (!str_is(h[i].name, name))
-            h[kept++] = h[i];
-    return kept;
-}
-
 static void nothing_there(struct api_rq *rq)
 {
     struct http_header h[API_HEADERS];
-    unsigned n = without(h, api_headers(rq, h, NULL), "x-content-type-options");
+    unsigned n = api_headers_without(h, api_headers(rq, h, NULL), "x-content-type-options");
     http_reply(rq->http, 404, h, n, (struct http_slice){ .data = STR("") });
 }
 
@@ -392,7 +383,7 @@ static void index_v3(struct api_rq *rq)
         return;
     }
     /* Upstream's Go guesses what this is, by how it looks. */
-    unsigned n = without(h, api_headers(rq, h, "text/plain; charset=utf-8"), "x-content-type-options");
+    unsigned n = api_headers_without(h, api_headers(rq, h, "text/plain; charset=utf-8"), "x-content-type-options");
     http_reply(rq->http, 200, h, n, (struct http_slice){ .data = text });
 }
 

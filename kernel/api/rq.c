@@ -116,6 +116,15 @@ static void send_buf(struct api_rq *rq, int status, const char *content_type, st
     http_reply(rq->http, status, h, n, (struct http_slice){ str_n(at, len), release_mem, at });
 }
 
+unsigned api_headers_without(struct http_header *h, unsigned n, const char *name)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!str_is(h[i].name, name))
+            h[kept++] = h[i];
+    return kept;
+}
+
 void api_send_text(struct api_rq *rq, int status, const char *content_type, struct str text)
 {
     struct buf b = BUF_INIT(0);
