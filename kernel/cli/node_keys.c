@@ -95,7 +95,10 @@ static int open_all(struct node_keys *n, struct kl_err *err)
         return rc;
     if (k->cert.at && stat(n->conf.kubeconfig_path, &st) == 0) {
         credential_adopt(n->client, k->cert, k->key, (int64_t)st.st_mtime);
-        credential_adopt(n->server, k->cert, k->key, (int64_t)st.st_mtime);
+        /* For the port it counts as long as there is none that was signed for it: it names the node, and not the address by which others call. With one, such a
+         * certificate is asked for at once. */
+        if (!credential_cert(n->server).at)
+            credential_adopt(n->server, k->cert, k->key, n->conf.address && n->conf.address[0] ? 0 : (int64_t)st.st_mtime);
     }
     if (credential_cert(n->client).at)
         return 0;

@@ -1,6 +1,7 @@
 /* node_keys.h - a node's two certificates: what it shows to the API, and what its own port shows. [loop]
  *
- * With a kubeconfig that holds a certificate (`keelson pki node`) that one counts for both until another is asked for in time; with one that holds a token
+ * With a kubeconfig that holds a certificate (`keelson pki node`) that one counts for both until another is asked for in time (for the
+ * port at once when the node has an address that others may call); with one that holds a token
  * (a bootstrap token) the node asks for its first ones with it. They are kept in STATE/pki/node-client.pem and node-server.pem, which later starts use.
  */
 #ifndef CLI_NODE_KEYS_H

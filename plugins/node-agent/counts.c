@@ -11,8 +11,6 @@ static const struct {
 } rows[COUNTS] = {
     [COUNT_PODS_STARTED] = { "kubelet_started_pods_total", "Cumulative number of pods started" },
     [COUNT_POD_START_ERRORS] = { "kubelet_started_pods_errors_total", "Cumulative number of errors when starting pods" },
-    [COUNT_CONTAINERS_STARTED] = { "kubelet_started_containers_total", "Cumulative number of containers started" },
-    [COUNT_CONTAINER_START_ERRORS] = { "kubelet_started_containers_errors_total", "Cumulative number of errors when starting containers" },
     [COUNT_IMAGES_REMOVED] = { "kubelet_image_garbage_collected_total", "Total number of images garbage collected by the kubelet, whether through disk usage or image age." },
 };
 
@@ -64,6 +62,7 @@ void count_eviction(const char *signal)
 
 void counts_tell(struct prom *p)
 {
+    counts_tell_starts(p);
     counts_tell_ends(p);
     for (size_t i = 0; i < COUNTS; i++) {
         prom_family(p, rows[i].name, PROM_COUNTER, rows[i].help);

@@ -1,4 +1,4 @@
-/* counts_pods.c - what is counted for each probe of a container, and of containers that ended. */
+/* counts_pods.c - what is counted for each probe of a container, and of the starts and ends of containers. */
 #include <string.h>
 
 #include "agent.h"
@@ -106,12 +106,44 @@ void counts_tell_probes(struct prom *p)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- ends --- */
+/* --- starts --- */
 
-static const char *type_text(unsigned kind)
+enum { TYPES = 3, ERRORS = 2 };
+static const char *const types[TYPES] = { "container", "init_container", "ephemeral_container" };
+static const char *const errors[ERRORS] = { "CreateContainerError", "RunContainerError" };
+static uint64_t started[TYPES], failed[TYPES][ERRORS];
+
+static unsigned type_of(unsigned kind)
 {
-    return kind == CTR_INIT || kind == CTR_SIDECAR ? "init_container" : kind == CTR_EPHEMERAL ? "ephemeral_container" : "container";
+    return kind == CTR_INIT || kind == CTR_SIDECAR ? 1 : kind == CTR_EPHEMERAL ? 2 : 0;
 }
+
+void count_start(unsigned kind, const char *error)
+{
+    pthread_mutex_lock(&lock);
+    if (error)
+        failed[type_of(kind)][strcmp(error, errors[0]) != 0]++;
+    else
+        started[type_of(kind)]++;
+    pthread_mutex_unlock(&lock);
+}
+
+void counts_tell_starts(struct prom *p)
+{
+    pthread_mutex_lock(&lock);
+    prom_family(p, "kubelet_started_containers_total", PROM_COUNTER, "Cumulative number of containers started");
+    for (size_t i = 0; i < TYPES; i++)
+        if (started[i])
+            prom_count(p, (struct prom_label[]){ { "container_type", types[i] }, { NULL, NULL } }, started[i]);
+    prom_family(p, "kubelet_started_containers_errors_total", PROM_COUNTER, "Cumulative number of errors when starting containers");
+    for (size_t i = 0; i < TYPES; i++)
+        for (size_t k = 0; k < ERRORS; k++)
+            if (failed[i][k])
+                prom_count(p, (struct prom_label[]){ { "code", errors[k] }, { "container_type", types[i] }, { NULL, NULL } }, failed[i][k]);
+    pthread_mutex_unlock(&lock);
+}
+
+/* --- ends --- */
 
 static void count_end(unsigned type, int64_t code, struct str reason)
 {
@@ -140,7 +172,7 @@ void count_ends(const struct pod_view *v, bool tell)
         snprintf(k->mem->ended, sizeof k->mem->ended, STR_FMT, STR_ARG(ctr_id(k)));
         struct str reason = json_str(k->now, "reason");
         if (tell)
-            count_end(k->kind == CTR_SIDECAR ? CTR_INIT : k->kind, k->exit_code, reason.len ? reason : k->exit_code ? STR("Error") : STR("Completed"));
+            count_end(type_of(k->kind), k->exit_code, reason.len ? reason : k->exit_code ? STR("Error") : STR("Completed"));
     }
 }
 
@@ -151,7 +183,7 @@ void counts_tell_ends(struct prom *p)
     for (size_t i = 0; i < n_ends; i++) {
         char code[24];
         snprintf(code, sizeof code, "%lld", (long long)ends[i].code);
-        prom_count(p, (struct prom_label[]){ { "container_type", type_text(ends[i].type) }, { "exit_code", code }, { "reason", ends[i].reason }, { NULL, NULL } }, ends[i].n);
+        prom_count(p, (struct prom_label[]){ { "container_type", types[ends[i].type] }, { "exit_code", code }, { "reason", ends[i].reason }, { NULL, NULL } }, ends[i].n);
     }
     pthread_mutex_unlock(&lock);
 }

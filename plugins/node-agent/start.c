@@ -203,7 +203,7 @@ static int create(struct agent *a, struct kl_call *c, struct pod_view *v, struct
     char *sandbox = arena_dup(v->arena, json_str(v->sandbox, "id"));
     rc = sandbox && text.at ? a->rt->container_create(a->rt_self, c, sandbox, text, ret_id) : kl_fail(c, KL_NO_MEMORY, "no memory");
     if (rc < 0) {
-        count_add(COUNT_CONTAINER_START_ERRORS);
+        count_start(k->kind, "CreateContainerError");
         event_pod(a, v, k, "Failed", "Error: %s", c->err.msg);
         return hold(a, c, k, "CreateContainerError", true);
     }
@@ -261,7 +261,7 @@ int start_container(struct agent *a, struct kl_call *c, struct pod_view *v, stru
         return rc < 0 ? rc : kl_fail(c, KL_NO_MEMORY, "no memory");
     rc = a->rt->container_start(a->rt_self, c, id);
     if (rc < 0) {
-        count_add(COUNT_CONTAINER_START_ERRORS);
+        count_start(k->kind, "RunContainerError");
         event_pod(a, v, k, "Failed", "Error: %s", c->err.msg);
         hold(a, c, k, "RunContainerError", true);
         struct kl_call sub = call_within(a, c, 30 * NS_PER_S);
@@ -269,7 +269,7 @@ int start_container(struct agent *a, struct kl_call *c, struct pod_view *v, stru
         return rc;
     }
     event_pod(a, v, k, "Started", "Container started");
-    count_add(COUNT_CONTAINERS_STARTED);
+    count_start(k->kind, NULL);
     if (!made)
         drop_old(a, c, v, k);
     begin_life(a, k, id);

@@ -156,6 +156,10 @@ EOF
 done
 rm -rf /var/log/keelson-e2e
 
+verified() { [ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$dir/state/pki/ca.crt" "https://$1:10250/pods")" = 401 ]; }
+eventually "here: the certificate is for the address" 5 verified $node_ip
+eventually "there: so it is, once one is signed" 60 verified 192.168.77.2
+
 # --- who is refused now is let in when the rules say so (an agent keeps a no for half a minute) ---
 k create clusterrolebinding late --clusterrole=t-scraper --serviceaccount=default:nobody >/dev/null
 late() { [ "$(curl -s --connect-to "$1:10250:$2:10250" -o /dev/null -w '%{http_code}' --cacert "$dir/state/pki/ca.crt" -H "Authorization: Bearer $(cat "$dir/nobody.token")" "https://$1:10250/metrics")" = 200 ]; }

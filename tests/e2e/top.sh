@@ -70,7 +70,7 @@ has "of the node" 'node_memory_working_set_bytes ' "$(page metrics/resource)"
 has "cadvisor's" 'container_network_receive_bytes_total{container="",' "$(page metrics/cadvisor)"
 has "throttled by its limit" 'container_cpu_cfs_throttled_periods_total{container="burn"' "$(page metrics/cadvisor)"
 has "the kubelet's own" 'kubelet_running_pods 2' "$(page metrics)"
-has "started containers" 'kubelet_started_containers_total 3' "$(page metrics)"
+has "started containers" 'kubelet_started_containers_total{container_type="container"} 3' "$(page metrics)"
 has "logs" "" "$(page containerLogs/default/busy/burn)"
 has "nothing else" "404 page not found" "$(page nothing)"
 

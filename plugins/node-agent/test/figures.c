@@ -130,7 +130,7 @@ Test(figures, pages)
     cr_assert(strstr(text, "\nkubelet_running_pods 1\n"), "%s", text);
     cr_assert(strstr(text, "\nkubelet_running_containers{container_state=\"running\"} 1\n"), "%s", text);
     cr_assert(strstr(text, "\nkubelet_node_name{node=\"n1\"} 1\n"), "%s", text);
-    cr_assert(strstr(text, "\nkubelet_started_containers_total "), "%s", text);
+    cr_assert(strstr(text, "\nkubelet_started_containers_total{container_type=\"container\"} 1\n"), "%s", text);
     text = page("runningpods");
     cr_assert(strstr(text, "\"name\":\"p\"") && strstr(text, "\"uid\":\"u1\"") && strstr(text, "\"containers\":[{\"name\":\"c\",\"image\":\"i\""), "%s", text);
     text = page("configz");
