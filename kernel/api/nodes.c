@@ -149,7 +149,8 @@ void api_node_send(struct api_rq *rq, struct str name, const char *path, bool to
     kl_err_init(&err);
     struct http_client *c = api_node_client(rq->api, rq->arena, name, &err);
     if (c) {
-        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = path, .failed = told ? tell_failure : NULL, .ctx = rq });
+        static const char *const own[] = { "accept", NULL };    /* the answer's form is between this server and its client */
+        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = path, .without = told ? own : NULL, .failed = told ? tell_failure : NULL, .ctx = rq });
         return;
     }
     api_fail_err(&rq->err, rq->arena, &err);

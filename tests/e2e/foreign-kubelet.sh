@@ -28,6 +28,8 @@ want 'Error from server (BadRequest): container "main" in pod "waits" is waiting
 want 'Error from server (NotFound): the server could not find the requested resource ( pods/log away)' logs away
 want 'Error from server (InternalError): Internal error occurred: it is on fire' logs broken
 want 'is waiting to start: ContainerCreating' get --raw /api/v1/namespaces/default/pods/waits/log
+out=$(c -H 'Accept: text/plain, application/yaml' "$url/api/v1/namespaces/default/pods/fine/log")
+[ "$out" = 'a line' ] || fail "what the client accepts is no matter of the kubelet's" "$out"
 k logs fine --tail 5 --timestamps >/dev/null
 grep -q '/containerLogs/default/fine/main?timestamps=true&tailLines=5' "$dir/asked" || fail "what is asked for logs" "$(cat "$dir/asked")"
 k exec fine -- ls /tmp >/dev/null 2>&1

@@ -17,7 +17,10 @@ class Handler(BaseHTTPRequestHandler):
         with open(asked, 'a') as f:
             f.write(self.path + '\n')
         parts = self.path.partition('?')[0].split('/')
-        code, text = (403, 'no') if parts[1] != 'containerLogs' else ANSWERS.get(parts[3], (200, 'a line\n'))
+        if 'yaml' in self.headers.get('Accept', ''):
+            code, text = 406, 'no such form'
+        else:
+            code, text = (403, 'no') if parts[1] != 'containerLogs' else ANSWERS.get(parts[3], (200, 'a line\n'))
         self.send_response(code)
         self.send_header('Content-Type', 'text/plain; charset=utf-8')
         self.send_header('Content-Length', str(len(text)))
