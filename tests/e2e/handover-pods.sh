@@ -80,7 +80,7 @@ spec:
     command: [sh, -c, "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done"]
   - name: asker
     image: localhost/busybox:handover
-    command: [sh, -c, "while :; do nslookup web.default.svc.cluster.local >/dev/null || echo no name; wget -q -O /dev/null http://$WEB_SERVICE_HOST/index.html && echo yes || echo no page; sleep 0.1; done"]
+    command: [sh, -c, "until wget -q -O /dev/null http://$WEB_SERVICE_HOST/index.html; do sleep 0.1; done 2>/dev/null; while :; do nslookup web.default.svc.cluster.local >/dev/null || echo no name; wget -q -O /dev/null http://$WEB_SERVICE_HOST/index.html && echo yes || echo no page; sleep 0.1; done"]
 EOF
 k apply -f "$dir/pods.yaml" >/dev/null
 ready() { k get pods --no-headers | awk '{ print $2 $3 }' | sort | uniq -c | tr -s ' ' | tr '\n' ';'; }
@@ -91,7 +91,7 @@ processes() {
     for f in "$dir"/state/runtime/containers/*/*pid* "$dir"/run/runtime/*/*pid*; do
         [ -f "$f" ] && echo "$f $(cat "$f")"
     done
-    pgrep -f '^httpd -f|^sh -c i=0' | sort
+    for p in $(pgrep -f "^[^ ]*conmon .*$dir/"); do pgrep -P "$p" -f '^httpd -f|^sh -c i=0'; done | sort
     k get pods -o jsonpath='{range .items[*].status.containerStatuses[*]}{.name} {.containerID} {.restartCount} {.state.running.startedAt}{"\n"}{end}' | sort
 }
 before=$(processes)
