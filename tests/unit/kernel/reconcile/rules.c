@@ -291,6 +291,36 @@ Test(rules, woken_by_what_is_waited_for_alone)
     topology_wait_end(ledger_topology(w.ledger), &unwanted);
 }
 
+/* --- and preemption --- */
+
+/* "NODE: VICTIM", or why not. */
+static const char *preempts(const char *app, const char *spec)
+{
+    struct rules r;
+    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\",\"labels\":{\"app\":\"%s\"}},\"spec\":{\"priority\":10,%s}}", app, spec);
+    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &w.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
+    struct preempt p = { .ledger = w.ledger, .store = w.store, .arena = w.arena, .needs = &w.needs, .rules = &r };
+    struct preempt_plan plan = preempt_find(&p);
+    const char *text = plan.node ? arena_printf(w.arena, "%s:", plan.node->name) : verdict_text(&plan.why, w.arena, ledger_count(w.ledger));
+    for (unsigned i = 0; i < plan.n; i++)
+        text = arena_printf(w.arena, "%s %s", text, plan.victims[i].guest.name);
+    rules_done(&r);
+    return text;
+}
+
+Test(rules, who_goes_for_them)
+{
+    node("a", "x");
+    node("b", "y");
+    pod("one", "a", "db", "");
+    pod("two", "a", "web", "");
+    pod("guard", "b", "db", APART(TERM("zone", "web")) ",\"priority\":5");
+    cr_expect_str_eq(preempts("web", APART(TERM("host", "db"))), "a: one", "of those on a node only who is in the way");
+    cr_expect_str_eq(preempts("web", APART(TERM("host", "db")) ",\"nodeSelector\":{\"zone\":\"y\"}"), "b: guard", "and who does not want it there");
+    cr_expect_str_eq(preempts("db", APART(TERM("host", "web")) "," SPREAD("\"topologyKey\":\"zone\"," APP("web"))), "a: two", "b has room, and is not asked");
+}
+
 /* --- counters that followed are those that are counted anew --- */
 
 static unsigned dice(unsigned n)
