@@ -260,6 +260,9 @@ class Life:
             steps += [self.status, self.status, self.apply_status]
         if "scale" in kind.subresources:
             steps += [self.scale]
+        if kind.name == "Pod":
+            steps += [self.part]
+        steps += [self.limits, self.leaving]
         for _ in range(r.randint(1, 5)):
             r.choice(steps)()
         a, b = self.ask("get after", "GET", self.where)
@@ -399,6 +402,53 @@ class Life:
             form = r.choice(["merge", "strategic"])
             self.ask("patch status", "PATCH", self.where + "/status" + self.options(), self.text({"status": merge_patch(self.current.get("status") or {}, o.get("status") or {}, form == "strategic", r)}), {"Content-Type": PATCH[form]})
 
+    def part(self):
+        """Parts of a pod's spec that have a path of their own."""
+        r = self.r
+        main = ((self.current.get("spec") or {}).get("containers") or [{}])[0].get("name", "main")
+        if r.random() < 0.5:
+            sub, spec = "ephemeralcontainers", {"ephemeralContainers": [r.choice([{"name": "debug", "image": "busybox"}, {"name": main, "image": "x"}, {"name": "d2", "image": "x", "ports": [{"containerPort": 80}]}, {"name": "d3", "image": "x", "targetContainerName": r.choice([main, "none"])}])]}
+        else:
+            sub, spec = "resize", {"containers": [{"name": main, "resources": r.choice([{"requests": {"cpu": "1"}}, {"limits": {"memory": "1Gi"}}, {"requests": {"cpu": "-1"}}, {"requests": {"example.com/x": "1"}}])}]}
+        form = r.choice(["strategic", "merge", "apply"])
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "@name"}, "spec": spec} if form == "apply" else {"spec": spec}
+        q = "?fieldManager=one&force=true" if form == "apply" else self.options()
+        self.ask(f"patch {sub} {form}", "PATCH", self.where + "/" + sub + q, self.text(body), {"Content-Type": PATCH[form]})
+
+    def limits(self):
+        """What is nearly, or quite, too large; names at their ends."""
+        r, merge = self.r, {"Content-Type": PATCH["merge"]}
+        what = r.randint(0, 4)
+        if what == 0:
+            self.ask("annotations at their limit", "PATCH", self.where + "?dryRun=All", json.dumps({"metadata": {"annotations": {"a": "x" * ((256 << 10) - r.choice([1, 2, 0, -1, 100]))}}}), merge)
+        elif what == 1 and self.kind.name in ("ConfigMap", "Secret"):
+            self.ask("data at its limit", "PATCH", self.where + "?dryRun=All", json.dumps({"data": {"a": "eHh4" * ((1 << 18) - r.choice([1, 2, 0, -1]))}}), merge)
+        elif what == 2:
+            o = self.base()
+            o["metadata"] = {"name": "a" * r.choice([63, 64, 253, 254])}
+            self.ask("long name", "POST", self.kind.path(self.run.ns) + "?dryRun=All", self.text(o), {"Content-Type": "application/json"})
+        elif what == 3:
+            key = r.choice(["a" * 63, "a" * 64, "b" * 253 + "/a", "b" * 254 + "/a", "b.c/" + "a" * 64])
+            self.ask("long label", "PATCH", self.where + "?dryRun=All", json.dumps({"metadata": {"labels": {key: "v" * r.choice([63, 64, 1])}}}), merge)
+        else:
+            user = r.choice([{"Impersonate-User": "nobody"}, {"Impersonate-User": "x", "Impersonate-Group": "system:masters"}, {"Impersonate-Group": "x"}, {"Impersonate-User": "system:serviceaccount:default:default"}])
+            self.ask("impersonated", r.choice(["GET", "DELETE"]), self.where + "?dryRun=All", None, user)
+
+    def leaving(self):
+        """On its way: deleted while finalizers hold it, then changed, and asked to go in other ways."""
+        r, merge = self.r, {"Content-Type": PATCH["merge"]}
+        if self.kind.name in ("Pod", "Namespace") or r.random() < 0.5:
+            return
+        self.ask("hold", "PATCH", self.where, '{"metadata":{"finalizers":["example.com/hold"]}}', merge)
+        for _ in range(r.randint(1, 3)):
+            o = r.choice([{}, {"propagationPolicy": "Foreground"}, {"propagationPolicy": "Orphan"}, {"propagationPolicy": "Background"}, {"orphanDependents": True}, {"orphanDependents": False, "propagationPolicy": "Orphan"}])
+            self.ask("delete held", "DELETE", self.where, json.dumps(o), {"Content-Type": "application/json"})
+        self.ask("finalizer more", "PATCH", self.where, json.dumps({"metadata": {"finalizers": r.choice([["example.com/hold", "example.com/more"], ["orphan"], ["example.com/hold"]])}}), merge)
+        self.ask("label held", "PATCH", self.where, '{"metadata":{"labels":{"held":"1"}}}', merge)
+        self.ask("let go", "PATCH", self.where, '{"metadata":{"finalizers":null}}', merge)
+        self.ask("get gone", "GET", self.where)
+        raise Apart
+
     def scale(self):
         r = self.r
         self.ask("get scale", "GET", self.where + "/scale")
@@ -469,8 +519,14 @@ def merge_patch(a, b, strategic, r):
         elif isinstance(v, dict):
             if v != a[k]:
                 out[k] = merge_patch(a[k], v, strategic, r)
+                if strategic and r.random() < 0.05:
+                    out[k]["$retainKeys"] = [m for m in v if r.random() < 0.8]
         elif a[k] != v:
             out[k] = v
+            if strategic and isinstance(v, list) and v and isinstance(v[0], str) and r.random() < 0.2:
+                out["$deleteFromPrimitiveList/" + k] = [r.choice(v)]
+            if strategic and isinstance(v, list) and v and isinstance(v[0], dict) and "name" in v[0] and r.random() < 0.2:
+                out["$setElementOrder/" + k] = [{"name": e["name"]} for e in v if "name" in e]
             if strategic and isinstance(v, list) and v and isinstance(v[0], dict):
                 if r.random() < 0.2:
                     out[k] = v + [{"$patch": "replace"}]
