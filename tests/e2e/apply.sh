@@ -144,6 +144,9 @@ echo '{apiVersion: v1, kind: Node, metadata: {name: n1}, spec: {unschedulable: t
 owns node n1 watcher Apply status | says '{"f:status":{"f:conditions":{"k:{\"type\":\"Ready\"}":{".":{},' "status"
 want "True" get node n1 -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 want "unschedulable=." get node n1 -o 'jsonpath=unschedulable={.spec.unschedulable}.'
+want "scaled" scale deployment web --replicas=2
+not "subresource: scale" get deployment web -o yaml --show-managed-fields # a number that was nobody's gets no owner, as upstream's scales do
+want "serverside-applied" apply --server-side --field-manager other -f "$dir/scaled.yaml"
 want "scaled" scale deployment web --replicas=4
 owns deployment web kubectl Update scale | says '{"f:spec":{"f:replicas":{}}}' "scale"
 echo '{apiVersion: autoscaling/v1, kind: Scale, metadata: {name: web}, spec: {replicas: 5}}' | apply scaler "$apps/deployments/web/scale" |
