@@ -54,7 +54,7 @@ Test(config, says_what_is_wrong)
         { JWT(GOOD, USER ", extra: [{key: k8s.io/c, valueExpression: x}]"), "reserved for Kubernetes use" },
         { JWT(GOOD, USER ", extra: [{key: a.b/C, valueExpression: x}]"), "must be lowercase" },
         { JWT(GOOD, USER) "  userValidationRules: [{message: x}]\n", "jwt[0].userValidationRules[0].expression: Required value" },
-        { JWT(GOOD, USER) "  claimValidationRules: [{expression: x, claim: y}]\n", "claim and expression can't both be set" },
+        { JWT(GOOD, USER) "  claimValidationRules: [{expression: x, claim: z}]\n", "claim and expression can't both be set" },
         { JWT(GOOD, USER) "  claimValidationRules: [{expression: x}, {expression: x}]\n", "jwt[0].claimValidationRules[1].expression: Duplicate value" },
         { JWT(GOOD, USER) "- issuer: {" GOOD "}\n  claimMappings: {" USER "}\n", "jwt[1].issuer.url: Duplicate value" },
         { HEAD "anonymous: {enabled: false, conditions: [{path: /a}]}\n", "enabled should be set to true when conditions are defined" },
