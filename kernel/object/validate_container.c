@@ -341,7 +341,7 @@ static void check_resize(causes c, const struct path *p, const struct val *list,
 
 static void check_restart_rules(causes c, const struct path *p, const struct val *container)
 {
-    static const char *const actions[] = { "Restart", NULL }, *const operators[] = { "In", "NotIn", NULL };
+    static const char *const actions[] = { "Restart", "RestartAllContainers", NULL }, *const operators[] = { "In", "NotIn", NULL };
     struct val *policy = json_get(container, STR("restartPolicy")), *rules = json_get(container, STR("restartPolicyRules"));
     unsigned n = rules ? rules->n : 0;
     if (!policy && n)

@@ -178,6 +178,8 @@ struct pod_mem {
     bool killed_early;                      /* it was evicted: kill_grace_s counts, not its own */
     int64_t kill_grace_s;
     int64_t volume_event_ns;
+    _Atomic int64_t reset_ns;               /* wall: when it was seen that all must begin anew; 0: never */
+    int64_t told_ns;                        /* wall: the end of the container that said so */
     int64_t resize_gen;                     /* of the spec whose resources it was given while it ran; 0: none */
     char resize_reason[16], resize_message[256];    /* "Deferred", "Infeasible": why it was not given them; "Error": why it has not got them yet */
 };
@@ -206,7 +208,10 @@ struct ctr {
     const struct val *now, *before;         /* the runtime's newest record and the one before; NULL */
     bool forgotten;                         /* ephemeral, and the API knows of a life that the runtime has no record of: it had its one */
     enum ctr_state state;
-    bool stale;                             /* `now` ran in a sandbox that is no more */
+    bool stale;                             /* `now` ran in a sandbox that is no more, or all were told to begin anew since */
+    bool ran_here;                          /* `now`, in the present sandbox */
+    bool reset;                             /* `now` was made before all were told to begin anew; what runs of it is stopped */
+    bool trigger;                           /* and it is the one that told */
     int64_t attempt;                        /* of now; -1: never created */
     const struct val *resources, *actual;   /* those it was given (the spec's, unless a resize is pending), and those that `now` runs with; actual NULL: unknown */
     int64_t exit_code, started_ns, finished_ns;
@@ -247,6 +252,7 @@ struct action {
     const char *message;                    /* STOP: why, when it is to be restarted; NULL: it has done its work */
 };
 #define DEFINITION_CHANGED "definition changed"
+#define RESTART_ALL        "RestartAllContainers"      /* the action, and why one is stopped for it: at once, without its hook */
 #define RESIZE_RESTART     "resize requires restart"
 struct plan {
     bool need_sandbox, finished;            /* finished: nothing will ever start again */
@@ -261,6 +267,13 @@ int64_t plan_backoff(int64_t before_ns, int64_t ran_ns);
 bool plan_restarts(const struct pod_view *v, const struct ctr *k);
 bool plan_make(struct pod_view *v, int64_t wall_ns, int64_t mono_ns, struct plan *ret);
 void plan_sooner(int64_t *again_ns, int64_t in_ns);
+
+/* reset.c */
+struct str restart_rule(const struct val *container, int64_t exit_code);       /* the action of its first rule that fits; empty: none */
+bool reset_possible(const struct pod_view *v);          /* one of its containers has such a rule */
+void reset_notice(struct agent *a, struct pod_view *v); /* has one told since the last time? */
+void reset_mark(struct pod_view *v);                    /* sets the marks of containers; when all else of the view is set */
+bool reset_goes_on(const struct pod_view *v);           /* something still runs that must begin anew */
 
 /* status.h has what is shown of all this; message.c: what a container left to say. */
 struct str message_of(const struct agent *a, const struct pod_view *v, const struct ctr *k, const struct val *record);

@@ -2,7 +2,7 @@
 #include "status.h"
 
 static const char *const ours[] = { "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled",
-                                    "PodResizePending", "PodResizeInProgress" };
+                                    "PodResizePending", "PodResizeInProgress", "AllContainersRestarting" };
 
 bool condition_is_ours(struct str type)
 {
@@ -81,9 +81,11 @@ static bool begun(const struct pod_view *v)
     return false;
 }
 
+/* Once it is, it stays so, whatever begins anew. */
 static void add_initialized(struct making *m, const char *phase)
 {
-    const char *missing = begun(m->v) ? NULL : names_of(m->v, "containers with incomplete status: [", true, initialized);
+    bool was = str_is(json_str(condition_find(m->old, STR("Initialized")), "status"), "True");
+    const char *missing = was || begun(m->v) ? NULL : names_of(m->v, "containers with incomplete status: [", true, initialized);
     if (strcmp(phase, "Succeeded") == 0)
         add(m, "Initialized", true, "PodCompleted", NULL);
     else
@@ -137,6 +139,15 @@ static void add_resize(struct making *m)
         add(m, "PodResizeInProgress", true, mem->resize_reason[0] ? mem->resize_reason : NULL, mem->resize_message[0] ? mem->resize_message : NULL);
 }
 
+/* Of pods whose rules can tell all containers to begin anew: until the last of them has stopped. */
+static void add_restarting(struct making *m, const char *phase)
+{
+    const char *over = strcmp(phase, "Succeeded") == 0 ? "PodCompleted" : strcmp(phase, "Failed") == 0 ? "PodFailed" : NULL;
+    bool goes_on = !over && reset_goes_on(m->v);
+    if (reset_possible(m->v))
+        add(m, "AllContainersRestarting", goes_on, goes_on ? "RestartAllContainersStarted" : over, goes_on ? "container exited with restart policy rule" : NULL);
+}
+
 struct val *conditions_make(const struct pod_view *v, const struct status_in *in, const char *phase)
 {
     struct making m = { v, in, val_new(v->arena, VAL_ARR), json_path(v->pod, "status.conditions") };
@@ -144,6 +155,7 @@ struct val *conditions_make(const struct pod_view *v, const struct status_in *in
     add_initialized(&m, phase);
     add_ready(&m, phase);
     add(&m, "PodScheduled", true, NULL, NULL);
+    add_restarting(&m, phase);
     if (!in->terminating)
         add_resize(&m);
     bool evicted = strcmp(v->mem->fail_reason, "Evicted") == 0 && v->mem->killed_early;

@@ -102,10 +102,11 @@ static bool spawn(struct agent *a, struct job *j)
     return ok;
 }
 
-static bool copy_hook(struct job *j, const struct pod_view *v, const struct ctr *k)
+/* Who gets no time gets no hook. */
+static bool copy_hook(struct job *j, const struct pod_view *v, const struct ctr *k, int64_t grace_s)
 {
     struct arena *ar = j->own.arena.arena;
-    if (!json_path(k->spec, "lifecycle.preStop"))
+    if (!grace_s || !json_path(k->spec, "lifecycle.preStop"))
         return true;
     struct val *list = val_new(ar, VAL_OBJ);
     set_v(ar, list, "sandboxes", val_new(ar, VAL_ARR));
@@ -120,7 +121,7 @@ static bool copy_hook(struct job *j, const struct pod_view *v, const struct ctr 
 bool job_stop(struct agent *a, struct kl_call *c, const struct pod_view *v, struct ctr *k, int64_t grace_s)
 {
     struct job *j = mem_alloc(sizeof *j);
-    if (!j || !own_call_init(&j->own, a) || !copy_hook(j, v, k)) {
+    if (!j || !own_call_init(&j->own, a) || !copy_hook(j, v, k, grace_s)) {
         if (j)
             own_call_done(&j->own);
         mem_free(j);

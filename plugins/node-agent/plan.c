@@ -16,37 +16,17 @@ void plan_sooner(int64_t *again_ns, int64_t in_ns)
         *again_ns = in_ns;
 }
 
-/* Does one of its own rules say so, by the exit code? */
-static bool rule_restarts(const struct ctr *k)
-{
-    const struct val *rules = json_get(k->spec, STR("restartPolicyRules"));
-    if (!val_is(rules, VAL_ARR))
-        return false;
-    val_each(r, rules)
-    {
-        const struct val *codes = json_path(r, "exitCodes.values");
-        bool in = false;
-        if (!val_is(codes, VAL_ARR))
-            continue;
-        val_each(n, codes)
-            in |= val_is(n, VAL_INT) && n->i == k->exit_code;
-        if (in != str_is(json_str(r, "exitCodes.operator"), "NotIn"))
-            return str_is(json_str(r, "action"), "Restart");
-    }
-    return false;
-}
-
 /* Is an ended container to run again? Its rules come first, then its own policy, then the pod's. */
 bool plan_restarts(const struct pod_view *v, const struct ctr *k)
 {
     struct str policy = json_str(v->spec, "restartPolicy"), own = json_str(k->spec, "restartPolicy");
-    if (ctr_again(k))
+    if (k->reset || ctr_again(k))
         return true;
     if (k->kind == CTR_SIDECAR || k->kind == CTR_EPHEMERAL)
         return k->kind == CTR_SIDECAR;
     bool failed = k->exit_code != 0;
-    if (own.len && rule_restarts(k))
-        return true;
+    if (own.len && restart_rule(k->spec, k->exit_code).len)
+        return true;                        /* itself alone, or all of them */
     policy = own.len ? own : policy;
     if (str_is(policy, "Never"))
         return false;
@@ -119,7 +99,7 @@ static int64_t held_ns(const struct ctr *k, int64_t wall_ns)
 
 static void restart(struct plan *p, struct ctr *k, const struct clocks *t)
 {
-    int64_t wait = k->stale || ctr_again(k) ? 0 : held_ns(k, t->wall_ns);
+    int64_t wait = (k->stale && !k->trigger) || ctr_again(k) ? 0 : held_ns(k, t->wall_ns);
     if (wait > 0) {
         k->wait_ns = wait;
         plan_sooner(&p->again_ns, wait);
@@ -164,7 +144,7 @@ static void want_running(const struct pod_view *v, struct plan *p, struct ctr *k
 {
     if (k->state == RUN_RUNNING && !k->stale)
         keep_running(p, k);
-    else if (k->state == RUN_NONE || k->state == RUN_CREATED || k->stale)
+    else if (k->state == RUN_NONE || k->state == RUN_CREATED || (k->stale && !k->trigger))
         start(p, k, t);
     else if (plan_restarts(v, k))
         restart(p, k, t);
@@ -202,12 +182,26 @@ static void stop_sidecars(struct pod_view *v, struct plan *p)
     }
 }
 
+/* Before they all begin anew, the last ones first. */
+static void stop_all(struct pod_view *v, struct plan *p)
+{
+    for (size_t i = v->n; i-- > 0;) {
+        struct ctr *k = &v->ctrs[i];
+        if (k->reset && k->state == RUN_RUNNING && !str_is(ctr_id(k), k->mem->stop_id))
+            act(p, ACT_STOP, k, RESTART_ALL);
+    }
+}
+
 bool plan_make(struct pod_view *v, int64_t wall_ns, int64_t mono_ns, struct plan *ret)
 {
     struct clocks t = { wall_ns, mono_ns };
     *ret = (struct plan){ .act = arena_alloc(v->arena, (v->n + 1) * sizeof *ret->act) };
     if (!ret->act)
         return false;
+    if (reset_goes_on(v)) {
+        stop_all(v, ret);
+        return true;
+    }
     if (mains_over(v) || init_failed(v)) {
         ret->finished = true;
         stop_sidecars(v, ret);

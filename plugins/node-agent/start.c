@@ -173,7 +173,7 @@ static void begin_life(struct agent *a, struct ctr *k, const char *id)
 {
     struct ctr_mem *m = k->mem;
     pthread_mutex_lock(&a->lock);
-    if (k->state == RUN_EXITED && !k->stale && !ctr_again(k))
+    if (k->state == RUN_EXITED && (!k->stale || k->trigger) && !ctr_again(k))
         m->backoff_ns = plan_backoff(m->backoff_ns, k->started_ns ? k->finished_ns - k->started_ns : 0);
     snprintf(m->id, sizeof m->id, "%s", id);
     memset(m->probe, 0, sizeof m->probe);

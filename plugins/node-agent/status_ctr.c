@@ -56,6 +56,10 @@ static struct val *waiting(const struct pod_view *v, const struct ctr *k)
     struct arena *ar = v->arena;
     struct val *body, *o = state_of_kind(ar, "waiting", &body);
     const char *reason = k->mem->reason, *message = k->mem->message;
+    if (!reason[0] && k->reset) {
+        reason = "RestartingAllContainers";
+        message = "The container is removed because RestartAllContainers in place";
+    }
     if (!reason[0])
         reason = v->n && v->ctrs[0].kind != CTR_MAIN ? "PodInitializing" : "ContainerCreating";
     if (strcmp(reason, "CrashLoopBackOff") == 0)
@@ -76,7 +80,7 @@ static void set_states(const struct pod_view *v, const struct ctr *k, const stru
     bool over = in->terminating || v->mem->fail_reason[0] || !plan_restarts(v, k);
     if (k->state == RUN_RUNNING) {
         state = running(v, k);
-    } else if (k->state == RUN_EXITED && (over || !k->mem->reason[0])) {
+    } else if (k->state == RUN_EXITED && (over || (!k->mem->reason[0] && !k->reset))) {
         state = status_terminated(v, k, k->now, in);
     } else {
         state = waiting(v, k);
@@ -118,7 +122,8 @@ struct val *status_container(const struct pod_view *v, const struct ctr *k, cons
     set_b(ar, o, "ready", ctr_ready(k));
     if (k->kind != CTR_EPHEMERAL)
         set_b(ar, o, "started", ctr_started(k));
-    set_i(ar, o, "restartCount", k->attempt > 0 ? k->attempt : 0);
+    int64_t restarts = k->attempt + (k->reset && k->state == RUN_EXITED);       /* the next one is due */
+    set_i(ar, o, "restartCount", restarts > 0 ? restarts : 0);
     set_s(ar, o, "image", image.len ? image : json_str(k->spec, "image"));
     set_s(ar, o, "imageID", k->now ? json_str(k->now, "imageRef") : STR(""));
     if (shown)

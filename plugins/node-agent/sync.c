@@ -118,6 +118,8 @@ static int64_t stop_grace(const struct pod_view *v, const struct action *act)
 {
     int64_t grace = json_int(v->spec, "terminationGracePeriodSeconds", 30);
     const struct val *probe = json_get(act->ctr->spec, STR("livenessProbe"));
+    if (act->message && strcmp(act->message, RESTART_ALL) == 0)
+        return 0;
     if (act->message && strcmp(act->message, "failed startup probe") == 0)
         probe = json_get(act->ctr->spec, STR("startupProbe"));
     else if (!act->message || strcmp(act->message, "failed liveness probe") != 0)
@@ -131,7 +133,9 @@ static bool act_on(struct agent *a, struct kl_call *c, struct pod_view *v, const
         return start_container(a, c, v, act->ctr) >= 0;
     bool resize = act->message && strcmp(act->message, RESIZE_RESTART) == 0;
     act->ctr->mem->again = resize || (act->message && strcmp(act->message, DEFINITION_CHANGED) == 0);
-    if (act->message)
+    if (act->message && strcmp(act->message, RESTART_ALL) == 0)
+        event_pod(a, v, act->ctr, "Killing", "killing");        /* upstream's words */
+    else if (act->message)
         event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s%s", STR_ARG(act->ctr->name), act->message, resize ? "" : ", will be restarted");
     else
         event_pod(a, v, act->ctr, "Killing", "Stopping container " STR_FMT, STR_ARG(act->ctr->name));

@@ -68,7 +68,8 @@ static void add(struct pod_view *v, const struct val *spec, const struct val *li
     if (k->actual && resize_pending(v->mem))
         k->resources = k->actual;
     k->state = state_of(k->now);
-    k->stale = !v->sandbox_ready || !ran_in(k->now, v->sandbox);
+    k->ran_here = v->sandbox_ready && ran_in(k->now, v->sandbox);
+    k->stale = !k->ran_here;
     k->exit_code = json_int(k->now, "exitCode", 0);
     k->started_ns = json_int(k->now, "startedAt", 0);
     k->finished_ns = json_int(k->now, "finishedAt", 0);
@@ -118,6 +119,7 @@ bool view_make(struct pod_view *v, struct arena *a, const struct val *pod, const
     for (size_t i = 0; i < v->n; i++)
         if (!v->ctrs[i].mem)
             return false;
+    reset_mark(v);
     return true;
 }
 
@@ -135,6 +137,7 @@ int view_load(struct agent *a, struct kl_call *c, struct pod_view *v)
         return kl_err_wrap(&c->err, "runtime's list");
     if (!view_make(v, v->arena, v->pod, list, v->mem))
         return kl_fail(c, KL_INTERNAL, "pod '" STR_FMT "' does not match what is remembered of it", STR_ARG(v->name));
+    reset_notice(a, v);
     return 0;
 }
 
@@ -190,7 +193,7 @@ bool ctr_ready(const struct ctr *k)
     if (k->kind == CTR_EPHEMERAL)
         return false;                       /* nobody waits for it */
     if (k->kind == CTR_INIT)
-        return k->state == RUN_EXITED && k->exit_code == 0;
+        return k->state == RUN_EXITED && k->exit_code == 0 && !k->reset;
     if (!ctr_started(k))
         return false;
     return !json_get(k->spec, STR("readinessProbe")) || (about_this(k) && k->mem->probe[PROBE_READINESS].result == PROBE_OK);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What pods may ask of their node, one real pod each: stop signals, restart rules, the order in which sidecars end, host names, seccomp, groups, mounts,
+# What pods may ask of their node, one real pod each: stop signals, restart rules (RestartAllContainers too), the order in which sidecars end, host names, seccomp, groups, mounts,
 # resources of the pod as a whole and of its runtime class, volumes that change, tokens, hooks.
 # usage: pod-features.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
@@ -34,6 +34,8 @@ EOT
 one stopsig "trap \"echo usr1 >/h/stopsig; exit 0\" USR1; $wait_term" "lifecycle: {stopSignal: SIGUSR1}, $at_h" "os: {name: linux}, $host"
 one rules '[ -f /d/x ] && exit 3; touch /d/x; exit 42' \
     'restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}], volumeMounts: [{name: d, mountPath: /d}]' 'volumes: [{name: d, emptyDir: {}}]'
+at_d="volumeMounts: [{name: d, mountPath: /d}]"
+pod anew "restartPolicy: Never, volumes: [{name: d, emptyDir: {}}], initContainers: [{name: i, image: $image, command: [sh, -c, 'echo init >>/d/log'], $at_d}, {name: s, image: $image, $at_d, restartPolicy: Always, restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [88]}}], command: [sh, -c, '[ -f /d/told ] && exec sleep 3600; while [ ! -f /d/main ]; do sleep 0.1; done; touch /d/told; exit 88']}], containers: [{name: c, image: $image, $at_d, command: [sh, -c, 'echo main >>/d/log; touch /d/main; [ -f /d/told ] && exec cat /d/log; exec sleep 3600']}]"
 pod own "restartPolicy: Always, containers: [{name: c, image: $image, restartPolicy: Never, command: [sh, -c, 'exit 3']}, {name: d, image: $image, command: [sleep, '3600']}]"
 side() { echo "{name: $1, image: $image, restartPolicy: Always, command: [sh, -c, 'echo start-$1 >>/h/order; trap \"sleep 0.5; echo end-$1 >>/h/order; exit 0\" TERM; $wait_term'], $at_h}"; }
 pod sidecars "terminationGracePeriodSeconds: 20, $host, initContainers: [$(side one), $(side two)], containers: [{name: c, image: $image, command: [sh, -c, 'echo start-main >>/h/order; trap \"sleep 0.5; echo end-main >>/h/order; exit 0\" TERM; $wait_term'], $at_h}]"
@@ -68,6 +70,8 @@ pod httphook "$host, containers: [{name: c, image: $image, ports: [{name: web, c
 out=$(k apply -f "$dir/pods.yaml") || fail "apply" "$out"
 
 # --- restarts ---
+becomes "rules: exit code 88 of one begins all anew" "Succeeded 1 1 1 False" 40 get anew '{.status.phase} {.status.initContainerStatuses[*].restartCount} {.status.containerStatuses[0].restartCount} {.status.conditions[?(@.type=="AllContainersRestarting")].status}'
+is "rules: in order, in the same volumes" "init main init main" "$(k logs anew -c c | tr '\n' ' ' | sed 's/ $//')"
 becomes "rules: exit code 42 restarts, 3 does not" "Failed 1 3" 20 get rules '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
 becomes "own: a container's own policy wins" "Running 0 3" 20 get own '{.status.phase} {.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].state.terminated.exitCode}'
 

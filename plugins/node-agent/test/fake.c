@@ -271,6 +271,7 @@ static int r_create(void *self, struct kl_call *c, const char *sandbox, struct k
     set_z(the->arena, v, "id", id);
     set_z(the->arena, v, "podSandboxId", arena_dup(the->arena, str_of(sandbox)));
     set_z(the->arena, v, "state", "CONTAINER_CREATED");
+    set_i(the->arena, v, "createdAt", the->wall_ns);
     set_z(the->arena, v, "imageRef", "sha256:1");
     set_z(the->arena, v, "logPath", "");
     val_push(the->containers, v);
@@ -301,7 +302,7 @@ static int r_stop(void *self, struct kl_call *c, const char *id, int64_t grace_n
     (void)self, (void)c;
     struct val *v = by_id(the->containers, id);
     buf_printf(&the->trace, "stop %s %lld\n", id, (long long)(grace_ns / NS_PER_S));
-    if (v && str_is(json_str(v, "state"), "CONTAINER_RUNNING"))
+    if (v && !the->no_stop && str_is(json_str(v, "state"), "CONTAINER_RUNNING"))
         end(v, the->ignores_term || grace_ns == 0 ? 137 : 0, the->ignores_term || grace_ns == 0 ? "Error" : "Completed");
     return 0;
 }

@@ -28,7 +28,7 @@ struct world {
     int exec_code;                          /* what exec answers; < 0: fails to run */
     const char *exec_output;
     const char *unwell;                     /* what the runtime and the network answer when they are asked how they are; NULL: well */
-    bool no_image, no_network, no_update, ignores_term;
+    bool no_image, no_network, no_update, ignores_term, no_stop;
     char dir[64];                           /* state and logs */
 };
 
