@@ -148,11 +148,12 @@ static const char *name_list(struct distro *d, const char *before, bool folders)
     return arena_printf(d->arena, "%s" STR_FMT, before, STR_ARG(buf_str(&b)));
 }
 
-/* The same for all distributions of one tree, so that what is compiled once serves them all; a vendor's folder is mapped in plugins/CMakeLists.txt. */
+/* The same for all distributions of one tree, so that what is compiled once serves them all; a vendor's folder is mapped in plugins/CMakeLists.txt. Tables for unwinding
+ * are a fifteenth of the program, and nothing in C unwinds. */
 static const char *compiler_flags(struct distro *d)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(65536);
-    buf_printf(&b, "-DCMAKE_C_FLAGS_DISTRO=-O2 -ffunction-sections -fdata-sections -ffile-prefix-map=%s=build -ffile-prefix-map=%s=keelson", d->work, d->source);
+    buf_printf(&b, "-DCMAKE_C_FLAGS_DISTRO=-O2 -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables -ffile-prefix-map=%s=build -ffile-prefix-map=%s=keelson", d->work, d->source);
     return arena_dup(d->arena, buf_str(&b));
 }
 
