@@ -7,7 +7,7 @@ self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 . "$(dirname "$self")/lib/node.sh"
 start
 becomes "the Service leads to the API" 10.244.255.254 30 k get endpoints kubernetes -o 'jsonpath={.subsets[0].addresses[0].ip}'
-is "the node has no port of its own" 0 "$(k get node $node -o 'jsonpath={.status.daemonEndpoints.kubeletEndpoint.Port}')"
+is "the node shows its port" 10250 "$(k get node $node -o 'jsonpath={.status.daemonEndpoints.kubeletEndpoint.Port}')"
 k create rolebinding v --clusterrole=view --serviceaccount=default:default >/dev/null
 cat >"$dir/pod.yaml" <<END
 apiVersion: v1

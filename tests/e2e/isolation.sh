@@ -89,9 +89,9 @@ isolated sandbox store-wal
 "$build/keelson" server --config "$dir/k.cfg" --state-dir "$dir/state" --port 0 >"$dir/refused" 2>&1 && fail "a store in a sandbox that may write nowhere"
 grep -q "required but FAILED" "$dir/refused" || fail "the reason" "$(cat "$dir/refused")"
 
-# --- a scheduler that dies at each score: quarantine, and the fallback schedules ---
+# --- a scheduler that dies at each look at a node: quarantine, and the fallback schedules ---
 isolated process scheduler-spread
-evil bad scheduler kl_scheduler.score crash 'isolate = "process"; fallback = "spread";'
+evil bad scheduler kl_scheduler.fit crash 'isolate = "process"; fallback = "spread";'
 start
 node
 for i in 1 2 3 4 5 6; do

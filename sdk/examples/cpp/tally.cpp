@@ -48,7 +48,7 @@ int tally_score(void *self, kl_call *, void *, const kl_pod_view *, const kl_nod
 }
 
 // Members in the order of the headers.
-const kl_scheduler table = { sizeof table, { tally_open, nullptr, nullptr, tally_close }, nullptr, nullptr, tally_score, nullptr };
+const kl_scheduler table = { sizeof table, { tally_open, nullptr, nullptr, tally_close }, nullptr, nullptr, tally_score, nullptr, nullptr };
 const kl_provider provides[] = { { KL_SCHEDULER_0, "tally", 0, &table } };
 const kl_conf_field fields[] = {
     { "label", KL_CONF_STR, offsetof(Conf, label), 0, "topology.kubernetes.io/zone", 0, 0, nullptr, "nodes that say this are preferred" },
