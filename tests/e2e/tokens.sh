@@ -57,8 +57,8 @@ held() {
     done
     echo "$value" | base64 -d
 }
-# gone SECRET: within a while.
-gone() {
+# leaves SECRET: it goes within a while.
+leaves() {
     for _ in $(seq 300); do
         [ -z "$(k get secret "$1" --ignore-not-found -o name)" ] && return
         sleep 0.1
@@ -86,10 +86,10 @@ holds "a token without its Secret" "$(as "$l" auth whoami)" "Unauthorized"
 legacy bot-token bot
 l=$(held token)
 want "deleted" delete serviceaccount bot
-gone bot-token
+leaves bot-token
 holds "without its account" "$(as "$l" auth whoami)" "Unauthorized"
 legacy ghost nobody
-gone ghost
+leaves ghost
 
 want "no" auth can-i create pods --as=bob
 want "yes" auth can-i create pods --as=bob --as-group=system:masters
