@@ -162,7 +162,7 @@ static const char *read_claim(struct claims *x, struct claim_need *need, const s
     if (str_is(json_str(need->claim, "status.phase"), "Lost"))
         return arena_printf(a, "persistentvolumeclaim \"" STR_FMT "\" bound to non-existent persistentvolume \"" STR_FMT "\"", STR_ARG(name),
                             STR_ARG(json_str(need->claim, "spec.volumeName")));
-    if (taken(x, need->claim, pod))
+    if ((x->taken = taken(x, need->claim, pod)))
         return "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
     struct str volume = json_str(need->claim, "spec.volumeName");
     if (volume.len && annotation(need->claim, BIND_COMPLETED).at) {

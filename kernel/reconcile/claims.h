@@ -23,6 +23,7 @@ struct claims {
     struct claim_need *at;
     unsigned n;
     bool any;                           /* the pod has claims, bound ones too */
+    bool taken;                         /* another pod has one that is for a single pod */
     bool failed;                        /* out of memory */
 };
 

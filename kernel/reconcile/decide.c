@@ -365,7 +365,7 @@ static enum outcome plugin_failed(struct cycle *y)
 
 static enum outcome nowhere(struct cycle *y, const char *message)
 {
-    y->hopes = (struct hopes){ .room = y->room, .rules = &y->rules };
+    y->hopes = (struct hopes){ .room = y->room || y->claims.taken, .rules = &y->rules };
     y->result = SCHEDULE_UNSCHEDULABLE;
     refuse(y, message);
     claims_unselect(&y->claims, y->s->conf.objects, y->who, &y->call);
