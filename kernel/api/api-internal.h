@@ -211,7 +211,6 @@ struct val *api_table(struct arena *a, const struct schema_kind *k, bool columns
 struct str api_include_object(struct api_rq *rq);                /* ?includeObject= of tables; STR_NONE: not said */
 int api_check_include(struct api_rq *rq, struct str include);
 int api_table_row(struct arena *a, struct val *table, const struct schema_kind *k, struct val *object, struct str include);
-void api_put_varint(struct buf *b, uint64_t v);
 void api_protobuf_wrap(struct buf *b, struct str api_version, struct str kind, struct str raw);
 struct str api_protobuf_raw(struct store_object *o, const struct schema_kind *k, struct kl_err *err);   /* cached */
 const char *api_group_version(struct arena *a, const struct schema_kind *k);
@@ -393,6 +392,7 @@ void api_write(struct api_rq *rq);                                              
 void api_review(struct api_rq *rq);                                             /* review.c */
 void api_access_review(struct api_rq *rq, struct val *v);                       /* review_access.c */
 const char *const *api_text_list(struct arena *a, const struct val *list);
+const char *const *api_extra_list(struct arena *a, const struct val *extra);  /* {"k": ["a"]} as k, a, ..., NULL; NULL: empty, or out of memory */
 bool api_is_review(const struct schema_kind *k);
 void api_streams(struct api_rq *rq);                                            /* streams.c: log, exec, attach, portforward, proxy */
 bool api_is_stream(const char *subresource);

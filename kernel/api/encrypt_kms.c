@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/env.h"
+#include "base/varint.h"
 #include "encrypt-internal.h"
 
 struct seed {
@@ -14,46 +15,26 @@ struct seed {
 
 /* --- protobuf --- */
 
-static void put_varint(struct buf *b, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_add_c(b, (char)(v | 0x80));
-    buf_add_c(b, (char)v);
-}
-
 static void put_bytes(struct buf *b, unsigned field, struct str s)
 {
     if (!s.len)
         return;
-    put_varint(b, field << 3 | 2);
-    put_varint(b, s.len);
+    varint_put(b, field << 3 | 2);
+    varint_put(b, s.len);
     buf_add_str(b, s);
-}
-
-static bool take_varint(struct str *s, uint64_t *ret)
-{
-    *ret = 0;
-    for (unsigned shift = 0; s->len && shift < 64; shift += 7) {
-        unsigned char c = (unsigned char)s->at[0];
-        *s = str_skip(*s, 1);
-        *ret |= (uint64_t)(c & 0x7f) << shift;
-        if (c < 0x80)
-            return true;
-    }
-    return false;
 }
 
 /* The next field: its bytes, or its number with bytes at NULL. */
 static bool take_field(struct str *s, unsigned *field, struct str *bytes, uint64_t *number)
 {
     uint64_t tag, n;
-    if (!s->len || !take_varint(s, &tag))
+    if (!s->len || !varint_take(s, &tag))
         return false;
     *field = (unsigned)(tag >> 3);
     *bytes = STR_NONE;
     if ((tag & 7) == 0)
-        return take_varint(s, number);
-    if ((tag & 7) != 2 || !take_varint(s, &n) || n > s->len)
+        return varint_take(s, number);
+    if ((tag & 7) != 2 || !varint_take(s, &n) || n > s->len)
         return false;
     *bytes = str_n(s->at, (size_t)n);
     *s = str_skip(*s, (size_t)n);
@@ -176,8 +157,8 @@ bool kms_seal(const struct enc_key *k, struct str context, struct str plain, str
     put_bytes(ret, 2, k->key_id);
     put_bytes(ret, 3, k->sealed_seed);
     buf_add_str(ret, k->annotations);
-    put_varint(ret, 5 << 3);
-    put_varint(ret, 1);                 /* a seed, from which each object's key is derived */
+    varint_put(ret, 5 << 3);
+    varint_put(ret, 1);                 /* a seed, from which each object's key is derived */
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "api-internal.h"
 
 #include "base/env.h"
+#include "base/varint.h"
 #include "conversion.h"
 
 const char *api_group_version(struct arena *a, const struct schema_kind *k)
@@ -119,17 +120,10 @@ int api_table_row(struct arena *a, struct val *table, const struct schema_kind *
     return val_push(json_arr(a, table, STR("rows")), row) ? 0 : -KL_NO_MEMORY;
 }
 
-void api_put_varint(struct buf *b, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_add_c(b, (char)(v | 0x80));
-    buf_add_c(b, (char)v);
-}
-
 static void put_bytes(struct buf *b, unsigned tag, struct str s)
 {
-    api_put_varint(b, tag << 3 | 2);
-    api_put_varint(b, s.len);
+    varint_put(b, tag << 3 | 2);
+    varint_put(b, s.len);
     buf_add_str(b, s);
 }
 

@@ -2,6 +2,7 @@
  * for a while, under a digest of the question: no token stays in memory. [loop] */
 #include <gnutls/crypto.h>
 
+#include "api-internal.h"
 #include "api/node_gate.h"
 #include "base/cleanup.h"
 #include "base/env.h"
@@ -118,41 +119,11 @@ static struct val *question(const struct node_question *q)
     return v;
 }
 
-static const char *const *texts_of(struct arena *a, const struct val *list)
-{
-    const char **ret = arena_alloc(a, ((val_is(list, VAL_ARR) ? list->n : 0) + 1) * sizeof *ret);
-    size_t n = 0;
-    if (ret && val_is(list, VAL_ARR))
-        val_each(v, list)
-            ret[n++] = arena_dup(a, val_str(v));
-    return ret;
-}
-
-static const char *const *extra_of(struct arena *a, const struct val *extra)
-{
-    size_t n = 0, at = 0;
-    if (!val_is(extra, VAL_OBJ))
-        return NULL;
-    val_each(m, extra)
-        n += val_is(m, VAL_ARR) ? m->n : 0;
-    const char **ret = arena_alloc(a, (2 * n + 1) * sizeof *ret);
-    if (!ret)
-        return NULL;
-    val_each(m, extra)
-        if (val_is(m, VAL_ARR))
-            val_each(v, m)
-            {
-                ret[at++] = arena_dup(a, val_key(m));
-                ret[at++] = arena_dup(a, val_str(v));
-            }
-    return ret;
-}
-
 static bool read_user(struct node_question *q, const struct val *v)
 {
     struct arena *a = q->arena;
     q->user = (struct kl_user){ .size = sizeof q->user, .name = arena_dup(a, json_str(v, "username")), .uid = arena_dup(a, json_str(v, "uid")),
-                                .groups = texts_of(a, json_get(v, STR("groups"))), .extra = extra_of(a, json_get(v, STR("extra"))) };
+                                .groups = api_text_list(a, json_get(v, STR("groups"))), .extra = api_extra_list(a, json_get(v, STR("extra"))) };
     return q->user.name && q->user.name[0] && !arena_exhausted(a);
 }
 

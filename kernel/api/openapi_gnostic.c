@@ -2,6 +2,7 @@
  * member, the tags it is wrapped in (outermost first), and what stands inside. */
 #include <stdlib.h>
 
+#include "base/varint.h"
 #include "openapi-internal.h"
 
 enum how { STRING = 1, BOOLEAN, INTEGER, NUMBER, STRINGS, ANY, ANYS, MESSAGE, MESSAGES, PARAMETERS, SHARED };
@@ -133,8 +134,8 @@ static void put(struct buf *b, const uint8_t *tags, struct str payload)
     for (size_t i = n; i-- > 1;)
         sizes[i] = sizes[i + 1] + head_size(tags[i], sizes[i + 1]);
     for (size_t i = 0; i < n; i++) {
-        api_put_varint(b, (uint64_t)tags[i] << 3 | 2);
-        api_put_varint(b, sizes[i + 1]);
+        varint_put(b, (uint64_t)tags[i] << 3 | 2);
+        varint_put(b, sizes[i + 1]);
     }
     buf_add_str(b, payload);
 }
@@ -157,7 +158,7 @@ static void put_number(struct buf *b, uint8_t tag, const struct val *v)
     memcpy(&bits, &d, sizeof bits);
     for (int i = 0; i < 8; i++)
         bytes[i] = (char)(bits >> (8 * i));
-    api_put_varint(b, (uint64_t)tag << 3 | 1);
+    varint_put(b, (uint64_t)tag << 3 | 1);
     buf_add_str(b, str_n(bytes, sizeof bytes));
 }
 
@@ -205,12 +206,12 @@ static void write_member(struct buf *b, const struct row *r, const struct val *v
     switch (r->how) {
     case STRING: put(b, r->tags, val_str(v)); break;
     case BOOLEAN:
-        api_put_varint(b, (uint64_t)r->tags[0] << 3);
+        varint_put(b, (uint64_t)r->tags[0] << 3);
         buf_add_c(b, v->i ? 1 : 0);
         break;
     case INTEGER:
-        api_put_varint(b, (uint64_t)r->tags[0] << 3);
-        api_put_varint(b, (uint64_t)v->i);
+        varint_put(b, (uint64_t)r->tags[0] << 3);
+        varint_put(b, (uint64_t)v->i);
         break;
     case NUMBER: put_number(b, r->tags[0], v); break;
     case STRINGS:

@@ -1,26 +1,14 @@
 /* protobuf_body.c - the envelope of a body in protobuf ("k8s\0", then {1 {1 apiVersion, 2 kind}, 2 raw}): upstream's decoder looks at it before at what it holds. */
 #include "api-internal.h"
+#include "base/varint.h"
 
 #define MAGIC 4
-
-static bool varint(struct str *s, uint64_t *ret)
-{
-    *ret = 0;
-    for (unsigned shift = 0; s->len && shift < 64; shift += 7) {
-        unsigned char c = (unsigned char)s->at[0];
-        *s = str_skip(*s, 1);
-        *ret |= (uint64_t)(c & 0x7f) << shift;
-        if (!(c & 0x80))
-            return true;
-    }
-    return false;
-}
 
 /* The next member that has a length. False: it is cut short, or has none. */
 static bool member(struct str *s, uint64_t *ret_tag, struct str *ret)
 {
     uint64_t key, len;
-    if (!varint(s, &key) || (key & 7) != 2 || !varint(s, &len) || len > s->len)
+    if (!varint_take(s, &key) || (key & 7) != 2 || !varint_take(s, &len) || len > s->len)
         return false;
     *ret_tag = key >> 3;
     *ret = str_n(s->at, (size_t)len);

@@ -1,5 +1,6 @@
 /* read.c - GET of one object, LIST of many. JSON lists are made of the stored bytes; nothing is parsed unless a Table, YAML or
  * another version is asked for. */
+#include "base/varint.h"
 #include "conversion.h"
 
 void api_read_get(struct api_rq *rq)
@@ -165,8 +166,8 @@ static int add_protobuf(struct lister *l, struct store_object *o)
         if (!raw.at)
             return api_fail_err(&l->rq->err, l->rq->arena, &err);
     }
-    api_put_varint(&l->body, 2 << 3 | 2);
-    api_put_varint(&l->body, raw.len);
+    varint_put(&l->body, 2 << 3 | 2);
+    varint_put(&l->body, raw.len);
     buf_add_str(&l->body, raw);
     return l->body.failed ? -KL_NO_MEMORY : 0;
 }
@@ -285,8 +286,8 @@ static void finish_protobuf(struct lister *l)
     struct val *m = list_meta(l);
     if (!m || object_encode_message(&meta, t, m, &err) < 0)
         list.failed = true;
-    api_put_varint(&list, 1 << 3 | 2);
-    api_put_varint(&list, meta.len);
+    varint_put(&list, 1 << 3 | 2);
+    varint_put(&list, meta.len);
     buf_add_str(&list, buf_str(&meta));
     buf_add_str(&list, buf_str(&l->body));
     const char *kind = l->rq->accept.as ? "PartialObjectMetadataList" : api_list_kind(a, l->k);
@@ -305,8 +306,8 @@ static int add_partial_protobuf(struct lister *l, struct store_object *o)
     const struct schema_type *t = schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"));
     if (!v || object_encode_message(&b, t, api_partial(l->scratch, l->k, v, true, STR("v1")), &err) < 0)
         return -1;
-    api_put_varint(&l->body, 2 << 3 | 2);
-    api_put_varint(&l->body, b.len);
+    varint_put(&l->body, 2 << 3 | 2);
+    varint_put(&l->body, b.len);
     buf_add_str(&l->body, buf_str(&b));
     return 0;
 }

@@ -18,7 +18,7 @@ const char *const *api_text_list(struct arena *a, const struct val *list)
 }
 
 /* {"key": ["a", "b"]} as key, value, key, value. */
-static const char *const *extras(struct arena *a, const struct val *extra)
+const char *const *api_extra_list(struct arena *a, const struct val *extra)
 {
     unsigned n = 0, most = 0;
     if (val_is(extra, VAL_OBJ))
@@ -151,7 +151,7 @@ void api_access_review(struct api_rq *rq, struct val *v)
     const char *error;
     if (!self)
         user = (struct kl_user){ .size = sizeof user, .name = text(a, spec, "user"), .uid = text(a, spec, "uid"),
-                                 .groups = api_text_list(a, json_get(spec, STR("groups"))), .extra = extras(a, json_get(spec, STR("extra"))) };
+                                 .groups = api_text_list(a, json_get(spec, STR("groups"))), .extra = api_extra_list(a, json_get(spec, STR("extra"))) };
     int rc = check(rq, v);
     if (rc == 0) {
         struct kl_request r = tuple_of(a, spec, &error);

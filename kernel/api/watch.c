@@ -3,6 +3,7 @@
 #include "watch.h"
 
 #include "base/json_scan.h"
+#include "base/varint.h"
 #include "http/client.h"
 
 void watch_free(struct watcher *w)
@@ -76,13 +77,13 @@ static void frame_protobuf(struct buf *b, const char *type, struct str enveloped
 {
     _cleanup_buf_ struct buf raw = BUF_INIT(0), ev = BUF_INIT(0);
     buf_add_c(&raw, 1 << 3 | 2);
-    api_put_varint(&raw, enveloped.len);
+    varint_put(&raw, enveloped.len);
     buf_add_str(&raw, enveloped);
     buf_add_c(&ev, 1 << 3 | 2);
-    api_put_varint(&ev, strlen(type));
+    varint_put(&ev, strlen(type));
     buf_add_z(&ev, type);
     buf_add_c(&ev, 2 << 3 | 2);
-    api_put_varint(&ev, raw.len);
+    varint_put(&ev, raw.len);
     buf_add_str(&ev, buf_str(&raw));
     buf_add(b, (char[]){ (char)(ev.len >> 24), (char)(ev.len >> 16), (char)(ev.len >> 8), (char)ev.len }, 4);
     buf_add_str(b, buf_str(&ev));

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/varint.h"
 #include "object-internal.h"
 
 #define DEPTH 100
@@ -30,37 +31,22 @@ static int bad(struct reader *r, const char *what)
     return kl_err_set(r->err, KL_BAD_REQUEST, "proto: %s", what);
 }
 
-static bool get_varint(struct str *s, uint64_t *ret)
-{
-    *ret = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (!s->len)
-            return false;
-        unsigned char c = (unsigned char)s->at[0];
-        *s = str_skip(*s, 1);
-        *ret |= (uint64_t)(c & 0x7f) << shift;
-        if (!(c & 0x80))
-            return true;
-    }
-    return false;
-}
-
 /* 1 a field, 0 the end, < 0 malformed. */
 static int next_wire(struct reader *r, struct str *s, struct wire *w)
 {
     uint64_t head, n;
     if (!s->len)
         return 0;
-    if (!get_varint(s, &head) || head >> 3 == 0 || head >> 3 > 0x1fffffff)
+    if (!varint_take(s, &head) || head >> 3 == 0 || head >> 3 > 0x1fffffff)
         return bad(r, "illegal tag");
     w->tag = (uint32_t)(head >> 3);
     w->type = head & 7;
     w->bytes = STR_NONE;
     switch (w->type) {
-    case 0: return get_varint(s, &w->number) ? 1 : bad(r, "integer overflow or unexpected end");
+    case 0: return varint_take(s, &w->number) ? 1 : bad(r, "integer overflow or unexpected end");
     case 1: case 5: n = w->type == 1 ? 8 : 4; break;
     case 2:
-        if (!get_varint(s, &n))
+        if (!varint_take(s, &n))
             return bad(r, "unexpected end");
         break;
     default: return bad(r, "illegal wireType");

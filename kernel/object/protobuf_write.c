@@ -4,31 +4,22 @@
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/varint.h"
 #include "object-internal.h"
 
 /* --- writing: into a buffer, lengths first by measuring the nested message in a scratch buffer --- */
 
 static int put_message(struct buf *b, const struct schema_type *t, const struct val *v, struct kl_err *err);
 
-static void put_varint(struct buf *b, uint64_t v)
-{
-    char tmp[10];
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7)
-        tmp[n++] = (char)(v | 0x80);
-    tmp[n++] = (char)v;
-    buf_add(b, tmp, n);
-}
-
 static void put_tag(struct buf *b, unsigned tag, unsigned wire)
 {
-    put_varint(b, (uint64_t)tag << 3 | wire);
+    varint_put(b, (uint64_t)tag << 3 | wire);
 }
 
 static void put_bytes(struct buf *b, unsigned tag, struct str s)
 {
     put_tag(b, tag, 2);
-    put_varint(b, s.len);
+    varint_put(b, s.len);
     buf_add_str(b, s);
 }
 
@@ -65,9 +56,9 @@ static void put_time(struct buf *b, unsigned tag, const struct val *v)
     size_t at = message_begin(b, tag);
     if (v && clock_parse_parts(val_str(v), &s, &frac)) {
         put_tag(b, 1, 0);
-        put_varint(b, (uint64_t)s);
+        varint_put(b, (uint64_t)s);
         put_tag(b, 2, 0);
-        put_varint(b, (uint64_t)frac);
+        varint_put(b, (uint64_t)frac);
     }
     message_end(b, at);
 }
@@ -77,9 +68,9 @@ static void put_int_or_string(struct buf *b, unsigned tag, const struct val *v)
     size_t at = message_begin(b, tag);
     bool text = val_is(v, VAL_STR);
     put_tag(b, 1, 0);
-    put_varint(b, text);
+    varint_put(b, text);
     put_tag(b, 2, 0);
-    put_varint(b, !text && v ? (uint64_t)v->i : 0);
+    varint_put(b, !text && v ? (uint64_t)v->i : 0);
     put_bytes(b, 3, text ? val_str(v) : STR(""));
     message_end(b, at);
 }
@@ -164,7 +155,7 @@ static int put_union(struct buf *b, unsigned tag, const struct schema_type *t, c
     int rc = 0;
     if (t->kind == T_JSON_SCHEMA_OR_BOOL) {
         put_tag(b, 1, 0);
-        put_varint(b, v->type != VAL_BOOL || v->i);
+        varint_put(b, v->type != VAL_BOOL || v->i);
     }
     if (v->type == VAL_OBJ)
         rc = put_nested(b, t->kind == T_JSON_SCHEMA_OR_BOOL ? 2 : 1, schema_props(), v, err);
@@ -187,7 +178,7 @@ static int put_one(struct buf *b, unsigned tag, const struct schema_type *t, con
     case T_STRING: put_bytes(b, tag, v ? val_str(v) : STR("")); break;
     case T_BOOL: case T_INT32: case T_INT64:
         put_tag(b, tag, 0);
-        put_varint(b, v ? (uint64_t)v->i : 0);
+        varint_put(b, v ? (uint64_t)v->i : 0);
         break;
     case T_DOUBLE: put_double(b, tag, v); break;
     case T_BYTES:
@@ -203,7 +194,7 @@ static int put_one(struct buf *b, unsigned tag, const struct schema_type *t, con
     case T_DURATION:
         at = message_begin(b, tag);
         put_tag(b, 1, 0);
-        put_varint(b, (uint64_t)duration_parse(val_str(v)));
+        varint_put(b, (uint64_t)duration_parse(val_str(v)));
         message_end(b, at);
         break;
     case T_QUANTITY:
