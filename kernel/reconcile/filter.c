@@ -120,13 +120,22 @@ bool filter_terms_match(const struct val *terms, const struct ledger_node *n)
     return false;
 }
 
+bool filter_labels_match(const struct val *wanted, const struct val *labels)
+{
+    if (val_is(wanted, VAL_OBJ))
+        val_each(w, wanted) {
+            struct str have = val_str(json_get(labels, val_key(w)));
+            if (!have.at || !str_eq(have, val_str(w)))
+                return false;
+        }
+    return true;
+}
+
 bool filter_selector_matches(const struct val *selector, const struct val *labels)
 {
-    const struct val *exact = json_get(selector, STR("matchLabels")), *exprs = json_get(selector, STR("matchExpressions"));
-    if (val_is(exact, VAL_OBJ))
-        val_each(m, exact)
-            if (!str_eq(val_str(json_get(labels, val_key(m))), val_str(m)) || !json_get(labels, val_key(m)))
-                return false;
+    const struct val *exprs = json_get(selector, STR("matchExpressions"));
+    if (!filter_labels_match(json_get(selector, STR("matchLabels")), labels))
+        return false;
     if (val_is(exprs, VAL_ARR))
         val_each(r, exprs)
             if (!requirement(r, val_str(json_get(labels, json_str(r, "key")))))
@@ -136,12 +145,8 @@ bool filter_selector_matches(const struct val *selector, const struct val *label
 
 bool filter_affinity(const struct pod_needs *p, const struct ledger_node *n)
 {
-    if (val_is(p->node_selector, VAL_OBJ))
-        val_each(w, p->node_selector) {
-            struct str have = val_str(json_get(n->labels, val_key(w)));
-            if (!have.at || !str_eq(have, val_str(w)))
-                return false;
-        }
+    if (!filter_labels_match(p->node_selector, n->labels))
+        return false;
     return !p->node_affinity || filter_terms_match(json_get(p->node_affinity, STR("nodeSelectorTerms")), n);
 }
 

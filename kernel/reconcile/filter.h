@@ -40,6 +40,7 @@ bool filter_too_large(const struct pod_needs *p, const struct ledger_node *n);
 /* Any of a NodeSelector's terms; a LabelSelector (an empty one: everything). */
 bool filter_term_matches(const struct val *term, const struct ledger_node *n);
 bool filter_terms_match(const struct val *terms, const struct ledger_node *n);
+bool filter_labels_match(const struct val *wanted, const struct val *labels);     /* all of them, as they stand; NULL: nothing is wanted */
 bool filter_selector_matches(const struct val *selector, const struct val *labels);
 
 #endif

@@ -3,8 +3,6 @@
 
 #include "reconcile/topology.h"
 
-#define PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
-
 static void set_all(struct prefer *p, enum preference which, uint8_t value)
 {
     for (unsigned i = 0; i < p->n; i++)
@@ -50,7 +48,7 @@ static void taints(struct prefer *p)
 
 static void node_affinity(struct prefer *p)
 {
-    const struct val *list = json_path(p->needs->pod, "spec.affinity.nodeAffinity." PREFERRED);
+    const struct val *list = json_path(p->needs->pod, "spec.affinity.nodeAffinity." TERMS_PREFERRED);
     if (!val_is(list, VAL_ARR) || !list->n)
         return;
     for (unsigned i = 0; i < p->n; i++) {
@@ -96,7 +94,7 @@ static void add_own(struct wishes *w, const struct val *list, int64_t sign)
         return;
     val_each(v, list) {
         const struct val *t = json_get(v, STR("podAffinityTerm"));
-        struct pick pick = { p->ns, json_get(t, STR("namespaces")), json_get(t, STR("namespaceSelector")), json_get(t, STR("labelSelector")) };
+        struct pick pick = topology_pick(p->ns, t);
         struct term *m = topology_term(p->topology, &pick, 1, true, json_str(t, "topologyKey"), true);
         if (!m) {
             p->failed = true;
@@ -115,8 +113,8 @@ static void neighbours(struct prefer *p)
     struct wishes w = { p, false };
     const struct val *affinity = json_path(p->needs->pod, "spec.affinity");
     if (affinity) {
-        add_own(&w, json_path(affinity, "podAffinity." PREFERRED), 1);
-        add_own(&w, json_path(affinity, "podAntiAffinity." PREFERRED), -1);
+        add_own(&w, json_path(affinity, "podAffinity." TERMS_PREFERRED), 1);
+        add_own(&w, json_path(affinity, "podAntiAffinity." TERMS_PREFERRED), -1);
     }
     topology_each(p->topology, p->ns, p->labels, add_pull, &w);
     if (w.any)

@@ -152,12 +152,17 @@ unsigned pod_amounts(const struct val *pod, struct ledger_amount *ret, unsigned 
     return n;
 }
 
-struct str pod_owner_uid(const struct val *pod)
+const struct val *pod_controller(const struct val *pod)
 {
-    struct val *refs = json_path(pod, "metadata.ownerReferences");
+    const struct val *refs = json_path(pod, "metadata.ownerReferences");
     if (val_is(refs, VAL_ARR))
         val_each(r, refs)
             if (json_bool(r, "controller", false))
-                return json_str(r, "uid");
-    return STR_NONE;
+                return r;
+    return NULL;
+}
+
+struct str pod_owner_uid(const struct val *pod)
+{
+    return json_str(pod_controller(pod), "uid");
 }

@@ -25,6 +25,7 @@ unsigned pod_amounts(const struct val *pod, struct ledger_amount *ret, unsigned 
 /* Host ports that its containers want; at most max. */
 unsigned pod_host_ports(const struct val *pod, struct ledger_port *ret, unsigned max);
 /* uid of its controlling owner, or STR_NONE. */
+const struct val *pod_controller(const struct val *pod);       /* the reference to its controller; NULL: it has none */
 struct str pod_owner_uid(const struct val *pod);
 
 #endif

@@ -8,7 +8,6 @@
 #define NEAR_NO     "node(s) didn't match pod affinity rules"
 #define APART_NO    "node(s) didn't match pod anti-affinity rules"
 #define UNWANTED_NO "node(s) didn't satisfy existing pods anti-affinity rules"
-#define REQUIRED    "requiredDuringSchedulingIgnoredDuringExecution"
 
 static struct rule *rule_new(struct rules *r, enum rule_kind kind, struct term *m, bool own)
 {
@@ -32,11 +31,6 @@ static struct rule *rule_new(struct rules *r, enum rule_kind kind, struct term *
 
 /* --- affinity --- */
 
-static struct pick pick_of(const struct rules *r, const struct val *term)
-{
-    return (struct pick){ r->ns, json_get(term, STR("namespaces")), json_get(term, STR("namespaceSelector")), json_get(term, STR("labelSelector")) };
-}
-
 /* A guest counts when it is meant by all of them: one picker for all. */
 static void read_near(struct rules *r, const struct val *list)
 {
@@ -46,7 +40,7 @@ static void read_near(struct rules *r, const struct val *list)
         r->failed = true;
         return;
     }
-    val_each(v, list) all[n++] = pick_of(r, v);
+    val_each(v, list) all[n++] = topology_pick(r->ns, v);
     struct rule *any = NULL;
     val_each(v, list) {
         if (!(any = rule_new(r, RULE_NEAR, topology_term(r->topology, all, n, true, json_str(v, "topologyKey"), true), true)))
@@ -67,7 +61,7 @@ static bool begins(const struct rules *r)
 static void read_apart(struct rules *r, const struct val *list)
 {
     val_each(v, list) {
-        struct pick p = pick_of(r, v);
+        struct pick p = topology_pick(r->ns, v);
         if (!rule_new(r, RULE_APART, topology_term(r->topology, &p, 1, true, json_str(v, "topologyKey"), true), true))
             return;
     }
@@ -229,7 +223,7 @@ static const char *spread_refuses(const struct rule *u, const struct ledger_node
 bool rules_read(struct rules *r, struct ledger *l, struct arena *a, const struct pod_needs *needs)
 {
     const struct val *spread = json_path(needs->pod, "spec.topologySpreadConstraints"), *affinity = json_path(needs->pod, "spec.affinity");
-    const struct val *near = json_path(affinity, "podAffinity." REQUIRED), *apart = json_path(affinity, "podAntiAffinity." REQUIRED);
+    const struct val *near = json_path(affinity, "podAffinity." TERMS_REQUIRED), *apart = json_path(affinity, "podAntiAffinity." TERMS_REQUIRED);
     *r = (struct rules){ .ledger = l, .topology = ledger_topology(l), .arena = a, .needs = needs, .ns = json_str(needs->pod, "metadata.namespace"),
                          .labels = json_path(needs->pod, "metadata.labels") };
     if (!topology_ready(r->topology))

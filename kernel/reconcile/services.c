@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "reconcile/filter.h"
 
 #define KEY 1024
 
@@ -137,16 +138,6 @@ void services_free(struct services *x)
 
 /* --- of a pod --- */
 
-static bool selects(const struct val *selector, const struct val *labels)
-{
-    val_each(v, selector) {
-        const struct val *have = json_get(labels, val_key(v));
-        if (!have || !str_eq(val_str(have), val_str(v)))
-            return false;
-    }
-    return true;
-}
-
 static void add_labels(struct arena *a, struct val *to, const struct val *from)
 {
     struct val *labels = json_obj(a, to, STR("matchLabels"));
@@ -166,20 +157,10 @@ static void add_services(struct services *x, struct arena *a, struct val *to, st
             list_each(at, &b->services)
             {
                 const struct service *s = list_item(at, struct service, link);
-                if (selects(s->selector, labels))
+                if (filter_labels_match(s->selector, labels))
                     add_labels(a, to, s->selector);
             }
     }
-}
-
-static const struct val *controller(const struct val *pod)
-{
-    const struct val *refs = json_path(pod, "metadata.ownerReferences");
-    if (val_is(refs, VAL_ARR))
-        val_each(r, refs)
-            if (json_bool(r, "controller", false))
-                return r;
-    return NULL;
 }
 
 static void add_owner(struct services *x, struct arena *a, struct val *to, struct str ns, const struct val *owner)
@@ -201,7 +182,7 @@ static void add_owner(struct services *x, struct arena *a, struct val *to, struc
 
 const struct val *services_selector(struct services *x, struct arena *a, const struct val *pod)
 {
-    const struct val *owner = controller(pod);
+    const struct val *owner = pod_controller(pod);
     struct str ns = json_str(pod, "metadata.namespace");
     if (!owner && !x->buckets.n)
         return NULL;

@@ -17,6 +17,9 @@
 
 /* In place of a topology key: each node by itself. No label has that name. */
 #define TOPOLOGY_NODES STR("")
+/* The two lists of an affinity. */
+#define TERMS_REQUIRED  "requiredDuringSchedulingIgnoredDuringExecution"
+#define TERMS_PREFERRED "preferredDuringSchedulingIgnoredDuringExecution"
 
 struct topology;
 struct ledger_node;
@@ -110,6 +113,8 @@ struct pick {
     struct str ns;                      /* of the pod that says so */
     const struct val *namespaces, *ns_selector, *selector;
 };
+/* Of an affinity term of a pod of that namespace. */
+struct pick topology_pick(struct str ns, const struct val *term);
 /* The term, counted; to be given back. leaving: guests that are being deleted count. NULL: out of memory. */
 struct term *topology_term(struct topology *t, const struct pick *p, unsigned n, bool leaving, struct str key, bool counted);
 void topology_done(struct topology *t, struct term *m);

@@ -359,9 +359,14 @@ void topology_each(struct topology *t, struct str ns, const struct val *labels, 
 
 /* --- a guest's own --- */
 
+struct pick topology_pick(struct str ns, const struct val *term)
+{
+    return (struct pick){ ns, json_get(term, STR("namespaces")), json_get(term, STR("namespaceSelector")), json_get(term, STR("labelSelector")) };
+}
+
 static bool use(struct topology *t, struct guest *g, struct str ns, const struct val *term, int32_t owners, int32_t pull)
 {
-    struct pick p = { ns, json_get(term, STR("namespaces")), json_get(term, STR("namespaceSelector")), json_get(term, STR("labelSelector")) };
+    struct pick p = topology_pick(ns, term);
     struct term *m = topology_term(t, &p, 1, true, json_str(term, "topologyKey"), false);
     struct topology_use *more = m ? mem_resize(g->uses, (g->n_uses + 1) * sizeof *more) : NULL;
     if (!more) {
@@ -389,9 +394,8 @@ bool topology_uses_read(struct topology *t, struct guest *g, const struct val *p
         return true;
     struct str ns = json_str(pod, "metadata.namespace");
     const struct val *near = json_get(affinity, STR("podAffinity")), *apart = json_get(affinity, STR("podAntiAffinity"));
-    static const char must[] = "requiredDuringSchedulingIgnoredDuringExecution", wish[] = "preferredDuringSchedulingIgnoredDuringExecution";
-    return use_list(t, g, ns, json_get(near, str_of(must)), false, 0, HARD_WEIGHT) && use_list(t, g, ns, json_get(near, str_of(wish)), true, 0, 1) &&
-           use_list(t, g, ns, json_get(apart, str_of(must)), false, 1, 0) && use_list(t, g, ns, json_get(apart, str_of(wish)), true, 0, -1);
+    return use_list(t, g, ns, json_get(near, STR(TERMS_REQUIRED)), false, 0, HARD_WEIGHT) && use_list(t, g, ns, json_get(near, STR(TERMS_PREFERRED)), true, 0, 1) &&
+           use_list(t, g, ns, json_get(apart, STR(TERMS_REQUIRED)), false, 1, 0) && use_list(t, g, ns, json_get(apart, STR(TERMS_PREFERRED)), true, 0, -1);
 }
 
 /* --- who waits --- */
