@@ -328,27 +328,26 @@ static void check_value(struct check *k, const struct val *schema, const struct 
         check_object(k, schema, v, p);
 }
 
-void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p)
+/* cut: of a path, where it stands in a message. */
+static void check_whole(const struct custom_schema *s, struct object_causes *c, const struct val *schema, const struct val *v, const struct path *p, size_t cut)
 {
-    const struct val *tree = custom_schema_tree(s);
     struct object_causes twice = { .arena = c->arena };
-    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, 0 };
-    if (tree)
-        check_value(&k, tree, v, p);
+    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, cut };
+    if (v && schema)
+        check_value(&k, schema, v, p);
     for (unsigned i = 0; i < twice.n; i++)
         object_cause_add(c, twice.at[i].reason, twice.at[i].field, "%s", twice.at[i].message);
 }
 
+void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p)
+{
+    check_whole(s, c, custom_schema_tree(s), v, p, 0);
+}
+
 void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v)
 {
-    const struct val *status = json_get(v, STR("status")), *schema = json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status"));
-    struct object_causes twice = { .arena = c->arena };
-    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, sizeof "status." - 1 };
     struct path p = { NULL, STR("status"), 0 };
-    if (status && schema)
-        check_value(&k, schema, status, &p);
-    for (unsigned i = 0; i < twice.n; i++)
-        object_cause_add(c, twice.at[i].reason, twice.at[i].field, "%s", twice.at[i].message);
+    check_whole(s, c, json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status")), json_get(v, STR("status")), &p, sizeof "status." - 1);
 }
 
 /* --- schemas themselves --- */

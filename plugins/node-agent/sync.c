@@ -114,15 +114,20 @@ static int prepare(struct agent *a, struct kl_call *c, struct pod_view *v, int64
     return view_load(a, c, v);
 }
 
+static bool because(const struct action *act, const char *why)
+{
+    return act->message && strcmp(act->message, why) == 0;
+}
+
 static int64_t stop_grace(const struct pod_view *v, const struct action *act)
 {
     int64_t grace = json_int(v->spec, "terminationGracePeriodSeconds", 30);
     const struct val *probe = json_get(act->ctr->spec, STR("livenessProbe"));
-    if (act->message && strcmp(act->message, RESTART_ALL) == 0)
+    if (because(act, RESTART_ALL))
         return 0;
-    if (act->message && strcmp(act->message, "failed startup probe") == 0)
+    if (because(act, "failed startup probe"))
         probe = json_get(act->ctr->spec, STR("startupProbe"));
-    else if (!act->message || strcmp(act->message, "failed liveness probe") != 0)
+    else if (!because(act, "failed liveness probe"))
         probe = NULL;
     return json_int(probe, "terminationGracePeriodSeconds", grace);
 }
@@ -131,9 +136,9 @@ static bool act_on(struct agent *a, struct kl_call *c, struct pod_view *v, const
 {
     if (act->type == ACT_START)
         return start_container(a, c, v, act->ctr) >= 0;
-    bool resize = act->message && strcmp(act->message, RESIZE_RESTART) == 0;
-    act->ctr->mem->again = resize || (act->message && strcmp(act->message, DEFINITION_CHANGED) == 0);
-    if (act->message && strcmp(act->message, RESTART_ALL) == 0)
+    bool resize = because(act, RESIZE_RESTART);
+    act->ctr->mem->again = resize || because(act, DEFINITION_CHANGED);
+    if (because(act, RESTART_ALL))
         event_pod(a, v, act->ctr, "Killing", "killing");        /* upstream's words */
     else if (act->message)
         event_pod(a, v, act->ctr, "Killing", "Container " STR_FMT " %s%s", STR_ARG(act->ctr->name), act->message, resize ? "" : ", will be restarted");
