@@ -10,20 +10,8 @@ server=
 agent=
 agent2=
 # The server has this namespace, each node one behind a link.
-mkdir -p /run/netns 2>/dev/null
-mount -t tmpfs tmpfs /run/netns
-add_net() { # NAME SUBNET
-    ip netns add "$1"
-    ip link add "e-$1" type veth peer name e1 netns "$1"
-    ip addr add "$2.1/24" dev "e-$1"
-    ip link set "e-$1" up
-    ip -n "$1" addr add "$2.2/24" dev e1
-    ip -n "$1" link set e1 up
-    ip -n "$1" link set lo up
-    ip -n "$1" route add default via "$2.1"
-}
-add_net n1 192.168.77
-add_net n2 192.168.78
+node_net n1 192.168.77
+node_net n2 192.168.78
 export KUBECONFIG="$dir/kc"
 finish() {
     for p in $agent $agent2 $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done

@@ -11,16 +11,7 @@ ip route add default via 192.0.2.1
 rm -r "$dir"
 . "$(dirname "$0")/lib/node.sh"
 agent=
-mkdir -p /run/netns 2>/dev/null
-mount -t tmpfs tmpfs /run/netns
-ip netns add there
-ip link add e-there type veth peer name e1 netns there
-ip addr add 192.168.77.1/24 dev e-there
-ip link set e-there up
-ip -n there addr add 192.168.77.2/24 dev e1
-ip -n there link set e1 up
-ip -n there link set lo up
-ip -n there route add default via 192.168.77.1
+node_net there 192.168.77
 end() {
     ended=$?
     [ -z "$agent" ] || k delete pod --all --grace-period=0 --force >/dev/null 2>&1

@@ -7,16 +7,7 @@ build=$(cd "$1" && pwd)
 . "$(dirname "$0")/lib/pods.sh"
 server=
 agent=
-mkdir -p /run/netns 2>/dev/null
-mount -t tmpfs tmpfs /run/netns
-ip netns add n1
-ip link add e-n1 type veth peer name e1 netns n1
-ip addr add 192.168.77.1/24 dev e-n1
-ip link set e-n1 up
-ip -n n1 addr add 192.168.77.2/24 dev e1
-ip -n n1 link set e1 up
-ip -n n1 link set lo up
-ip -n n1 route add default via 192.168.77.1
+node_net n1 192.168.77
 export KUBECONFIG="$dir/kc"
 finish() {
     for p in $agent $server; do kill "$p" 2>/dev/null && wait "$p" 2>/dev/null; done

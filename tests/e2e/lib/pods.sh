@@ -1,5 +1,5 @@
 # pods.sh - what scripts with real containers share: sourced. They run in network and mount namespaces of their own, so that links, rules and mounts are nobody
-# else's and go with them. Sets dir and all of say.sh; function end_containers. Skips where something is missing. Sourced with the script's arguments in place.
+# else's and go with them. Sets dir and all of say.sh; functions end_containers, node_net. Skips where something is missing. Sourced with the script's arguments in place.
 . "$(dirname "$0")/lib/say.sh"
 rm -r "$dir"
 needs kubectl crun conmon busybox ip unshare nsenter curl python3
@@ -19,4 +19,17 @@ end_containers() {
     done
     sed -n "s|^[^ ]* [^ ]* [^ ]* [^ ]* \($dir/[^ ]*\) .*|\1|p" /proc/self/mountinfo | sort -r | xargs -r umount -l 2>/dev/null
     rm -rf "$dir"
+}
+# node_net NAME SUBNET: a network namespace for a node of its own, SUBNET.2, behind a link to this one, SUBNET.1. Who makes it deletes it (ip netns del).
+node_net() {
+    [ -n "${netns_hidden:-}" ] || { mkdir -p /run/netns 2>/dev/null; mount -t tmpfs tmpfs /run/netns; } # the machine's own are nobody's here
+    netns_hidden=1
+    ip netns add "$1"
+    ip link add "e-$1" type veth peer name e1 netns "$1"
+    ip addr add "$2.1/24" dev "e-$1"
+    ip link set "e-$1" up
+    ip -n "$1" addr add "$2.2/24" dev e1
+    ip -n "$1" link set e1 up
+    ip -n "$1" link set lo up
+    ip -n "$1" route add default via "$2.1"
 }
