@@ -35,15 +35,6 @@ static void read_excluded(struct api_rq *rq, const struct api_checked *at, unsig
     }
 }
 
-static bool has_param(struct api_rq *rq, const char *name)
-{
-    struct str query = http_query(rq->http), key, value;
-    while (http_query_next(rq->arena, &query, &key, &value))
-        if (str_is(key, name))
-            return true;
-    return false;
-}
-
 /* Why a check fails is the log's: whoever may look at /readyz need not know it. */
 static void tell_failures(const char *name, const struct api_checked *at, unsigned n, const bool skip[CHECKS_MOST])
 {
@@ -70,7 +61,7 @@ static void send_health(struct api_rq *rq, const char *name, const struct api_ch
         buf_printf(&b, "warn: some health checks cannot be excluded: no matches for " STR_FMT "\n", STR_ARG(buf_str(&unknown)));
     buf_printf(&b, "%s check %s\n", name, well ? "passed" : "failed");
     tell_failures(name, at, n, skip);
-    if (well && !has_param(rq, "verbose"))
+    if (well && !http_query_find(rq->arena, http_query(rq->http), "verbose").at)
         api_send_text(rq, 200, "text/plain; charset=utf-8", STR("ok"));
     else
         api_send_text(rq, well ? 200 : 500, "text/plain; charset=utf-8", buf_str(&b));

@@ -171,15 +171,6 @@ void ask_call(struct ask *q)
 
 /* --- health: ping, log, and syncloop, which the node's plugin knows ("healthz/syncloop"); one that does not say is well --- */
 
-static bool has_verbose(struct ask *q)
-{
-    struct str query = http_query(q->http), key, value;
-    while (http_query_next(q->arena, &query, &key, &value))
-        if (str_is(key, "verbose"))
-            return true;
-    return false;
-}
-
 static void tell_health(struct figures *f)
 {
     struct ask *q = f->ask;
@@ -190,7 +181,7 @@ static void tell_health(struct figures *f)
     else if (checks && !well)
         ask_reply(q, 500, "text/plain; charset=utf-8",
                   STR("[+]ping ok\n[+]log ok\n[-]syncloop failed: reason withheld\nhealthz check failed\n"));
-    else if (!one && has_verbose(q))
+    else if (!one && http_query_find(q->arena, http_query(q->http), "verbose").at)
         ask_reply(q, 200, "text/plain; charset=utf-8", STR("[+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed\n"));
     else
         ask_reply(q, 200, "text/plain; charset=utf-8", STR("ok"));

@@ -389,7 +389,7 @@ static void index_v3(struct api_rq *rq)
 
 static bool v3(struct api_rq *rq, struct str gv)
 {
-    struct str rest = gv, head = str_cut(&rest, '/'), group = STR(""), query = http_query(rq->http), key, value, hash = STR_NONE;
+    struct str rest = gv, head = str_cut(&rest, '/'), group = STR(""), hash;
     if (str_is(head, "apis") && rest.at)
         group = str_cut(&rest, '/');
     if (!str_is(head, "api") && !group.len)
@@ -404,9 +404,7 @@ static bool v3(struct api_rq *rq, struct str gv)
         not_acceptable(rq, false);
         return true;
     }
-    while (http_query_next(rq->arena, &query, &key, &value))
-        if (str_is(key, "hash"))
-            hash = value;
+    hash = http_query_find(rq->arena, http_query(rq->http), "hash");
     if (hash.len && !str_is(hash, now)) {
         struct http_header h[API_HEADERS];
         unsigned n = api_headers(rq, h, "text/html; charset=utf-8");

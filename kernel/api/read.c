@@ -192,11 +192,7 @@ static int add_tree(struct lister *l, struct store_object *o)
 
 struct str api_include_object(struct api_rq *rq)
 {
-    struct str include = STR_NONE, key, value, query = http_query(rq->http);
-    while (http_query_next(rq->arena, &query, &key, &value))
-        if (str_is(key, "includeObject"))
-            include = value;
-    return include;
+    return http_query_find(rq->arena, http_query(rq->http), "includeObject");
 }
 
 int api_check_include(struct api_rq *rq, struct str include)

@@ -128,11 +128,7 @@ static void add_as(struct watcher *w, struct buf *b, const char *type, struct va
         struct val *table = api_table(a, w->kind, !w->columns_sent, rq->accept.as_version);
         w->columns_sent = true;
         json_set_str(a, json_obj(a, table, STR("metadata")), STR("resourceVersion"), json_str(v, "metadata.resourceVersion"));
-        struct str include = STR_NONE, key, value, query = w->query;
-        while (http_query_next(a, &query, &key, &value))
-            if (str_is(key, "includeObject"))
-                include = value;
-        api_table_row(a, table, w->kind, v, include);
+        api_table_row(a, table, w->kind, v, http_query_find(a, w->query, "includeObject"));
         add_tree(w, b, type, NULL, table);
         return;
     }

@@ -122,5 +122,7 @@ struct str http_decode(struct arena *a, struct str s, bool query);
 void http_encode(struct buf *b, struct str s);
 /* Next "k=v" of a query, decoded. False: the end. */
 bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, struct str *ret_value);
+/* The last value of that name; at NULL: it is not there. */
+struct str http_query_find(struct arena *a, struct str query, const char *name);
 
 #endif

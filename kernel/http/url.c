@@ -46,6 +46,15 @@ bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, str
     return false;
 }
 
+struct str http_query_find(struct arena *a, struct str query, const char *name)
+{
+    struct str found = STR_NONE, key, value;
+    while (http_query_next(a, &query, &key, &value))
+        if (str_is(key, name))
+            found = value;
+    return found;
+}
+
 void http_encode(struct buf *b, struct str s)
 {
     static const char digits[] = "0123456789ABCDEF";
