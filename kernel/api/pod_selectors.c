@@ -1,28 +1,13 @@
 /* pod_selectors.c - selectors of a new pod that name labels by their keys alone: with the values that the pod has. */
 #include "api-internal.h"
 
-static void add_keys(struct arena *a, const struct val *labels, struct val *selector, const struct val *keys, const char *operator)
-{
-    if (!val_is(keys, VAL_ARR))
-        return;
-    val_each(k, keys) {
-        struct str value = val_str(json_get(labels, val_str(k)));
-        if (!value.at)
-            continue;
-        struct val *one = val_push(json_arr(a, selector, STR("matchExpressions")), val_new(a, VAL_OBJ));
-        json_set_str(a, one, STR("key"), val_str(k));
-        json_set_str(a, one, STR("operator"), str_of(operator));
-        val_push(json_arr(a, one, STR("values")), val_of_str(a, value));
-    }
-}
-
 static void merge(struct arena *a, const struct val *labels, struct val *term)
 {
     struct val *selector = json_get(term, STR("labelSelector"));
     if (!val_is(selector, VAL_OBJ))
         return;                         /* none means nobody, whatever the labels */
-    add_keys(a, labels, selector, json_get(term, STR("matchLabelKeys")), "In");
-    add_keys(a, labels, selector, json_get(term, STR("mismatchLabelKeys")), "NotIn");
+    selector_add_keys(a, selector, json_get(term, STR("matchLabelKeys")), "In", labels);
+    selector_add_keys(a, selector, json_get(term, STR("mismatchLabelKeys")), "NotIn", labels);
 }
 
 void api_pod_selectors(struct arena *a, struct val *pod)

@@ -120,6 +120,8 @@ struct selector *selector_parse_labels(struct arena *a, struct str text, struct 
 struct selector *selector_parse_fields(struct arena *a, const struct schema_kind *k, struct str text, struct kl_err *err);
 /* metav1.LabelSelector tree; NULL selects nothing, empty selects all. */
 struct selector *selector_of_tree(struct arena *a, const struct val *label_selector, struct kl_err *err);
+/* Adds to a LabelSelector (in its tree) what its matchLabelKeys say of a pod with those labels: KEY OPERATOR [value], for each that the pod has. */
+void selector_add_keys(struct arena *a, struct val *label_selector, const struct val *keys, const char *operator, const struct val *labels);
 bool selector_empty(const struct selector *s);                          /* selects all */
 bool selector_matches_labels(const struct selector *s, const struct val *labels);       /* labels may be NULL */
 /* For field selectors over a whole object. */

@@ -202,6 +202,21 @@ struct selector *selector_of_tree(struct arena *a, const struct val *v, struct k
     return s;
 }
 
+void selector_add_keys(struct arena *a, struct val *label_selector, const struct val *keys, const char *operator, const struct val *labels)
+{
+    if (!val_is(keys, VAL_ARR))
+        return;
+    val_each(k, keys) {
+        struct str value = val_str(json_get(labels, val_str(k)));
+        if (!value.at)
+            continue;
+        struct val *one = val_push(json_arr(a, label_selector, STR("matchExpressions")), val_new(a, VAL_OBJ));
+        json_set_str(a, one, STR("key"), val_str(k));
+        json_set_str(a, one, STR("operator"), str_of(operator));
+        val_push(json_arr(a, one, STR("values")), val_of_str(a, value));
+    }
+}
+
 bool selector_empty(const struct selector *s)
 {
     return !s->first && !s->nothing;

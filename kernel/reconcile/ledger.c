@@ -486,9 +486,10 @@ static void on_nodes(void *ctx)
     }
     if (!news)
         return;
-    l->changed(l->ctx);
     if (l->woken)
-        l->woken(l->ctx, NULL);
+        l->woken(l->ctx, NULL);         /* all that wait, for room too */
+    else
+        l->changed(l->ctx);
 }
 
 static void on_pods(void *ctx)

@@ -78,22 +78,11 @@ static void unwanted(void *ctx, struct term *m)
 const struct val *rules_spread_selector(struct arena *a, const struct val *constraint, const struct val *labels)
 {
     const struct val *selector = json_get(constraint, STR("labelSelector")), *keys = json_get(constraint, STR("matchLabelKeys"));
-    struct val *more = NULL;
-    if (!selector || !val_is(keys, VAL_ARR))
+    if (!selector || !val_is(keys, VAL_ARR) || !keys->n)
         return selector;
-    val_each(k, keys) {
-        struct str value = val_str(json_get(labels, val_str(k)));
-        if (!value.at)
-            continue;
-        if (!more)
-            more = val_copy(a, selector);
-        struct val *one = val_new(a, VAL_OBJ);
-        json_set_str(a, one, STR("key"), val_str(k));
-        json_set_str(a, one, STR("operator"), STR("In"));
-        val_push(json_arr(a, one, STR("values")), val_of_str(a, value));
-        val_push(json_arr(a, more, STR("matchExpressions")), one);
-    }
-    return more ? more : selector;
+    struct val *more = val_copy(a, selector);
+    selector_add_keys(a, more, keys, "In", labels);
+    return more;
 }
 
 bool rules_counts_node(const struct pod_needs *needs, bool honors_affinity, bool honors_taints, const struct ledger_node *n)
