@@ -3,11 +3,7 @@
 
 static bool any_of(const struct val *list, struct str s)
 {
-    if (val_is(list, VAL_ARR))
-        val_each(x, list)
-            if (str_is(val_str(x), "*") || str_eq(val_str(x), s))
-                return true;
-    return false;
+    return val_holds(list, STR("*")) || val_holds(list, s);
 }
 
 /* "pods", "pods/status", "pods/", "*", "* /status" (without the space), "* / *". */

@@ -71,6 +71,15 @@ static bool members_equal(const struct val *a, const struct val *b)
     return true;
 }
 
+bool val_holds(const struct val *list, struct str text)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(v, list)
+            if (v->type == VAL_STR && str_eq(val_str(v), text))
+                return true;
+    return false;
+}
+
 bool val_equal(const struct val *a, const struct val *b)
 {
     if (!a || !b)

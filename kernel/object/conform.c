@@ -332,15 +332,7 @@ static int conform_field(struct walk *w, const struct schema_field *f, struct va
 /* A zero that Go cannot tell from "not there": defaults apply to it, and the encoder knows when to show it. */
 static bool is_unset(const struct schema_field *f, const struct val *v)
 {
-    if (f->shape != SHAPE_ONE || f->flags & F_POINTER)
-        return false;
-    switch (f->type->kind) {
-    case T_STRING: return v->n == 0;
-    case T_BOOL:
-    case T_INT32:
-    case T_INT64: return v->i == 0;
-    default: return false;
-    }
+    return f->shape == SHAPE_ONE && !(f->flags & F_POINTER) && is_plain_zero(f->type, v);
 }
 
 static bool is_type_meta(struct str key)

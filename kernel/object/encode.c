@@ -12,14 +12,7 @@ static bool is_empty(const struct schema_field *f, const struct val *v)
         return v->n == 0;
     if (f->flags & F_POINTER)
         return false;
-    switch (f->type->kind) {
-    case T_STRING: return v->n == 0;
-    case T_BOOL:
-    case T_INT32:
-    case T_INT64: return v->i == 0;
-    case T_DOUBLE: return v->type == VAL_INT && v->i == 0;
-    default: return false;
-    }
+    return is_plain_zero(f->type, v) || (f->type->kind == T_DOUBLE && v->type == VAL_INT && v->i == 0);
 }
 
 static void encode_zero(struct buf *b, const struct schema_field *f)

@@ -43,6 +43,17 @@ static inline bool object_shows_empty(const struct schema_field *f)
 {
     return f->flags & F_SHOWN;
 }
+/* Is a present text, truth or whole number the zero of its type? */
+static inline bool is_plain_zero(const struct schema_type *t, const struct val *v)
+{
+    switch (t->kind) {
+    case T_STRING: return v->n == 0;
+    case T_BOOL:
+    case T_INT32:
+    case T_INT64: return v->i == 0;
+    default: return false;
+    }
+}
 /* Is a present value one that JSON leaves out? */
 bool object_leaves_out(const struct schema_field *f, const struct val *v);
 

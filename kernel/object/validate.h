@@ -134,6 +134,7 @@ void check_old_source(causes c, const struct path *p, const char *member, const 
 void check_claim_spec(causes c, const struct path *p, const struct val *spec);
 void check_field_ref(causes c, const struct path *p, const struct val *ref, const char *const *allowed);
 void check_resource_field_ref(causes c, const struct path *p, const struct val *ref, bool volume);
+void check_host_path(causes c, const struct path *p, const struct val *v);       /* of a pod or of a PersistentVolume */
 bool check_backsteps(causes c, const struct path *p, struct str path);          /* has it no ".."? */
 void check_local_path(causes c, const struct path *p, struct str path, bool reserved);
 /* validate_webhooks.c: which requests a webhook or a policy is about. */

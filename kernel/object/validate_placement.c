@@ -82,15 +82,6 @@ static void check_node_affinity(causes c, const struct path *p, const struct val
 
 /* --- other pods --- */
 
-static bool has(const struct val *list, struct str s)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(x, list)
-            if (str_eq(val_str(x), s))
-                return true;
-    return false;
-}
-
 /* What a pod's matchLabelKeys say is part of its selector by now: it is the selector's own when it is there twice. */
 static void check_key_twice(causes c, const struct path *p, const struct val *match, const struct val *selector)
 {
@@ -101,7 +92,7 @@ static void check_key_twice(causes c, const struct path *p, const struct val *ma
         for (const struct val *x = list->first; x != e; x = x->next)
             before |= str_eq(json_str(x, "key"), key);
         int i = 0;
-        if (before && has(match, key)) {
+        if (before && val_holds(match, key)) {
             for (const struct val *k = match->first; !str_eq(val_str(k), key); k = k->next)
                 i++;
             say_invalid(c, ITEM(p, i), key, "exists in both matchLabelKeys and labelSelector");
@@ -123,7 +114,7 @@ static void check_label_keys(causes c, const struct path *p, const struct val *t
     }
     check_key_twice(c, p, match, selector);
     LIST_EACH (k, at, match)
-        if (mismatch_too && has(json_get(t, STR("mismatchLabelKeys")), val_str(k)))
+        if (mismatch_too && val_holds(json_get(t, STR("mismatchLabelKeys")), val_str(k)))
             say_invalid(c, ITEM(IN(p, "matchLabelKeys"), at.i), val_str(k), "exists in both matchLabelKeys and mismatchLabelKeys");
 }
 

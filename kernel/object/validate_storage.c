@@ -44,17 +44,6 @@ static void check_capacity(causes c, const struct path *p, const struct val *v)
     }
 }
 
-static void check_host_path(causes c, const struct path *p, const struct val *v)
-{
-    static const char *const types[] = { "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL };
-    struct str path = json_str(v, "path");
-    if (!check_required_str(c, IN(p, "path"), path))
-        return;
-    check_backsteps(c, IN(p, "path"), path);
-    if (json_get(v, STR("type")))
-        check_choice(c, IN(p, "type"), json_str(v, "type"), types);
-}
-
 static void check_needed(causes c, const struct path *p, const struct val *v, const char *members)
 {
     struct str rest = str_of(members);

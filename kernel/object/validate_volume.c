@@ -238,7 +238,7 @@ static void check_projected(causes c, const struct path *p, const struct val *v)
 
 /* --- the kinds of volumes --- */
 
-static void check_host_path(causes c, const struct path *p, const struct val *v)
+void check_host_path(causes c, const struct path *p, const struct val *v)
 {
     static const char *const types[] = { "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", NULL };
     struct str path = json_str(v, "path");

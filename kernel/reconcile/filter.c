@@ -63,15 +63,6 @@ unsigned filter_soft_taints(const struct pod_needs *p, const struct ledger_node 
 
 /* --- node selector and affinity --- */
 
-static bool in_values(const struct val *values, struct str s)
-{
-    if (val_is(values, VAL_ARR))
-        val_each(v, values)
-            if (str_eq(val_str(v), s))
-                return true;
-    return false;
-}
-
 /* One requirement {key, operator, values} on a value that is there or not. */
 static bool requirement(const struct val *r, struct str have)
 {
@@ -79,9 +70,9 @@ static bool requirement(const struct val *r, struct str have)
     struct val *values = json_get(r, STR("values"));
     int64_t x, y;
     if (str_is(op, "In"))
-        return have.at && in_values(values, have);
+        return have.at && val_holds(values, have);
     if (str_is(op, "NotIn"))
-        return !have.at || !in_values(values, have);
+        return !have.at || !val_holds(values, have);
     if (str_is(op, "Exists"))
         return have.at != NULL;
     if (str_is(op, "DoesNotExist"))

@@ -267,12 +267,8 @@ static bool names_match(const struct str *given, unsigned n, struct str op, cons
     if (str_is(op, "DoesNotExist"))
         return n == 0;
     bool is_in = str_is(op, "In"), any = !n && !is_in;
-    for (unsigned i = 0; i < n; i++) {
-        bool found = false;
-        for (const struct val *v = val_is(values, VAL_ARR) ? values->first : NULL; v; v = v->next)
-            found |= str_eq(val_str(v), given[i]);
-        any |= found == is_in;
-    }
+    for (unsigned i = 0; i < n; i++)
+        any |= val_holds(values, given[i]) == is_in;
     return any;
 }
 

@@ -171,15 +171,6 @@ static bool all_there(const struct val *map, const struct val *labels)
     return true;
 }
 
-static bool among(const struct val *values, struct str s)
-{
-    if (val_is(values, VAL_ARR))
-        val_each(v, values)
-            if (str_eq(val_str(v), s))
-                return true;
-    return false;
-}
-
 static bool expression_holds(const struct val *e, const struct val *labels)
 {
     struct str op = json_str(e, "operator");
@@ -188,7 +179,7 @@ static bool expression_holds(const struct val *e, const struct val *labels)
         return l != NULL;
     if (str_is(op, "DoesNotExist"))
         return l == NULL;
-    bool in = l && among(json_get(e, STR("values")), val_str(l));
+    bool in = l && val_holds(json_get(e, STR("values")), val_str(l));
     return str_is(op, "In") ? in : str_is(op, "NotIn") && !in;
 }
 

@@ -3,15 +3,6 @@
 
 /* --- node selector terms --- */
 
-static bool among(const struct val *values, struct str s)
-{
-    if (val_is(values, VAL_ARR))
-        val_each(v, values)
-            if (str_eq(val_str(v), s))
-                return true;
-    return false;
-}
-
 static bool holds(const struct val *e, const struct val *value)
 {
     struct str op = json_str(e, "operator"), s = val_str(value);
@@ -20,9 +11,9 @@ static bool holds(const struct val *e, const struct val *value)
     if (str_is(op, "Exists") || str_is(op, "DoesNotExist"))
         return (value != NULL) == str_is(op, "Exists");
     if (str_is(op, "In"))
-        return value && among(values, s);
+        return value && val_holds(values, s);
     if (str_is(op, "NotIn"))
-        return !value || !among(values, s);
+        return !value || !val_holds(values, s);
     if (!value || !val_is(values, VAL_ARR) || !values->n || !str_int(s, &x) || !str_int(val_str(values->first), &y))
         return false;
     return str_is(op, "Gt") ? x > y : str_is(op, "Lt") && x < y;

@@ -65,10 +65,7 @@ static struct val *host_dns(struct arena *ar)
 
 static void push_unique(struct arena *ar, struct val *list, struct str s, size_t most)
 {
-    val_each(v, list)
-        if (str_eq(val_str(v), s))
-            return;
-    if (list->n < most && s.len)
+    if (list->n < most && s.len && !val_holds(list, s))
         val_push(list, val_of_str(ar, s));
 }
 

@@ -35,19 +35,19 @@ static int tell(struct runtime *rt, const char *id, int what, unsigned height, u
     return fd < 0 || write(fd, line, (size_t)n) != n ? -errno : 0;
 }
 
-/* ret_stays: input that ends is the process's too, or a terminal's, whose user may look on. */
-static int check(struct runtime *rt, struct kl_call *c, const char *id, bool *ret_stays)
+int container_must_run(struct runtime *rt, struct kl_call *c, const char *id, bool or_begin, bool *ret_stays)
 {
     pthread_mutex_lock(&rt->lock);
     struct container *k = id_valid(id) ? container_find(rt, id) : NULL;
     if (k)
         container_refresh(rt, k);
     enum state state = k ? k->state : STATE_CREATING;
-    *ret_stays = k && (k->stdin_once || k->tty);
+    if (ret_stays)
+        *ret_stays = k && (k->stdin_once || k->tty);
     pthread_mutex_unlock(&rt->lock);
     if (!k)
         return kl_fail(c, KL_NOT_FOUND, "container '%.40s' is not there", id);
-    return state == STATE_RUNNING || state == STATE_CREATED ? 0 : kl_fail(c, KL_CONFLICT, "container '%s' is not running", id);
+    return state == STATE_RUNNING || (or_begin && state == STATE_CREATED) ? 0 : kl_fail(c, KL_CONFLICT, "container '%s' is not running", id);
 }
 
 struct target {
@@ -79,7 +79,7 @@ int rt_attach(void *self, struct kl_call *c, const char *id, const struct kl_run
 {
     bool stays;
     struct target t = { .rt = self, .id = id };
-    int rc = check(t.rt, c, id, &stays);
+    int rc = container_must_run(t.rt, c, id, true, &stays);
     if (rc < 0)
         return rc;
     _cleanup_close_ int fd = connect_attach(t.rt, c, id);
@@ -94,8 +94,7 @@ int rt_attach(void *self, struct kl_call *c, const char *id, const struct kl_run
 
 int rt_reopen_log(void *self, struct kl_call *c, const char *id)
 {
-    bool stays;
-    int rc = check(self, c, id, &stays);
+    int rc = container_must_run(self, c, id, true, NULL);
     if (rc < 0)
         return rc;
     rc = tell(self, id, MSG_REOPEN, 0, 0);

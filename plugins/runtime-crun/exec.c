@@ -134,25 +134,12 @@ static int run_terminal(struct session *s, struct proc *p, const struct kl_runti
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int check_running(struct runtime *rt, struct kl_call *c, const char *id)
-{
-    pthread_mutex_lock(&rt->lock);
-    struct container *k = id_valid(id) ? container_find(rt, id) : NULL;
-    if (k)
-        container_refresh(rt, k);
-    enum state state = k ? k->state : STATE_CREATING;
-    pthread_mutex_unlock(&rt->lock);
-    if (!k)
-        return kl_fail(c, KL_NOT_FOUND, "container '%.40s' is not there", id);
-    return state == STATE_RUNNING ? 0 : kl_fail(c, KL_CONFLICT, "container '%s' is not running", id);
-}
-
 int rt_exec(void *self, struct kl_call *c, const char *id, const char *const *argv, const struct kl_runtime_io *io,
             int32_t *exit_code)
 {
     struct session s = { .rt = self, .c = c };
     bool tty = io->tty;
-    int rc = argv[0] ? check_running(self, c, id) : kl_fail(c, KL_BAD_REQUEST, "exec: no command given");
+    int rc = argv[0] ? container_must_run(self, c, id, false, NULL) : kl_fail(c, KL_BAD_REQUEST, "exec: no command given");
     if (rc == 0)
         rc = open_session(&s);
     if (rc < 0)

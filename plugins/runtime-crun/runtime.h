@@ -97,6 +97,10 @@ bool id_valid(const char *id);
 void state_path(const struct runtime *rt, char ret[PATH_MAX], const char *kind, const char *id, const char *name);
 void run_path(const struct runtime *rt, char ret[PATH_MAX], const char *kind, const char *id, const char *name);
 
+/* attach.c: 0 for a container that runs, or was made and will (or_begin); else an error that says which. ret_stays (may be NULL): input that ends is the
+ * process's too, or a terminal's, whose user may look on. Takes the lock. */
+int container_must_run(struct runtime *rt, struct kl_call *c, const char *id, bool or_begin, bool *ret_stays);
+
 /* proc.c: processes. */
 struct proc {
     const char *const *argv;

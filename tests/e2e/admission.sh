@@ -6,16 +6,6 @@ build=$(cd "$1" && pwd)
 . "$(dirname "$0")/lib/server.sh"
 needs kubectl openssl
 start_server
-until_is() {
-    text=$1
-    shift
-    for _ in $(seq 300); do
-        out=$(k "$@")
-        [ "$out" = "$text" ] && return 0
-        sleep 0.2
-    done
-    fail "kubectl $*" "wanted: $text" "got: $out"
-}
 claim() { # NAME SIZE
     printf 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: %s}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: %s}}}\n' "$1" "$2"
 }

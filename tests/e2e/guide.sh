@@ -4,13 +4,7 @@
 set -u
 build=$(cd "$1" && pwd)
 guide=$(cd "$(dirname "$0")/../../sdk/guide" && pwd)
-dir=$(mktemp -d)
-bad=0
-trap 'rm -rf "$dir"' EXIT
-cmake --install "$build" --prefix "$dir/usr" >"$dir/log" 2>&1 || {
-    cat "$dir/log"
-    exit 1
-}
+. "$(dirname "$0")/lib/installed.sh"
 for page in "$guide"/*.md; do
     work=$dir/$(basename "$page" .md)
     mkdir "$work"

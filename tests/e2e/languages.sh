@@ -3,13 +3,7 @@
 set -u
 build=$(cd "$1" && pwd)
 examples=$(cd "$(dirname "$0")/../../sdk/examples" && pwd)
-dir=$(mktemp -d)
-bad=0
-trap 'rm -rf "$dir"' EXIT
-cmake --install "$build" --prefix "$dir/usr" >"$dir/log" 2>&1 || {
-    cat "$dir/log"
-    exit 1
-}
+. "$(dirname "$0")/lib/installed.sh"
 # checked NAME.so: it shows one symbol, is known, and passes.
 checked() {
     [ "$(nm -D --defined-only "$1" | awk '{ print $3 }')" = kl_plugin ] || {

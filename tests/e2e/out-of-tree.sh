@@ -8,9 +8,8 @@ command -v kubectl >/dev/null || {
     echo "skipped: no kubectl"
     exit 0
 }
-dir=$(mktemp -d)
+. "$(dirname "$0")/lib/installed.sh"
 export HOME="$dir"
-bad=0
 pid=
 trap '[ -n "$pid" ] && kill "$pid" && wait "$pid"; rm -rf "$dir"' EXIT
 die() {
@@ -18,7 +17,6 @@ die() {
     cat "$2"
     exit 1
 }
-cmake --install "$build" --prefix "$dir/usr" >"$dir/install.log" 2>&1 || die "the installation" "$dir/install.log"
 {
     cmake -S "$source" -B "$dir/acme" -DCMAKE_PREFIX_PATH="$dir/usr" -DCMAKE_C_FLAGS="-Wall -Wextra -Werror" && cmake --build "$dir/acme"
 } >"$dir/build.log" 2>&1 || die "building outside the tree" "$dir/build.log"

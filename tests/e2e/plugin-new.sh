@@ -3,13 +3,7 @@
 # be made is refused with a sentence. usage: plugin-new.sh BUILD_DIR
 set -u
 build=$(cd "$1" && pwd)
-dir=$(mktemp -d)
-bad=0
-trap 'rm -rf "$dir"' EXIT
-cmake --install "$build" --prefix "$dir/usr" >"$dir/log" 2>&1 || {
-    cat "$dir/log"
-    exit 1
-}
+. "$(dirname "$0")/lib/installed.sh"
 mkdir "$dir/work"
 cd "$dir/work" || exit 1
 keelson=$dir/usr/bin/keelson

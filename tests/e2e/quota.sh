@@ -11,17 +11,6 @@ sed 's/{ plugin = "admission-quota"; on = "server"; }/{ plugin = "admission-quot
     "$(dirname "$0")/../../conf/keelson.cfg" >"$dir/conf/keelson.cfg"
 server_flags="--config $dir/conf/keelson.cfg --plugins $build/plugins"
 start_server
-# until WANT COMMAND...: kubectl's whole output becomes that, in a minute at most.
-until_is() {
-    text=$1
-    shift
-    for _ in $(seq 300); do
-        out=$(k "$@")
-        [ "$out" = "$text" ] && return 0
-        sleep 0.2
-    done
-    fail "kubectl $*" "wanted: $text" "got: $out"
-}
 used() { until_is "$2" get resourcequota -n "${3:-quotas}" "$1" -o jsonpath='{.status.used}'; }
 pod() { # NAME REQUESTS LIMITS
     printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [{name: c, image: x, resources: {requests: {%s}, limits: {%s}}}]}\n' "$1" "$2" "$3" >"$dir/$1.yaml"

@@ -1,5 +1,5 @@
 # say.sh - what every script says, asks and waits with: sourced. Sets dir (a folder of its own; who sources this removes it), HOME, bad, pid; functions needs, needs_root,
-# k, c, ok, fail, is, has, hasnt, holds, lacks, becomes, settles, soon, comes, none, eventually, sound. The script ends with: exit $bad.
+# k, c, ok, fail, is, has, hasnt, holds, lacks, becomes, settles, until_is, soon, comes, none, eventually, sound. The script ends with: exit $bad.
 # A time in seconds is that of a quiet machine; a busy one gets three times as long.
 dir=$(mktemp -d /tmp/kl.XXXXXX)
 export HOME="$dir"
@@ -68,6 +68,12 @@ settles() {
         sleep 0.2
     done
     is "$what" "$wanted" "$got"
+}
+# until_is TEXT ARGUMENT...: the whole output of kubectl is that within 20 s.
+until_is() {
+    text=$1
+    shift
+    settles "kubectl $*" "$text" 20 k "$@"
 }
 # soon WHAT PART COMMAND...: within 30 s.
 soon() {

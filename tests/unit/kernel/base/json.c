@@ -138,6 +138,20 @@ Test(json, tree_edits)
     arena_free(a);
 }
 
+Test(json, an_array_holds_texts)
+{
+    struct arena *a = arena_new(0);
+    struct val *v = json_parse(a, STR("[1, \"a\", [\"b\"], null, \"\"]"), NULL);
+    cr_expect(val_holds(v, STR("a")));
+    cr_expect(val_holds(v, STR("")));
+    cr_expect(!val_holds(v, STR("b")));
+    cr_expect(!val_holds(v, STR("1")));
+    cr_expect(!val_holds(v->first, STR("")), "what is no array holds nothing");
+    cr_expect(!val_holds(json_parse(a, STR("[1]"), NULL), STR("")), "a number is no empty text");
+    cr_expect(!val_holds(NULL, STR("a")));
+    arena_free(a);
+}
+
 /* A name is found however it came there: look-ups ask a set of bits first. */
 Test(json, members_are_found_however_they_came)
 {

@@ -1,52 +1,43 @@
 /* What a pod's claims say about where it can run, and what is written to have them bound there. */
 #include "reconcile/claims.h"
 
-#include <criterion/criterion.h>
-
 #include "base/json_scan.h"
 #include "reconcile/call.h"
+#include "world.h"
 
 /* --- a store with objects, a pod, a node; what is asked for is written down --- */
 
-struct world {
-    struct loop *loop;
-    struct store *store;
-    struct arena *arena;
+static struct world w;
+static struct {
     struct claims claims;
     struct objects objects;
     char asked[4][1024];
     unsigned n_asked;
     int patch_fails;
-};
-
-static struct world w;
+} my;
 
 static int note_patch(struct objects *o, const char *who, struct kl_call *c, const struct kl_object_key *k, int32_t type, struct kl_bytes patch, struct kl_bytes *ret)
 {
     (void)o;
     (void)ret;
     cr_assert_eq(type, KL_PATCH_MERGE);
-    cr_assert_lt(w.n_asked, 4u);
-    snprintf(w.asked[w.n_asked++], sizeof w.asked[0], "%s %s %s/%s %.*s", who, k->resource, k->ns, k->name, (int)patch.len, patch.at);
-    return w.patch_fails ? kl_fail(c, w.patch_fails, "not now") : 0;
+    cr_assert_lt(my.n_asked, 4u);
+    snprintf(my.asked[my.n_asked++], sizeof my.asked[0], "%s %s %s/%s %.*s", who, k->resource, k->ns, k->name, (int)patch.len, patch.at);
+    return my.patch_fails ? kl_fail(c, my.patch_fails, "not now") : 0;
 }
 
 static const struct objects_ops ops = { .patch = note_patch };
 
 static void setup(void)
 {
-    struct store_conf conf = { .history = 16 };
-    struct kl_err err;
-    kl_err_init(&err);
-    w = (struct world){ .loop = loop_new_sim(1000, 0), .arena = arena_new(0), .objects = { &ops } };
-    cr_assert_eq(store_open(w.loop, &conf, &w.store, &err), 0, "%s", err.msg);
+    memset(&my, 0, sizeof my);
+    my.objects = (struct objects){ &ops };
+    w = world_begin(false);
 }
 
 static void teardown(void)
 {
-    store_close(w.store);
-    loop_free(w.loop);
-    arena_free(w.arena);
+    world_end(&w);
 }
 
 TestSuite(claims, .init = setup, .fini = teardown);
@@ -54,12 +45,7 @@ TestSuite(claims, .init = setup, .fini = teardown);
 /* An object as it would be stored: metadata and rest are members. */
 static void put(const char *resource, const char *ns, const char *name, const char *metadata, const char *rest)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"uid-%s\",\"resourceVersion\":\"7\"%s}%s}", name, ns, name, metadata, rest);
-    struct store_op op = { .type = STORE_CREATE, .resource = str_of(resource), .ns = str_of(ns), .name = str_of(name), .json = str_of(json) };
-    cr_assert_eq(store_commit(w.store, &op, 1, NULL, NULL, NULL, &err), 0, "%s", err.msg);
-    loop_run_until(w.loop, loop_now(w.loop) + 1);
+    world_commit(&w, STORE_CREATE, resource, ns, name, metadata, rest);
 }
 
 #define CLASS "gold"
@@ -89,7 +75,7 @@ static const char *reads(const char *claims)
         buf_printf(&b, "%s{\"name\":\"%s\",\"persistentVolumeClaim\":{\"claimName\":\"%s\"}}", b.len ? "," : "", name, name);
     const char *pod = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\"},\"spec\":{\"volumes\":[" STR_FMT "]}}", STR_ARG(buf_str(&b)));
     buf_free(&b);
-    return claims_read(&w.claims, w.store, w.arena, json_parse(w.arena, str_of(pod), NULL));
+    return claims_read(&my.claims, w.store, w.arena, json_parse(w.arena, str_of(pod), NULL));
 }
 
 static struct ledger_node *node(const char *name, const char *zone)
@@ -107,7 +93,7 @@ static int reserve(const char *on)
 {
     struct kl_call c;
     host_call_init(&c, w.arena, NULL);
-    int rc = claims_reserve(&w.claims, node(on, "a"), &w.objects, "scheduler", &c);
+    int rc = claims_reserve(&my.claims, node(on, "a"), &my.objects, "scheduler", &c);
     return rc;
 }
 
@@ -116,8 +102,8 @@ static int reserve(const char *on)
 Test(claims, nothing_to_say_of_a_pod_without_claims)
 {
     cr_expect_null(reads(""));
-    cr_expect_not(w.claims.any);
-    cr_expect_null(claims_fit(&w.claims, node("n1", "a")));
+    cr_expect_not(my.claims.any);
+    cr_expect_null(claims_fit(&my.claims, node("n1", "a")));
     cr_expect_eq(reserve("n1"), 1);
 }
 
@@ -141,9 +127,9 @@ Test(claims, of_an_ephemeral_volume_it_must_be_the_pods_own)
 {
     const struct val *pod = json_parse(w.arena, STR("{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\"},\"spec\":{\"volumes\":[{\"name\":\"e\",\"ephemeral\":{}}]}}"), NULL);
     late_class("driver", "");
-    cr_expect_str_eq(claims_read(&w.claims, w.store, w.arena, pod), "waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-e\"");
+    cr_expect_str_eq(claims_read(&my.claims, w.store, w.arena, pod), "waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-e\"");
     claim("p-e", "", "");
-    cr_expect_str_eq(claims_read(&w.claims, w.store, w.arena, pod), "PVC p-e was not created for pod p (pod is not owner)");
+    cr_expect_str_eq(claims_read(&my.claims, w.store, w.arena, pod), "PVC p-e was not created for pod p (pod is not owner)");
 }
 
 Test(claims, read_write_once_pod_is_for_one_that_runs)
@@ -167,11 +153,11 @@ Test(claims, a_bound_volume_is_where_it_can_be_reached)
     claim("data", BOUND, ",\"volumeName\":\"v1\"");
     volume("v1", "5Gi", ON_NODE("n1"));
     cr_assert_null(reads("data"));
-    cr_expect(w.claims.any);
-    cr_expect_null(claims_fit(&w.claims, node("n1", "a")));
-    cr_expect_str_eq(claims_fit(&w.claims, node("n2", "a")), "node(s) didn't match PersistentVolume's node affinity");
+    cr_expect(my.claims.any);
+    cr_expect_null(claims_fit(&my.claims, node("n1", "a")));
+    cr_expect_str_eq(claims_fit(&my.claims, node("n2", "a")), "node(s) didn't match PersistentVolume's node affinity");
     cr_expect_eq(reserve("n1"), 1);
-    cr_expect_eq(w.n_asked, 0u);
+    cr_expect_eq(my.n_asked, 0u);
 }
 
 Test(claims, of_free_volumes_those_that_are_fit_the_smallest_first)
@@ -187,8 +173,8 @@ Test(claims, of_free_volumes_those_that_are_fit_the_smallest_first)
     put("/persistentvolumes", "", "many", ",\"labels\":{\"disk\":\"fast\"}", ",\"spec\":{\"storageClassName\":\"" CLASS "\",\"accessModes\":[\"ReadOnlyMany\"],\"capacity\":{\"storage\":\"5Gi\"}},\"status\":{\"phase\":\"Available\"}");
     put("/persistentvolumes", "", "released", ",\"labels\":{\"disk\":\"fast\"}", ",\"spec\":{\"storageClassName\":\"" CLASS "\",\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{\"storage\":\"5Gi\"}},\"status\":{\"phase\":\"Released\"}");
     cr_assert_null(reads("data"));
-    cr_assert_eq(w.claims.n, 1u);
-    const struct val **fit = w.claims.at[0].fit;
+    cr_assert_eq(my.claims.n, 1u);
+    const struct val **fit = my.claims.at[0].fit;
     cr_assert(fit[0] && fit[1]);
     cr_expect(str_is(json_str(fit[0], "metadata.name"), "fine"));
     cr_expect(str_is(json_str(fit[1], "metadata.name"), "large"));
@@ -204,13 +190,13 @@ Test(claims, two_claims_do_not_get_one_volume)
     volume("v2", "6Gi", ON_NODE("n1"));
     volume("v3", "7Gi", ON_NODE("n2"));
     cr_assert_null(reads("a b"));
-    cr_expect_null(claims_fit(&w.claims, node("n1", "a")));
-    cr_expect_str_eq(claims_fit(&w.claims, node("n2", "a")), "node(s) didn't find available persistent volumes to bind");
+    cr_expect_null(claims_fit(&my.claims, node("n1", "a")));
+    cr_expect_str_eq(claims_fit(&my.claims, node("n2", "a")), "node(s) didn't find available persistent volumes to bind");
     cr_expect_eq(reserve("n1"), 0);
-    cr_assert_eq(w.n_asked, 2u);
-    cr_expect_str_eq(w.asked[0], "scheduler /persistentvolumes /v1 {\"metadata\":{\"resourceVersion\":\"7\",\"annotations\":{\"pv.kubernetes.io/bound-by-controller\":\"yes\"}},"
+    cr_assert_eq(my.n_asked, 2u);
+    cr_expect_str_eq(my.asked[0], "scheduler /persistentvolumes /v1 {\"metadata\":{\"resourceVersion\":\"7\",\"annotations\":{\"pv.kubernetes.io/bound-by-controller\":\"yes\"}},"
                                  "\"spec\":{\"claimRef\":{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\",\"namespace\":\"default\",\"name\":\"a\",\"uid\":\"uid-a\",\"resourceVersion\":\"7\"}}}");
-    cr_expect(strstr(w.asked[1], "/persistentvolumes /v2 ") && strstr(w.asked[1], "\"name\":\"b\""), "%s", w.asked[1]);
+    cr_expect(strstr(my.asked[1], "/persistentvolumes /v2 ") && strstr(my.asked[1], "\"name\":\"b\""), "%s", my.asked[1]);
 }
 
 Test(claims, a_provisioner_makes_them_where_its_class_allows)
@@ -218,11 +204,11 @@ Test(claims, a_provisioner_makes_them_where_its_class_allows)
     late_class("driver", ",\"allowedTopologies\":[{\"matchLabelExpressions\":[{\"key\":\"zone\",\"values\":[\"b\",\"a\"]}]}]");
     claim("data", "", "");
     cr_assert_null(reads("data"));
-    cr_expect_null(claims_fit(&w.claims, node("n1", "a")));
-    cr_expect_str_eq(claims_fit(&w.claims, node("n2", "c")), "node(s) didn't find available persistent volumes to bind");
+    cr_expect_null(claims_fit(&my.claims, node("n1", "a")));
+    cr_expect_str_eq(claims_fit(&my.claims, node("n2", "c")), "node(s) didn't find available persistent volumes to bind");
     cr_expect_eq(reserve("n1"), 0);
-    cr_assert_eq(w.n_asked, 1u);
-    cr_expect_str_eq(w.asked[0], "scheduler /persistentvolumeclaims default/data {\"metadata\":{\"uid\":\"uid-data\",\"annotations\":{\"volume.kubernetes.io/selected-node\":\"n1\"}}}");
+    cr_assert_eq(my.n_asked, 1u);
+    cr_expect_str_eq(my.asked[0], "scheduler /persistentvolumeclaims default/data {\"metadata\":{\"uid\":\"uid-data\",\"annotations\":{\"volume.kubernetes.io/selected-node\":\"n1\"}}}");
 }
 
 Test(claims, once_a_node_is_selected_it_is_that_one_until_it_is_taken_back)
@@ -230,15 +216,15 @@ Test(claims, once_a_node_is_selected_it_is_that_one_until_it_is_taken_back)
     late_class("driver", "");
     claim("data", ",\"annotations\":{\"volume.kubernetes.io/selected-node\":\"n1\"}", "");
     cr_assert_null(reads("data"));
-    cr_expect_null(claims_fit(&w.claims, node("n1", "a")));
-    cr_expect_str_eq(claims_fit(&w.claims, node("n2", "a")), "node(s) were not chosen for a volume that is being provisioned");
+    cr_expect_null(claims_fit(&my.claims, node("n1", "a")));
+    cr_expect_str_eq(claims_fit(&my.claims, node("n2", "a")), "node(s) were not chosen for a volume that is being provisioned");
     cr_expect_eq(reserve("n1"), 0, "it is waited for");
-    cr_expect_eq(w.n_asked, 0u, "and not asked for again");
+    cr_expect_eq(my.n_asked, 0u, "and not asked for again");
     struct kl_call c;
     host_call_init(&c, w.arena, NULL);
-    claims_unselect(&w.claims, &w.objects, "scheduler", &c);
-    cr_assert_eq(w.n_asked, 1u);
-    cr_expect_str_eq(w.asked[0], "scheduler /persistentvolumeclaims default/data {\"metadata\":{\"uid\":\"uid-data\",\"annotations\":{\"volume.kubernetes.io/selected-node\":null}}}");
+    claims_unselect(&my.claims, &my.objects, "scheduler", &c);
+    cr_assert_eq(my.n_asked, 1u);
+    cr_expect_str_eq(my.asked[0], "scheduler /persistentvolumeclaims default/data {\"metadata\":{\"uid\":\"uid-data\",\"annotations\":{\"volume.kubernetes.io/selected-node\":null}}}");
 }
 
 Test(claims, a_refused_wish_ends_the_reservation)
@@ -247,7 +233,7 @@ Test(claims, a_refused_wish_ends_the_reservation)
     claim("a", "", "");
     claim("b", "", "");
     cr_assert_null(reads("a b"));
-    w.patch_fails = KL_CONFLICT;
+    my.patch_fails = KL_CONFLICT;
     cr_expect_eq(reserve("n1"), -KL_CONFLICT);
-    cr_expect_eq(w.n_asked, 1u);
+    cr_expect_eq(my.n_asked, 1u);
 }

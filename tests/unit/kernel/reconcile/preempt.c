@@ -1,30 +1,24 @@
 /* Who has to go for a pod of higher priority, from which node, and what budgets have to do with it. */
 #include "reconcile/preempt.h"
 
-#include <criterion/criterion.h>
-
 #include "base/json_scan.h"
 #include "reconcile/call.h"
+#include "world.h"
 
 /* --- nodes of 4 CPUs, pods of some, a pod that wants to be somewhere --- */
 
-struct world {
-    struct loop *loop;
-    struct store *store;
-    struct arena *arena;
-    struct ledger *ledger;
+static struct world w;
+static struct {
     struct objects objects;
     struct pod_needs needs;
     struct preempt preempt;
     char did[1024], outbid[256];
-};
-
-static struct world w;
+} my;
 
 static void note(const char *text)
 {
-    size_t len = strlen(w.did);
-    snprintf(w.did + len, sizeof w.did - len, "%s%s", len ? "; " : "", text);
+    size_t len = strlen(my.did);
+    snprintf(my.did + len, sizeof my.did - len, "%s%s", len ? "; " : "", text);
 }
 
 static int note_patch(struct objects *o, const char *who, struct kl_call *c, const struct kl_object_key *k, int32_t type, struct kl_bytes patch, struct kl_bytes *ret)
@@ -66,46 +60,30 @@ static void note_event(struct objects *o, const char *who, struct kl_bytes about
 
 static const struct objects_ops ops = { .patch = note_patch, .remove = note_remove, .event = note_event };
 
-static void ignore(void *ctx)
-{
-    (void)ctx;
-}
-
 static void on_outbid(void *ctx, struct str ns, struct str name)
 {
     (void)ctx;
-    snprintf(w.outbid, sizeof w.outbid, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    snprintf(my.outbid, sizeof my.outbid, STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
 }
 
 static void setup(void)
 {
-    struct store_conf conf = { .history = 64 };
-    struct kl_err err;
-    kl_err_init(&err);
-    w = (struct world){ .loop = loop_new_sim(1000, 0), .arena = arena_new(0), .objects = { &ops } };
-    cr_assert_eq(store_open(w.loop, &conf, &w.store, &err), 0, "%s", err.msg);
-    cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
-    w.preempt = (struct preempt){ .ledger = w.ledger, .store = w.store, .arena = w.arena, .needs = &w.needs, .outbid = on_outbid };
+    memset(&my, 0, sizeof my);
+    my.objects = (struct objects){ &ops };
+    w = world_begin(true);
+    my.preempt = (struct preempt){ .ledger = w.ledger, .store = w.store, .arena = w.arena, .needs = &my.needs, .outbid = on_outbid };
 }
 
 static void teardown(void)
 {
-    ledger_free(w.ledger);
-    store_close(w.store);
-    loop_free(w.loop);
-    arena_free(w.arena);
+    world_end(&w);
 }
 
 TestSuite(preempt, .init = setup, .fini = teardown);
 
 static void put(const char *resource, const char *ns, const char *name, const char *metadata, const char *rest)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"uid-%s\",\"resourceVersion\":\"7\",\"generation\":3%s},%s}", name, ns, name, metadata, rest);
-    struct store_op op = { .type = STORE_CREATE, .resource = str_of(resource), .ns = str_of(ns), .name = str_of(name), .json = str_of(json) };
-    cr_assert_eq(store_commit(w.store, &op, 1, NULL, NULL, NULL, &err), 0, "%s", err.msg);
-    loop_run_until(w.loop, loop_now(w.loop) + 1);
+    world_commit(&w, STORE_CREATE, resource, ns, name, arena_printf(w.arena, ",\"generation\":3%s", metadata), arena_printf(w.arena, ",%s", rest));
 }
 
 static void node(const char *name)
@@ -134,9 +112,9 @@ static const char *finds(int priority, int cpus)
 {
     const char *text = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\"},\"spec\":{\"priority\":%d,\"containers\":[{\"resources\":"
                                     "{\"requests\":{\"cpu\":\"%d\"}}}]}}", priority, cpus);
-    pod_needs_read(json_parse(w.arena, str_of(text), NULL), &w.needs);
+    pod_needs_read(json_parse(w.arena, str_of(text), NULL), &my.needs);
     ledger_promises_aside(w.ledger, priority, true);
-    struct preempt_plan plan = preempt_find(&w.preempt);
+    struct preempt_plan plan = preempt_find(&my.preempt);
     ledger_promises_aside(w.ledger, priority, false);
     if (!plan.node)
         return verdict_text(&plan.why, w.arena, ledger_count(w.ledger));
@@ -247,8 +225,8 @@ static void go(int cpus)
     struct kl_call call;
     host_call_init(&call, w.arena, "test");
     finds(10, cpus);
-    struct preempt_plan plan = preempt_find(&w.preempt);
-    cr_assert_eq(preempt_do(&w.preempt, &plan, &w.objects, "picky", &call), 0);
+    struct preempt_plan plan = preempt_find(&my.preempt);
+    cr_assert_eq(preempt_do(&my.preempt, &plan, &my.objects, "picky", &call), 0);
 }
 
 Test(preempt, a_victim_is_told_deleted_and_reported)
@@ -256,7 +234,7 @@ Test(preempt, a_victim_is_told_deleted_and_reported)
     node("n");
     pod("a", "n", 1, 4);
     go(2);
-    cr_expect_str_eq(w.did, "picky tells a PreemptionByScheduler picky: preempting to at 3; deletes a; Normal Preempted Preempted by pod uid-p on node n");
+    cr_expect_str_eq(my.did, "picky tells a PreemptionByScheduler picky: preempting to at 3; deletes a; Normal Preempted Preempted by pod uid-p on node n");
     cr_expect_str_eq(ledger_promised(w.ledger, STR("uid-p"))->name, "n");
 }
 
@@ -266,11 +244,11 @@ Test(preempt, who_goes_already_is_waited_for)
     pod_more("a", "n", 1, 4, ",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"", "");
     struct ledger_node *n = ledger_next(w.ledger, NULL);
     go(2);
-    cr_expect_str_eq(w.did, "");
-    cr_expect_not(preempt_waits(&w.preempt, n), "nobody has preempted it");
+    cr_expect_str_eq(my.did, "");
+    cr_expect_not(preempt_waits(&my.preempt, n), "nobody has preempted it");
     pod_more("b", "n", 1, 0, ",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"",
              ",\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\",\"reason\":\"PreemptionByScheduler\"}]");
-    cr_expect(preempt_waits(&w.preempt, n));
+    cr_expect(preempt_waits(&my.preempt, n));
 }
 
 Test(preempt, less_important_nominations_go)
@@ -283,8 +261,8 @@ Test(preempt, less_important_nominations_go)
     cr_expect_str_eq(finds(10, 1), "n: a", "a promise to a less important one takes no room");
     cr_expect_str_eq(finds(5, 2), "0/1 nodes are available: 1 Insufficient cpu.", "to its equal it does");
     go(2);
-    cr_expect_eq(strncmp(w.did, "status of q null; picky tells a", 31), 0, "%s", w.did);
-    cr_expect_str_eq(w.outbid, "default/q");
+    cr_expect_eq(strncmp(my.did, "status of q null; picky tells a", 31), 0, "%s", my.did);
+    cr_expect_str_eq(my.outbid, "default/q");
     cr_expect_null(ledger_promised(w.ledger, STR("uid-q")));
 }
 
@@ -296,7 +274,7 @@ Test(preempt, a_promise_outlives_the_process)
     put("/pods", "default", "q", "", "\"spec\":{\"priority\":5},\"status\":{\"phase\":\"Pending\",\"nominatedNodeName\":\"n\"}");
     put("/pods", "default", "over", "", "\"spec\":{\"priority\":5},\"status\":{\"phase\":\"Failed\",\"nominatedNodeName\":\"n\"}");
     ledger_free(w.ledger);
-    cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0);
+    cr_assert_eq(ledger_new(w.store, world_ignore, NULL, &w.ledger, &err), 0);
     cr_assert_not_null(ledger_promised(w.ledger, STR("uid-q")));
     cr_expect_null(ledger_promised(w.ledger, STR("uid-over")));
 }

@@ -1,53 +1,31 @@
 /* What pods would rather have of the nodes that fit: 0 to 100 for each, by upstream's rules. */
 #include "reconcile/prefer.h"
 
-#include <criterion/criterion.h>
+#include "world.h"
 
-struct world {
-    struct loop *loop;
-    struct store *store;
-    struct arena *arena;
-    struct ledger *ledger;
-    struct services *services;
-};
 
 static struct world w;
-
-static void ignore(void *ctx)
-{
-    (void)ctx;
-}
+static struct services *services;
 
 static void setup(void)
 {
-    struct store_conf conf = { .history = 512 };
     struct kl_err err;
     kl_err_init(&err);
-    w = (struct world){ .loop = loop_new_sim(1000, 0), .arena = arena_new(0) };
-    cr_assert_eq(store_open(w.loop, &conf, &w.store, &err), 0, "%s", err.msg);
-    cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
-    cr_assert_eq(services_new(w.store, &w.services, &err), 0, "%s", err.msg);
+    w = world_begin(true);
+    cr_assert_eq(services_new(w.store, &services, &err), 0, "%s", err.msg);
 }
 
 static void teardown(void)
 {
-    services_free(w.services);
-    ledger_free(w.ledger);
-    store_close(w.store);
-    loop_free(w.loop);
-    arena_free(w.arena);
+    services_free(services);
+    world_end(&w);
 }
 
 TestSuite(prefer, .init = setup, .fini = teardown);
 
 static void put(const char *resource, const char *ns, const char *name, const char *labels, const char *rest)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"uid-%s\",\"resourceVersion\":\"7\",\"labels\":{%s}},%s}", name, ns, name, labels, rest);
-    struct store_op op = { .type = STORE_CREATE, .resource = str_of(resource), .ns = str_of(ns), .name = str_of(name), .json = str_of(json) };
-    cr_assert_eq(store_commit(w.store, &op, 1, NULL, NULL, NULL, &err), 0, "%s", err.msg);
-    loop_run_until(w.loop, loop_now(w.loop) + 1);
+    world_commit(&w, STORE_CREATE, resource, ns, name, arena_printf(w.arena, ",\"labels\":{%s}", labels), arena_printf(w.arena, ",%s", rest));
 }
 
 static void node(const char *name, const char *zone, const char *spec, const char *status)
@@ -67,7 +45,7 @@ static const char *asks(enum preference which, const char *app, const char *spec
     struct pod_needs needs;
     struct candidate at[8];
     const char *text = "", *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\",\"labels\":{\"app\":\"%s\"}},\"spec\":{%s}}", app, spec);
-    struct prefer p = { .ledger = w.ledger, .arena = w.arena, .needs = &needs, .services = w.services, .at = at };
+    struct prefer p = { .ledger = w.ledger, .arena = w.arena, .needs = &needs, .services = services, .at = at };
     struct val *tree = json_parse(w.arena, str_of(json), NULL);
     cr_assert(tree, "%s", json);
     pod_needs_read(tree, &needs);

@@ -1,51 +1,33 @@
 /* Rules between pods: who may be beside whom, how pods are spread, and that counters follow pods, nodes and namespaces. */
 #include "reconcile/rules.h"
 
-#include <criterion/criterion.h>
-
 #include "reconcile/preempt.h"
+#include "world.h"
 
-struct world {
-    struct loop *loop;
-    struct store *store;
-    struct arena *arena;
-    struct ledger *ledger;
+static struct world w;
+static struct {
     struct pod_needs needs;
     unsigned pods;
     char woken[256];
-};
-
-static struct world w;
-
-static void ignore(void *ctx)
-{
-    (void)ctx;
-}
+} my;
 
 static void on_woken(void *ctx, void *who)
 {
-    size_t len = strlen(w.woken);
+    size_t len = strlen(my.woken);
     (void)ctx;
-    snprintf(w.woken + len, sizeof w.woken - len, "%s ", who ? (const char *)who : "all");
+    snprintf(my.woken + len, sizeof my.woken - len, "%s ", who ? (const char *)who : "all");
 }
 
 static void setup(void)
 {
-    struct store_conf conf = { .history = 512 };
-    struct kl_err err;
-    kl_err_init(&err);
-    w = (struct world){ .loop = loop_new_sim(1000, 0), .arena = arena_new(0) };
-    cr_assert_eq(store_open(w.loop, &conf, &w.store, &err), 0, "%s", err.msg);
-    cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
+    memset(&my, 0, sizeof my);
+    w = world_begin(true);
     ledger_listen(w.ledger, on_woken);
 }
 
 static void teardown(void)
 {
-    ledger_free(w.ledger);
-    store_close(w.store);
-    loop_free(w.loop);
-    arena_free(w.arena);
+    world_end(&w);
 }
 
 TestSuite(rules, .init = setup, .fini = teardown);
@@ -54,12 +36,7 @@ TestSuite(rules, .init = setup, .fini = teardown);
 
 static void commit(enum store_op_type type, const char *resource, const char *ns, const char *name, const char *metadata, const char *rest)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\",\"uid\":\"uid-%s-%s\",\"resourceVersion\":\"7\"%s},%s}", name, ns, ns, name, metadata, rest);
-    struct store_op op = { .type = type, .resource = str_of(resource), .ns = str_of(ns), .name = str_of(name), .json = str_of(json) };
-    cr_assert_eq(store_commit(w.store, &op, 1, NULL, NULL, NULL, &err), 0, "%s", err.msg);
-    loop_run_until(w.loop, loop_now(w.loop) + 1);
+    world_commit(&w, type, resource, ns, name, metadata, arena_printf(w.arena, ",%s", rest));
 }
 
 static void node_now(enum store_op_type type, const char *name, const char *labels, const char *spec)
@@ -99,12 +76,12 @@ static const char *asks(const char *app, const char *spec)
 {
     struct rules r;
     const char *text = "", *why = "";
-    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p%u\",\"namespace\":\"default\",\"uid\":\"uid-p%u\",\"labels\":{\"app\":\"%s\"}},\"spec\":{%s}}", w.pods, w.pods, app, spec);
-    w.pods++;
+    const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p%u\",\"namespace\":\"default\",\"uid\":\"uid-p%u\",\"labels\":{\"app\":\"%s\"}},\"spec\":{%s}}", my.pods, my.pods, app, spec);
+    my.pods++;
     struct val *tree = json_parse(w.arena, str_of(json), NULL);
     cr_assert(tree, "%s", json);
-    pod_needs_read(tree, &w.needs);
-    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
+    pod_needs_read(tree, &my.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &my.needs));
     for (struct ledger_node *n = ledger_next(w.ledger, NULL); n; n = ledger_next(w.ledger, n)) {
         bool hopeless = false;
         const char *no = rules_refuse(&r, n, &hopeless);
@@ -177,7 +154,7 @@ Test(rules, namespaces)
     cr_expect_str_eq(asks("web", APART(RED)), "b; didn't match pod anti-affinity rules");
     space(STORE_UPDATE, "one", "\"team\":\"blue\"");
     cr_expect_str_eq(asks("web", APART(RED)), "a b", "the namespace's labels count as they are now");
-    cr_expect_str_eq(w.woken, "all all all all ", "two nodes and two namespaces");
+    cr_expect_str_eq(my.woken, "all all all all ", "two nodes and two namespaces");
     space(STORE_UPDATE, "one", "\"team\":\"red\"");
     cr_expect_str_eq(asks("web", APART(RED)), "b; didn't match pod anti-affinity rules");
     pod_in(STORE_CREATE, "one", "owner", "b", "db", APART("{\"topologyKey\":\"host\"," APP("web") ",\"namespaceSelector\":{\"matchLabels\":{\"team\":\"green\"}}}"), "");
@@ -259,8 +236,8 @@ static void waits(struct topology_wait *x, const char *spec, char *who)
 {
     struct rules r;
     const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"q\",\"namespace\":\"default\",\"uid\":\"uid-q\",\"labels\":{\"app\":\"web\"}},\"spec\":{%s}}", spec);
-    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &w.needs);
-    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
+    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &my.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &my.needs));
     cr_assert_eq(r.n, 1);
     *x = (struct topology_wait){ .term = r.at[0].term, .on = r.at[0].kind == RULE_NEAR ? TOPOLOGY_MORE : r.at[0].kind == RULE_APART ? TOPOLOGY_FEWER : TOPOLOGY_OWNERS, .who = who };
     topology_wait(ledger_topology(w.ledger), x);
@@ -277,15 +254,15 @@ Test(rules, woken_by_what_is_waited_for_alone)
     commit(STORE_DELETE, "/pods", "default", "owner", "", "\"spec\":{\"nodeName\":\"a\"}");
     waits(&near, NEAR(TERM("zone", "web")), "near");
     waits(&apart, APART(TERM("zone", "web")), "apart");
-    cr_expect_str_eq(w.woken, "all all unwanted ");
+    cr_expect_str_eq(my.woken, "all all unwanted ");
     pod("one", "a", "db", "");
-    cr_expect_str_eq(w.woken, "all all unwanted ", "nobody waits for that one");
+    cr_expect_str_eq(my.woken, "all all unwanted ", "nobody waits for that one");
     pod("two", "a", "web", "");
-    cr_expect_str_eq(w.woken, "all all unwanted near ");
+    cr_expect_str_eq(my.woken, "all all unwanted near ");
     pod_in(STORE_UPDATE, "default", "two", "a", "web", "", ",\"annotations\":{\"a\":\"b\"}");
-    cr_expect_str_eq(w.woken, "all all unwanted near ", "nor for its annotations");
+    cr_expect_str_eq(my.woken, "all all unwanted near ", "nor for its annotations");
     pod_in(STORE_UPDATE, "default", "two", "a", "db", "", "");
-    cr_expect_str_eq(w.woken, "all all unwanted near apart ");
+    cr_expect_str_eq(my.woken, "all all unwanted near apart ");
     topology_wait_end(ledger_topology(w.ledger), &near);
     topology_wait_end(ledger_topology(w.ledger), &apart);
     topology_wait_end(ledger_topology(w.ledger), &unwanted);
@@ -298,9 +275,9 @@ static const char *preempts(const char *app, const char *spec)
 {
     struct rules r;
     const char *json = arena_printf(w.arena, "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\",\"uid\":\"uid-p\",\"labels\":{\"app\":\"%s\"}},\"spec\":{\"priority\":10,%s}}", app, spec);
-    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &w.needs);
-    cr_assert(rules_read(&r, w.ledger, w.arena, &w.needs));
-    struct preempt p = { .ledger = w.ledger, .store = w.store, .arena = w.arena, .needs = &w.needs, .rules = &r };
+    pod_needs_read(json_parse(w.arena, str_of(json), NULL), &my.needs);
+    cr_assert(rules_read(&r, w.ledger, w.arena, &my.needs));
+    struct preempt p = { .ledger = w.ledger, .store = w.store, .arena = w.arena, .needs = &my.needs, .rules = &r };
     struct preempt_plan plan = preempt_find(&p);
     const char *text = plan.node ? arena_printf(w.arena, "%s:", plan.node->name) : verdict_text(&plan.why, w.arena, ledger_count(w.ledger));
     for (unsigned i = 0; i < plan.n; i++)
@@ -382,7 +359,7 @@ Test(rules, counters_follow)
         struct ledger *old = w.ledger;
         struct kl_err err;
         kl_err_init(&err);
-        cr_assert_eq(ledger_new(w.store, ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
+        cr_assert_eq(ledger_new(w.store, world_ignore, NULL, &w.ledger, &err), 0, "%s", err.msg);
         for (unsigned q = 0; q < 2 * QUESTIONS; q++)
             cr_assert_str_eq(asks(q % 2 ? "a" : "b", questions[q / 2]), followed[q], "step %u: %s", step, questions[q / 2]);
         ledger_free(w.ledger);
