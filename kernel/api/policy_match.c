@@ -3,7 +3,7 @@
 
 static bool any_of(const struct val *list, struct str s)
 {
-    return val_holds(list, STR("*")) || val_holds(list, s);
+    return json_lists(list, STR("*")) || json_lists(list, s);
 }
 
 /* "pods", "pods/status", "pods/", "*", "* /status" (without the space), "* / *". */

@@ -90,7 +90,6 @@ static inline bool val_is(const struct val *v, enum val_type t)
 {
     return v && v->type == t;
 }
-bool val_holds(const struct val *list, struct str text);                /* is the text an element of the array? NULL and what is none hold nothing */
 /* Deep equality; the order of members does not count, numbers compare by value for INT and by text for NUM. */
 bool val_equal(const struct val *a, const struct val *b);
 

@@ -71,15 +71,6 @@ static bool members_equal(const struct val *a, const struct val *b)
     return true;
 }
 
-bool val_holds(const struct val *list, struct str text)
-{
-    if (val_is(list, VAL_ARR))
-        val_each(v, list)
-            if (v->type == VAL_STR && str_eq(val_str(v), text))
-                return true;
-    return false;
-}
-
 bool val_equal(const struct val *a, const struct val *b)
 {
     if (!a || !b)
@@ -271,7 +262,7 @@ bool json_lists(const struct val *list, struct str text)
 {
     if (val_is(list, VAL_ARR))
         val_each(v, list)
-            if (str_eq(val_str(v), text))
+            if (v->type == VAL_STR && str_eq(val_str(v), text))
                 return true;
     return false;
 }

@@ -92,7 +92,7 @@ static void check_key_twice(causes c, const struct path *p, const struct val *ma
         for (const struct val *x = list->first; x != e; x = x->next)
             before |= str_eq(json_str(x, "key"), key);
         int i = 0;
-        if (before && val_holds(match, key)) {
+        if (before && json_lists(match, key)) {
             for (const struct val *k = match->first; !str_eq(val_str(k), key); k = k->next)
                 i++;
             say_invalid(c, ITEM(p, i), key, "exists in both matchLabelKeys and labelSelector");
@@ -114,7 +114,7 @@ static void check_label_keys(causes c, const struct path *p, const struct val *t
     }
     check_key_twice(c, p, match, selector);
     LIST_EACH (k, at, match)
-        if (mismatch_too && val_holds(json_get(t, STR("mismatchLabelKeys")), val_str(k)))
+        if (mismatch_too && json_lists(json_get(t, STR("mismatchLabelKeys")), val_str(k)))
             say_invalid(c, ITEM(IN(p, "matchLabelKeys"), at.i), val_str(k), "exists in both matchLabelKeys and mismatchLabelKeys");
 }
 

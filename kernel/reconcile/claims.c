@@ -54,7 +54,7 @@ static bool fit_for(const struct val *volume, const struct val *claim)
         return false;
     if (val_is(modes, VAL_ARR))
         val_each(m, modes)
-            if (!val_holds(json_path(volume, "spec.accessModes"), val_str(m)))
+            if (!json_lists(json_path(volume, "spec.accessModes"), val_str(m)))
                 return false;
     return !selector || filter_selector_matches(selector, json_path(volume, "metadata.labels"));
 }
@@ -129,7 +129,7 @@ static bool uses_it(void *ctx, struct store_object *o)
 static bool taken(const struct claims *x, const struct val *claim, const struct val *pod)
 {
     struct other_pod p = { json_str(claim, "metadata.namespace"), json_str(claim, "metadata.name"), json_str(pod, "metadata.uid"), false };
-    if (val_holds(json_path(claim, "spec.accessModes"), STR("ReadWriteOncePod")))
+    if (json_lists(json_path(claim, "spec.accessModes"), STR("ReadWriteOncePod")))
         store_list(x->store, &(struct store_range){ .resource = STR("/pods"), .ns = p.ns, .head = true }, uses_it, &p);
     return p.found;
 }
@@ -208,7 +208,7 @@ static bool topology_allows(const struct val *class, const struct ledger_node *n
         const struct val *all = json_get(t, STR("matchLabelExpressions"));
         bool ok = val_is(all, VAL_ARR);
         for (const struct val *e = ok ? all->first : NULL; e && ok; e = e->next)
-            ok = val_holds(json_get(e, STR("values")), val_str(json_get(labels, json_str(e, "key"))));
+            ok = json_lists(json_get(e, STR("values")), val_str(json_get(labels, json_str(e, "key"))));
         if (ok)
             return true;
     }

@@ -70,9 +70,9 @@ static bool requirement(const struct val *r, struct str have)
     struct val *values = json_get(r, STR("values"));
     int64_t x, y;
     if (str_is(op, "In"))
-        return have.at && val_holds(values, have);
+        return have.at && json_lists(values, have);
     if (str_is(op, "NotIn"))
-        return !have.at || !val_holds(values, have);
+        return !have.at || !json_lists(values, have);
     if (str_is(op, "Exists"))
         return have.at != NULL;
     if (str_is(op, "DoesNotExist"))

@@ -268,7 +268,7 @@ static bool names_match(const struct str *given, unsigned n, struct str op, cons
         return n == 0;
     bool is_in = str_is(op, "In"), any = !n && !is_in;
     for (unsigned i = 0; i < n; i++)
-        any |= val_holds(values, given[i]) == is_in;
+        any |= json_lists(values, given[i]) == is_in;
     return any;
 }
 

@@ -95,7 +95,7 @@ static bool holds(const struct val *e, const struct val *labels)
 {
     struct str key = json_str(e, "key"), op = json_str(e, "operator");
     const struct val *there = json_get(labels, key), *values = json_get(e, STR("values"));
-    bool listed = there && val_holds(values, val_str(there));
+    bool listed = there && json_lists(values, val_str(there));
     if (str_is(op, "In"))
         return listed;
     if (str_is(op, "NotIn"))

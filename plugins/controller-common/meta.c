@@ -179,7 +179,7 @@ static bool expression_holds(const struct val *e, const struct val *labels)
         return l != NULL;
     if (str_is(op, "DoesNotExist"))
         return l == NULL;
-    bool in = l && val_holds(json_get(e, STR("values")), val_str(l));
+    bool in = l && json_lists(json_get(e, STR("values")), val_str(l));
     return str_is(op, "In") ? in : str_is(op, "NotIn") && !in;
 }
 

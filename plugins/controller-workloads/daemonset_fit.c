@@ -11,9 +11,9 @@ static bool holds(const struct val *e, const struct val *value)
     if (str_is(op, "Exists") || str_is(op, "DoesNotExist"))
         return (value != NULL) == str_is(op, "Exists");
     if (str_is(op, "In"))
-        return value && val_holds(values, s);
+        return value && json_lists(values, s);
     if (str_is(op, "NotIn"))
-        return !value || !val_holds(values, s);
+        return !value || !json_lists(values, s);
     if (!value || !val_is(values, VAL_ARR) || !values->n || !str_int(s, &x) || !str_int(val_str(values->first), &y))
         return false;
     return str_is(op, "Gt") ? x > y : str_is(op, "Lt") && x < y;

@@ -65,7 +65,7 @@ static struct val *host_dns(struct arena *ar)
 
 static void push_unique(struct arena *ar, struct val *list, struct str s, size_t most)
 {
-    if (list->n < most && s.len && !val_holds(list, s))
+    if (list->n < most && s.len && !json_lists(list, s))
         val_push(list, val_of_str(ar, s));
 }
 

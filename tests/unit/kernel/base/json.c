@@ -142,13 +142,13 @@ Test(json, an_array_holds_texts)
 {
     struct arena *a = arena_new(0);
     struct val *v = json_parse(a, STR("[1, \"a\", [\"b\"], null, \"\"]"), NULL);
-    cr_expect(val_holds(v, STR("a")));
-    cr_expect(val_holds(v, STR("")));
-    cr_expect(!val_holds(v, STR("b")));
-    cr_expect(!val_holds(v, STR("1")));
-    cr_expect(!val_holds(v->first, STR("")), "what is no array holds nothing");
-    cr_expect(!val_holds(json_parse(a, STR("[1]"), NULL), STR("")), "a number is no empty text");
-    cr_expect(!val_holds(NULL, STR("a")));
+    cr_expect(json_lists(v, STR("a")));
+    cr_expect(json_lists(v, STR("")));
+    cr_expect(!json_lists(v, STR("b")));
+    cr_expect(!json_lists(v, STR("1")));
+    cr_expect(!json_lists(v->first, STR("")), "what is no array holds nothing");
+    cr_expect(!json_lists(json_parse(a, STR("[1]"), NULL), STR("")), "a number is no empty text");
+    cr_expect(!json_lists(NULL, STR("a")));
     arena_free(a);
 }
 
