@@ -1,7 +1,9 @@
 /* conversion_call.c - where a conversion webhook is called, and what it is sent. */
 #include "conversion.h"
 
-#define TIMEOUT "?timeout=30s"          /* as upstream's client has it; conversion.c keeps to it */
+#include "base/http_words.h"
+
+#define TIMEOUT_S 30                    /* as upstream's client has it; conversion.c keeps to it */
 
 /* "https://host:port/path": the server and the rest. */
 static const char *url_target(struct arena *a, struct str url, struct conversion_target *ret)
@@ -10,21 +12,19 @@ static const char *url_target(struct arena *a, struct str url, struct conversion
     if (!str_starts(url, head))
         return "the url must begin with https://";
     ret->client.url = arena_printf(a, "https://" STR_FMT, STR_ARG(host));
-    ret->path = arena_printf(a, "/" STR_FMT TIMEOUT, STR_ARG(rest));
-    ret->shown = arena_printf(a, "https://" STR_FMT "/" STR_FMT TIMEOUT, STR_ARG(host), STR_ARG(rest));
+    ret->path = http_hook_path(a, rest, TIMEOUT_S);
+    ret->shown = arena_printf(a, "https://" STR_FMT "%s", STR_ARG(host), ret->path ? ret->path : "");
     return NULL;
 }
 
 static const char *service_target(struct api *api, struct arena *a, const struct crd_webhook *w, struct conversion_target *ret)
 {
     struct api_service_port p = { w->ns, w->service, w->port, NULL };
-    struct str path = w->path, port;
-    if (path.len && path.at[0] == '/')
-        path = str_skip(path, 1);
-    ret->path = arena_printf(a, "/" STR_FMT TIMEOUT, STR_ARG(path));
+    struct str port;
+    ret->path = http_hook_path(a, w->path, TIMEOUT_S);
     ret->client.server_name = arena_printf(a, STR_FMT "." STR_FMT ".svc", STR_ARG(w->service), STR_ARG(w->ns));
-    ret->shown = arena_printf(a, "https://" STR_FMT "." STR_FMT ".svc:%lld/" STR_FMT TIMEOUT, STR_ARG(w->service), STR_ARG(w->ns), (long long)w->port,
-                              STR_ARG(path));
+    ret->shown = arena_printf(a, "https://" STR_FMT "." STR_FMT ".svc:%lld%s", STR_ARG(w->service), STR_ARG(w->ns), (long long)w->port,
+                              ret->path ? ret->path : "");
     switch (api_endpoint_find(api, a, &p, &ret->client.url, &port)) {
     case ENDPOINT_FOUND: return NULL;
     case ENDPOINT_NO_SERVICE: return arena_printf(a, "service \"" STR_FMT "\" not found", STR_ARG(w->service));

@@ -16,3 +16,23 @@ const char *http_words(struct arena *a, uint32_t status, struct str body)
            status == 429 ? "the server has received too many requests and has asked us to try again later" :
                            "the server rejected our request for an unknown reason";
 }
+
+const char *http_hook_path(struct arena *a, struct str path, int64_t timeout_s)
+{
+    char *clean = arena_raw(a, path.len + 2);
+    size_t n = 0;
+    if (!clean)
+        return NULL;
+    while (path.len) {
+        struct str part = str_cut(&path, '/');
+        if (str_is(part, "..")) {
+            while (n && clean[--n] != '/')
+                ;
+        } else if (part.len && !str_is(part, ".")) {
+            clean[n++] = '/';
+            memcpy(clean + n, part.at, part.len);
+            n += part.len;
+        }
+    }
+    return arena_printf(a, STR_FMT "?timeout=%llds", STR_ARG(n ? str_n(clean, n) : STR("/")), (long long)timeout_s);
+}

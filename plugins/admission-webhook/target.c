@@ -2,6 +2,7 @@
 #include "webhook.h"
 
 #include "base/base64url.h"
+#include "base/http_words.h"
 
 static struct kl_bytes ca_of(struct arena *a, struct str base64)
 {
@@ -27,7 +28,7 @@ static int url_target(struct kl_call *c, struct arena *a, struct str url, const 
         return kl_fail(c, KL_INVALID, "the url must begin with https://");
     struct str rest = str_skip(url, head.len), host = str_cut(&rest, '/');
     ret->http.url = arena_printf(a, "https://" STR_FMT, STR_ARG(host));
-    ret->path = arena_printf(a, "/" STR_FMT "?timeout=%llds", STR_ARG(rest), (long long)h->timeout_s);
+    ret->path = http_hook_path(a, rest, h->timeout_s);
     ret->shown = arena_printf(a, "%s%s", ret->http.url ? ret->http.url : "", ret->path ? ret->path : "");
     return ret->shown ? 0 : no_memory(c);
 }
@@ -91,14 +92,12 @@ static int service_target(const struct kl_host *h, const struct kl_host_objects 
 {
     const char *ns = arena_dup(a, json_str(s, "namespace")), *name = arena_dup(a, json_str(s, "name"));
     int64_t port = json_int(s, "port", 443), number = 0;
-    struct str path = json_str(s, "path"), port_is = STR_NONE, ip = STR_NONE;
+    struct str port_is = STR_NONE, ip = STR_NONE;
     struct kl_object_key k = { sizeof k, "/services", ns, name, NULL };
     struct kl_bytes text;
     if (!ns || !name)
         return no_memory(c);
-    if (path.len && path.at[0] == '/')
-        path = str_skip(path, 1);
-    ret->path = arena_printf(a, "/" STR_FMT "?timeout=%llds", STR_ARG(path), (long long)hook->timeout_s);
+    ret->path = http_hook_path(a, json_str(s, "path"), hook->timeout_s);
     ret->shown = arena_printf(a, "https://%s.%s.svc:%lld%s", name, ns, (long long)port, ret->path ? ret->path : "");
     ret->http.server_name = arena_printf(a, "%s.%s.svc", name, ns);
     int rc = objects->get(h, c, &k, &text);
