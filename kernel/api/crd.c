@@ -201,12 +201,12 @@ static void follow(struct crds *x, struct store_object *o)
 {
     _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
     struct val *crd = a ? json_parse(a, store_object_json(o), NULL) : NULL;
-    bool accepted = false;
+    bool established = false;
     if (!crd)
         return;
-    struct val *status = crd_status(&x->names, a, crd, &accepted);
+    struct val *status = crd_status(&x->names, a, crd, &established);
     names_keep(x, crd, status);
-    if (accepted)
+    if (established)                    /* as everybody reads it: who finds the kind served finds a definition that we write no more */
         serve(x, o, crd, a);
     bool ending = json_path(crd, "metadata.deletionTimestamp") != NULL;
     if (!val_equal(status, json_get(crd, STR("status")))) {

@@ -42,7 +42,7 @@ struct crd_names {
     char text[];
 };
 
-/* crd_status.c: the status that a definition should have, given what else is defined. */
-struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_accepted);
+/* crd_status.c: the status that a definition should have, given what else is defined. ret_established: what it has says so already. */
+struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_established);
 
 #endif

@@ -77,7 +77,7 @@ static bool condition_is(const struct val *status, const char *type)
     return false;
 }
 
-struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_accepted)
+struct val *crd_status(const struct list *names, struct arena *a, const struct val *crd, bool *ret_established)
 {
     struct rivals r = { .arena = a, .crd = crd, .names = json_path(crd, "spec.names") };
     struct val *was = json_get(crd, STR("status")), *status = was ? val_copy(a, was) : val_new(a, VAL_OBJ);
@@ -94,6 +94,6 @@ struct val *crd_status(const struct list *names, struct arena *a, const struct v
         set_condition(a, status, "Established", false, "NotAccepted", "not all names are accepted");
     if (json_path(crd, "metadata.deletionTimestamp"))
         set_condition(a, status, "Terminating", true, "InstanceDeletionInProgress", "CustomResource deletion is in progress");
-    *ret_accepted = condition_is(status, "Established");
+    *ret_established = was && condition_is(was, "Established");
     return status;
 }
