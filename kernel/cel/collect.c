@@ -273,6 +273,8 @@ static bool json_lookup(struct cel_ctx *c, const struct cel_val *map, struct str
         for (unsigned i = 0; i < t->n_fields && !f; i++)
             if (str_is(key, t->fields[i].name))
                 f = &t->fields[i];
+        if (!f && cel_reserved(key))
+            f = field_of(t, key);
         if (!f)
             return false;
         name = str_of(f->member);

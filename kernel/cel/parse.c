@@ -147,16 +147,6 @@ static bool arguments(struct parser *p, struct node *n)
     return true;
 }
 
-static bool reserved(struct str name)
-{
-    static const char *const words[] = { "as",  "break",     "const",  "continue", "else", "for",  "function", "if",   "import", "let",
-                                         "loop", "package", "namespace", "return", "var",  "void", "while" };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (str_is(name, words[i]))
-            return true;
-    return false;
-}
-
 static struct node *finish_call(struct parser *p, struct node *n)
 {
     if (!n || !arguments(p, n))
@@ -201,7 +191,7 @@ static struct node *name_or_call(struct parser *p, bool dot)
         return parse_struct(p, whole);
     }
     name = p->lex.word;
-    if (reserved(name)) {
+    if (cel_reserved(name)) {
         trouble(p->troubles, at, "reserved identifier: " STR_FMT, STR_ARG(name));
         return parse_fail(p);
     }

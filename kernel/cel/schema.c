@@ -15,10 +15,10 @@
 
 /* --- names --- */
 
-static bool reserved(struct str s)
+bool cel_reserved(struct str s)
 {
     static const char *const words[] = { "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
-                                         "import", "let", "loop", "package", "namespace", "return" };
+                                         "import", "let", "loop", "package", "namespace", "return", "var", "void", "while" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (str_is(s, words[i]))
             return true;
@@ -30,7 +30,7 @@ const char *cel_escape(struct arena *a, struct str s)
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
     if (!s.len || (s.at[0] >= '0' && s.at[0] <= '9'))
         return NULL;
-    if (reserved(s))
+    if (cel_reserved(s))
         return arena_printf(a, "__" STR_FMT "__", STR_ARG(s));
     for (size_t i = 0; i < s.len; i++) {
         char c = s.at[i];
@@ -221,7 +221,7 @@ static const struct cel_type *of_row(struct arena *a, const struct schema_field 
     return f->shape == SHAPE_LIST ? cel_list_of(a, t) : f->shape == SHAPE_MAP ? cel_map_of(a, cel_type(CEL_STRING), t) : t;
 }
 
-const struct cel_type *type_field(struct arena *a, const struct cel_type *t, struct str name, struct str *ret_member)
+static const struct cel_type *named_field(struct arena *a, const struct cel_type *t, struct str name, struct str *ret_member)
 {
     for (unsigned i = 0; i < t->n_fields; i++)
         if (str_is(name, t->fields[i].name)) {
@@ -240,4 +240,11 @@ const struct cel_type *type_field(struct arena *a, const struct cel_type *t, str
             return of_row(a, f);
     }
     return NULL;
+}
+
+const struct cel_type *type_field(struct arena *a, const struct cel_type *t, struct str name, struct str *ret_member)
+{
+    const struct cel_type *found = named_field(a, t, name, ret_member);
+    const char *escaped = !found && cel_reserved(name) ? cel_escape(a, name) : NULL;
+    return escaped ? named_field(a, t, str_of(escaped), ret_member) : found;
 }
