@@ -67,7 +67,8 @@ static bool keep_places(struct pool *pool, const struct pool *before, bool holes
     return true;
 }
 
-static bool read_pool(const struct val *endpoints, bool local_only, struct pool *ret)
+/* use: "local" or "cluster", whose endpoints are those. */
+static bool read_pool(const struct val *endpoints, const char *use, bool fallback, struct pool *ret)
 {
     if (!val_is(endpoints, VAL_ARR) || !endpoints->n)
         return true;
@@ -76,7 +77,7 @@ static bool read_pool(const struct val *endpoints, bool local_only, struct pool 
         return false;
     val_each(e, endpoints) {
         uint32_t at[2] = { 0, port_word(json_int(e, "port", 0)) };
-        if ((local_only && !json_bool(e, "local", false)) || !at[1] || !read_ip(json_str(e, "ip"), &at[0]) || !at[0] || has_place(ret, at))
+        if (!json_bool(e, use, fallback) || !at[1] || !read_ip(json_str(e, "ip"), &at[0]) || !at[0] || has_place(ret, at))
             continue;
         memcpy(ret->at[ret->n++], at, sizeof at);
     }
@@ -97,7 +98,7 @@ static bool read_port(const struct val *v, const struct service *before, bool st
     ret->protocol = read_protocol(json_str(v, "protocol"));
     ret->port = (uint16_t)json_int(v, "port", 0);
     const struct port *was = find_port(before, ret->protocol, ret->port);
-    return read_pool(endpoints, false, &ret->all) && read_pool(endpoints, true, &ret->local) &&
+    return read_pool(endpoints, "cluster", true, &ret->all) && read_pool(endpoints, "local", false, &ret->local) &&
            (!was || (keep_places(&ret->all, &was->all, sticky) && keep_places(&ret->local, &was->local, sticky)));
 }
 

@@ -11,17 +11,32 @@ struct service_proxy {
     const struct kl_host_env *env;
     const struct conf *conf;
     struct changes *changes;
+    struct health *health;
     uint64_t generation;
     int64_t last_ns, synced_ns;         /* of the last apply; of the last whole state, 0: the next is whole */
-    char node_ips[512];                 /* as last applied */
+    char here[512];                     /* the node as last applied: addresses, zone */
     bool doubt;                         /* set on the loop, read on the thread */
 };
+
+static void proxy_close(void *self)
+{
+    struct service_proxy *x = self;
+    if (x) {
+        changes_free(x->changes);
+        health_free(x->health);
+    }
+    mem_free(x);
+}
 
 static int proxy_open(const struct kl_host *h, const void *conf, void **self, struct kl_call *c)
 {
     struct service_proxy *x = mem_alloc(sizeof *x);
-    if (!x || !(x->changes = changes_new())) {
-        mem_free(x);
+    if (x) {
+        x->changes = changes_new();
+        x->health = health_new(h);
+    }
+    if (!x || !x->changes || !x->health) {
+        proxy_close(x);
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     }
     x->host = h;
@@ -31,13 +46,6 @@ static int proxy_open(const struct kl_host *h, const void *conf, void **self, st
     x->env = h->service(h, KL_HOST_ENV_0);
     *self = x;
     return 0;
-}
-
-static void proxy_close(void *self)
-{
-    struct service_proxy *x = self;
-    changes_free(x->changes);
-    mem_free(x);
 }
 
 /* --- on the loop: what changed --- */
@@ -107,7 +115,7 @@ static int write_text(struct kl_call *c, struct arena *a, const struct val *v, s
     return text ? 0 : no_memory(c);
 }
 
-static int whole_state(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct val *node, struct kl_bytes *ret)
+static int whole_state(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct here *here, struct kl_bytes *ret)
 {
     struct kl_object_list services = { .size = sizeof services }, slices = { .size = sizeof slices };
     struct kl_list_options o = { .size = sizeof o, .resource = "/services" };
@@ -117,13 +125,15 @@ static int whole_state(struct service_proxy *x, struct kl_call *c, struct arena 
         rc = x->objects->list(x->host, c, &o, &slices);
     if (rc < 0)
         return rc;
-    struct val *v = state_build(a, x->conf, &services, &slices, node, &c->err);
+    struct val *v = state_build(a, here, x->conf->cluster_cidr, &services, &slices, &c->err);
     if (!v)
         return c->err.code ? -c->err.code : no_memory(c);
+    health_take(x->health, json_get(v, STR("services")), NULL, true);
     return write_text(c, a, v, ret);
 }
 
-static int add_changed(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct changed *one, struct val *services, struct val *removed)
+static int add_changed(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct here *here, const struct changed *one,
+                       struct val *services, struct val *removed)
 {
     struct val *svc, *slice;
     struct slices *all = NULL;
@@ -138,7 +148,7 @@ static int add_changed(struct service_proxy *x, struct kl_call *c, struct arena 
     }
     if (rc < 0)
         return rc;
-    struct val *v = svc ? state_service(a, x->conf, svc, all) : NULL;
+    struct val *v = svc ? state_service(a, here, svc, all) : NULL;
     if (v) {
         val_push(services, v);
         return 0;
@@ -149,33 +159,35 @@ static int add_changed(struct service_proxy *x, struct kl_call *c, struct arena 
     return 0;
 }
 
-static int changed_state(struct service_proxy *x, struct kl_call *c, struct arena *a, struct kl_bytes *ret)
+static int changed_state(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct here *here, struct kl_bytes *ret)
 {
     struct changed *first;
     struct val *v = val_new(a, VAL_OBJ), *services = json_arr(a, v, STR("services")), *removed = json_arr(a, v, STR("removed"));
     int rc = changes_take(x->changes, a, &first) ? 0 : no_memory(c);
     for (; rc == 0 && first; first = first->next)
-        rc = add_changed(x, c, a, first, services, removed);
+        rc = add_changed(x, c, a, here, first, services, removed);
+    if (rc == 0)
+        health_take(x->health, services, removed, false);
     return rc < 0 ? rc : write_text(c, a, v, ret);
 }
 
 /* --- on the thread: applying --- */
 
-static int apply_whole(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct kl_proxy *p, void *self, const struct val *node)
+static int apply_whole(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct kl_proxy *p, void *self, const struct here *here)
 {
     struct kl_bytes state;
     changes_drop(x->changes);           /* what changes from here on is noted again */
-    int rc = whole_state(x, c, a, node, &state);
+    int rc = whole_state(x, c, a, here, &state);
     if (rc == 0)
         rc = p->apply(self, c, ++x->generation, state);
     x->synced_ns = rc == 0 ? x->env->mono_ns(x->host) : 0;
     return rc;
 }
 
-static int apply_changes(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct kl_proxy *p, void *self, const struct val *node)
+static int apply_changes(struct service_proxy *x, struct kl_call *c, struct arena *a, const struct kl_proxy *p, void *self, const struct here *here)
 {
     struct kl_bytes state;
-    int rc = changed_state(x, c, a, &state);
+    int rc = changed_state(x, c, a, here, &state);
     if (rc == 0)
         rc = p->update(self, c, x->generation + 1, state);
     if (rc == 0) {
@@ -186,23 +198,24 @@ static int apply_changes(struct service_proxy *x, struct kl_call *c, struct aren
     if (rc != -KL_CONFLICT)
         return rc;
     kl_err_init(&c->err);
-    return apply_whole(x, c, a, p, self, node);
+    return apply_whole(x, c, a, p, self, here);
 }
 
-/* Did the addresses of the node change? Its status is written often, for other reasons. */
-static bool new_node_ips(struct service_proxy *x, struct arena *a, const struct val *node)
+/* Did the node's addresses or its zone change? Its status is written often, for other reasons. */
+static bool moved(struct service_proxy *x, const struct here *here)
 {
-    _cleanup_buf_ struct buf b = BUF_INIT(sizeof x->node_ips - 1);
-    json_write(&b, state_node_ips(a, node));
-    bool changed = b.failed || !str_is(buf_str(&b), x->node_ips);
-    snprintf(x->node_ips, sizeof x->node_ips, STR_FMT, STR_ARG(buf_str(&b)));
+    _cleanup_buf_ struct buf b = BUF_INIT(sizeof x->here - 1);
+    json_write(&b, here->ips);
+    buf_add_str(&b, here->zone);
+    bool changed = b.failed || !str_is(buf_str(&b), x->here);
+    snprintf(x->here, sizeof x->here, STR_FMT, STR_ARG(buf_str(&b)));
     return changed;
 }
 
-static bool must_be_whole(struct service_proxy *x, struct arena *a, const struct kl_proxy *p, const struct val *node, int64_t now)
+static bool must_be_whole(struct service_proxy *x, const struct kl_proxy *p, const struct here *here, int64_t now)
 {
-    bool node_is_new = new_node_ips(x, a, node), doubt = __atomic_exchange_n(&x->doubt, false, __ATOMIC_ACQUIRE);
-    return node_is_new || doubt || !x->synced_ns || now - x->synced_ns >= x->conf->sync_period || !KL_HAS(p, update);
+    bool is_new = moved(x, here), doubt = __atomic_exchange_n(&x->doubt, false, __ATOMIC_ACQUIRE);
+    return is_new || doubt || !x->synced_ns || now - x->synced_ns >= x->conf->sync_period || !KL_HAS(p, update);
 }
 
 static int reconcile(struct service_proxy *x, struct kl_call *c, struct arena *a)
@@ -215,9 +228,10 @@ static int reconcile(struct service_proxy *x, struct kl_call *c, struct arena *a
     if (rc < 0)
         return rc;
     const struct kl_proxy *p = proxy.table;
-    if (must_be_whole(x, a, p, node, x->env->mono_ns(x->host)))
-        return apply_whole(x, c, a, p, proxy.self, node);
-    return apply_changes(x, c, a, p, proxy.self, node);
+    struct here here = state_here(a, x->conf->node, node);
+    if (must_be_whole(x, p, &here, x->env->mono_ns(x->host)))
+        return apply_whole(x, c, a, p, proxy.self, &here);
+    return apply_changes(x, c, a, p, proxy.self, &here);
 }
 
 static int proxy_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns)

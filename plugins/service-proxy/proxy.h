@@ -17,19 +17,39 @@ struct conf {
 #define SERVICE_NAME "kubernetes.io/service-name"
 #define OTHER_PROXY  "service.kubernetes.io/service-proxy-name"
 #define HEADLESS     "service.kubernetes.io/headless"
+#define ZONE         "topology.kubernetes.io/zone"
 
 /* --- state.c --- */
 struct slices {
     struct val *slice;
     struct slices *next;
 };
-/* One Service as iface/proxy.h has it; NULL: it has no address, or is another proxy's (or memory ran out: arena_exhausted). */
-struct val *state_service(struct arena *a, const struct conf *conf, const struct val *svc, const struct slices *slices);
-/* The whole state, from lists of Services and EndpointSlices and (may be NULL) the Node. */
-struct val *state_build(struct arena *a, const struct conf *conf, const struct kl_object_list *services, const struct kl_object_list *slices,
-                        const struct val *node, struct kl_err *err);
-/* The InternalIPs of a Node, as an array. */
-struct val *state_node_ips(struct arena *a, const struct val *node);
+/* This node, as Services see it. */
+struct here {
+    struct str node, zone;
+    struct val *ips;                    /* its InternalIPs */
+};
+struct here state_here(struct arena *a, const char *name, const struct val *node);              /* node: may be NULL */
+bool state_is_others(const struct val *v);      /* another proxy's, or nobody's though there is an address */
+/* One Service as iface/proxy.h has it, and {"healthCheck":{"port","endpoints"}} where it has a port for that; NULL: it has no address, or is another
+ * proxy's (or memory ran out: arena_exhausted). */
+struct val *state_service(struct arena *a, const struct here *here, const struct val *svc, const struct slices *slices);
+/* The whole state, from lists of Services and EndpointSlices. */
+struct val *state_build(struct arena *a, const struct here *here, const char *cluster_cidr, const struct kl_object_list *services,
+                        const struct kl_object_list *slices, struct kl_err *err);
+
+/* --- endpoints.c --- */
+/* Those of a port (as the proxy is told of it) that this node uses. some_local: the Service has policy Local for some of its traffic. */
+void endpoints_add(struct arena *a, const struct here *here, const struct slices *slices, const struct val *port, bool some_local, struct val *out);
+/* How many pods of this node are ready, over all those ports. */
+int64_t endpoints_ready_here(struct arena *a, const struct here *here, const struct slices *slices, const struct val *ports);
+
+/* --- health.c [worker], one at a time --- */
+struct health;
+struct health *health_new(const struct kl_host *host);
+void health_free(struct health *h);
+/* Takes "healthCheck" out of Services (state_service) and serves what is there; those removed ({"namespace","name"}), and after a whole state those not in it, no more. */
+void health_take(struct health *h, struct val *services, const struct val *removed, bool whole);
 
 /* --- changes.c: which Services changed, and the names of each one's slices. [any] --- */
 struct changes;

@@ -7,7 +7,7 @@ static bool has_label(const struct val *v, struct str label)
 }
 
 /* Another proxy's, or nobody's though there is an address: this one leaves them alone. */
-static bool is_others(const struct val *v)
+bool state_is_others(const struct val *v)
 {
     return has_label(v, STR(OTHER_PROXY)) || has_label(v, STR(HEADLESS));
 }
@@ -32,52 +32,7 @@ static int index_slices(struct arena *a, const struct kl_object_list *list, stru
     return 0;
 }
 
-enum readiness { WHEN_READY, WHEN_SERVING };
-
-static bool usable(const struct val *endpoint, enum readiness r)
-{
-    struct val *c = json_get(endpoint, STR("conditions"));
-    bool ready = json_bool(c, "ready", true);
-    if (r == WHEN_READY)
-        return ready;
-    return json_bool(c, "serving", ready) && json_bool(c, "terminating", false);
-}
-
-static int64_t port_number(const struct val *slice, struct str name, struct str protocol)
-{
-    struct val *ports = json_get(slice, STR("ports"));
-    if (val_is(ports, VAL_ARR))
-        val_each(p, ports) {
-            struct str proto = json_str(p, "protocol");
-            if (str_eq(json_str(p, "name"), name) && str_eq(proto.len ? proto : STR("TCP"), protocol))
-                return json_int(p, "port", 0);
-        }
-    return 0;
-}
-
-static void add_endpoints(struct arena *a, const struct conf *conf, const struct slices *all, struct val *port, enum readiness r,
-                          struct val *out)
-{
-    for (const struct slices *s = all; s; s = s->next) {
-        if (!str_is(json_str(s->slice, "addressType"), "IPv4") || is_others(s->slice))
-            continue;
-        int64_t number = port_number(s->slice, json_str(port, "name"), json_str(port, "protocol"));
-        struct val *endpoints = json_get(s->slice, STR("endpoints"));
-        if (!number || !val_is(endpoints, VAL_ARR))
-            continue;
-        val_each(e, endpoints) {
-            struct val *addresses = json_get(e, STR("addresses"));
-            if (!usable(e, r) || !val_is(addresses, VAL_ARR) || !addresses->n)
-                continue;
-            struct val *one = val_push(out, val_new(a, VAL_OBJ));
-            json_set_str(a, one, STR("ip"), val_str(addresses->first));
-            json_set_int(a, one, STR("port"), number);
-            json_set_bool(a, one, STR("local"), str_is(json_str(e, "nodeName"), conf->node));
-        }
-    }
-}
-
-static struct val *port_of(struct arena *a, const struct conf *conf, const struct slices *all, const struct val *sp)
+static struct val *port_of(struct arena *a, const struct here *here, const struct slices *all, const struct val *sp, bool some_local)
 {
     struct str protocol = json_str(sp, "protocol");
     struct val *p = val_new(a, VAL_OBJ);
@@ -85,10 +40,7 @@ static struct val *port_of(struct arena *a, const struct conf *conf, const struc
     json_set_str(a, p, STR("protocol"), protocol.len ? protocol : STR("TCP"));
     json_set_int(a, p, STR("port"), json_int(sp, "port", 0));
     json_set_int(a, p, STR("nodePort"), json_int(sp, "nodePort", 0));
-    struct val *out = json_arr(a, p, STR("endpoints"));
-    add_endpoints(a, conf, all, p, WHEN_READY, out);
-    if (out && !out->n)
-        add_endpoints(a, conf, all, p, WHEN_SERVING, out);
+    endpoints_add(a, here, all, p, some_local, json_arr(a, p, STR("endpoints")));
     return p;
 }
 
@@ -107,12 +59,23 @@ static void add_ingress_ips(struct arena *a, const struct val *svc, struct val *
                 val_push(out, val_of_str(a, json_str(i, "ip")));
 }
 
-struct val *state_service(struct arena *a, const struct conf *conf, const struct val *svc, const struct slices *slices)
+/* What asks this node whether it has endpoints: a load balancer in front of the nodes. */
+static void add_health_check(struct arena *a, const struct here *here, const struct val *spec, const struct slices *slices, const struct val *ports, struct val *out)
+{
+    int64_t port = json_int(spec, "healthCheckNodePort", 0);
+    if (!port)
+        return;
+    struct val *check = json_obj(a, out, STR("healthCheck"));
+    json_set_int(a, check, STR("port"), port);
+    json_set_int(a, check, STR("endpoints"), endpoints_ready_here(a, here, slices, ports));
+}
+
+struct val *state_service(struct arena *a, const struct here *here, const struct val *svc, const struct slices *slices)
 {
     struct val *spec = json_get(svc, STR("spec")), *ports = json_get(spec, STR("ports")), *ips = json_get(spec, STR("clusterIPs"));
     struct str ip = json_str(spec, "clusterIP");
     if (!ip.len || str_is(ip, "None") || str_is(json_str(spec, "type"), "ExternalName") || !val_is(ports, VAL_ARR) ||
-        is_others(svc))
+        state_is_others(svc))
         return NULL;
     struct val *s = val_new(a, VAL_OBJ);
     json_set_str(a, s, STR("namespace"), json_str(svc, "metadata.namespace"));
@@ -123,44 +86,47 @@ struct val *state_service(struct arena *a, const struct conf *conf, const struct
     add_ingress_ips(a, svc, json_set(a, s, STR("externalIPs"), copy_or_empty(a, json_get(spec, STR("externalIPs")))));
     json_set_int(a, s, STR("sessionAffinitySeconds"),
                  str_is(json_str(spec, "sessionAffinity"), "ClientIP") ? json_int(spec, "sessionAffinityConfig.clientIP.timeoutSeconds", 10800) : 0);
-    json_set_bool(a, s, STR("externalLocal"), str_is(json_str(spec, "externalTrafficPolicy"), "Local"));
-    json_set_bool(a, s, STR("internalLocal"), str_is(json_str(spec, "internalTrafficPolicy"), "Local"));
+    bool outer_local = str_is(json_str(spec, "externalTrafficPolicy"), "Local"), inner_local = str_is(json_str(spec, "internalTrafficPolicy"), "Local");
+    json_set_bool(a, s, STR("externalLocal"), outer_local);
+    json_set_bool(a, s, STR("internalLocal"), inner_local);
     struct val *list = json_arr(a, s, STR("ports"));
-    val_each(sp, ports) val_push(list, port_of(a, conf, slices, sp));
+    val_each(sp, ports) val_push(list, port_of(a, here, slices, sp, outer_local || inner_local));
+    add_health_check(a, here, spec, slices, list, s);
     return s;
 }
 
-struct val *state_node_ips(struct arena *a, const struct val *node)
+struct here state_here(struct arena *a, const char *name, const struct val *node)
 {
-    struct val *ips = val_new(a, VAL_ARR), *addresses = json_path(node, "status.addresses");
+    struct here here = { str_of(name), val_str(json_get(json_path(node, "metadata.labels"), STR(ZONE))), val_new(a, VAL_ARR) };
+    struct val *addresses = json_path(node, "status.addresses");
     if (val_is(addresses, VAL_ARR))
         val_each(x, addresses)
             if (str_is(json_str(x, "type"), "InternalIP"))
-                val_push(ips, val_of_str(a, json_str(x, "address")));
-    return ips;
+                val_push(here.ips, val_of_str(a, json_str(x, "address")));
+    return here;
 }
 
-static void add_node(struct arena *a, const struct conf *conf, const struct val *node, struct val *out)
+static void add_node(struct arena *a, const struct here *here, const char *cluster_cidr, struct val *out)
 {
-    json_set_str(a, out, STR("node"), str_of(conf->node));
-    json_set(a, out, STR("nodeIPs"), state_node_ips(a, node));
+    json_set_str(a, out, STR("node"), here->node);
+    json_set(a, out, STR("nodeIPs"), here->ips);
     struct val *cidrs = json_arr(a, out, STR("podCIDRs"));
-    if (conf->cluster_cidr && conf->cluster_cidr[0])
-        val_push(cidrs, val_of_str(a, str_of(conf->cluster_cidr)));
+    if (cluster_cidr && cluster_cidr[0])
+        val_push(cidrs, val_of_str(a, str_of(cluster_cidr)));
 }
 
-struct val *state_build(struct arena *a, const struct conf *conf, const struct kl_object_list *services, const struct kl_object_list *slices,
-                        const struct val *node, struct kl_err *err)
+struct val *state_build(struct arena *a, const struct here *here, const char *cluster_cidr, const struct kl_object_list *services,
+                        const struct kl_object_list *slices, struct kl_err *err)
 {
     struct map by_service = { 0 };
     struct val *out = val_new(a, VAL_OBJ);
     int rc = index_slices(a, slices, &by_service, err);
-    add_node(a, conf, node, out);
+    add_node(a, here, cluster_cidr, out);
     struct val *list = json_arr(a, out, STR("services"));
     for (uint32_t i = 0; rc == 0 && i < services->n; i++) {
         struct val *svc = json_parse(a, str_n(services->at[i].at, services->at[i].len), err);
         char *key = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(json_str(svc, "metadata.namespace")), STR_ARG(json_str(svc, "metadata.name")));
-        struct val *one = svc && key ? state_service(a, conf, svc, map_get(&by_service, str_of(key))) : NULL;
+        struct val *one = svc && key ? state_service(a, here, svc, map_get(&by_service, str_of(key))) : NULL;
         if (one)
             val_push(list, one);
     }

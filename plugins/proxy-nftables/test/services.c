@@ -14,7 +14,7 @@
 
 TestSuite(services, .init = world_open, .fini = world_close);
 
-/* Endpoints at port 8080: "a b" are pods, "c!" is said to be on another node. */
+/* Endpoints at port 8080: "a b" are pods, "c!" is said to be on another node, "d~" to be for policy Local alone. */
 static const char *endpoints(const char *names)
 {
     static char text[2][4096];
@@ -25,9 +25,10 @@ static const char *endpoints(const char *names)
     snprintf(copy, sizeof copy, "%s", names);
     while ((name = strsep(&rest, " ")))
         if (*name) {
-            bool away = strchr(name, '!') != NULL;
-            name[strcspn(name, "!")] = '\0';
-            n += (size_t)snprintf(out + n, sizeof text[0] - n, "%s{\"ip\":\"%s\",\"port\":8080,\"local\":%s}", n > 1 ? "," : "", pod(name), away ? "false" : "true");
+            bool away = strchr(name, '!') != NULL, only_local = strchr(name, '~') != NULL;
+            name[strcspn(name, "!~")] = '\0';
+            n += (size_t)snprintf(out + n, sizeof text[0] - n, "%s{\"ip\":\"%s\",\"port\":8080,\"local\":%s%s}", n > 1 ? "," : "", pod(name), away ? "false" : "true",
+                                  only_local ? ",\"cluster\":false" : "");
         }
     snprintf(out + n, sizeof text[0] - n, "]");
     return out;
@@ -208,6 +209,14 @@ Test(services, policies_local)
     want("b!", "\"internalLocal\":true,\"externalLocal\":true,");
     cr_expect_neq(ask_tcp("client", "10.96.0.10", 80).error, 0, "no local endpoint: nothing answers");
     expect_name(ask_tcp("client", NODE_IP, 30080), "b", "short cut for pods");
+}
+
+Test(services, endpoints_of_this_node_alone_and_of_all_may_be_others)
+{
+    pod("client");
+    want("a~ b!", "\"externalLocal\":true,");
+    cr_expect_eq(count(OUTSIDE, NODE_IP, 30080, 20, "a"), 20, "policy Local");
+    cr_expect_eq(count("client", "10.96.0.10", 80, 20, "b"), 20, "policy Cluster");
 }
 
 Test(services, udp_clients_leave_an_endpoint_that_is_gone)

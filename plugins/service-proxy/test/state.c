@@ -3,7 +3,7 @@
 
 #include "proxy.h"
 
-static const struct conf conf = { .node = "n1", .cluster_cidr = "10.244.0.0/16" };
+static const struct here here = { { "n1", 2 }, { "z1", 2 }, NULL };
 static struct arena *a;
 
 static void set_up(void)
@@ -39,7 +39,7 @@ static struct str text_of(const struct val *v)
 static struct str one(const char *service, const char *slice)
 {
     struct slices s = { parse(slice), NULL };
-    struct val *v = state_service(a, &conf, parse(service), &s);
+    struct val *v = state_service(a, &here, parse(service), &s);
     return v ? text_of(v) : STR("none");
 }
 
@@ -69,6 +69,55 @@ Test(state, ending_endpoints_serve_when_no_other_does)
     expect(one(SERVICE(""), SLICE("{\"addresses\":[\"10.244.0.2\"],\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":true}},"
                                   "{\"addresses\":[\"10.244.0.3\"],\"conditions\":{\"ready\":false,\"serving\":false,\"terminating\":true}}")),
            OUT(PLAIN, "{\"ip\":\"10.244.0.2\",\"port\":8080,\"local\":false}"));
+}
+
+#define READY(ip, node, hints) "{\"addresses\":[\"" ip "\"],\"nodeName\":\"" node "\",\"conditions\":{\"ready\":true}" hints "}"
+#define ENDING(ip, node) "{\"addresses\":[\"" ip "\"],\"nodeName\":\"" node "\",\"conditions\":{\"ready\":false,\"serving\":true,\"terminating\":true}}"
+#define TOLD(ip, more) "{\"ip\":\"" ip "\",\"port\":8080," more "}"
+#define ZONES(zone) ",\"hints\":{\"forZones\":[{\"name\":\"" zone "\"}]}"
+#define BOTH(zone, node) ",\"hints\":{\"forZones\":[{\"name\":\"" zone "\"}],\"forNodes\":[{\"name\":\"" node "\"}]}"
+#define LOCAL "\"externalTrafficPolicy\":\"Local\","
+#define PLAIN_LOCAL "\"sessionAffinitySeconds\":0,\"externalLocal\":true,\"internalLocal\":false"
+
+Test(state, ending_endpoints_of_this_node_serve_policy_local_when_no_other_here_does)
+{
+    expect(one(SERVICE(LOCAL), SLICE(ENDING("10.244.0.2", "n1") "," READY("10.244.1.2", "n2", ""))),
+           OUT(PLAIN_LOCAL, TOLD("10.244.0.2", "\"local\":true,\"cluster\":false") "," TOLD("10.244.1.2", "\"local\":false")));
+    expect(one(SERVICE(LOCAL), SLICE(ENDING("10.244.0.2", "n1") "," READY("10.244.0.3", "n1", ""))), OUT(PLAIN_LOCAL, TOLD("10.244.0.3", "\"local\":true")));
+    expect(one(SERVICE(""), SLICE(ENDING("10.244.0.2", "n1") "," READY("10.244.1.2", "n2", ""))), OUT(PLAIN, TOLD("10.244.1.2", "\"local\":false")));
+}
+
+Test(state, hints_lead_to_the_same_zone)
+{
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n2", ZONES("z1")) "," READY("10.244.1.2", "n3", ZONES("z2")))), OUT(PLAIN, TOLD("10.244.0.2", "\"local\":false")));
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n2", ZONES("z3")) "," READY("10.244.1.2", "n3", ZONES("z2")))),
+           OUT(PLAIN, TOLD("10.244.0.2", "\"local\":false") "," TOLD("10.244.1.2", "\"local\":false")));     /* none for this zone */
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n2", ZONES("z1")) "," READY("10.244.1.2", "n3", ""))),
+           OUT(PLAIN, TOLD("10.244.0.2", "\"local\":false") "," TOLD("10.244.1.2", "\"local\":false")));     /* one has no hint */
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n2", ZONES("z1")) "," ENDING("10.244.1.2", "n3"))),
+           OUT(PLAIN, TOLD("10.244.0.2", "\"local\":false")));                                             /* what is not ready needs none */
+    expect(one(SERVICE(LOCAL), SLICE(READY("10.244.0.2", "n1", ZONES("z2")) "," READY("10.244.1.2", "n3", ZONES("z1")))),
+           OUT(PLAIN_LOCAL, TOLD("10.244.0.2", "\"local\":true,\"cluster\":false") "," TOLD("10.244.1.2", "\"local\":false")));
+}
+
+Test(state, hints_lead_to_the_same_node_before_the_zone)
+{
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n1", BOTH("z1", "n1")) "," READY("10.244.1.2", "n2", BOTH("z1", "n2")))), OUT(PLAIN, TOLD("10.244.0.2", "\"local\":true")));
+    expect(one(SERVICE(""), SLICE(READY("10.244.0.2", "n3", BOTH("z1", "n3")) "," READY("10.244.1.2", "n2", BOTH("z2", "n2")))), OUT(PLAIN, TOLD("10.244.0.2", "\"local\":false")));
+}
+
+static struct str health_of(const char *service, const char *slice)
+{
+    return text_of(json_get(parse(one(service, slice).at), STR("healthCheck")));
+}
+
+Test(state, what_a_health_check_tells)
+{
+#define BALANCED "\"externalTrafficPolicy\":\"Local\",\"healthCheckNodePort\":30001,"
+    expect(health_of(SERVICE(BALANCED), SLICE(READY("10.244.0.2", "n1", "") "," READY("10.244.0.2", "n1", "") "," READY("10.244.1.2", "n2", "") "," READY("10.244.0.3", "n1", ""))),
+           "{\"port\":30001,\"endpoints\":2}");
+    expect(health_of(SERVICE(BALANCED), SLICE(ENDING("10.244.0.2", "n1"))), "{\"port\":30001,\"endpoints\":0}");
+    cr_expect(json_get(parse(one(SERVICE(LOCAL), SLICE("")).at), STR("healthCheck")) == NULL);
 }
 
 Test(state, policies_and_affinity)
@@ -108,8 +157,10 @@ Test(state, the_whole_of_it)
     struct kl_object_list services = { .size = sizeof services, .n = 1, .at = svc }, slices = { .size = sizeof slices, .n = 2, .at = sl };
     struct kl_err err;
     kl_err_init(&err);
-    struct val *v = state_build(a, &conf, &services, &slices,
-                                parse("{\"status\":{\"addresses\":[{\"type\":\"Hostname\",\"address\":\"n1\"},{\"type\":\"InternalIP\",\"address\":\"192.0.2.1\"}]}}"), &err);
+    struct here seen = state_here(a, "n1", parse(
+        "{\"metadata\":{\"labels\":{\"" ZONE "\":\"z1\"}},\"status\":{\"addresses\":[{\"type\":\"Hostname\",\"address\":\"n1\"},{\"type\":\"InternalIP\",\"address\":\"192.0.2.1\"}]}}"));
+    struct val *v = state_build(a, &seen, "10.244.0.0/16", &services, &slices, &err);
+    expect(seen.zone, "z1");
     cr_assert(v != NULL, "%s", err.msg);
     expect(text_of(v), "{\"node\":\"n1\",\"nodeIPs\":[\"192.0.2.1\"],\"podCIDRs\":[\"10.244.0.0/16\"],\"services\":["
                        OUT(PLAIN, "{\"ip\":\"10.244.0.2\",\"port\":1,\"local\":false}") "]}");

@@ -12,7 +12,8 @@ struct kl_proxy {
     /* generation grows; an older one than the last applied is ignored (success). state:
      * {"node","nodeIPs":[],"podCIDRs":[],"services":[{"namespace","name","clusterIPs":[],"externalIPs":[],"sessionAffinitySeconds":0,
      *   "externalLocal":false,"internalLocal":false,"ports":[{"name","protocol":"TCP|UDP|SCTP","port","nodePort",
-     *   "endpoints":[{"ip","port","local":true}]}]}]}
+     *   "endpoints":[{"ip","port","local":true,"cluster":true}]}]}]}
+     * Of endpoints, policy Local has those that are "local" (absent: false), all other traffic those that are "cluster" (absent: true).
      * A port without endpoints rejects at once. Atomic: a kill at any time leaves the old or the new rules. */
     int (*apply)(void *self, struct kl_call *c, uint64_t generation, struct kl_bytes state);
     int (*teardown)(void *self, struct kl_call *c);
