@@ -1,4 +1,4 @@
-/* service_type.c - a Service becomes one of another type: what only the old type has, and the writer did not touch, goes, so that it need not be taken out by hand
+/* service_type.c - a Service is updated: what was given to it stays when it is left out, and when it becomes one of another type, what only the old type has, and the writer did not touch, goes, so that it need not be taken out by hand
  * (upstream: dropTypeDependentFields). What the writer changed stays, for validation to refuse. */
 #include "api-internal.h"
 
@@ -63,16 +63,20 @@ static void drop_node_ports(struct val *ports, const struct val *were)
         json_del(p, STR("nodePort"));
 }
 
-/* Who clears clusterIP and leaves clusterIPs means both, or, where the type wants one, neither. */
-static void pair_cluster_ips(struct arena *a, struct val *spec, const struct val *was)
+/* Who leaves out what was given to the Service keeps it. A type without addresses has none of both, if only one was cleared. */
+static void keep_given(struct arena *a, struct val *spec, const struct val *was)
 {
+    struct val *ips = json_get(spec, STR("clusterIPs")), *were = json_get(was, STR("clusterIPs"));
     struct str ip = json_str(was, "clusterIP");
-    if (!ip.len || json_str(spec, "clusterIP").len || !json_get(spec, STR("clusterIPs")) || !is_same(spec, was, "clusterIPs"))
-        return;
-    if (has_cluster_ip(spec))
+    bool cleared = ip.len && !json_str(spec, "clusterIP").len, both = has_cluster_ip(was) && has_cluster_ip(spec);
+    if (both && cleared)
         json_set_str(a, spec, STR("clusterIP"), ip);
-    else
+    if (both && were && (!val_is(ips, VAL_ARR) || !ips->n))
+        json_set(a, spec, STR("clusterIPs"), val_copy(a, were));
+    if (!both && cleared && ips && is_same(spec, was, "clusterIPs"))
         json_del(spec, STR("clusterIPs"));
+    if (object_service_health_port(was) && object_service_health_port(spec) && !json_int(spec, "healthCheckNodePort", 0) && json_int(was, "healthCheckNodePort", 0))
+        json_set_int(a, spec, STR("healthCheckNodePort"), json_int(was, "healthCheckNodePort", 0));
 }
 
 void api_service_update(struct api_op *op, struct val *v, const struct val *old, bool status)
@@ -80,7 +84,7 @@ void api_service_update(struct api_op *op, struct val *v, const struct val *old,
     struct val *spec = json_get(v, STR("spec")), *was = json_get(old, STR("spec"));
     if (status || !val_is(spec, VAL_OBJ))
         return;
-    pair_cluster_ips(op->arena, spec, was);
+    keep_given(op->arena, spec, was);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *const *m = rows[i].members;
         if (!rows[i].has(was) || rows[i].has(spec) || !is_same(spec, was, m[0]) || !is_same(spec, was, m[1]))

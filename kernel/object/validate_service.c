@@ -259,6 +259,8 @@ static void check_kept(causes c, const struct path *p, const struct val *spec, c
         !val_equal(json_get(spec, STR("loadBalancerClass")), json_get(was, STR("loadBalancerClass"))) &&
         (json_get(spec, STR("loadBalancerClass")) || json_get(was, STR("loadBalancerClass"))))
         say_invalid_val(c, IN(p, "loadBalancerClass"), json_get(spec, STR("loadBalancerClass")), "may not change once set");
+    if (object_service_health_port(spec) && object_service_health_port(was) && json_int(spec, "healthCheckNodePort", 0) != json_int(was, "healthCheckNodePort", 0))
+        say_forbidden(c, IN(p, "healthCheckNodePort"), "field is immutable");
     if (is_type(spec, "ExternalName") || is_type(was, "ExternalName") || (headless(spec) && headless(was)) || !old || !old->n)
         return;
     if (!now || !now->n)
