@@ -70,15 +70,21 @@ struct val *pod_ports(struct arena *a, const struct val *service, const struct v
 
 /* --- endpoints --- */
 
+void endpoint_hint(struct arena *a, struct val *endpoint, const char *list, struct str name)
+{
+    struct val *names = json_set(a, json_obj(a, endpoint, STR("hints")), str_of(list), val_new(a, VAL_ARR));
+    json_set_str(a, val_push(names, val_new(a, VAL_OBJ)), STR("name"), name);
+}
+
 static void add_hints(struct arena *a, const struct val *service, struct val *e, struct str node, struct str zone)
 {
     struct str distribution = json_str(service, "spec.trafficDistribution");
-    if (!distribution.len || !zone.len || !json_bool(e, "conditions.ready", false))
+    if (!distribution.len || topology_auto(service) || !json_bool(e, "conditions.ready", false))
         return;
-    struct val *hints = json_obj(a, e, STR("hints"));
-    json_set_str(a, val_push(json_arr(a, hints, STR("forZones")), val_new(a, VAL_OBJ)), STR("name"), zone);
+    if (zone.len)
+        endpoint_hint(a, e, "forZones", zone);
     if (str_is(distribution, "PreferSameNode") && node.len)
-        json_set_str(a, val_push(json_arr(a, hints, STR("forNodes")), val_new(a, VAL_OBJ)), STR("name"), node);
+        endpoint_hint(a, e, "forNodes", node);
 }
 
 struct val *pod_endpoint(struct ctl_run *r, const struct val *service, const struct val *pod, struct str address, struct str zone)

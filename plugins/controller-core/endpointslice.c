@@ -4,12 +4,12 @@
 
 #define MANAGER "endpointslice-controller.k8s.io"
 
-struct zones {                          /* nodes seen in this run */
+struct node_zones {                     /* nodes seen in this run */
     struct str node[64], zone[64];
     unsigned n;
 };
 
-static int zone_of(struct ctl_run *r, struct zones *z, struct str node, struct str *ret)
+static int zone_of(struct ctl_run *r, struct node_zones *z, struct str node, struct str *ret)
 {
     struct val *v = NULL;
     *ret = STR_NONE;
@@ -31,7 +31,7 @@ static int zone_of(struct ctl_run *r, struct zones *z, struct str node, struct s
     return 0;
 }
 
-static int want_pod(struct slice_plan *p, const struct val *service, struct val *pod, struct zones *z)
+static int want_pod(struct slice_plan *p, const struct val *service, struct val *pod, struct node_zones *z)
 {
     struct val *ips = json_path(pod, "status.podIPs"), *families = json_path(service, "spec.ipFamilies");
     struct str zone;
@@ -66,7 +66,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
 {
     struct val *service;
     struct ctl_list pods, slices;
-    struct zones z = { .n = 0 };
+    struct node_zones z = { .n = 0 };
     int rc = ctl_get(r, SERVICES, ns, name, &service);
     if (rc == 0 && !service)
         trigger_forget(r, ns, name);
@@ -86,6 +86,8 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     p->trigger = trigger_time(r, service, &pods);
     for (uint32_t i = 0; rc == 0 && i < pods.n; i++)
         rc = want_pod(p, service, pods.at[i], &z);
+    if (rc == 0 && topology_auto(service))
+        rc = topology_hints(p, &slices);
     return rc < 0 ? rc : slices_write(p, &slices);
 }
 

@@ -43,6 +43,7 @@ int slices_write(struct slice_plan *p, const struct ctl_list *existing);
 bool pod_serves(const struct val *pod);                         /* has an address and is not finished */
 struct val *pod_ports(struct arena *a, const struct val *service, const struct val *pod);       /* EndpointPort[] of a slice */
 struct val *pod_endpoint(struct ctl_run *r, const struct val *service, const struct val *pod, struct str address, struct str zone);
+void endpoint_hint(struct arena *a, struct val *endpoint, const char *list, struct str name);   /* the one hint of that list, forZones or forNodes */
 const char *address_family(struct str address);
 /* Services that select the pod, when something of it changed that matters to endpoints. */
 int keys_of_pod(struct ctl_run *r, struct str old, struct str obj, struct buf *keys);
@@ -52,6 +53,9 @@ int service_pods(struct ctl_run *r, const struct val *service, struct ctl_list *
 /* Labels of the Service for what is made from it, without those with a meaning of their own. */
 struct val *service_labels(struct arena *a, const struct val *service);
 bool service_headless(const struct val *service);
+/* topology.c: hints by the CPUs of zones, for Services that ask for them by an annotation */
+bool topology_auto(const struct val *service);
+int topology_hints(struct slice_plan *p, const struct ctl_list *existing);
 /* trigger.c: when the earliest change since the last call came to be. STR_NONE: nothing has changed that has a time. */
 struct str trigger_time(struct ctl_run *r, const struct val *service, const struct ctl_list *pods);
 void trigger_forget(struct ctl_run *r, struct str ns, struct str name);

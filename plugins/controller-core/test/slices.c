@@ -133,6 +133,111 @@ Test(slices, services_without_selector_are_left_alone)
     cr_expect_eq(fake_count(&f, SLICES), 0);
 }
 
+/* --- hints --- */
+
+static void node(const char *name, const char *zone, const char *cpu, bool ready)
+{
+    fake_put(&f, NODES, arena_printf(f.arena, "{\"metadata\":{\"name\":\"%s\",\"labels\":{\"topology.kubernetes.io/zone\":\"%s\"}},\"status\":{\"allocatable\":{\"cpu\":\"%s\"},"
+                                     "\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\"}]}}", name, zone, cpu, ready ? "True" : "False"));
+}
+
+static void pods_of(const char *node, int from, int count)
+{
+    for (int i = from; i < from + count; i++)
+        json_set_str(f.arena, json_get(pod(i, 8080, true), STR("spec")), STR("nodeName"), str_of(node));
+}
+
+/* How many endpoints have a hint for the zone; NULL: any. */
+static uint32_t hinted(const char *zone)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f.n; i++) {
+        struct val *list = f.at[i].v && strcmp(f.at[i].resource, SLICES) == 0 ? json_get(f.at[i].v, STR("endpoints")) : NULL;
+        if (list)
+            val_each(e, list) {
+                struct val *names = json_path(e, "hints.forZones");
+                n += names && (!zone || json_named(names, str_of(zone)));
+            }
+    }
+    return n;
+}
+
+static void ask_for_hints(void)
+{
+    json_set_str(f.arena, json_obj(f.arena, json_get(fake_get(&f, SERVICES, "d", "web"), STR("metadata")), STR("annotations")), STR("service.kubernetes.io/topology-mode"),
+                 STR("Auto"));
+}
+
+Test(slices, hints_by_the_cpus_of_zones)
+{
+    ask_for_hints();
+    node("n1", "a", "2", true);
+    node("n2", "b", "4", true);
+    node("n3", "b", "8", false);        /* is not there */
+    pods_of("n1", 0, 3);
+    pods_of("n2", 3, 3);
+    sync();
+    cr_expect_eq(hinted("a"), 2);
+    cr_expect_eq(hinted("b"), 4, "a third of the CPUs, a third of the endpoints");
+    at_rest();
+    cr_expect(f.call.err.code == 0);
+    pods_of("n1", 6, 6);
+    sync();
+    cr_expect_eq(hinted("a"), 4);
+    cr_expect_eq(hinted("b"), 8);
+    at_rest();
+}
+
+Test(slices, no_hints_where_they_would_do_harm)
+{
+    ask_for_hints();
+    node("n1", "a", "2", true);
+    pods_of("n1", 0, 4);
+    sync();
+    cr_expect_eq(hinted(NULL), 0, "one zone");
+    node("n2", "b", "2", true);
+    sync();
+    cr_expect_eq(hinted("a"), 2);
+    cr_expect_eq(hinted("b"), 2);
+    node("n3", "c", "2", true);
+    node("n4", "d", "2", true);
+    node("n5", "e", "2", true);
+    sync();
+    cr_expect_eq(hinted(NULL), 0, "more zones than endpoints");
+    pods_of("n1", 4, 1);
+    sync();
+    cr_expect_eq(hinted(NULL), 5);
+    node("n6", "", "2", true);
+    sync();
+    cr_expect_eq(hinted(NULL), 0, "a node without a zone");
+}
+
+Test(slices, no_zone_carries_a_fifth_more_than_its_part)
+{
+    ask_for_hints();
+    node("n1", "a", "10", true);
+    node("n2", "b", "11", true);
+    pods_of("n1", 0, 3);
+    sync();                             /* parts 1.43 and 1.57: at least two each, of three */
+    cr_expect_eq(hinted(NULL), 0);
+    pods_of("n1", 3, 1);
+    sync();
+    cr_expect_eq(hinted("a"), 2);
+    cr_expect_eq(hinted("b"), 2);
+}
+
+Test(slices, a_node_without_a_zone_is_a_hint_all_the_same)
+{
+    json_set_str(f.arena, json_get(fake_get(&f, SERVICES, "d", "web"), STR("spec")), STR("trafficDistribution"), STR("PreferSameNode"));
+    fake_put(&f, NODES, "{\"metadata\":{\"name\":\"n1\"}}");
+    pods_of("n1", 0, 1);
+    sync();
+    for (uint32_t i = 0; i < f.n; i++)
+        if (f.at[i].v && strcmp(f.at[i].resource, SLICES) == 0)
+            cr_expect(json_named(json_path(json_get(f.at[i].v, STR("endpoints"))->first, "hints.forNodes"), STR("n1")));
+    cr_expect_eq(hinted(NULL), 0);
+}
+
 /* --- the time of what is new --- */
 
 static struct str trigger(void)
