@@ -101,6 +101,21 @@ static int make_service_routes(struct bridge *b, const struct val *list, struct 
     return rc < 0 ? kl_err_set(err, KL_INTERNAL, "no route to the addresses of Services can be made: %s", strerror(-rc)) : 0;
 }
 
+/* How long the kernel knows connections that say nothing: as kube-proxy sets it. Its own minute for those of which one side is closed cuts off whoever still sends. */
+static int set_patience(struct bridge *b, struct kl_err *err)
+{
+    static const struct { const char *name, *seconds; } rows[] = {
+        { "net/netfilter/nf_conntrack_tcp_timeout_close_wait", "3600" },
+        { "net/netfilter/nf_conntrack_tcp_timeout_established", "86400" },
+    };
+    char was[64];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof rows / sizeof *rows; i++)
+        if (read_sysctl(rows[i].name, was, sizeof was) == 0)    /* else the kernel tracks no connections */
+            rc = set_sysctl(b, rows[i].name, rows[i].seconds, err);
+    return rc;
+}
+
 int node_configure(struct bridge *b, struct kl_bytes config, struct kl_err *err)
 {
     _cleanup_arena_ struct arena *a = arena_new(1 << 20);
@@ -119,6 +134,8 @@ int node_configure(struct bridge *b, struct kl_bytes config, struct kl_err *err)
         rc = make_service_routes(b, json_get(v, STR("serviceCIDRs")), err);
     if (rc == 0)
         rc = nat_apply(b, err);
+    if (rc == 0)
+        rc = set_patience(b, err);
     b->configured = rc == 0;
     return rc;
 }

@@ -228,6 +228,18 @@ Test(network, teardown_leaves_nothing)
     cr_expect_str_eq(forward, forward_before);
 }
 
+Test(network, half_closed_connections_are_known_for_an_hour)
+{
+    static const char name[] = "net/netfilter/nf_conntrack_tcp_timeout_close_wait";
+    char seconds[16];
+    cr_assert_eq(read_sysctl(name, seconds, sizeof seconds), 0);
+    cr_expect_str_eq(seconds, "3600");
+    struct kl_call c = call();
+    cr_assert_eq(net->teardown(self, &c), 0);
+    cr_assert_eq(read_sysctl(name, seconds, sizeof seconds), 0);
+    cr_expect_str_eq(seconds, "60", "the kernel's own");
+}
+
 static int speaking_for_another(void *ctx, struct kl_err *err)
 {
     struct sockaddr_in to = address("10.99.0.1", 5555), from = address("10.99.0.77", 0);
