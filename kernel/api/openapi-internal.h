@@ -63,8 +63,8 @@ void openapi_index_roots(struct arena *a, bool issues, void (*add)(void *ctx, co
 /* openapi_share.c: parameters that operations have in common, as form 2 has them: below a name of their own. */
 void openapi_share_parameters(struct openapi *d, struct val *document);
 
-/* openapi_gnostic.c: a form 2 document as the protobuf message openapi.v2.Document. */
-void openapi_write_gnostic(struct buf *b, const struct val *document);
+/* openapi_gnostic.c: a document as the protobuf message openapi.v2.Document or openapi.v3.Document. */
+void openapi_write_gnostic(struct buf *b, int form, const struct val *document);
 
 static inline void openapi_put(struct arena *a, struct val *obj, const char *key, const char *text)
 {

@@ -9,12 +9,12 @@
 
 #include "base/hash.h"
 
-#define GNOSTIC "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-#define GNOSTIC_OLD "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#define GNOSTIC(form, mark) "application/com.github.proto-openapi.spec." form mark "v1.0+protobuf"
+#define GNOSTIC_ROWS(form) { GNOSTIC(form, "@"), GNOSTIC(form, "."), true }, { GNOSTIC(form, "."), GNOSTIC(form, "."), true }
 
 struct doc {
     struct doc *next;
-    char *key;                          /* "2", "2pb", "3/apps/v1" */
+    char *key;                          /* "2", "2pb", "3/apps/v1", "3pb/apps/v1" */
     char etag[2 * 32 + 3];
     unsigned char *packed;              /* gzip */
     size_t packed_len, len;
@@ -197,11 +197,13 @@ static void set_etag(struct doc *d, struct str text)
 static struct doc *make(struct api *api, const char *key, int form, bool gnostic, struct str group, struct str version)
 {
     struct arena *a = arena_new(0);
-    struct val *v = a ? document(api, a, form, str_skip(str_of(key), 2), group, version) : NULL;
+    struct str place = str_of(key);
+    str_cut(&place, '/');
+    struct val *v = a ? document(api, a, form, place, group, version) : NULL;
     struct doc *d = v ? mem_alloc(sizeof *d) : NULL;
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     if (v && gnostic)
-        openapi_write_gnostic(&b, v);
+        openapi_write_gnostic(&b, form, v);
     else if (v)
         json_write(&b, v);
     arena_free(a);
@@ -264,18 +266,28 @@ static void nothing_there(struct api_rq *rq)
     http_reply(rq->http, 404, h, n, (struct http_slice){ .data = STR("") });
 }
 
-/* JSON is all there is; who asks for the message of form 3 gets it too. */
-static bool takes_v3(struct str accept)
+struct media {
+    const char *accept, *type;
+    bool gnostic;
+};
+
+/* The first that the client names and that there is. NULL: none. */
+static const struct media *acceptable(struct api_rq *rq, int form)
 {
-    static const char *const types[] = { "application/json", "application/*", "*/*", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf",
-                                         "application/com.github.proto-openapi.spec.v3.v1.0+protobuf" };
-    bool any = !accept.len;
-    while (accept.len) {
+    static const struct media rows[][5] = {
+        { { "application/json", "application/json", false }, GNOSTIC_ROWS("v2"), { "application/*", "application/json", false }, { "*/*", "application/json", false } },
+        { { "application/json", "application/json", false }, GNOSTIC_ROWS("v3"), { "application/*", "application/json", false }, { "*/*", "application/json", false } },
+    };
+    struct str accept = http_header(rq->http, STR("accept"));
+    if (!accept.len)
+        accept = STR("*/*");
+    while (accept.at) {
         struct str clause = str_cut(&accept, ','), type = str_trim(str_cut(&clause, ';'));
-        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-            any |= str_eq_nocase(type, str_of(types[i]));
+        for (size_t i = 0; i < 5; i++)
+            if (str_eq_nocase(type, str_of(rows[form - 2][i].accept)))
+                return &rows[form - 2][i];
     }
-    return any;
+    return NULL;
 }
 
 static void send(struct api_rq *rq, struct doc *d, const char *type, const char *cache)
@@ -314,27 +326,14 @@ static bool failed(struct api_rq *rq)
 
 static bool v2(struct api_rq *rq)
 {
-    static const struct {
-        const char *accept, *type;
-        bool gnostic;
-    } rows[] = { { "application/json", "application/json", false }, { GNOSTIC_OLD, GNOSTIC, true }, { GNOSTIC, GNOSTIC, true },
-                 { "application/*", "application/json", false },    { "*/*", "application/json", false } };
-    struct str accept = http_header(rq->http, STR("accept"));
-    if (!accept.len)
-        accept = STR("*/*");
-    while (accept.at) {
-        struct str clause = str_cut(&accept, ','), type = str_trim(str_cut(&clause, ';'));
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            if (!str_eq_nocase(type, str_of(rows[i].accept)))
-                continue;
-            struct doc *d = get(rq->api, rows[i].gnostic ? "2pb" : "2", 2, rows[i].gnostic, STR_NONE, STR_NONE);
-            if (!d)
-                return failed(rq);
-            send(rq, d, rows[i].type, NULL);
-            return true;
-        }
-    }
-    not_acceptable(rq, true);
+    const struct media *m = acceptable(rq, 2);
+    struct doc *d = m ? get(rq->api, m->gnostic ? "2pb" : "2", 2, m->gnostic, STR_NONE, STR_NONE) : NULL;
+    if (!m)
+        not_acceptable(rq, true);
+    else if (!d)
+        return failed(rq);
+    else
+        send(rq, d, m->type, NULL);
     return true;
 }
 
@@ -397,10 +396,12 @@ static bool v3(struct api_rq *rq, struct str gv)
     if (group.len && rest.at && api_aggregated_openapi(rq, group, rest))
         return true;
     const char *now = build_hash(rq->arena, rq->api, rest.at && has_custom(group, rest));
-    struct doc *d = get(rq->api, arena_printf(rq->arena, "3/" STR_FMT, STR_ARG(gv)), 3, false, group, rest);
+    const struct media *m = acceptable(rq, 3);
+    bool gnostic = m && m->gnostic;
+    struct doc *d = get(rq->api, arena_printf(rq->arena, "3%s/" STR_FMT, gnostic ? "pb" : "", STR_ARG(gv)), 3, gnostic, group, rest);
     if (!d)
         return false;
-    if (!takes_v3(http_header(rq->http, STR("accept")))) {
+    if (!m) {
         not_acceptable(rq, false);
         return true;
     }
@@ -412,7 +413,7 @@ static bool v3(struct api_rq *rq, struct str gv)
         http_reply(rq->http, 301, h, n, (struct http_slice){ .data = STR("") });
         return true;
     }
-    send(rq, d, "application/json", hash.len ? "public, immutable" : NULL);
+    send(rq, d, m->type, hash.len ? "public, immutable" : NULL);
     return true;
 }
 

@@ -1,11 +1,11 @@
-/* openapi_gnostic.c - a swagger 2.0 document as openapi.v2.Document, the message that client-go asks for. The messages are rows too: a JSON
- * member, the tags it is wrapped in (outermost first), and what stands inside. */
+/* openapi_gnostic.c - a swagger 2.0 document as openapi.v2.Document, the message that client-go asks for, and one of form 3 as openapi.v3.Document.
+ * The messages are rows too: a JSON member, the tags it is wrapped in (outermost first), and what stands inside. */
 #include <stdlib.h>
 
 #include "base/varint.h"
 #include "openapi-internal.h"
 
-enum how { STRING = 1, BOOLEAN, INTEGER, NUMBER, STRINGS, ANY, ANYS, MESSAGE, MESSAGES, PARAMETERS, SHARED };
+enum how { STRING = 1, BOOLEAN, INTEGER, NUMBER, STRINGS, ANY, ANYS, MESSAGE, MESSAGES, PARAMETERS, SHARED, DEFAULT };
 
 struct message;
 struct row {
@@ -20,6 +20,7 @@ struct message {
     const struct message *map_of;       /* members that no row names: {1 name, 2 value} under map_tag */
     uint8_t map_tag, extension_tag;     /* 0: there are none */
     uint8_t map_wrap;                   /* the value of a map member is wrapped in this tag too; 0: not */
+    bool or_reference;                  /* stands where a reference may: {1 the message, 2 Reference} */
 };
 #define ROWS(r) .rows = (r), .n = sizeof(r) / sizeof *(r)
 
@@ -116,6 +117,90 @@ static const struct row document_rows[] = {
 };
 static const struct message document_message = { ROWS(document_rows), .extension_tag = 16 };
 
+/* --- form 3: what may be referred to is of one shape --- */
+
+static const struct row reference_rows[] = { { "$ref", STRING, { 1 }, NULL }, { "summary", STRING, { 2 }, NULL }, { "description", STRING, { 3 }, NULL } };
+static const struct message reference = { ROWS(reference_rows) };
+static const struct message schema3, schema3_itself, properties3 = { .map_of = &schema3, .map_tag = 1 };
+static const struct row schema3_rows[] = {
+    { "nullable", BOOLEAN, { 1 }, NULL },
+    { "externalDocs", MESSAGE, { 6 }, &external_docs },
+    { "example", ANY, { 7 }, NULL },
+    { "title", STRING, { 9 }, NULL },
+    { "multipleOf", NUMBER, { 10 }, NULL },
+    { "maximum", NUMBER, { 11 }, NULL },
+    { "exclusiveMaximum", BOOLEAN, { 12 }, NULL },
+    { "minimum", NUMBER, { 13 }, NULL },
+    { "exclusiveMinimum", BOOLEAN, { 14 }, NULL },
+    { "maxLength", INTEGER, { 15 }, NULL },
+    { "minLength", INTEGER, { 16 }, NULL },
+    { "pattern", STRING, { 17 }, NULL },
+    { "maxItems", INTEGER, { 18 }, NULL },
+    { "minItems", INTEGER, { 19 }, NULL },
+    { "uniqueItems", BOOLEAN, { 20 }, NULL },
+    { "maxProperties", INTEGER, { 21 }, NULL },
+    { "minProperties", INTEGER, { 22 }, NULL },
+    { "required", STRINGS, { 23 }, NULL },
+    { "enum", ANYS, { 24 }, NULL },
+    { "type", STRING, { 25 }, NULL },
+    { "allOf", MESSAGES, { 26 }, &schema3 },
+    { "oneOf", MESSAGES, { 27 }, &schema3 },
+    { "anyOf", MESSAGES, { 28 }, &schema3 },
+    { "not", MESSAGE, { 29 }, &schema3_itself },
+    { "items", MESSAGE, { 30, 1 }, &schema3 },
+    { "properties", MESSAGE, { 31 }, &properties3 },
+    { "additionalProperties", MESSAGE, { 32, 1 }, &schema3 },
+    { "default", DEFAULT, { 33 }, NULL },
+    { "description", STRING, { 34 }, NULL },
+    { "format", STRING, { 35 }, NULL },
+};
+static const struct message schema3_itself = { ROWS(schema3_rows), .extension_tag = 36 };
+static const struct message schema3 = { ROWS(schema3_rows), .extension_tag = 36, .or_reference = true };
+static const struct row media_type_rows[] = { { "schema", MESSAGE, { 1 }, &schema3 } };
+static const struct message media_type = { ROWS(media_type_rows), .extension_tag = 5 };
+static const struct message content = { .map_of = &media_type, .map_tag = 1 };
+static const struct row parameter3_rows[] = {
+    { "name", STRING, { 1 }, NULL }, { "in", STRING, { 2 }, NULL }, { "description", STRING, { 3 }, NULL }, { "required", BOOLEAN, { 4 }, NULL },
+    { "schema", MESSAGE, { 10 }, &schema3 },
+};
+static const struct message parameter3 = { ROWS(parameter3_rows), .extension_tag = 14, .or_reference = true };
+static const struct row request_body_rows[] = { { "description", STRING, { 1 }, NULL }, { "content", MESSAGE, { 2 }, &content }, { "required", BOOLEAN, { 3 }, NULL } };
+static const struct message request_body = { ROWS(request_body_rows), .extension_tag = 4, .or_reference = true };
+static const struct row response3_rows[] = { { "description", STRING, { 1 }, NULL }, { "content", MESSAGE, { 3 }, &content } };
+static const struct message response3 = { ROWS(response3_rows), .extension_tag = 5, .or_reference = true };
+static const struct message responses3 = { .map_of = &response3, .map_tag = 2, .extension_tag = 3 };
+static const struct row operation3_rows[] = {
+    { "tags", STRINGS, { 1 }, NULL },         { "description", STRING, { 3 }, NULL },          { "operationId", STRING, { 5 }, NULL },
+    { "parameters", MESSAGES, { 6 }, &parameter3 }, { "requestBody", MESSAGE, { 7 }, &request_body }, { "responses", MESSAGE, { 8 }, &responses3 },
+    { "deprecated", BOOLEAN, { 10 }, NULL },
+};
+static const struct message operation3 = { ROWS(operation3_rows), .extension_tag = 13 };
+static const struct row path_item3_rows[] = {
+    { "get", MESSAGE, { 4 }, &operation3 },     { "put", MESSAGE, { 5 }, &operation3 },  { "post", MESSAGE, { 6 }, &operation3 },
+    { "delete", MESSAGE, { 7 }, &operation3 },  { "options", MESSAGE, { 8 }, &operation3 }, { "head", MESSAGE, { 9 }, &operation3 },
+    { "patch", MESSAGE, { 10 }, &operation3 },  { "parameters", MESSAGES, { 13 }, &parameter3 },
+};
+static const struct message path_item3 = { ROWS(path_item3_rows), .extension_tag = 14 };
+static const struct message paths3 = { .map_of = &path_item3, .map_tag = 1, .extension_tag = 2 };
+static const struct message schemas = { .map_of = &schema3, .map_tag = 1 };
+static const struct row scheme_rows[] = { { "type", STRING, { 1 }, NULL }, { "description", STRING, { 2 }, NULL }, { "name", STRING, { 3 }, NULL },
+                                          { "in", STRING, { 4 }, NULL } };
+static const struct message scheme = { ROWS(scheme_rows), .extension_tag = 9, .or_reference = true };
+static const struct message schemes = { .map_of = &scheme, .map_tag = 1 };
+static const struct row component_rows[] = { { "schemas", MESSAGE, { 1 }, &schemas }, { "securitySchemes", MESSAGE, { 7 }, &schemes } };
+static const struct message components = { ROWS(component_rows), .extension_tag = 10 };
+static const struct row info3_rows[] = { { "title", STRING, { 1 }, NULL }, { "version", STRING, { 6 }, NULL } };
+static const struct message info3 = { ROWS(info3_rows) };
+static const struct row document3_rows[] = {
+    { "openapi", STRING, { 1 }, NULL },
+    { "info", MESSAGE, { 2 }, &info3 },
+    { "paths", MESSAGE, { 4 }, &paths3 },
+    { "components", MESSAGE, { 5 }, &components },
+};
+static const struct message document3_message = { ROWS(document3_rows), .extension_tag = 9 };
+
+/* --- writing --- */
+
 static size_t head_size(uint8_t tag, size_t n)
 {
     size_t size = (tag > 15 ? 2 : 1) + 1;
@@ -127,8 +212,8 @@ static size_t head_size(uint8_t tag, size_t n)
 /* payload within the tags, outermost first. */
 static void put(struct buf *b, const uint8_t *tags, struct str payload)
 {
-    size_t sizes[5], n = 0;
-    while (n < 4 && tags[n])
+    size_t sizes[6], n = 0;
+    while (n < 5 && tags[n])
         n++;
     sizes[n] = payload.len;
     for (size_t i = n; i-- > 1;)
@@ -167,7 +252,30 @@ static void write_message(struct buf *b, const struct message *m, const struct v
 static void put_message(struct buf *b, const uint8_t *tags, const struct message *m, const struct val *v)
 {
     _cleanup_buf_ struct buf inner = BUF_INIT(0);
+    uint8_t all[6] = { 0 };
+    if (m->or_reference) {
+        size_t n = strlen((const char *)tags);
+        bool refers = json_get(v, STR("$ref")) != NULL;
+        memcpy(all, tags, n);
+        all[n] = refers ? 2 : 1;
+        m = refers ? &reference : m;
+        tags = all;
+    }
     write_message(&inner, m, v);
+    put(b, tags, buf_str(&inner));
+    b->failed |= inner.failed;
+}
+
+/* DefaultType: one of 1 number, 2 boolean, 3 string; a list or an object is none of them, and leaves it empty. */
+static void put_default(struct buf *b, const uint8_t *tags, const struct val *v)
+{
+    _cleanup_buf_ struct buf inner = BUF_INIT(0);
+    if (v->type == VAL_BOOL)
+        buf_add_str(&inner, str_n(v->i ? "\x10\1" : "\x10\0", 2));
+    else if (v->type == VAL_INT || v->type == VAL_NUM)
+        put_number(&inner, 1, v);
+    else if (v->type == VAL_STR)
+        put(&inner, (const uint8_t[]){ 3, 0 }, val_str(v));
     put(b, tags, buf_str(&inner));
     b->failed |= inner.failed;
 }
@@ -218,6 +326,7 @@ static void write_member(struct buf *b, const struct row *r, const struct val *v
         val_each(s, v) put(b, r->tags, val_str(s));
         break;
     case ANY: put_any(b, r->tags, v); break;
+    case DEFAULT: put_default(b, r->tags, v); break;
     case ANYS:
         val_each(x, v) put_any(b, r->tags, x);
         break;
@@ -274,7 +383,7 @@ static void write_message(struct buf *b, const struct message *m, const struct v
     }
 }
 
-void openapi_write_gnostic(struct buf *b, const struct val *document)
+void openapi_write_gnostic(struct buf *b, int form, const struct val *document)
 {
-    write_message(b, &document_message, document);
+    write_message(b, form == 2 ? &document_message : &document3_message, document);
 }

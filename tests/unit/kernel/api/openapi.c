@@ -8,7 +8,7 @@ static void gnostic(struct buf *b, const char *json)
     _cleanup_arena_ struct arena *a = arena_new(0);
     struct val *v = json_parse(a, str_of(json), NULL);
     cr_assert(v);
-    openapi_write_gnostic(b, v);
+    openapi_write_gnostic(b, 2, v);
     cr_assert(!b->failed);
 }
 

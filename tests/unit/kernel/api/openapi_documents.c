@@ -134,10 +134,12 @@ Test(openapi_documents, roots)
     cr_expect(!openapi_add_roots(&none, STR("openid/v1/jwks"), false), "nobody issues tokens");
 }
 
-#define ROW(json, bytes) { json, bytes, sizeof(bytes) - 1 }
+#define ROW(json, bytes) { 2, json, bytes, sizeof(bytes) - 1 }
+#define ROW3(json, bytes) { 3, json, bytes, sizeof(bytes) - 1 }
 Test(openapi_documents, gnostic_keeps_limits_and_odd_names)
 {
     static const struct {
+        int form;
         const char *json, *bytes;
         size_t n;
     } rows[] = {
@@ -150,11 +152,22 @@ Test(openapi_documents, gnostic_keeps_limits_and_odd_names)
         ROW("{\"paths\":{\"/a\":{\"parameters\":[{\"$ref\":\"#/p\"}]}}}", "\x4a\x07\x12\x05\x0a\x03#/p"),
         ROW("{\"parameters\":{\"n-h\":{\"name\":\"n\",\"in\":\"query\"}}}", "\x52\x17\x0a\x15\x0a\x03n-h\x12\x0e\x12\x0c\x1a\x0a\x22\x01n\x12\x05query"),
         ROW("{\"security\":[{\"B\":[]}]}", "\x62\x07\x0a\x05\x0a\x01" "B\x12\0"),
+        /* form 3: what may be a reference is 1 the message or 2 { 1 $ref }; a default is 1 number, 2 boolean, 3 string or nothing */
+        ROW3("{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"K\",\"version\":\"v\"}}", "\x0a\x05" "3.0.0" "\x12\x06\x0a\x01K\x32\x01v"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"$ref\":\"r\"}}}}", "\x2a\x0e\x0a\x0c\x0a\x0a\x0a\x01X\x12\x05\x12\x03\x0a\x01r"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"items\":{\"type\":\"o\"}}}}}", "\xf2\x01\x08\x0a\x06\x0a\x04\xca\x01\x01o"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"default\":{}}}}}", "\x8a\x02\0"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"default\":\"\"}}}}", "\x8a\x02\x02\x1a\0"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"default\":false}}}}", "\x8a\x02\x02\x10\0"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"default\":1}}}}", "\x8a\x02\x09\x09\0\0\0\0\0\0\xf0\x3f"),
+        ROW3("{\"components\":{\"schemas\":{\"X\":{\"not\":{\"type\":\"o\"}}}}}", "\xea\x01\x04\xca\x01\x01o"),
+        ROW3("{\"paths\":{\"/a\":{\"get\":{\"responses\":{\"200\":{\"content\":{\"m\":{\"schema\":{\"$ref\":\"r\"}}}}}}}}}",
+             "\x12\x19\x0a\x03" "200" "\x12\x12\x0a\x10\x1a\x0e\x0a\x0c\x0a\x01m\x12\x07\x0a\x05\x12\x03\x0a\x01r"),
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         _cleanup_arena_ struct arena *a = arena_new(0);
         _cleanup_buf_ struct buf b = BUF_INIT(0);
-        openapi_write_gnostic(&b, json_parse(a, str_of(rows[i].json), NULL));
+        openapi_write_gnostic(&b, rows[i].form, json_parse(a, str_of(rows[i].json), NULL));
         cr_expect(memmem(b.at, b.len, rows[i].bytes, rows[i].n) != NULL, "row %zu", i);
     }
 }
