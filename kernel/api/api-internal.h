@@ -54,7 +54,8 @@ const char *api_resource_text(struct arena *a, const struct schema_kind *k);    
 struct api_query {
     struct str label_selector, field_selector, resource_version, version_match, continue_token;
     struct str field_manager, field_validation, propagation, dry_run, timeout;
-    int64_t limit, timeout_s, grace_s;  /* -1: not given */
+    int64_t limit, grace_s;             /* -1: not given */
+    int64_t timeout_s;                  /* 0: not given */
     int send_initial;                   /* -1 not given */
     bool watch, bookmarks, force, has_force, orphan, has_orphan;
     struct str pretty;
@@ -315,7 +316,9 @@ int api_commit_put(struct api_op *op, struct val *v, struct store_object *old);
 int api_show(struct api_op *op, struct str json);
 /* An update; one that changes nothing keeps the revision and makes no event. */
 int api_commit_changed(struct api_op *op, struct val *v, struct store_object *old);
-int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);
+int api_commit_delete(struct api_op *op, struct val *v, struct store_object *old);      /* v: the last state, for watches and for the answer */
+/* An update, v, that leaves nothing to wait for: whoever wrote it is shown it, and watches what was stored. */
+int api_commit_emptied(struct api_op *op, struct val *v, struct store_object *old);
 int api_fit_namespace(struct api_op *op, struct val *v);                        /* create.c */
 int api_validate(struct api_op *op, struct val *v, const struct val *old);
 /* rules.c: what rules in CEL have against it. */

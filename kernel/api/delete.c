@@ -74,26 +74,57 @@ static void set_propagation(struct api_op *op, struct val *v)
     set_finalizer(op->arena, v, "foregroundDeletion", foreground);
 }
 
-static int64_t pod_grace(struct api_op *op, const struct val *v)
+/* How a deletion goes on. PENDING: it began earlier, and as it was asked for now changes nothing. */
+enum pace { AT_ONCE, PENDING, GRACEFUL };
+struct grace {
+    enum pace pace;
+    int64_t seconds, ends_ns;
+};
+
+/* The first time: from now, as the pod says if nobody else does; where nothing runs there is nothing to wait for. */
+static struct grace first_grace(struct api_op *op, const struct val *v, int64_t asked)
 {
     struct str phase = json_str(v, "status.phase");
-    int64_t grace = op->grace_s >= 0 ? op->grace_s : json_int(v, "spec.terminationGracePeriodSeconds", 30);
+    int64_t s = asked >= 0 ? asked : json_int(v, "spec.terminationGracePeriodSeconds", 30);
     if (!json_str(v, "spec.nodeName").len || str_is(phase, "Failed") || str_is(phase, "Succeeded"))
-        grace = 0;
-    return grace < 0 ? 1 : grace;
+        s = 0;
+    s = s < 0 ? 1 : s;
+    return (struct grace){ GRACEFUL, s, api_op_now(op) + s * NS_PER_S };
 }
 
-static void mark_deleting(struct api_op *op, struct val *v, int64_t grace)
+/* Later it may only become shorter, counted from when it began; the end is never in the past, and who asked for some time leaves a second to whoever waits for it. */
+static struct grace shorter_grace(struct api_op *op, const struct val *v, int64_t asked)
+{
+    int64_t was = json_int(v, "metadata.deletionGracePeriodSeconds", 0), ends;
+    was = was < 0 ? 1 : was;
+    if (!was || !clock_parse(json_str(v, "metadata.deletionTimestamp"), &ends))
+        return (struct grace){ .pace = AT_ONCE };
+    if (asked < 0 || asked >= was)
+        return (struct grace){ .pace = PENDING };
+    ends += (asked - was) * NS_PER_S;
+    if (ends < api_op_now(op))
+        return (struct grace){ GRACEFUL, asked ? 1 : 0, api_op_now(op) };
+    return (struct grace){ GRACEFUL, asked, ends };
+}
+
+static struct grace grace_of(struct api_op *op, const struct val *v, bool deleting)
+{
+    if (!(op->kind->flags & K_GRACEFUL))
+        return (struct grace){ .pace = AT_ONCE };
+    return deleting ? shorter_grace(op, v, op->grace_s) : first_grace(op, v, op->grace_s);
+}
+
+static void mark_deleting(struct api_op *op, struct val *v, int64_t ends_ns, int64_t seconds)
 {
     char when[CLOCK_TEXT];
     struct val *m = json_obj(op->arena, v, STR("metadata"));
-    clock_format(api_op_now(op) + grace * NS_PER_S, when);
+    clock_format(ends_ns, when);
     bool ns = !op->kind->group[0] && strcmp(op->kind->kind, "Namespace") == 0;          /* whose own strategy sets the time alone */
     if (!ns && !json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
         json_set_int(op->arena, m, STR("generation"), json_int(m, "generation", 0) + 1);
     json_set_str(op->arena, m, STR("deletionTimestamp"), arena_str(op->arena, str_of(when)));
     if (!ns)
-        json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), grace);
+        json_set_int(op->arena, m, STR("deletionGracePeriodSeconds"), seconds);
 }
 
 static bool finalizers_left(const struct api_op *op, const struct val *v)
@@ -112,6 +143,16 @@ static int nothing_changed(struct api_op *op, struct store_object *o)
     return api_show(op, op->json);
 }
 
+/* Watches see it marked before they see it gone, even when nobody waits between. */
+static int mark_and_delete(struct api_op *op, struct val *v, struct store_object *o)
+{
+    void (*durable)(void *ctx, int rc, const struct kl_err *err) = op->durable;
+    op->durable = NULL;                 /* it is the deletion that is waited for */
+    int rc = op->dry_run ? 0 : api_commit_put(op, v, o);
+    op->durable = durable;
+    return rc < 0 ? rc : api_commit_delete(op, v, op->dry_run ? o : op->object);
+}
+
 int api_op_delete(struct api_op *op)
 {
     if (!(op->kind->flags & K_NAMESPACED))
@@ -128,20 +169,21 @@ int api_op_delete(struct api_op *op)
         return 0;
     op->as_stored = op->kind->flags & K_CUSTOM;         /* whoever converts it may be gone already */
     bool deleting = json_path(v, "metadata.deletionTimestamp") != NULL;
-    int64_t grace = op->kind->flags & K_GRACEFUL ? pod_grace(op, v) : 0;
-    int64_t old_grace = json_int(v, "metadata.deletionGracePeriodSeconds", 0);
+    struct grace grace = grace_of(op, v, deleting);
+    if (grace.pace == PENDING)
+        return nothing_changed(op, o);
     set_propagation(op, v);
     if (strcmp(op->kind->kind, "CustomResourceDefinition") == 0 && !deleting)
         set_finalizer(op->arena, v, CRD_FINALIZER, true);       /* crd.c takes it away when no object is left */
     if (strcmp(op->kind->kind, "Namespace") == 0 && !op->kind->group[0])
         json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Terminating"));
-    if (!finalizers_left(op, v) && grace == 0)
-        return api_commit_delete(op, v, o);
-    if (deleting && grace >= old_grace) {
-        if (!op->propagation.len)
-            return nothing_changed(op, o);
-    } else {
-        mark_deleting(op, v, grace);
-    }
+    if (grace.pace == GRACEFUL)
+        mark_deleting(op, v, grace.ends_ns, grace.seconds);
+    if (!finalizers_left(op, v) && !grace.seconds)
+        return grace.pace == GRACEFUL ? mark_and_delete(op, v, o) : api_commit_delete(op, v, o);
+    if (grace.pace == AT_ONCE && deleting && !op->propagation.len)
+        return nothing_changed(op, o);
+    if (grace.pace == AT_ONCE && !deleting)
+        mark_deleting(op, v, api_op_now(op), 0);
     return api_commit_put(op, v, o);
 }

@@ -85,7 +85,7 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
     if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, old_tree) < 0)
         return -op->err.code;
     if (gone_now(v))
-        return api_commit_delete(op, v, old);
+        return api_commit_emptied(op, v, old);
     return api_commit_changed(op, v, old);
 }
 
