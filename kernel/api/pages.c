@@ -48,13 +48,11 @@ void api_marks_add(struct api_marks *m, int64_t now_ns, uint64_t revision)
 static int too_large(struct api_rq *rq, uint64_t want)
 {
     static const struct object_cause cause = { "ResourceVersionTooLarge", "", "Too large resource version" };
-    const struct api_query *q = &rq->info.q;
-    bool exact = str_is(q->version_match, "Exact") || (q->limit > 0 && !q->version_match.len);
     api_fail(&rq->err, rq->arena, KL_TIMEOUT, "Timeout: Too large resource version: %llu, current: %llu", (unsigned long long)want,
              (unsigned long long)store_revision(rq->api->store));
     rq->err.causes = &cause;
     rq->err.n_causes = 1;
-    rq->err.retry_after = !exact;       /* upstream's cache may come to it; what it asks its store for is never waited for */
+    rq->err.retry_after = 1;
     return -KL_TIMEOUT;
 }
 

@@ -81,7 +81,7 @@ static bool flag(struct str v)
 
 struct param {
     const char *name;
-    enum { P_STR, P_INT, P_BOOL, P_TRI } type;
+    enum { P_STR, P_INT, P_GRACE, P_BOOL, P_TRI } type;
     size_t offset;
 };
 #define Q(name, type, member) { name, type, offsetof(struct api_query, member) }
@@ -91,7 +91,7 @@ static const struct param params[] = {
     Q("continue", P_STR, continue_token), Q("fieldManager", P_STR, field_manager),
     Q("fieldValidation", P_STR, field_validation), Q("propagationPolicy", P_STR, propagation),
     Q("dryRun", P_STR, dry_run), Q("timeout", P_STR, timeout), Q("limit", P_INT, limit), Q("timeoutSeconds", P_INT, timeout_s),
-    Q("gracePeriodSeconds", P_INT, grace_s), Q("watch", P_BOOL, watch), Q("allowWatchBookmarks", P_BOOL, bookmarks),
+    Q("gracePeriodSeconds", P_GRACE, grace_s), Q("watch", P_BOOL, watch), Q("allowWatchBookmarks", P_BOOL, bookmarks),
     Q("pretty", P_STR, pretty), Q("force", P_BOOL, force), Q("orphanDependents", P_BOOL, orphan),
     Q("sendInitialEvents", P_TRI, send_initial),
 };
@@ -112,9 +112,12 @@ static int set_param(struct arena *a, const struct param *p, struct str v, struc
     case P_STR: *(struct str *)(void *)at = v; break;
     case P_BOOL: *(bool *)at = flag(v); break;
     case P_TRI: *(int *)(void *)at = flag(v); break;
+    case P_GRACE:
     case P_INT:
         if (!str_int(v, (int64_t *)(void *)at))
             return api_fail(e, a, KL_BAD_REQUEST, "strconv.ParseInt: parsing \"" STR_FMT "\": %s", STR_ARG(v), is_number(v) ? "value out of range" : "invalid syntax");
+        if (p->type == P_GRACE && *(int64_t *)(void *)at < 0)
+            *(int64_t *)(void *)at = 1; /* a second is the least that waits */
         break;
     }
     return 0;
@@ -122,7 +125,7 @@ static int set_param(struct arena *a, const struct param *p, struct str v, struc
 
 int api_parse_query(struct arena *a, struct str query, struct api_query *q, struct api_error *e)
 {
-    *q = (struct api_query){ .limit = -1, .timeout_s = -1, .grace_s = -1, .send_initial = -1 };
+    *q = (struct api_query){ .limit = -1, .grace_s = -1, .send_initial = -1 };
     struct str key, value;
     int rc = 0;
     while (http_query_next(a, &query, &key, &value)) {

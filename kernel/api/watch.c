@@ -128,7 +128,7 @@ static void add_as(struct watcher *w, struct buf *b, const char *type, struct va
         struct val *table = api_table(a, w->kind, !w->columns_sent, rq->accept.as_version);
         w->columns_sent = true;
         json_set_str(a, json_obj(a, table, STR("metadata")), STR("resourceVersion"), json_str(v, "metadata.resourceVersion"));
-        api_table_row(a, table, w->kind, v, http_query_find(a, w->query, "includeObject"));
+        api_table_row(a, table, w->kind, v, strcmp(type, "BOOKMARK") == 0 ? STR("Metadata") : http_query_find(a, w->query, "includeObject"));
         add_tree(w, b, type, NULL, table);
         return;
     }
@@ -360,32 +360,37 @@ static void on_drain(void *ctx)
     watch_drained(ctx);
 }
 
-void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
+/* An object of nothing but its type and revision: where a member must stand, it stands empty. */
+static struct val *bookmark(struct watcher *w, uint64_t revision, bool initial_end)
 {
     struct arena *a = w->scratch;
-    struct buf b = BUF_INIT(0);
     struct val *v = val_new(a, VAL_OBJ), *m;
     json_set_str(a, v, STR("kind"), str_of(w->kind->kind));
     json_set_str(a, v, STR("apiVersion"), str_of(api_group_version(a, w->kind)));
     m = json_obj(a, v, STR("metadata"));
     json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, revision)));
-    if (w->rq->accept.as != AS_TABLE)
-        json_set(a, m, STR("creationTimestamp"), val_new(a, VAL_NULL));
     if (initial_end)
         json_set_str(a, json_obj(a, m, STR("annotations")), STR("k8s.io/initial-events-end"), STR("true"));
-    if (w->rq->accept.as == AS_TABLE) {         /* a row of nothing, whose object has the words */
-        struct val *t = api_table(a, w->kind, false, w->rq->accept.as_version);
-        json_set_str(a, json_obj(a, t, STR("metadata")), STR("resourceVersion"), json_str(m, "resourceVersion"));
-        api_table_row(a, t, w->kind, v, STR("Metadata"));
-        send_tree(w, "BOOKMARK", NULL, t);
-    } else if (w->rq->accept.as) {
-        add_as(w, &b, "BOOKMARK", v);
-        send(w, &b);
-    } else {
-        send_tree(w, "BOOKMARK", w->kind->type, v);
-    }
-    arena_reset(a);
+    if (!(w->kind->flags & K_CUSTOM))
+        return object_encoded(a, w->kind->type, v);
+    json_sort(a, m);
+    json_sort(a, v);
+    return v;
 }
+
+void watch_send_bookmark(struct watcher *w, uint64_t revision, bool initial_end)
+{
+    struct buf b = BUF_INIT(0);
+    struct val *v = bookmark(w, revision, initial_end);
+    if (v && w->rq->accept.as)
+        add_as(w, &b, "BOOKMARK", v);
+    else if (v)
+        add_tree(w, &b, "BOOKMARK", w->kind->type, v);
+    send(w, &b);
+    arena_reset(w->scratch);
+}
+
+static void schedule_bookmark(struct watcher *w);
 
 static void on_bookmark(void *ctx)
 {
@@ -393,15 +398,21 @@ static void on_bookmark(void *ctx)
     uint64_t rev = store_watch_revision(w->watch);
     if (!w->waiting && !watch_ahead_busy(w->ahead) && rev >= w->said)
         watch_send_bookmark(w, rev, false);
-    loop_timer_start(w->api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+    schedule_bookmark(w);
+}
+
+/* Each minute, and two seconds before the end. */
+static void schedule_bookmark(struct watcher *w)
+{
+    int64_t before_end = w->ends_ns - loop_now(w->api->loop) - 2 * NS_PER_S, due = 60 * NS_PER_S;
+    if (before_end > 0 && before_end < due)
+        due = before_end;
+    loop_timer_start(w->api->loop, &w->bookmark, due, on_bookmark, w);
 }
 
 static void on_timeout(void *ctx)
 {
-    struct watcher *w = ctx;
-    if (w->rq->info.q.bookmarks && !w->waiting && !watch_ahead_busy(w->ahead))
-        watch_send_bookmark(w, store_watch_revision(w->watch), false);
-    watch_end(w);
+    watch_end(ctx);
 }
 
 static bool each_now(void *ctx, struct store_object *o)
@@ -433,7 +444,17 @@ static int check_query(struct api_rq *rq, uint64_t *ret_revision, bool *ret_init
         return api_fail_version(rq);
     *ret_initial = q->send_initial == 1 || (q->send_initial < 0 && rv == 0);
     *ret_revision = rv == 0 || q->send_initial == 1 ? store_revision(rq->api->store) : rv;
-    return q->send_initial == 1 ? api_check_version(rq) : 0;
+    return 0;
+}
+
+/* Of a time that is over already nothing is seen. */
+static int64_t lasting(const struct api_query *q)
+{
+    uint32_t r;
+    if (q->timeout_s)
+        return q->timeout_s < 0 ? 0 : (q->timeout_s > INT32_MAX ? INT32_MAX : q->timeout_s) * NS_PER_S;
+    env_random(&r, sizeof r);
+    return (1800 + r % 1800) * NS_PER_S;
 }
 
 static const char *stream_type(const struct api_rq *rq)
@@ -529,24 +550,29 @@ void api_watch(struct api_rq *rq)
     w->node = w->fields ? selector_exact(w->fields, "spec.nodeName") : STR_NONE;
     const struct api_query q = rq->info.q;
     struct api *api = rq->api;
-    if (begin(w, rq) < 0) {
+    bool future = q.send_initial == 1 && api_check_version(rq) < 0;
+    if ((future && w->life) || begin(w, rq) < 0) {
         give_up(w, rq);
+        return;
+    }
+    int64_t lasts = lasting(&q);
+    if (future || !lasts) {
+        flow_begun(rq);
+        future ? watch_send_error(w, &rq->err) : watch_end(w);
         return;
     }
     if (initial) {
         struct store_range range = { .resource = resource, .ns = ns };
         store_list(api->store, &range, each_now, w);
         if (w->ahead)
-            watch_ahead_begun(w, revision, q.send_initial == 1 && q.bookmarks);
-        else if (q.send_initial == 1 && q.bookmarks)
+            watch_ahead_begun(w, revision, q.bookmarks);
+        else if (q.bookmarks)
             watch_send_bookmark(w, revision, true);
     }
-    uint32_t r;
-    env_random(&r, sizeof r);
-    int64_t seconds = q.timeout_s > 0 ? q.timeout_s : 1800 + r % 1800;
-    loop_timer_start(api->loop, &w->timeout, seconds * NS_PER_S, on_timeout, w);
+    w->ends_ns = loop_now(api->loop) + lasts;
+    loop_timer_start(api->loop, &w->timeout, lasts, on_timeout, w);
     if (q.bookmarks)
-        loop_timer_start(api->loop, &w->bookmark, 60 * NS_PER_S, on_bookmark, w);
+        schedule_bookmark(w);
     if (!w->life)
         flow_begun(rq);
     pump(w);

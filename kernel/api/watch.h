@@ -26,6 +26,7 @@ struct watcher {
     struct str name, node;              /* the only ones that fields let pass; at NULL: any */
     struct store_watch *watch;
     struct loop_timer timeout, bookmark;
+    int64_t ends_ns;
     bool plain;                         /* objects go out as they are stored */
     bool shares;                        /* frames with others */
     bool columns_sent;

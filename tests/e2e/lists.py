@@ -145,17 +145,18 @@ def watches():
     put('w-a', '2', {'on': 'no'})
     put('w-b', '1', {'on': 'yes'})
     _, gone, _ = ask(MAPS + '/w-b', 'DELETE')
-    status, seen = events(MAPS, resourceVersion=start, timeoutSeconds=1, allowWatchBookmarks='true')
+    status, seen = events(MAPS, resourceVersion=start, timeoutSeconds=3, allowWatchBookmarks='true')      # two seconds before the end
     want('watch: types', [e['type'] for e in seen], ['MODIFIED', 'ADDED', 'DELETED', 'BOOKMARK'])
     versions = [int(e['object']['metadata']['resourceVersion']) for e in seen]
     want('watch: versions rise', versions == sorted(versions) and versions[2] > versions[1] > versions[0] > int(start), True)
-    want('watch: bookmark', (seen[-1]['object']['kind'], 'data' in seen[-1]['object']), ('ConfigMap', False))
+    want('watch: bookmark', seen[-1]['object'], {'kind': 'ConfigMap', 'apiVersion': 'v1', 'metadata': {'resourceVersion': seen[-1]['object']['metadata']['resourceVersion']}})
     _, seen = events(MAPS, resourceVersion=start, timeoutSeconds=1, labelSelector='on=yes')
     want('watch: selector', [(e['type'], e['object']['metadata']['name'], e['object']['data']['v']) for e in seen],
          [('DELETED', 'w-a', '1'), ('ADDED', 'w-b', '1'), ('DELETED', 'w-b', '1')])
     want('watch: left at the change', int(seen[0]['object']['metadata']['resourceVersion']) > int(start), True)
     for rv in ({}, {'resourceVersion': '0'}):
-        _, seen = events(MAPS, timeoutSeconds=1, fieldSelector='metadata.name=w-a', **rv)
+        _, seen = events(MAPS, timeoutSeconds=1, fieldSelector='metadata.name=w-a', allowWatchBookmarks='true', **rv)
+        want('watch: where it ends', seen.pop()['object']['metadata'].get('annotations'), {'k8s.io/initial-events-end': 'true'})
         want('watch: what is there', [(e['type'], e['object']['metadata']['name']) for e in seen], [('ADDED', 'w-a')])
     _, seen = events(MAPS, timeoutSeconds=1, sendInitialEvents='true', resourceVersionMatch='NotOlderThan', allowWatchBookmarks='true',
                      resourceVersion='', fieldSelector='metadata.name=w-a')
@@ -173,7 +174,13 @@ def watches():
     status, seen = events(MAPS, timeoutSeconds=1, resourceVersion='1', resourceVersionMatch='NotOlderThan')
     want('a match needs initial events', (status, seen[0]['reason']), (422, 'Invalid'))
     status, seen = events(MAPS, timeoutSeconds=1, resourceVersion=10 ** 12, sendInitialEvents='true', resourceVersionMatch='NotOlderThan')
-    want('initial events of the future', (status, seen[0]['reason']), (504, 'Timeout'))
+    want('initial events of the future', (status, [(e['type'], e['object']['code'], e['object']['reason']) for e in seen]), (200, [('ERROR', 504, 'Timeout')]))
+    want('a time that is over', events(MAPS, timeoutSeconds=-1), (200, []))
+    _, seen = events('/apis/batch/v1/cronjobs', timeoutSeconds=1, allowWatchBookmarks='true', resourceVersion=0)
+    want('a bookmark has what must be there', (seen[0]['object']['spec'], seen[0]['object']['status']),
+         ({'schedule': '', 'jobTemplate': {'metadata': {}, 'spec': {'template': {'metadata': {}, 'spec': {'containers': None}}}}}, {}))
+    table = json.loads(frame(live(TABLE, '/apis/apps/v1/deployments', timeoutSeconds=1, allowWatchBookmarks='true', includeObject='None')))['object']
+    want('a bookmark may be the first to have columns', (bool(table['columnDefinitions']), list(table['rows'][0]['object']['metadata'])), (True, ['resourceVersion', 'annotations']))
 
 
 PROTOBUF = 'application/vnd.kubernetes.protobuf;stream=watch'
@@ -238,8 +245,8 @@ def by_field():
     pods = '/api/v1/namespaces/default/pods'
     pod = {'metadata': {'name': 'f-a'}, 'spec': {'schedulerName': 'nobody', 'containers': [{'name': 'c', 'image': 'localhost/none:1'}]}}
     start = ask(pods)[1]['metadata']['resourceVersion']
-    whole = 'f-a ADDED f-a MODIFIED f-a MODIFIED f-a DELETED f-z ADDED'
-    bound = 'f-a ADDED f-a MODIFIED f-a DELETED'
+    whole = 'f-a ADDED f-a MODIFIED f-a MODIFIED f-a MODIFIED f-a DELETED f-z ADDED'
+    bound = 'f-a ADDED f-a MODIFIED f-a MODIFIED f-a DELETED'
     should = [('', whole), ('spec.nodeName=f-1', bound), ('spec.nodeName=f-2', 'f-z ADDED'), ('spec.nodeName=', 'f-a ADDED f-a DELETED'),
               ('spec.nodeName!=f-2', whole.replace(' f-z ADDED', '')), ('metadata.name=f-a', whole.replace(' f-z ADDED', '')),
               ('metadata.name=f-z', 'f-z ADDED'), ('metadata.name=f-a,spec.nodeName=f-1', bound), ('metadata.name=f-z,spec.nodeName=f-1', ''),
@@ -261,8 +268,38 @@ def by_field():
     ask(pods + '/f-z', 'DELETE', gracePeriodSeconds=0)
     for selector, events_of, watch in opened:
         if 'f-z' in events_of:
-            want('field: end of ' + selector, json.loads(frame(watch))['type'], 'DELETED')
+            want('field: end of ' + selector, [json.loads(frame(watch))['type'] for _ in range(2)], ['MODIFIED', 'DELETED'])
         watch[0].close()
+
+
+def deleted():
+    """What a watch is told of a deletion: a pod's begins with a change, even when it is over at once; whose last finalizer goes is shown as it was stored."""
+    def told(path, after):
+        return [(e['type'], e['object']['metadata']) for e in events(path, resourceVersion=after, timeoutSeconds=1)[1]]
+    pods = '/api/v1/namespaces/default/pods'
+    pod = {'metadata': {'name': 'd-a'}, 'spec': {'nodeName': 'f-1', 'containers': [{'name': 'c', 'image': 'localhost/none:1'}]}}
+    start = ask(pods, 'POST', pod)[1]['metadata']['resourceVersion']
+    answer = ask(pods + '/d-a', 'DELETE', gracePeriodSeconds=0)[1]['metadata']
+    (first, changed), (second, gone) = told(pods, start)
+    want('deleted at once', (first, second), ('MODIFIED', 'DELETED'))
+    want('as it will be', [(m['deletionGracePeriodSeconds'], m['generation'], 'deletionTimestamp' in m) for m in (changed, gone, answer)], [(0, 2, True)] * 3)
+    want('each with a revision', int(start) < int(changed['resourceVersion']) < int(gone['resourceVersion']), True)
+    ask(pods, 'POST', pod)
+    begun = ask(pods + '/d-a', 'DELETE', gracePeriodSeconds=60)[1]['metadata']
+    again = ask(pods + '/d-a', 'DELETE')[1]['metadata']
+    want('without a word of its own: it stays', (again['deletionGracePeriodSeconds'], again['resourceVersion']), (60, begun['resourceVersion']))
+    longer = ask(pods + '/d-a', 'DELETE', gracePeriodSeconds=90, propagationPolicy='Foreground')[1]['metadata']
+    want('never later', (longer['resourceVersion'], longer.get('finalizers')), (begun['resourceVersion'], None))
+    shorter = ask(pods + '/d-a', 'DELETE', gracePeriodSeconds=20)[1]['metadata']
+    seconds = [time.mktime(time.strptime(m['deletionTimestamp'], '%Y-%m-%dT%H:%M:%SZ')) for m in (begun, shorter)]
+    want('shorter, from when it began', (seconds[0] - seconds[1], shorter['deletionGracePeriodSeconds'], shorter['generation']), (40, 20, 2))
+    ask(pods + '/d-a', 'DELETE', gracePeriodSeconds=0)
+    want('and at once', [(t, m['deletionGracePeriodSeconds']) for t, m in told(pods, shorter['resourceVersion'])], [('MODIFIED', 0), ('DELETED', 0)])
+    ask(MAPS, 'POST', {'metadata': {'name': 'd-f', 'finalizers': ['example.com/x']}})
+    start = ask(MAPS + '/d-f', 'DELETE')[1]['metadata']['resourceVersion']
+    changed = ask(MAPS + '/d-f', 'PUT', {'metadata': {'name': 'd-f', 'labels': {'last': 'word'}}})[1]['metadata']
+    want('who took it away sees it without', (changed.get('finalizers'), changed['labels']), (None, {'last': 'word'}))
+    want('watches see what was stored', [(t, m.get('finalizers'), m.get('labels')) for t, m in told(MAPS, start)], [('DELETED', ['example.com/x'], None)])
 
 
 def too_old():
@@ -290,4 +327,5 @@ watches()
 too_old()
 told_together()
 by_field()
+deleted()
 sys.exit(bad)
