@@ -6,6 +6,7 @@ SELECTORS = [{"matchLabels": {"app": "web"}}, {"matchExpressions": [{"key": "a",
              {"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["x"]}]}]
 NODE_TERM = {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}, {"key": "cores", "operator": "Gt", "values": ["3"]}]}
 FIELD = {"fieldPath": "metadata.name"}
+ENDED = [{"terminated": {"exitCode": 0}}, {"terminated": {"exitCode": 1}}, {"running": {}}, {}]
 GOOD = {
     "labels": LABELS, "matchLabels": LABELS, "annotations": [{"a.example.com/b": "c"}, {"n": "1"}], "nodeSelector": [{"disk": "ssd"}], "selector.map": LABELS,
     "finalizers": [["example.com/f"], ["example.com/f", "a.example.com/g"]], "namespace": ["default", "kube-system", "other"],
@@ -41,6 +42,7 @@ GOOD = {
     "hostPID": [True], "hostIPC": [True], "hostNetwork": [], "hostUsers": [True, False], "shareProcessNamespace": [True], "os": [{"name": "linux"}], "runtimeClassName": [], "resizePolicy": [[{"resourceName": "cpu", "restartPolicy": "NotRequired"}]], "schedulingGates": [[{"name": "example.com/g"}]], "resourceClaims": [], "claims": [],
     "procMount": ["Default"], "terminationMessagePath": ["/dev/t"], "stopSignal": [], "workloadRef": [], "schedulingGroup": [], "scheduling": [], "managedFields": [], "generateName": [], "creationTimestamp": [], "deletionTimestamp": [], "deletionGracePeriodSeconds": [], "selfLink": ["/x"], "generation": [7], "name": NAMES, "managedBy": [],
     "containerName": ["main"], "volumeMode": ["Filesystem"], "attributes": [], "bootID": ["b"], "expirationSeconds": [3600], "audience": ["a"], "audiences": [["a"]], "preemptionPolicy": ["Never", "PreemptLowerPriority"], "globalDefault": [False], "fsType": ["ext4"], "configSource": [], "volumesAttached": [], "volumesInUse": [["a"]], "images": [[{"names": ["a"], "sizeBytes": 3}]],
+    "containerStatuses": [[{"name": "main", "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": s}] for s in ENDED], "initContainerStatuses": [[{"name": n, "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": s}] for n in ("init", "side") for s in ENDED],
     "resourceVersion": [], "targetPortal": ["10.0.0.1:3260"], "iqn": ["iqn.2001-04.com.example:a"], "lun": [0, 3], "resourceFieldRef": [{"resource": "limits.cpu", "containerName": "main"}], "pathType": ["Prefix", "Exact", "ImplementationSpecific"], "policyTypes": [["Ingress"], ["Ingress", "Egress"]], "endPort": [90, 9000],
 }
 BAD = {"string": ["", "UPPER", "a" * 300, "-x", "a b", "\u00fc", "a/b/c", 7, True, {}, None, "x" * 64], "integer": [-1, 0, 65536, 2 ** 31, 2 ** 63, "1", 1.5, None, True], "boolean": ["true", 1, None], "array": [{}, "x", [], None, [None]], "object": [[], "x", None, {}],
