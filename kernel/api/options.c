@@ -95,10 +95,12 @@ static void check_manager(struct object_causes *c, struct str manager)
     if (manager.len > 128)
         object_cause_add(c, "FieldValueTooLong", "fieldManager", "Too long: may not be more than 128 bytes");
     for (size_t i = 0; i < manager.len; i++) {
-        unsigned char x = (unsigned char)manager.at[i];
-        if (x < ' ' || x == 0x7f)
-            object_cause_add(c, "FieldValueInvalid", "fieldManager", "Invalid value: \"" STR_FMT "\": invalid character U+%04X (at position %zu)",
-                             STR_ARG(manager), x, i);
+        unsigned code;
+        if (!object_unseen(str_skip(manager, i), &code))
+            continue;
+        _cleanup_buf_ struct buf quoted = BUF_INIT(4096);
+        object_write_quoted(&quoted, manager);
+        object_cause_add(c, "FieldValueInvalid", "fieldManager", "Invalid value: %s: invalid character U+%04X (at position %zu)", quoted.failed ? "\"...\"" : quoted.at, code, i);
     }
 }
 

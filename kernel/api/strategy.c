@@ -57,27 +57,6 @@ static void keep_metadata(struct api_op *op, struct val *v, const struct val *ol
         json_del(m, STR("selfLink"));
 }
 
-static int check_finalizers(struct api_op *op, const struct val *v, const struct val *old)
-{
-    struct val *now = json_path(v, "metadata.finalizers"), *was = json_path(old, "metadata.finalizers");
-    if (!json_path(old, "metadata.deletionTimestamp") || !val_is(now, VAL_ARR))
-        return 0;
-    val_each(f, now) {
-        bool found = false;
-        if (val_is(was, VAL_ARR))
-            val_each(g, was)
-                found |= val_equal(f, g);
-        if (!found) {
-            struct object_causes c = { .arena = op->arena };
-            object_cause_add(&c, "FieldValueForbidden", "metadata.finalizers",
-                             "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
-                             "[]string{\"" STR_FMT "\"}", STR_ARG(val_str(f)));
-            return api_fail_invalid(&op->err, op->arena, op->kind, op->name, &c);
-        }
-    }
-    return 0;
-}
-
 /* metav1.ResetObjectMetaForStatus: who writes a part owns nothing of the metadata. */
 static void only_metadata(struct arena *a, struct val *v, const struct val *old)
 {
@@ -223,8 +202,6 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
 {
     struct arena *a = op->arena;
     keep_metadata(op, v, old);
-    if (check_finalizers(op, v, old) < 0)
-        return -op->err.code;
     bool status = op->subresource && strcmp(op->subresource, "status") == 0;
     if (status)
         only_status(op, v, old);

@@ -1,6 +1,7 @@
 /* strategy_kinds.c - what upstream's strategies do for a kind alone, before it is validated: what the server says of a new object, and what an update drops or keeps. */
 #include "api-internal.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "object/base64.h"
 
 /* --- kinds --- */
@@ -19,10 +20,26 @@ static void secret_data(struct api_op *op, struct val *v)
     json_del(v, STR("stringData"));
 }
 
+/* The first address stands in podIP too; who says another there, an old node agent, means that one alone. */
+static void pod_addresses(struct api_op *op, struct val *v)
+{
+    struct val *st = json_get(v, STR("status")), *list = json_get(st, STR("podIPs"));
+    struct str one = json_str(st, "podIP"), first = val_is(list, VAL_ARR) && list->first ? json_str(list->first, "ip") : STR_NONE;
+    if (one.len && !str_eq(one, first)) {
+        list = val_new(op->arena, VAL_ARR);
+        json_set_str(op->arena, val_push(list, val_new(op->arena, VAL_OBJ)), STR("ip"), one);
+        json_set(op->arena, st, STR("podIPs"), list);
+    } else if (!one.len && first.len) {
+        json_set_str(op->arena, st, STR("podIP"), first);
+    }
+}
+
 void api_convert_input(struct api_op *op, struct val *v)
 {
     if (api_is_kind(op->kind, "", "Secret"))
         secret_data(op, v);
+    else if (api_is_kind(op->kind, "", "Pod"))
+        pod_addresses(op, v);
 }
 
 /* Said at once: the scheduler does not look at such a pod. */
@@ -49,6 +66,64 @@ static void pod_create(struct api_op *op, struct val *v)
     if (val_is(gates, VAL_ARR) && gates->n)
         tell_gated(op, st);
     api_pod_selectors(op->arena, v);
+}
+
+/* Is there a condition that says (or one that does not say) what was observed? */
+static bool any_observed(const struct val *list, bool says)
+{
+    if (val_is(list, VAL_ARR))
+        val_each(x, list)
+            if ((json_int(x, "observedGeneration", 0) != 0) == says)
+                return true;
+    return false;
+}
+
+/* Conditions of a pod may have one type many times: each has what was observed by the same one of its type before. */
+struct was_observed {
+    int64_t generation;
+    struct was_observed *next;
+};
+
+static void keep_observed(struct arena *a, struct val *list, const struct val *was)
+{
+    if (!any_observed(list, false) || !any_observed(was, true))
+        return;
+    struct map first = { 0 }, last = { 0 };
+    val_each(x, was) {
+        struct was_observed *o = arena_alloc(a, sizeof *o), *before = map_get(&last, json_str(x, "type"));
+        if (!o || !map_put(before ? &last : &first, json_str(x, "type"), o))
+            break;
+        *o = (struct was_observed){ json_int(x, "observedGeneration", 0), NULL };
+        if (before)
+            before->next = o;
+        map_put(&last, json_str(x, "type"), o);
+    }
+    val_each(x, list) {
+        struct was_observed *o = map_get(&first, json_str(x, "type"));
+        if (!o)
+            continue;
+        if (o->generation && !json_int(x, "observedGeneration", 0))
+            json_set_int(a, x, STR("observedGeneration"), o->generation);
+        if (!o->next)
+            map_del(&first, json_str(x, "type"));
+        else
+            map_put(&first, json_str(x, "type"), o->next);
+    }
+    map_free(&first);
+    map_free(&last);
+}
+
+/* Who does not know of generations does not take back what was observed; the class is the server's to say. */
+static void pod_update(struct api_op *op, struct val *v, const struct val *old, bool status)
+{
+    struct val *was = json_get(old, STR("status")), *st = status ? json_obj(op->arena, v, STR("status")) : NULL;
+    if (!status)
+        return;
+    if (!json_str(st, "qosClass").len && json_str(was, "qosClass").len)
+        json_set_str(op->arena, st, STR("qosClass"), json_str(was, "qosClass"));
+    if (!json_int(st, "observedGeneration", 0) && json_int(was, "observedGeneration", 0))
+        json_set_int(op->arena, st, STR("observedGeneration"), json_int(was, "observedGeneration", 0));
+    keep_observed(op->arena, json_get(st, STR("conditions")), json_get(was, STR("conditions")));
 }
 
 static void namespace_create(struct api_op *op, struct val *v)
@@ -371,7 +446,7 @@ static const struct {
     void (*create)(struct api_op *op, struct val *v);
     void (*update)(struct api_op *op, struct val *v, const struct val *old, bool status);        /* of the object or its status */
 } rows[] = {
-    { "", "Pod", pod_create, NULL },
+    { "", "Pod", pod_create, pod_update },
     { "", "Namespace", namespace_create, NULL },
     { "", "Node", node_create, node_update },
     { "", "PersistentVolume", volume_create, volume_update },

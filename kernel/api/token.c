@@ -221,12 +221,13 @@ int api_op_token(struct api_op *op, struct val *body, struct val **ret)
         return api_fail_not_found(&op->err, a, op->kind, op->name);
     if (check(op, body) < 0)
         return -op->err.code;
-    fill_metadata(op, body);
-    struct val *spec = json_obj(a, body, STR("spec")), *audiences = json_arr(a, spec, STR("audiences")), *ref = json_get(spec, STR("boundObjectRef"));
-    if (audiences && !audiences->n)
-        val_push(audiences, val_of_str(a, str_of(s->issuer)));
+    struct val *spec = json_obj(a, body, STR("spec"));
     seconds = json_int(spec, "expirationSeconds", 3600);
     json_set_int(a, spec, STR("expirationSeconds"), seconds);
+    fill_metadata(op, body);
+    struct val *audiences = json_arr(a, spec, STR("audiences")), *ref = json_get(spec, STR("boundObjectRef"));
+    if (audiences && !audiences->n)
+        val_push(audiences, val_of_str(a, str_of(s->issuer)));
     json_set_str(a, c.own, STR("namespace"), op->ns);
     if (ref && bound_object(op, ref, &c) < 0)
         return -op->err.code;

@@ -111,6 +111,8 @@ struct val *object_patch_strategic(struct arena *a, const struct schema_type *ty
 const char *object_restore(struct arena *a, const struct schema_type *type, struct val *v);
 void object_write_go(struct buf *b, const struct val *v);
 void object_write_quoted(struct buf *b, struct str s);          /* in quotes, as its %q has it */
+/* Begins s with a character that is there but not seen (a control, U+00AD, marks of direction, the ends of lines)? Its bytes, and which it is; else 0. */
+size_t object_unseen(struct str s, unsigned *ret);
 
 /* --- selector.c --- */
 struct selector;

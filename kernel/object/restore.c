@@ -83,14 +83,14 @@ void object_write_go(struct buf *b, const struct val *v)
     }
 }
 
-/* A character that is there but not seen (U+00AD, marks of direction, the ends of lines and paragraphs); its bytes, and which it is. */
-static size_t unseen(struct str s, unsigned *ret)
+size_t object_unseen(struct str s, unsigned *ret)
 {
-    static const unsigned ranges[][2] = { { 0x80, 0xa0 }, { 0xad, 0xad }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0xfeff, 0xfeff } };
+    static const unsigned ranges[][2] = { { 0, 0x1f }, { 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x1680, 0x1680 }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x3000, 0x3000 },
+                                          { 0xe000, 0xf8ff }, { 0xfeff, 0xfeff } };
     const unsigned char *x = (const unsigned char *)s.at;
-    size_t n = s.len > 1 && (x[0] & 0xe0) == 0xc0 ? 2 : s.len > 2 && (x[0] & 0xf0) == 0xe0 ? 3 : 0;
-    *ret = n == 2 ? (x[0] & 0x1fu) << 6 | (x[1] & 0x3fu) : n == 3 ? (x[0] & 0xfu) << 12 | (x[1] & 0x3fu) << 6 | (x[2] & 0x3fu) : 0;
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    size_t n = x[0] < 0x80 ? 1 : s.len > 1 && (x[0] & 0xe0) == 0xc0 ? 2 : s.len > 2 && (x[0] & 0xf0) == 0xe0 ? 3 : 0;
+    *ret = n == 1 ? x[0] : n == 2 ? (x[0] & 0x1fu) << 6 | (x[1] & 0x3fu) : n == 3 ? (x[0] & 0xfu) << 12 | (x[1] & 0x3fu) << 6 | (x[2] & 0x3fu) : 0;
+    for (size_t i = 0; n && i < sizeof ranges / sizeof *ranges; i++)
         if (*ret >= ranges[i][0] && *ret <= ranges[i][1])
             return n;
     return 0;
@@ -104,13 +104,11 @@ void object_write_quoted(struct buf *b, struct str s)
         unsigned code;
         unsigned char x = (unsigned char)s.at[0];
         const char *found = x ? strchr(plain, x) : NULL;
-        size_t n = unseen(s, &code);
-        if (n)
-            buf_printf(b, "\\u%04x", code);
-        else if (found)
+        size_t n = object_unseen(s, &code);
+        if (found)
             buf_printf(b, "\\%c", letters[found - plain]);
-        else if (x < ' ' || x == 0x7f)
-            buf_printf(b, "\\x%02x", x);
+        else if (n)
+            buf_printf(b, n == 1 ? "\\x%02x" : "\\u%04x", code);
         else
             buf_add_c(b, s.at[0]);
         s = str_skip(s, n ? n : 1);

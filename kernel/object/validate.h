@@ -236,6 +236,7 @@ KIND_RULES(kind_device_claim);
 KIND_RULES(kind_device_claim_template);
 KIND_RULES(kind_device_slice);          /* validate_devices.c */
 KIND_RULES(status_device_claim);        /* validate_claim_status.c */
+KIND_RULES(status_pod);                 /* validate_pod_status.c */
 void check_webhook_client(causes c, const struct path *p, const struct val *conf);
 
 /* For lists that may not be there: for (item, index). */

@@ -1,4 +1,6 @@
 /* validate_meta.c - object metadata and label selectors, the same for every kind. */
+#include <stdlib.h>
+
 #include "object/validate.h"
 
 #define ANNOTATIONS_MOST (256 << 10)
@@ -83,6 +85,44 @@ static void check_marks(causes c, const struct val *m)
     check_owners(c, IN(p, "ownerReferences"), json_get(m, STR("ownerReferences")));
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Nobody holds back what is on its way already. */
+static void check_added_finalizers(causes c, const struct val *m, const struct val *was)
+{
+    const struct val *now = json_get(m, STR("finalizers"));
+    _cleanup_buf_ struct buf added = BUF_INIT(1 << 20);
+    _cleanup_met_ struct met had = { 0 };
+    if (!json_get(was, STR("deletionTimestamp")) || !now)
+        return;
+    LIST_EACH (f, at, json_get(was, STR("finalizers")))
+        met_again(&had, val_str(f));
+    struct str *names = arena_alloc(c->arena, (now->n + 1) * sizeof *names);
+    size_t n = 0;
+    LIST_EACH (f, at, names ? now : NULL)
+        if (!met_again(&had, val_str(f)))
+            names[n++] = val_str(f);
+    if (!n)
+        return;
+    qsort(names, n, sizeof *names, by_text);
+    for (size_t i = 0; i < n; i++) {
+        buf_add_z(&added, i ? ", " : "");
+        object_write_quoted(&added, names[i]);
+    }
+    say_forbidden(c, IN(IN(NULL, "metadata"), "finalizers"),
+                  words(c, "no new finalizers can be added if the object is being deleted, found new finalizers []string{%s}", added.failed ? "..." : added.at));
+}
+
+/* What an update looks at. */
+static void check_change(causes c, const struct val *m, const struct val *was)
+{
+    check_added_finalizers(c, m, was);
+    check_marks(c, m);
+}
+
 static void check_finalizers(causes c, const struct path *p, const struct val *list)
 {
     bool orphan = false, foreground = false;
@@ -147,12 +187,13 @@ void check_metadata(causes c, const struct schema_kind *k, bool status, const st
         check_finalizer_names(c, m);
     if (!old || (!c->n && !json_str(m, "generateName").len && json_path(m, "finalizers") == NULL))
         return;                         /* nothing that anybody could complain of again */
-    check_marks(c, m);
+    const struct val *was = json_get(old, STR("metadata"));
+    check_change(c, m, was);
     for (; *ways; ways++) {
         if (*ways == 'F' || *ways == 'f')
             check_whole(c, k, m, name_grammar(k));
         else
-            check_marks(c, m);
+            check_change(c, m, was);
         if (*ways == 'F' || *ways == 'U')
             check_finalizer_names(c, m);
     }

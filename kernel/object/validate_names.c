@@ -177,13 +177,13 @@ static void err(struct errors *e, const char *prefix, const char *text)
         e->at[e->n++] = prefix[0] ? arena_printf(e->a, "%s%s", prefix, text) : text;
 }
 
-static void by_row(struct errors *e, struct str s, enum grammar g, const char *prefix)
+static void by_row(struct errors *e, struct str s, enum grammar g, const char *prefix, const char *unit)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].g != g)
             continue;
         if (rows[i].most && s.len > rows[i].most)
-            err(e, prefix, arena_printf(e->a, "must be no more than %zu %s", rows[i].most, rows[i].unit));
+            err(e, prefix, arena_printf(e->a, "must be no more than %zu %s", rows[i].most, unit ? unit : rows[i].unit));
         if (!rows[i].is(s))
             err(e, prefix, g == G_LABEL && is_subdomain(s) ? "must not contain dots" : rows[i].words);
     }
@@ -201,7 +201,7 @@ static void qualified(struct errors *e, struct str s)
     if (prefix.at && !prefix.len)
         err(e, "prefix part ", "must be non-empty");
     else if (prefix.at)
-        by_row(e, prefix, G_SUBDOMAIN, "prefix part ");
+        by_row(e, prefix, G_SUBDOMAIN, "prefix part ", "bytes");
     if (!name.len)
         err(e, "name part ", "must be non-empty");
     else if (name.len > 63)
@@ -249,7 +249,7 @@ static void env_name(struct errors *e, struct str s)
 {
     if (!s.len)
         err(e, "", "environment variable name must be non-empty");
-    by_row(e, s, G_ENV_NAME, "");
+    by_row(e, s, G_ENV_NAME, "", NULL);
 }
 
 static void path_segment(struct errors *e, struct str s)
@@ -269,7 +269,7 @@ static void fqdn(struct errors *e, struct str s)
         return;
     }
     unsigned before = e->n;
-    by_row(e, s, G_SUBDOMAIN, "");
+    by_row(e, s, G_SUBDOMAIN, "", NULL);
     if (e->n == before && str_find(s, '.') < 0)
         err(e, "", "should be a domain with at least two segments separated by dots");
 }
@@ -281,7 +281,7 @@ static void domain_prefixed(struct errors *e, struct str s)
         err(e, "", "must be a domain-prefixed path (such as \"acme.io/foo\")");
         return;
     }
-    by_row(e, host, G_SUBDOMAIN, "");
+    by_row(e, host, G_SUBDOMAIN, "", NULL);
     if (!is_url_path(rest))
         err(e, "", "must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'path', regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')");
 }
@@ -297,7 +297,7 @@ unsigned name_errors(struct arena *a, struct str s, enum grammar g, const char *
     case G_PATH_SEGMENT: path_segment(&e, s); break;
     case G_FQDN: fqdn(&e, s); break;
     case G_DOMAIN_PREFIXED_PATH: domain_prefixed(&e, s); break;
-    default: by_row(&e, s, g, "");
+    default: by_row(&e, s, g, "", NULL);
     }
     return e.n;
 }

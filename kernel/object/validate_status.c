@@ -153,6 +153,7 @@ static const struct {
     const char *group, *kind;
     KIND_RULES((*check));
 } rows[] = {
+    { "", "Pod", status_pod },
     { "", "PersistentVolumeClaim", status_claim },
     { "", "Service", status_service },
     { "certificates.k8s.io", "CertificateSigningRequest", status_signing_request },
