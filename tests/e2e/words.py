@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 import sys
+import time
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,6 +27,14 @@ class Server:
         self.connection.request(method, path, body=body.encode() if body else None, headers={"content-type": content_type, "user-agent": "words"})
         r = self.connection.getresponse()
         return r.status, [v for k, v in r.getheaders() if k.lower() == "warning"], r.read().decode()
+
+    def served(self, definition):
+        """A kind is there once its definition says so."""
+        for _ in range(600):
+            text = self.ask("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/" + definition, "", "application/json")[2]
+            if any(c["type"] == "Established" and c["status"] == "True" for c in json.loads(text).get("status", {}).get("conditions") or []):
+                return
+            time.sleep(0.05)
 
 
 def steady(s):
@@ -50,6 +59,8 @@ def answer(server, request, wanted):
         body = json.loads(text)
     except ValueError:
         body = {}
+    if code == 201 and body.get("kind") == "CustomResourceDefinition" and "dryRun" not in words[1]:
+        server.served(body["metadata"]["name"])
     message = body.get("message", "") if body.get("kind") == "Status" else ""
     lines = [f"{code} {json.dumps(steady(message), ensure_ascii=False)[1:-1]}".rstrip()] + ["! " + w for w in warnings]
     for line in wanted:
