@@ -103,7 +103,11 @@ int rules_authorize(const struct authz_node *x, struct kl_call *c, const char *n
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].group, r->group) == 0 && strcmp(rows[i].resource, r->resource) == 0 && strcmp(rows[i].sub, r->subresource) == 0 &&
-            has_word(rows[i].verbs, r->verb))
-            return within(x, c, node, rows[i].scope, r);
+            has_word(rows[i].verbs, r->verb)) {
+            int rc = within(x, c, node, rows[i].scope, r);
+            if (rc == 0 && rows[i].scope >= OF_SECRET)         /* told where nobody else allows it */
+                snprintf(c->err.msg, sizeof c->err.msg, r->name[0] ? "no relationship found between node '%s' and this object" : "No Object name found", node);
+            return rc;
+        }
     return 0;
 }

@@ -43,16 +43,39 @@ static bool allows(void *ctx, const struct rule *r, const struct binding *b)
     return true;
 }
 
+/* The binding's first subject that the user is, as upstream prints it: an account is a user whose name says so. */
+static void put_subject(char *at, size_t n, const struct binding *b, const struct kl_user *u)
+{
+    const char *key = "U";
+    for (unsigned i = 0; i < b->n && !key[1]; i++) {
+        const char *k = b->bonds[i].subject->key;
+        bool is = k[0] == 'U' && strcmp(k + 1, u->name) == 0;
+        for (const char *const *g = u->groups; k[0] == 'G' && g && *g && !is; g++)
+            is = strcmp(k + 1, *g) == 0;
+        key = is ? k : key;
+    }
+    struct str rest = str_of(key + 1), head = STR("system:serviceaccount:");
+    if (key[0] == 'G' || !str_starts(rest, head)) {
+        snprintf(at, n, "%s \"%s\"", key[0] == 'G' ? "Group" : "User", key + 1);
+        return;
+    }
+    rest = str_skip(rest, head.len);
+    struct str ns = str_cut(&rest, ':');
+    snprintf(at, n, "ServiceAccount \"" STR_FMT "/" STR_FMT "\"", STR_ARG(rest), STR_ARG(ns));
+}
+
 static int authorize(void *self, struct kl_call *c, const struct kl_user *user, const struct kl_request *r)
 {
     struct question q = { r, NULL };
+    char subject[600];
     const struct index *x = index_of(self, c);
     if (!x || !index_each(x, user, str_of(r->is_resource ? r->ns : ""), allows, &q))
         return 0;
     const char *role = strrchr(q.by->role, '/') + 1, *name = strrchr(q.by->key, '/') + 1;
-    snprintf(c->err.msg, sizeof c->err.msg, "RBAC: allowed by %s \"%s%s" STR_FMT "\" of %s \"%s\" to user \"%s\"",
+    put_subject(subject, sizeof subject, q.by, user);
+    snprintf(c->err.msg, sizeof c->err.msg, "RBAC: allowed by %s \"%s%s" STR_FMT "\" of %s \"%s\" to %s",
              q.by->ns.len ? "RoleBinding" : "ClusterRoleBinding", name, q.by->ns.len ? "/" : "", STR_ARG(q.by->ns),
-             q.by->role[0] == '/' ? "ClusterRole" : "Role", role, user->name);
+             q.by->role[0] == '/' ? "ClusterRole" : "Role", role, subject);
     return 1;
 }
 
