@@ -27,9 +27,11 @@ struct api_error {
     const char *continue_token;         /* Expired lists */
     bool empty_details;                 /* details are there, and say nothing */
     bool nosniff;                       /* it is said that browsers may not guess what this is */
-    bool plain;                         /* told as text: nobody here knows the path */
+    const char *plain;                  /* the whole answer, which is text; NULL: it is a Status */
+    bool unshown;                       /* no form that was asked for can tell it: the audit trail has its code alone, as upstream's */
     const struct val *status;           /* the whole, made elsewhere; NULL: made of the above */
 };
+#define API_NO_PAGE "404 page not found\n"      /* plain: nobody here knows the path */
 /* Each returns -code. e->... texts are in the arena. */
 __attribute__((format(printf, 4, 5))) int api_fail(struct api_error *e, struct arena *a, int code, const char *fmt, ...);
 int api_fail_err(struct api_error *e, struct arena *a, const struct kl_err *err);
@@ -169,6 +171,7 @@ struct api_rq {
     int64_t deadline_ns;                /* of waiting, 0: it never waited */
     bool awaited;                       /* its resourceVersion, for as long as one waits */
     const struct kl_user *asker;        /* who asks to count as user; NULL: user itself */
+    const char *constraint;             /* the verb of constrained impersonation that allowed it; NULL: none */
     struct audit_request *audit;        /* NULL: nothing is kept of it */
     bool audited;                       /* the policy has been asked */
     struct flow_request *flow;          /* its place in its priority level; NULL: it has none */
@@ -249,6 +252,7 @@ struct api_op {
     struct api_kept *kept;              /* over replays; NULL: there are none */
     const struct api_query *query;      /* of the request; NULL: not over HTTP */
     bool patches;                       /* an update by a patch */
+    bool of_many;                       /* one of a collection that is deleted */
     struct object_strict strict;        /* what is odd about the patch itself */
     const char *twice;                  /* apply: keys of the configuration that came again, as api_read_yaml has them */
     struct kl_bytes options;            /* as admission is shown them; empty: not made yet */
@@ -306,6 +310,7 @@ const char *api_strict_text(struct arena *a, const struct object_strict *s);    
 struct val *api_tree(struct arena *a, struct store_object *o, struct api_error *e);      /* parsed; typed by construction */
 /* The name as messages have it: of a new object that has none yet, the beginning. */
 struct str api_shown_name(const struct api_op *op, const struct val *v);
+struct str api_asked_name(const struct api_op *op);     /* the name in what admission is asked */
 struct kl_bytes api_op_options(struct api_op *op, const char *verb);             /* CreateOptions and so on, as admission is shown them */
 int64_t api_op_now(struct api_op *op);                                          /* wall clock, the same in each replay */
 /* The same about another object than op->kind's: what is sent to a subresource. shown describes it; old: its former text, or none. */

@@ -112,7 +112,7 @@ static int check_verb(struct api_rq *rq)
         return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_CUSTOM && k->flags & K_NAMESPACED && !t->ns[0] && strcmp(t->verb, "list") != 0 && strcmp(t->verb, "watch") != 0) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = true;
+        rq->err.plain = API_NO_PAGE;
         return -KL_NOT_FOUND;
     }
     if (!t->verb[0] && k->flags & K_CUSTOM)
@@ -236,9 +236,13 @@ static void warn_deprecated(struct api_rq *rq)
     if (!k || k->group[0])
         return;
     if (strcmp(k->kind, "Endpoints") == 0)
-        api_warn(rq, "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
+        text = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
     else if (strcmp(k->kind, "ComponentStatus") == 0)
-        api_warn(rq, "v1 ComponentStatus is deprecated in v1.19+");
+        text = "v1 ComponentStatus is deprecated in v1.19+";
+    if (!text)
+        return;
+    api_warn(rq, text);
+    audit_note(rq, "k8s.io/deprecated", "true");
 }
 
 static void dispatch(struct api_rq *rq)
@@ -308,7 +312,7 @@ static int enter(struct api_rq *rq)
     }
     if (!rq->info.kind) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = !api_built_in_group(str_of(rq->info.tuple.group));
+        rq->err.plain = api_built_in_group(str_of(rq->info.tuple.group)) ? NULL : API_NO_PAGE;
         return -KL_NOT_FOUND;
     }
     int rc = check_verb(rq);
@@ -341,7 +345,7 @@ static void proceed(struct api_rq *rq)
         dispatch(rq);
     } else if (!api_documents(rq)) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = true;
+        rq->err.plain = API_NO_PAGE;
         refuse(rq);
     }
 }

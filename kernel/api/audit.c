@@ -1,6 +1,8 @@
 /* audit.c - see audit.h. */
 #include "api/audit.h"
 
+#include <arpa/inet.h>
+
 #include "api-internal.h"
 #include "base/clock.h"
 #include "base/env.h"
@@ -28,8 +30,11 @@ struct audit_request {
     int64_t received_ns;
     struct note *notes;
     bool started, nobody;               /* nobody: the credentials are bad */
-    struct val *body, *answer;          /* what was asked with, what was answered */
-    bool read;                          /* body was looked for */
+    bool asked;                         /* what the request is about was understood, so that it is told */
+    const char *ns, *name, *uid, *version;      /* of the object that came with it; "": it had none */
+    struct str object;                  /* that object as it was understood, JSON */
+    bool patch;                         /* or what came is a patch, told as it was sent */
+    struct val *answer;
     const char *answer_media;
     struct str answer_text;
 };
@@ -80,13 +85,17 @@ void audit_free(struct audit *a)
 
 static void drop_managed(struct val *v)
 {
-    struct val *meta = json_get(v, STR("metadata")), *items = json_get(v, STR("items"));
+    struct val *meta = json_get(v, STR("metadata")), *items = json_get(v, STR("items")), *rows = json_get(v, STR("rows"));
     if (val_is(meta, VAL_OBJ))
         json_del(meta, STR("managedFields"));
     if (val_is(items, VAL_ARR))
         val_each(i, items)
             if (val_is(i, VAL_OBJ))
                 drop_managed(i);
+    if (val_is(rows, VAL_ARR))          /* of a Table */
+        val_each(r, rows)
+            if (val_is(json_get(r, STR("object")), VAL_OBJ))
+                drop_managed(json_get(r, STR("object")));
 }
 
 /* NULL: not readable. */
@@ -102,15 +111,43 @@ static struct val *read_text(struct api_rq *rq, struct str type, struct str text
     return str_ends(bare, STR("yaml")) ? object_parse_yaml(rq->arena, text, &err) : json_parse(rq->arena, text, &err);
 }
 
-static struct val *body_of(struct api_rq *rq)
+static const char *kept_text(struct arena *a, const struct val *v, const char *path)
+{
+    struct str s = json_str(v, path);
+    const char *text = s.len ? arena_dup(a, s) : NULL;
+    return text ? text : "";
+}
+
+void audit_asked(struct api_rq *rq, const char *group_version, const char *kind, const struct schema_type *t, const struct val *v)
 {
     struct audit_request *x = rq->audit;
-    if (!x->read && !(rq->info.tuple.subresource[0] && api_is_stream(rq->info.tuple.subresource)))
-        x->body = read_text(rq, http_header(rq->http, STR("content-type")), http_body(rq->http));
-    x->read = true;
-    if (x->body && x->decision.omit_managed)
-        drop_managed(x->body);
-    return x->body;
+    if (!x)
+        return;
+    struct arena *a = http_arena(rq->http);     /* what is kept outlives a run of the request */
+    const struct schema_kind *k = rq->info.sub ? NULL : rq->info.kind;
+    x->asked = true;
+    x->ns = kept_text(a, v, "metadata.namespace");
+    x->name = kept_text(a, v, "metadata.name");
+    x->uid = kept_text(a, v, "metadata.uid");
+    x->version = kept_text(a, v, "metadata.resourceVersion");
+    if (x->decision.level < AUDIT_REQUEST)
+        return;
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    struct val *copy = val_copy(rq->arena, v);
+    if (!copy || (k && k->type == t && object_default(rq->arena, k, copy) < 0))
+        return;
+    json_set_str(rq->arena, copy, STR("kind"), str_of(kind));
+    json_set_str(rq->arena, copy, STR("apiVersion"), str_of(group_version));
+    if (x->decision.omit_managed)
+        drop_managed(copy);
+    object_encode_json(&b, t, copy);
+    x->object = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+}
+
+void audit_asked_patch(struct api_rq *rq)
+{
+    if (rq->audit)
+        rq->audit->patch = true;
 }
 
 static struct val *answer_of(struct api_rq *rq)
@@ -126,7 +163,7 @@ static struct val *answer_of(struct api_rq *rq)
 void audit_answer(struct api_rq *rq, const char *media, struct str text)
 {
     struct audit_request *x = rq->audit;
-    if (!x || x->decision.level < AUDIT_REQUEST_RESPONSE || x->answer || x->answer_text.len)
+    if (!x || x->decision.level < AUDIT_REQUEST_RESPONSE || x->answer || x->answer_text.len || rq->err.unshown)
         return;
     x->answer_media = media;
     x->answer_text = arena_str(rq->arena, text);
@@ -135,7 +172,7 @@ void audit_answer(struct api_rq *rq, const char *media, struct str text)
 void audit_answer_tree(struct api_rq *rq, struct val *v)
 {
     struct audit_request *x = rq->audit;
-    if (x && v && (x->decision.level == AUDIT_REQUEST_RESPONSE || str_is(json_str(v, "kind"), "Status")))
+    if (x && v && !rq->err.unshown && (x->decision.level == AUDIT_REQUEST_RESPONSE || str_is(json_str(v, "kind"), "Status")))
         x->answer = v;
 }
 
@@ -165,29 +202,33 @@ static void put_list(struct buf *b, const char *const *at)
     buf_add_c(b, ']');
 }
 
+/* The first key behind the one that was last, by name; NULL: there is none. */
+static const char *next_key(const char *const *at, const char *last)
+{
+    const char *found = NULL;
+    for (unsigned i = 0; at[i] && at[i + 1]; i += 2)
+        if ((!last || strcmp(at[i], last) > 0) && (!found || strcmp(at[i], found) < 0))
+            found = at[i];
+    return found;
+}
+
 /* Pairs of key and value, a key maybe again: an object of lists. */
 static void put_extra(struct buf *b, const char *const *at)
 {
-    bool any = false;
-    for (unsigned i = 0; at[i] && at[i + 1]; i += 2) {
-        bool before = false;
-        for (unsigned k = 0; k < i; k += 2)
-            before |= strcmp(at[k], at[i]) == 0;
-        if (before)
-            continue;
-        buf_add_z(b, any ? "," : "{");
-        any = true;
-        json_write_str(b, str_of(at[i]));
+    const char *open = "{";
+    for (const char *key = next_key(at, NULL); key; key = next_key(at, key), open = ",") {
+        buf_add_z(b, open);
+        json_write_str(b, str_of(key));
         buf_lit(b, ":[");
-        for (unsigned k = i, n = 0; at[k] && at[k + 1]; k += 2)
-            if (strcmp(at[k], at[i]) == 0) {
+        for (unsigned k = 0, n = 0; at[k] && at[k + 1]; k += 2)
+            if (strcmp(at[k], key) == 0) {
                 if (n++)
                     buf_add_c(b, ',');
                 json_write_str(b, str_of(at[k + 1]));
             }
         buf_add_c(b, ']');
     }
-    buf_add_z(b, any ? "}" : "{}");
+    buf_add_z(b, open[0] == '{' ? "{}" : "}");
 }
 
 static void put_user(struct buf *b, const char *key, const struct kl_user *u)
@@ -211,6 +252,17 @@ static void put_user(struct buf *b, const char *key, const struct kl_user *u)
     buf_add_c(b, '}');
 }
 
+/* What a proxy says is believed where it is an address. */
+static bool is_address(struct str s)
+{
+    char text[INET6_ADDRSTRLEN], at[sizeof(struct in6_addr)];
+    if (!s.len || s.len >= sizeof text)
+        return false;
+    memcpy(text, s.at, s.len);
+    text[s.len] = '\0';
+    return inet_pton(AF_INET, text, at) == 1 || inet_pton(AF_INET6, text, at) == 1;
+}
+
 /* Proxies in front say whom they speak for. */
 static void put_sources(struct api_rq *rq, struct buf *b)
 {
@@ -221,11 +273,13 @@ static void put_sources(struct api_rq *rq, struct buf *b)
             own.len = i - 1;
             break;
         }
-    bool told_real = !real.len, told_own = !own.len;
+    bool told_real = !is_address(real), told_own = !own.len;
     buf_lit(b, ",\"sourceIPs\":[");
     unsigned n = 0;
     while (all.at && all.len) {
         struct str one = str_trim(str_cut(&all, ','));
+        if (!is_address(one))
+            continue;
         buf_add_z(b, n++ ? "," : "");
         json_write_str(b, one);
         told_real |= str_eq(one, real);
@@ -258,18 +312,18 @@ static void put_agent(struct api_rq *rq, struct buf *b)
 static void put_ref(struct api_rq *rq, struct buf *b, bool complete)
 {
     const struct kl_request *t = &rq->info.tuple;
-    struct val *body = complete && (t->verb[0] == 'c' || t->verb[0] == 'u') ? body_of(rq) : NULL;
-    struct arena *a = rq->arena;
+    const struct audit_request *x = rq->audit;
+    bool told = complete && x->asked;
     if (!t->is_resource)
         return;
     buf_lit(b, ",\"objectRef\":{\"resource\":");
     json_write_str(b, str_of(t->resource));
-    put(b, "namespace", t->ns[0] ? t->ns : body ? arena_dup(a, json_str(body, "metadata.namespace")) : "");
-    put(b, "name", t->name[0] ? t->name : body ? arena_dup(a, json_str(body, "metadata.name")) : "");
-    put(b, "uid", body ? arena_dup(a, json_str(body, "metadata.uid")) : "");
+    put(b, "namespace", t->ns[0] || !told ? t->ns : x->ns);
+    put(b, "name", t->name[0] || !told ? t->name : x->name);
+    put(b, "uid", told ? x->uid : "");
     put(b, "apiGroup", t->group);
     put(b, "apiVersion", t->version);
-    put(b, "resourceVersion", body ? arena_dup(a, json_str(body, "metadata.resourceVersion")) : "");
+    put(b, "resourceVersion", told ? x->version : "");
     put(b, "subresource", t->subresource);
     buf_add_c(b, '}');
 }
@@ -304,6 +358,15 @@ static void put_object(struct buf *b, const char *key, const struct val *v)
     json_write(b, v);
 }
 
+static void put_asked(struct api_rq *rq, struct buf *b)
+{
+    const struct audit_request *x = rq->audit;
+    if (x->object.len)
+        buf_printf(b, ",\"requestObject\":" STR_FMT, STR_ARG(x->object));
+    else if (x->patch)
+        put_object(b, "requestObject", read_text(rq, http_header(rq->http, STR("content-type")), http_body(rq->http)));
+}
+
 static void put_annotations(struct api_rq *rq, struct buf *b, bool cut)
 {
     const char *before = ",\"annotations\":{";
@@ -335,18 +398,21 @@ static void put_event(struct api_rq *rq, struct buf *b, enum audit_stage stage, 
     json_write_str(b, str_of(rq->audit_id));
     buf_printf(b, ",\"stage\":\"%s\",\"requestURI\":", audit_stage_text(stage));
     json_write_str(b, str_of(arena_printf(rq->arena, STR_FMT "%s" STR_FMT, STR_ARG(path), query.at ? "?" : "", STR_ARG(query))));
-    put(b, "verb", rq->info.tuple.verb);
+    buf_lit(b, ",\"verb\":");
+    json_write_str(b, str_of(rq->info.tuple.verb));
     put_user(b, "user", rq->asker ? rq->asker : &rq->user);
     if (rq->asker && later)
         put_user(b, "impersonatedUser", &rq->user);
+    if (rq->asker && later && rq->constraint)
+        buf_printf(b, ",\"authenticationMetadata\":{\"impersonationConstraint\":\"%s\"}", rq->constraint);
     put_sources(rq, b);
     put_agent(rq, b);
     put_ref(rq, b, later);
     if (later && code)
         put_status(rq, b, code);
     if (later && !cut && x->decision.level >= AUDIT_REQUEST)
-        put_object(b, "requestObject", body_of(rq));
-    if (stage == STAGE_COMPLETE && !cut && x->decision.level == AUDIT_REQUEST_RESPONSE)
+        put_asked(rq, b);
+    if (later && !cut && x->decision.level == AUDIT_REQUEST_RESPONSE)
         put_object(b, "responseObject", answer_of(rq));
     buf_printf(b, ",\"requestReceivedTimestamp\":\"%s\",\"stageTimestamp\":\"%s\"", received, now);
     put_annotations(rq, b, cut);
@@ -374,8 +440,11 @@ void audit_begin(struct api_rq *rq)
 {
     static const struct kl_user nobody = { .size = sizeof nobody, .name = "", .uid = "" };
     struct audit *a = rq->api->audit;
-    if (rq->audit)
-        rq->audit->notes = NULL;        /* it is run again */
+    if (rq->audit) {                    /* it is run again */
+        rq->audit->notes = NULL;
+        rq->audit->asked = rq->audit->patch = false;
+        rq->audit->object = STR_NONE;
+    }
     if (!a || rq->audited)
         return;
     rq->audited = true;
@@ -432,6 +501,12 @@ void audit_started(struct api_rq *rq)
     event(rq, STAGE_STARTED, http_status(rq->http));
 }
 
+/* Of requests that may last, it is told that they have begun. */
+static bool is_long(const struct kl_request *t)
+{
+    return strcmp(t->verb, "watch") == 0 || (t->is_resource && api_is_stream(t->subresource));
+}
+
 void audit_end(struct api_rq *rq, struct http_req *r)
 {
     struct audit_request *x = rq->audit;
@@ -441,7 +516,7 @@ void audit_end(struct api_rq *rq, struct http_req *r)
     if (x->nobody) {                    /* as upstream has it: the answer to the unknown starts, and nothing follows */
         event(rq, STAGE_STARTED, status);
     } else {
-        if (rq->slot && rq->slot->long_running && status && status < 300)
+        if (is_long(&rq->info.tuple) && status)
             audit_started(rq);
         event(rq, STAGE_COMPLETE, status);
     }

@@ -14,6 +14,8 @@
 struct api;
 struct api_rq;
 struct http_req;
+struct schema_type;
+struct val;
 struct audit;
 
 int audit_new(struct api *api, const char *policy_file, size_t event_max, struct audit **ret, struct kl_err *err);
@@ -25,6 +27,9 @@ void audit_decided(struct api_rq *rq, bool allowed, const char *reason);
 /* An annotation of the event, of this run of the request; a key that is there gets the new value. Both are copied. */
 void audit_note(struct api_rq *rq, const char *key, const char *value);
 bool audit_keeps_objects(const struct api_rq *rq);      /* level Request and more */
+/* What the request is about was understood: an object of that type (it is copied), or a patch. Not called: nothing is told of what came with it. */
+void audit_asked(struct api_rq *rq, const char *group_version, const char *kind, const struct schema_type *t, const struct val *v);
+void audit_asked_patch(struct api_rq *rq);
 void audit_started(struct api_rq *rq);
 /* The whole answer as text of that media type, or as a tree. Copies the text. */
 void audit_answer(struct api_rq *rq, const char *media, struct str text);

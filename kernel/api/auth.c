@@ -114,6 +114,17 @@ int api_forbidden(struct api_rq *rq, const struct kl_user *user, const struct kl
     return -KL_FORBIDDEN;
 }
 
+/* Nobody allows it, and somebody could not be asked. */
+static int untold(struct api_rq *rq, const char *why)
+{
+    struct str query = http_query(rq->http);
+    const char *path = arena_printf(rq->arena, STR_FMT "%s" STR_FMT, STR_ARG(http_path(rq->http)), query.at ? "?" : "", STR_ARG(query));
+    audit_note(rq, "authorization.k8s.io/reason", "internal error");
+    api_fail(&rq->err, rq->arena, KL_INTERNAL, "%s", why);
+    rq->err.plain = arena_printf(rq->arena, "Internal Server Error: \"%s\": %s\n", path ? path : "", why);
+    return -KL_INTERNAL;
+}
+
 int api_authorize_as(struct api_rq *rq, const struct kl_user *user, const struct kl_request *t)
 {
     struct kl_call c;
@@ -121,6 +132,8 @@ int api_authorize_as(struct api_rq *rq, const struct kl_user *user, const struct
     int rc = rq->api->hooks.authorize ? rq->api->hooks.authorize(rq->api->hooks.ctx, &c, user, t) : 0;
     if (rc == -KL_PENDING)
         return api_fail(&rq->err, rq->arena, KL_PENDING, "the decision is pending");
+    if (rc == 0 && c.err.code == KL_INTERNAL)
+        return untold(rq, c.err.msg);
     if (t == &rq->info.tuple)
         audit_decided(rq, rc == 1, c.err.msg);
     return rc == 1 ? 0 : api_forbidden(rq, user, t, c.err.msg);

@@ -260,7 +260,7 @@ static void answered(void *ctx, const struct http_answer *answer, const struct k
 static void send(struct question *q)
 {
     static const struct http_header headers[] = { { STR("content-type"), STR("application/json") }, { STR("accept"), STR("application/json, */*") },
-                                                  { STR("user-agent"), STR("kube-apiserver") } };
+                                                  { STR("user-agent"), STR("kube-apiserver-admission") } };
     const struct crd_webhook *w = q->to->definition->webhook;
     struct arena *a = q->arena;
     _cleanup_buf_ struct buf b = BUF_INIT(0);

@@ -51,5 +51,5 @@ void conversion_write(struct buf *b, const struct conversion_asked *asked)
             buf_add_c(b, ',');
         buf_add_str(b, asked->objects[i]);
     }
-    buf_lit(b, "]}}");
+    buf_lit(b, "]},\"response\":{\"uid\":\"\",\"convertedObjects\":null,\"result\":{\"metadata\":{}}}}");
 }

@@ -179,9 +179,9 @@ int api_op_create(struct api_op *op, struct val *v)
         return -op->err.code;
     if (api_fit_namespace(op, v) < 0 || generate_name(op, v) < 0 || fill_metadata(op, v) < 0)
         return -op->err.code;
-    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || (!has_version(op, v) && check_absent(op, v) < 0))
+    if (api_prepare_create(op, v) < 0 || api_validate(op, v, NULL) < 0 || api_admit(op, false, "create", &v, NULL) < 0)
         return -op->err.code;
-    if (api_admit(op, false, "create", &v, NULL) < 0 || (has_version(op, v) && refuse_version(op) < 0))
+    if (has_version(op, v) ? refuse_version(op) < 0 : check_absent(op, v) < 0)   /* storage's own faults come last */
         return -op->err.code;
     if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, NULL) < 0)
         return -op->err.code;

@@ -261,7 +261,7 @@ static void send(struct api_rq *rq, struct val *v, const char *kind, bool plain)
 {
     if (!v) {
         api_fail_path(&rq->err, rq->arena);
-        rq->err.plain = plain;
+        rq->err.plain = plain ? API_NO_PAGE : NULL;
         api_send_error(rq);
         return;
     }

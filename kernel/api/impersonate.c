@@ -344,6 +344,7 @@ static int become(struct api_rq *rq, const struct wanted *w)
             *asker = rq->user;
             rq->asker = asker;
             rq->user = u;
+            rq->constraint = modes[i].name ? modes[i].verb : NULL;
             return add_known(rq->arena, &rq->user) < 0 ? api_fail(&rq->err, rq->arena, KL_NO_MEMORY, "out of memory") : 0;
         }
         if (rc != -KL_FORBIDDEN)

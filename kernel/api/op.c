@@ -212,6 +212,12 @@ int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media
     return 0;
 }
 
+/* Who deletes many names none. */
+struct str api_asked_name(const struct api_op *op)
+{
+    return op->of_many ? STR("") : op->name;
+}
+
 struct str api_shown_name(const struct api_op *op, const struct val *v)
 {
     return op->name.len || !v ? op->name : json_str(v, "metadata.generateName");
@@ -237,6 +243,7 @@ static int refused(struct api_op *op, const struct val *v, const struct kl_call 
         api_fail(&op->err, op->arena, c->err.code ? c->err.code : KL_INTERNAL, STR_FMT, STR_ARG(message));
         op->err.status = status;
         op->err.http = (int)json_int(status, "code", 500);
+        op->err.retry_after = (int)json_int(status, "details.retryAfterSeconds", 0);
         return -op->err.code;
     }
     if (c->err.code == KL_INVALID && verdict->causes) {
@@ -269,7 +276,7 @@ struct kl_bytes api_op_options(struct api_op *op, const char *verb)
     if (op->options.len)
         return op->options;
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    const char *kind = strcmp(verb, "create") == 0 ? "Create" : strcmp(verb, "delete") == 0 ? "Delete" : op->patches ? "Patch" : "Update";
+    const char *kind = strcmp(verb, "create") == 0 ? "Create" : strcmp(verb, "delete") == 0 ? "Delete" : "Update";      /* a patch is an update, too */
     buf_lit(&b, "{\"kind\":\"");
     buf_add_z(&b, kind);
     buf_lit(&b, "Options\",\"apiVersion\":\"meta.k8s.io/v1\"");
@@ -284,8 +291,6 @@ struct kl_bytes api_op_options(struct api_op *op, const char *verb)
         add_text(&b, "propagationPolicy", op->propagation);
     if (op->dry_run)
         buf_lit(&b, ",\"dryRun\":[\"All\"]");
-    if (op->query && op->query->force && kind[0] == 'P')
-        buf_lit(&b, ",\"force\":true");
     if (op->query && kind[0] != 'D') {
         add_text(&b, "fieldManager", op->query->field_manager);
         add_text(&b, "fieldValidation", op->query->field_validation);
@@ -304,7 +309,7 @@ int api_admit_as(struct api_op *op, bool mutating, const char *verb, const struc
     struct kl_request r = { .size = sizeof r, .verb = verb, .path = "", .is_resource = 1, .group = op->kind->group,
                             .version = op->kind->version, .resource = op->kind->plural,
                             .subresource = op->subresource ? op->subresource : "", .ns = arena_dup(op->arena, op->ns),
-                            .name = arena_dup(op->arena, op->name) };
+                            .name = arena_dup(op->arena, api_asked_name(op)) };
     struct kl_admission_review review = { .size = sizeof review, .request = &r, .user = op->user, .kind = shown->kind,
                                           .old_object = { old.at, old.len }, .options = api_op_options(op, verb),
                                           .kind_group = shown->group, .kind_version = shown->version };

@@ -47,7 +47,7 @@ void policy_begin(struct policy_run *r, struct walk_policies *w, const struct po
 {
     const struct schema_kind *k = w->op->kind;
     struct cel_ask ask = { .group = str_of(k->group), .resource = str_of(k->plural), .subresource = str_of(w->op->subresource), .ns = w->op->ns,
-                           .name = w->op->name };
+                           .name = api_asked_name(w->op) };
     *r = (struct policy_run){ .w = w, .policy = p, .params = params, .budget = CEL_TOTAL_LIMIT };
     r->values = arena_alloc(w->arena, (p->n_variables + 1) * sizeof *r->values);
     r->known = arena_alloc(w->arena, p->n_variables + 1);

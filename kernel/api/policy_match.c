@@ -35,7 +35,7 @@ static bool rule_matches(const struct walk_policies *w, const struct val *rule, 
             found |= resource_matches(val_str(r), k->plural, w->op->subresource ? w->op->subresource : "");
     if (!found || (str_is(scope, "Cluster") && k->flags & K_NAMESPACED) || (str_is(scope, "Namespaced") && !(k->flags & K_NAMESPACED)))
         return false;
-    return !val_is(named, VAL_ARR) || !named->n || any_of(named, w->op->name);
+    return !val_is(named, VAL_ARR) || !named->n || any_of(named, api_asked_name(w->op));
 }
 
 /* The name that the first rule has which fits; the request's own before all others. */

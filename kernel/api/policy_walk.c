@@ -212,7 +212,7 @@ static void make_request(struct walk_policies *w)
     put_kind(a, r, "requestResource", op->kind, true);
     put_text(a, r, "subResource", str_of(op->subresource));
     put_text(a, r, "requestSubResource", str_of(op->subresource));
-    put_text(a, r, "name", op->name);
+    put_text(a, r, "name", api_asked_name(op));
     put_text(a, r, "namespace", op->ns);
     json_set_str(a, r, STR("operation"), str_of(policy_operation(w->verb)));
     json_set_bool(a, r, STR("dryRun"), op->dry_run);

@@ -25,6 +25,8 @@ static int read_body(struct api_rq *rq, struct val **ret)
         rq->err = op.err;
         return -1;
     }
+    if (rq->audit)
+        audit_asked(rq, api_group_version(rq->arena, rq->info.kind), rq->info.kind->kind, rq->info.kind->type, *ret);
     for (size_t i = 0; i < sizeof wiped / sizeof *wiped; i++)
         if (json_get(*ret, STR("metadata")))
             json_del(json_get(*ret, STR("metadata")), str_of(wiped[i]));

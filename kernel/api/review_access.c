@@ -135,7 +135,9 @@ static int decide(struct api_rq *rq, const struct kl_user *user, const struct kl
     json_set_bool(a, st, STR("allowed"), rc == 1);
     if (rc < 0)
         json_set_bool(a, st, STR("denied"), true);
-    if (c.err.msg[0])
+    if (rc == 0 && c.err.code == KL_INTERNAL)
+        error = arena_dup(a, str_of(c.err.msg));        /* nobody allows it, and somebody could not be asked */
+    else if (c.err.msg[0])
         json_set_str(a, st, STR("reason"), arena_str(a, str_of(c.err.msg)));
     if (error)
         json_set_str(a, st, STR("evaluationError"), str_of(error));

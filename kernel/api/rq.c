@@ -240,14 +240,14 @@ void api_send_error(struct api_rq *rq)
     if (!rq->http || wait_for_decision(rq))
         return;
     if (rq->err.plain) {
-        api_send_text(rq, rq->err.http, "text/plain; charset=utf-8", STR("404 page not found\n"));
+        api_send_text(rq, rq->err.http, "text/plain; charset=utf-8", str_of(rq->err.plain));
         return;
     }
     struct val *v = api_error_tree(rq->arena, &rq->err);
     rq->accept = (struct api_accept){ 0 };
     if (!api_negotiate(http_header(rq->http, STR("accept")), &(struct api_can){ 0 }, &rq->accept)) {
         rq->accept.media = MEDIA_JSON;  /* whatever it is that the client wants instead */
-        rq->pretty = true;
+        rq->pretty = rq->err.unshown = true;
     }
     api_send_tree(rq, rq->err.http, schema_type_find(STR(""), STR("v1"), STR("Status")), v);
 }

@@ -359,6 +359,15 @@ static int check_elsewhere(struct streaming *x)
     return 0;
 }
 
+/* Upstream tells of a pod of the node's name. */
+static int check_node(struct streaming *x, struct str node)
+{
+    const struct schema_kind *k = schema_kind_find(STR(""), STR("v1"), STR("Node"));
+    if (store_head(x->rq->api->store, str_of(k->resource), STR(""), node))
+        return 0;
+    return api_fail_not_found(&x->rq->err, x->rq->arena, x->rq->info.kind, node);
+}
+
 static void elsewhere(struct streaming *x, struct str node)
 {
     static const struct {
@@ -367,7 +376,8 @@ static void elsewhere(struct streaming *x, struct str node)
     struct api_rq *rq = x->rq;
     const char *sub = rq->info.tuple.subresource;
     _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
-    if (check_elsewhere(x) < 0) {
+    bool log = strcmp(sub, "log") == 0;
+    if ((!log && check_node(x, node) < 0) || check_elsewhere(x) < 0 || (log && check_node(x, node) < 0)) {
         api_send_error(rq);
         return;
     }
@@ -382,7 +392,7 @@ static void elsewhere(struct streaming *x, struct str node)
         api_send_error(rq);
         return;
     }
-    api_node_send(rq, node, b.at, strcmp(sub, "log") == 0);
+    api_node_send(rq, node, b.at, log);
 }
 
 /* --- the gate --- */

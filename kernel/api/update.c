@@ -78,8 +78,12 @@ int api_update_tree(struct api_op *op, struct store_object *old, struct val *old
         api_track_update(op, v, old_tree);
     if (op->err.code)                   /* other versions' fields wait for their conversion */
         return -op->err.code;
-    if (api_prepare_update(op, v, old_tree) < 0 || api_admit(op, true, "update", &v, old) < 0)
+    /* What may still be changed is seen as it came; who judges sees what would be stored. */
+    if (api_admit(op, true, "update", &v, old) < 0 || api_prepare_update(op, v, old_tree) < 0)
         return -op->err.code;
+    struct val *meta = json_obj(op->arena, v, STR("metadata"));
+    if (!json_get(meta, STR("resourceVersion")))
+        json_set_str(op->arena, meta, STR("resourceVersion"), json_str(old_tree, "metadata.resourceVersion"));
     if (api_validate(op, v, old_tree) < 0 || api_admit(op, false, "update", &v, old) < 0)
         return -op->err.code;
     if (strcmp(op->kind->plural, "services") == 0 && !op->kind->group[0] && api_service_allocate(op, v, old_tree) < 0)

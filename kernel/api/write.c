@@ -176,10 +176,15 @@ static int read_body(struct api_rq *rq, struct api_op *op, struct val **ret)
     if (body_media(rq, &media) < 0)
         return -1;
     struct str body = http_body(rq->http);
-    if (api_op_decode(op, body_type(rq), media, body, ret) < 0) {
+    const struct schema_type *t = body_type(rq);
+    if (api_op_decode(op, t, media, body, ret) < 0) {
         rq->err = op->err;
         return -1;
     }
+    const struct schema_subresource *s = rq->info.sub;
+    if (rq->audit)
+        audit_asked(rq, s ? arena_printf(rq->arena, "%s%s%s", s->group, s->group[0] ? "/" : "", s->version) : api_group_version(rq->arena, rq->info.kind),
+                    s ? s->kind : rq->info.kind->kind, t, *ret);
     return 0;
 }
 
@@ -236,6 +241,7 @@ static int read_delete_options(struct api_rq *rq, struct api_op *op)
         v = object_decode_json(rq->arena, t, body, NULL, &err);
     if (!v)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s%s", media == MEDIA_PROTOBUF ? "" : "DeleteOptions: ", err.msg);
+    audit_asked(rq, "meta.k8s.io/__internal", "DeleteOptions", t, v);   /* upstream tells its own form of them */
     int64_t n;
     struct str rv = json_str(v, "preconditions.resourceVersion");
     op->grace_s = body_int(v, "gracePeriodSeconds", op->grace_s);
@@ -299,6 +305,8 @@ static int run(struct api_rq *rq, struct api_op *op)
         return -1;
     if (api_check_write_options(rq, type == API_PATCH_APPLY) < 0)
         return -1;
+    if (strcmp(verb, "patch") == 0)
+        audit_asked_patch(rq);
     if (type == API_PATCH_APPLY)
         return apply(rq, op);
     if (strcmp(verb, "patch") == 0) {
@@ -430,6 +438,7 @@ static struct api_op one_of(const struct collection *c, unsigned i)
     struct api_op one = *c->op;
     one.ns = store_object_ns(c->at[i]);
     one.name = store_object_name(c->at[i]);
+    one.of_many = true;
     return one;
 }
 

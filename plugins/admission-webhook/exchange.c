@@ -124,6 +124,65 @@ void exchange_request(struct buf *b, const struct subject *s, bool dry_run)
 
 /* --- the answer --- */
 
+/* Before an answer is judged it has to be of the types that upstream reads it as. */
+static const struct {
+    const char *path, *go;              /* in the response, as Go names it and its type */
+    uint8_t type, items;                /* items: of what a list or a map holds; 0: no such */
+} types[] = {
+    { "uid", "AdmissionResponse.response.uid of type types.UID", VAL_STR, 0 },
+    { "allowed", "AdmissionResponse.response.allowed of type bool", VAL_BOOL, 0 },
+    { "status", "AdmissionResponse.response.status of type v1.Status", VAL_OBJ, 0 },
+    { "status.status", "Status.response.status.status of type string", VAL_STR, 0 },
+    { "status.message", "Status.response.status.message of type string", VAL_STR, 0 },
+    { "status.reason", "Status.response.status.reason of type v1.StatusReason", VAL_STR, 0 },
+    { "status.code", "Status.response.status.code of type int32", VAL_INT, 0 },
+    { "patch", "AdmissionResponse.response.patch of type []uint8", VAL_STR, 0 },
+    { "patchType", "AdmissionResponse.response.patchType of type v1.PatchType", VAL_STR, 0 },
+    { "auditAnnotations", "AdmissionResponse.response.auditAnnotations of type map[string]string", VAL_OBJ, VAL_STR },
+    { "warnings", "AdmissionResponse.response.warnings of type []string", VAL_ARR, VAL_STR },
+};
+
+static const char *type_word(const struct val *v)
+{
+    return !v || v->type == VAL_STR ? "string" : v->type == VAL_OBJ ? "object" : v->type == VAL_ARR ? "array" : v->type == VAL_BOOL ? "bool" : "number";
+}
+
+static const char *wrong_type(struct arena *a, const struct val *response)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const struct val *v = json_path(response, types[i].path);
+        if (!v || v->type == VAL_NULL)
+            continue;
+        if (v->type != types[i].type)
+            return arena_printf(a, "failed to call webhook: json: cannot unmarshal %s into Go struct field %s", type_word(v), types[i].go);
+        for (const struct val *x = types[i].items ? v->first : NULL; x; x = x->next)
+            if (x->type != types[i].items && x->type != VAL_NULL)
+                return arena_printf(a, "failed to call webhook: json: cannot unmarshal %s into Go struct field %.*s of type string", type_word(x),
+                                    (int)strcspn(types[i].go, " "), types[i].go);
+    }
+    return NULL;
+}
+
+/* What is no AdmissionReview at all. NULL: it may be one. */
+static const char *no_review(struct arena *a, struct str body, const struct val *v)
+{
+    struct str gv = json_str(v, "apiVersion"), kind = json_str(v, "kind");
+    if (!body.len)
+        return "failed to call webhook: 0-length response with status code: 200 and content type: application/json";
+    if (!val_is(v, VAL_OBJ))
+        return val_is(v, VAL_NULL) ? NULL : arena_printf(a, "failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal %s into Go value of "
+                                                         "type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }", type_word(v));
+    if (str_is(gv, "admission.k8s.io/v1beta1") && str_is(kind, "AdmissionReview"))
+        return "failed to call webhook: converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion";
+    if (gv.len && kind.len && !(str_is(gv, "admission.k8s.io/v1") && str_is(kind, "AdmissionReview")))
+        return arena_printf(a, "failed to call webhook: no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "\" in scheme \"pkg/runtime/scheme.go:111\"",
+                            STR_ARG(kind), STR_ARG(gv));
+    return wrong_type(a, json_get(v, STR("response")));
+}
+
+#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+#define INVALID "received invalid webhook response: "
+
 static bool decode_base64(struct arena *a, struct str s, struct str *ret)
 {
     char *at = arena_dup(a, s);
@@ -142,38 +201,39 @@ static const char *read_patch(struct arena *a, const struct val *response, bool 
     struct str patch = json_str(response, "patch"), kind = val_str(type);
     if (val_is(type, VAL_NULL))
         type = NULL;
+    if (patch.len && !decode_base64(a, patch, &ret->patch))
+        return arena_printf(a, "failed to call webhook: illegal base64 data at input byte %zu", strspn(arena_dup(a, patch), BASE64));
     if (!mutating)
-        return patch.len ? "validating webhook may not return response.patch" : type ? "validating webhook may not return response.patchType" : NULL;
+        return patch.len ? INVALID "validating webhook may not return response.patch" : type ? INVALID "validating webhook may not return response.patchType" : NULL;
     if (patch.len && !type)
-        return "webhook returned response.patch but not response.patchType";
+        return INVALID "webhook returned response.patch but not response.patchType";
     if (!patch.len && type)
-        return "webhook returned response.patchType but not response.patch";
+        return INVALID "webhook returned response.patchType but not response.patch";
     if (!type)
         return NULL;
     if (!kind.len)
-        return "webhook returned invalid response.patchType of \"\"";
+        return INVALID "webhook returned invalid response.patchType of \"\"";
     if (!str_is(kind, "JSONPatch"))
-        return arena_printf(a, "unsupported patch type \"" STR_FMT "\"", STR_ARG(kind));
-    return decode_base64(a, patch, &ret->patch) ? NULL : "webhook returned response.patch that is not base64";
+        return arena_printf(a, INVALID "unsupported patch type \"" STR_FMT "\"", STR_ARG(kind));
+    return NULL;
 }
 
 const char *exchange_read(struct arena *a, struct str body, const char *uid, bool mutating, struct answer *ret)
 {
-    struct kl_err err;
-    kl_err_init(&err);
-    struct val *v = json_parse(a, body, &err);
+    struct val *v = json_parse(a, body, NULL);
     const struct val *response = json_get(v, STR("response"));
     struct str gv = json_str(v, "apiVersion"), kind = json_str(v, "kind"), version = gv;
     *ret = (struct answer){ 0 };
-    if (!v)
-        return arena_printf(a, "%s", err.msg);
+    const char *why = no_review(a, body, v);
+    if (why)
+        return why;
     if (!val_is(response, VAL_OBJ))
-        return "webhook response was absent";
+        return INVALID "webhook response was absent";
     if (!str_is(json_str(response, "uid"), uid))
-        return arena_printf(a, "expected response.uid=\"%s\", got \"" STR_FMT "\"", uid, STR_ARG(json_str(response, "uid")));
+        return arena_printf(a, INVALID "expected response.uid=\"%s\", got \"" STR_FMT "\"", uid, STR_ARG(json_str(response, "uid")));
     if (!str_is(gv, "admission.k8s.io/v1") || !str_is(kind, "AdmissionReview")) {
         struct str group = str_find(gv, '/') >= 0 ? str_cut(&version, '/') : STR("");
-        return arena_printf(a, "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got " STR_FMT "/" STR_FMT ", Kind=" STR_FMT,
+        return arena_printf(a, INVALID "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got " STR_FMT "/" STR_FMT ", Kind=" STR_FMT,
                             STR_ARG(group), STR_ARG(version), STR_ARG(kind));
     }
     ret->allowed = json_bool(response, "allowed", false);
@@ -199,6 +259,6 @@ struct val *exchange_status(struct arena *a, const struct val *given, struct str
         json_set_str(a, v, STR("reason"), reason);
     if (val_is(json_get(given, STR("details")), VAL_OBJ))
         json_set(a, v, STR("details"), val_copy(a, json_get(given, STR("details"))));
-    json_set_int(a, v, STR("code"), code >= 400 && code < 600 ? code : 400);
+    json_set_int(a, v, STR("code"), code >= 400 && code < 1000 ? code : 400);
     return v;
 }

@@ -186,6 +186,18 @@ static void note(struct inquiry *q, const char *key, struct str value)
     q->n_notes = n + 2;
 }
 
+/* A patch as Go writes one: without spaces, members by name. */
+static struct str compact(struct arena *a, struct str patch)
+{
+    struct val *list = json_parse(a, patch, NULL);
+    _cleanup_buf_ struct buf b = BUF_INIT(1 << 20);
+    for (struct val *op = val_is(list, VAL_ARR) ? list->first : NULL; op; op = op->next)
+        if (val_is(op, VAL_OBJ))
+            json_sort(a, op);
+    json_write(&b, list);
+    return list && !b.failed ? arena_str(a, buf_str(&b)) : STR_NONE;
+}
+
 /* What a mutating hook did: mutated or not; with patch: what. */
 static void note_hook(struct inquiry *q, const struct hook *h, unsigned index, bool mutated, struct str patch)
 {
@@ -330,7 +342,7 @@ static int judge(struct inquiry *q, const struct hook *h, const struct question 
         return failed(q, h, arena_printf(a, "failed to call webhook: %s", why));
     if ((why = exchange_read(a, body, k->uid, q->x->kind == MUTATING, ret))) {
         ret->patch = STR_NONE;
-        return failed(q, h, arena_printf(a, "received invalid webhook response: %s", why));
+        return failed(q, h, why);
     }
     add_warnings(q, ret);
     note_answer(q, h, ret);
@@ -401,6 +413,8 @@ static void take_up(struct inquiry *q, const uint64_t object[2])
         const struct hook *h = hook_at(q->x, k->next - 1);
         k->invoked[k->next - 1] = h && h->reinvoke;
         note_hook(q, h, k->next - 1, changed, STR_NONE);
+        if (k->patch.len)
+            note_hook(q, h, k->next - 1, true, k->patch);
     } else if (second) {
         k->next = 0;
         if (changed)
@@ -419,9 +433,10 @@ static int judge_patch(struct inquiry *q, const struct hook *h, struct answer *r
     struct kl_err err;
     kl_err_init(&err);
     const struct val *list = ret->patch.len ? json_parse(q->arena, ret->patch, &err) : NULL;
-    if (ret->patch.len && !val_is(list, VAL_ARR)) {
+    if (ret->patch.len && !val_is(list, VAL_ARR) && !val_is(list, VAL_NULL)) {
         ret->patch = STR_NONE;
-        return failed(q, h, arena_printf(q->arena, "received undecodable patch in webhook response: %s", err.code ? err.msg : "it is no list of operations"));
+        return failed(q, h, arena_printf(q->arena, "received undecodable patch in webhook response: %s%s%s", err.code ? err.msg : "json: cannot unmarshal ",
+                                         err.code ? "" : val_is(list, VAL_OBJ) ? "object" : "value", err.code ? "" : " into Go value of type jsonpatch.Patch"));
     }
     if (!list || !list->n)
         ret->patch = STR_NONE;
@@ -462,7 +477,8 @@ static int mutate(struct inquiry *q)
         if ((rc = view_patch(q, answer.patch, &q->ret->patch)) < 0)
             return rc;
         q->ret->flags |= KL_VERDICT_AGAIN;
-        note_hook(q, h, i, false, answer.patch);
+        note_hook(q, h, i, false, STR_NONE);    /* which stays where the patch cannot be applied */
+        k->patch = q->call->flags & KL_CALL_AUDITED_OBJECTS ? compact(k->arena, answer.patch) : STR_NONE;
         memcpy(k->last, now, sizeof now);
         k->next = i + 1;
         k->going_on = true;

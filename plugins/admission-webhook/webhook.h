@@ -118,6 +118,7 @@ struct asked {                          /* one waiting request */
     struct arena *arena;
     struct list questions;
     unsigned next;                      /* hook to go on with behind a patch */
+    struct str patch;                   /* what that was, for the audit trail */
     bool going_on;
     /* mutating: what reinvocation needs, made anew in each run */
     bool *invoked, *due;                /* of hooks: may be asked again; is to be */

@@ -150,12 +150,18 @@ static int ask(const struct authz *x, struct step *s, struct kl_call *c, const s
         return rc;
     if (rc < 0 && s->deny_on_failure)
         return kl_fail(c, KL_FORBIDDEN, "authorizer '%s' cannot be asked", s->name);
-    kl_err_init(&c->err);
-    if (rc < 0)
+    if (rc < 0) {                       /* where nobody else allows it, that it could not be told is what is told */
+        c->err.code = KL_INTERNAL;
         return 0;
+    }
+    kl_err_init(&c->err);
     const struct val *st = json_get(v, STR("status"));
     struct str reason = json_str(st, "reason");
     snprintf(c->err.msg, sizeof c->err.msg, STR_FMT, STR_ARG(reason));
+    if (json_bool(st, "denied", false) && json_bool(st, "allowed", false)) {
+        kl_fail(c, KL_INTERNAL, "webhook subject access review returned both allow and deny response");
+        return 0;
+    }
     if (json_bool(st, "denied", false)) {
         c->err.code = KL_FORBIDDEN;
         return -KL_FORBIDDEN;

@@ -4,6 +4,7 @@
 #include <gnutls/crypto.h>
 
 #include "base/cleanup.h"
+#include "base/http_words.h"
 #include "base/kubeconfig.h"
 
 #define S 1000000000LL
@@ -28,9 +29,14 @@ static int read_target(struct hook *h, const char *kubeconfig, struct kl_err *er
         return rc;
     h->to = (struct kl_http_target){ .size = sizeof h->to, .url = k.server, .server_name = k.server_name, .insecure = k.insecure,
                                      .ca = { k.ca.at, k.ca.len }, .cert = { k.cert.at, k.cert.len }, .key = { k.key.at, k.key.len } };
-    h->path = k.path;
+    /* It is told how long it is waited for, as Go writes that. */
+    long long s = h->timeout_ns / S, minutes = s / 60 % 60, hours = s / 3600;
+    const char *mark = strchr(k.path, '?') ? "&" : "?";
+    h->path = hours ? arena_printf(h->arena, "%s%stimeout=%lldh%lldm%llds", k.path, mark, hours, minutes, s % 60) :
+              minutes ? arena_printf(h->arena, "%s%stimeout=%lldm%llds", k.path, mark, minutes, s % 60) :
+                        arena_printf(h->arena, "%s%stimeout=%llds", k.path, mark, s);
     h->bearer = k.token ? arena_printf(h->arena, "Bearer %s", k.token) : NULL;
-    return !k.token || h->bearer ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
+    return h->path && (!k.token || h->bearer) ? 0 : kl_err_set(err, KL_NO_MEMORY, "out of memory");
 }
 
 int hook_open(struct hook *h, const struct kl_host *host, const char *kubeconfig, int64_t timeout_ns, struct kl_err *err)
@@ -79,7 +85,7 @@ static bool make_room(struct hook *h)
 
 static struct entry *begin(struct hook *h, struct kl_call *c, const char *key, struct str body)
 {
-    const char *const headers[] = { "content-type", "application/json", "accept", "application/json", h->bearer ? "authorization" : NULL, h->bearer, NULL };
+    const char *const headers[] = { "content-type", "application/json", "accept", "application/json, */*", h->bearer ? "authorization" : NULL, h->bearer, NULL };
     struct kl_http_request r = { .size = sizeof r, .method = "POST", .path = h->path, .headers = headers, .body = { body.at, body.len },
                                  .timeout_ns = h->timeout_ns, .body_most = ANSWER_MOST };
     struct entry *e = make_room(h) ? mem_alloc(sizeof *e) : NULL;
@@ -105,15 +111,17 @@ static void finish(struct hook *h, struct kl_call *c, struct entry *e, int64_t n
     int rc = h->http->result(h->host, c, e->ticket, &answer);
     if (rc == -KL_PENDING)
         return;
-    bool good = rc == 0 && answer.status >= 200 && answer.status < 300 && a;
+    bool good = rc == 0 && answer.status >= 200 && answer.status <= 206 && a;
     const struct val *v = good ? json_parse(a, str_n(answer.body.at, answer.body.len), NULL) : NULL;
     int64_t lasts = v ? ttl(ctx, v) : -1;
     if (lasts >= 0 && (e->answer = mem_dup(answer.body.at, answer.body.len)))
         e->len = answer.body.len;
     else if (rc < 0)
         snprintf(e->why, sizeof e->why, "%.150s", c->err.msg);
+    else if (good)
+        snprintf(e->why, sizeof e->why, "the webhook's answer makes no sense");
     else
-        snprintf(e->why, sizeof e->why, good ? "the webhook's answer makes no sense" : "the webhook answered with status %u", answer.status);
+        snprintf(e->why, sizeof e->why, "%s", a ? http_words(a, answer.status, str_n(answer.body.at, answer.body.len)) : "out of memory");
     e->until_ns = now + (lasts > S ? lasts : S);
     h->http->drop(h->host, e->ticket);
     e->ticket = 0;

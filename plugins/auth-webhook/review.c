@@ -12,11 +12,25 @@ static struct val *review(struct arena *a, const char *kind, const char *group, 
     struct val *v = val_new(a, VAL_OBJ);
     text(a, v, "kind", kind);
     text(a, v, "apiVersion", arena_printf(a, "%s/%s", group, version));
-    json_set(a, json_obj(a, v, STR("metadata")), STR("creationTimestamp"), val_new(a, VAL_NULL));
+    json_obj(a, v, STR("metadata"));
     return v;
 }
 
 /* --- selectors become requirements --- */
+
+/* Of labels, values are a set: each once, in order. */
+static void push_in_order(struct val *list, struct val *v)
+{
+    struct val **at = &list->first;
+    while (*at && str_cmp(val_str(*at), val_str(v)) < 0)
+        at = &(*at)->next;
+    if (*at && str_eq(val_str(*at), val_str(v)))
+        return;
+    v->next = *at;
+    *at = v;
+    list->last = v->next ? list->last : v;
+    list->n++;
+}
 
 static void requirement(struct arena *a, struct val *list, struct str key, const char *op, struct str values)
 {
@@ -26,8 +40,11 @@ static void requirement(struct arena *a, struct val *list, struct str key, const
     if (!values.at)
         return;
     struct val *out = json_arr(a, v, STR("values"));
-    while (values.at)
-        val_push(out, val_of_str(a, str_trim(str_cut(&values, ','))));
+    while (values.at) {
+        struct val *one = val_of_str(a, str_trim(str_cut(&values, ',')));
+        if (one)
+            push_in_order(out, one);
+    }
 }
 
 /* The next term; commas within parentheses are no ends. */
@@ -67,6 +84,8 @@ static void add_terms(struct arena *a, struct val *list, struct str selector, bo
         struct str term = next_term(&selector), value = term, key;
         if (!term.len || (labels && set_term(a, list, term)))
             continue;
+        if (str_find(term, '>') >= 0 || str_find(term, '<') >= 0)
+            continue;                   /* no requirement can say this: what is asked is less exact then */
         if (str_find(term, '=') < 0) {
             bool not = term.at[0] == '!';
             if (labels)

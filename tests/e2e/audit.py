@@ -29,7 +29,7 @@ def want(name, is_, should):
         fail('%s\n  wanted: %s\n  got: %s' % (name, should, is_))
 
 
-MEMBERS = ['kind', 'apiVersion', 'level', 'auditID', 'stage', 'requestURI', 'verb', 'user', 'impersonatedUser', 'sourceIPs', 'userAgent', 'objectRef',
+MEMBERS = ['kind', 'apiVersion', 'level', 'auditID', 'stage', 'requestURI', 'verb', 'user', 'impersonatedUser', 'authenticationMetadata', 'sourceIPs', 'userAgent', 'objectRef',
            'responseStatus', 'requestObject', 'responseObject', 'requestReceivedTimestamp', 'stageTimestamp', 'annotations']
 TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$')
 for e in events:
@@ -51,6 +51,7 @@ want('agent', made['userAgent'], 'tester/1.0')
 want('ref', made['objectRef'], {'resource': 'configmaps', 'namespace': 'logged', 'name': 'whole', 'apiVersion': 'v1'})
 want('status', made['responseStatus'], {'metadata': {}, 'code': 201})
 want('request', made['requestObject']['data'], {'a': 'b'})
+want('as it was understood', (made['requestObject']['kind'], made['requestObject']['apiVersion']), ('ConfigMap', 'v1'))
 want('response', made['responseObject']['metadata']['name'], 'whole')
 want('no managed fields', 'managedFields' in made['responseObject']['metadata'], False)
 want('decision', made['annotations']['authorization.k8s.io/decision'], 'allow')
@@ -65,7 +66,7 @@ want('an error', lost['responseStatus'], {'metadata': {}, 'status': 'Failure', '
                                           'details': {'name': 'nothing', 'kind': 'configmaps'}, 'code': 404})
 gone = one('ResponseComplete', 'delete', 'configmaps', 'whole')
 want('a deletion', (gone['responseStatus']['status'], gone['responseStatus']['code']), ('Success', 200))
-want('its options', gone['requestObject'].get('propagationPolicy'), 'Background')
+want('its options', gone['requestObject'], {'kind': 'DeleteOptions', 'apiVersion': 'meta.k8s.io/__internal', 'propagationPolicy': 'Background'})
 
 # a secret's text is nowhere
 secret = one('ResponseComplete', 'create', 'secrets', 'hidden')
@@ -83,14 +84,24 @@ want('a token', issued['annotations'].get('authentication.kubernetes.io/issued-c
 want('started', one('ResponseStarted', 'watch', 'configmaps', None)['responseStatus']['code'], 200)
 want('over', one('ResponseComplete', 'watch', 'configmaps', None)['responseStatus']['code'], 200)
 
+# a stream that is refused has begun, too
+for stage in ('ResponseStarted', 'ResponseComplete'):
+    want('a stream', one(stage, 'get', 'pods', 'none')['responseStatus'].get('reason'), 'NotFound')
+# defaults are there; what was not understood is not told, nor what nobody may
+pod = one('ResponseComplete', 'create', 'pods', 'host')
+want('defaults', pod['requestObject']['spec'].get('restartPolicy'), 'Always')
+for code in (400, 403):
+    want('not told', [('requestObject' in e, 'name' in e['objectRef']) for e in events if e['verb'] == 'create' and e.get('responseStatus', {}).get('code') == code], [(False, False)])
+
 # who asks for whom, who may not, who is nobody
 other = one('ResponseComplete', 'list', 'pods', None)
 want('impersonated', (other['user']['username'], other['impersonatedUser']['username'], other['impersonatedUser']['groups']),
      ('kubernetes-admin', 'bob', ['system:authenticated']))
+want('by which mode', other['authenticationMetadata'], {'impersonationConstraint': 'impersonate:user-info'})
 want('refused', (other['annotations']['authorization.k8s.io/decision'], other['responseStatus']['code'], other['responseStatus']['reason']),
      ('forbid', 403, 'Forbidden'))
 allowed = one('ResponseComplete', 'list', 'services', None)
-want('why', 'RBAC: allowed by ClusterRoleBinding "v" of ClusterRole "view" to' in allowed['annotations']['authorization.k8s.io/reason'], True)
+want('why', allowed['annotations']['authorization.k8s.io/reason'], 'RBAC: allowed by ClusterRoleBinding "v" of ClusterRole "view" to ServiceAccount "x/logged"')
 nobody = [e for e in events if e.get('responseStatus', {}).get('code') == 401]
 want('nobody', [(e['stage'], e['user'], e['responseStatus'].get('message'), 'annotations' in e) for e in nobody],
      [('ResponseStarted', {}, 'Unauthorized', False)])

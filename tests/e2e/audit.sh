@@ -20,7 +20,7 @@ rules:
   namespaces: [logged]
   omitStages: [RequestReceived]
 - level: RequestResponse
-  resources: [{group: "", resources: [configmaps, pods, services]}]
+  resources: [{group: "", resources: [configmaps, pods, pods/log, services]}]
   namespaces: [logged]
 - level: Metadata
   resources: [{group: "", resources: [serviceaccounts/token]}]
@@ -57,12 +57,15 @@ done
 want created create clusterrolebinding v --clusterrole=view --serviceaccount=logged:x
 want created create secret generic hidden -n logged --from-literal=k=hidden
 cat "$dir"/log/audit*.log >"$dir/before" # kubectl's own look-ups are over; what follows is curl's alone
-c -o /dev/null -H 'Audit-ID: 11111111-2222-3333-4444-555555555555' -H 'X-Forwarded-For: 192.0.2.7' -A tester/1.0 -H 'Content-Type: application/json' \
+c -o /dev/null -H 'Audit-ID: 11111111-2222-3333-4444-555555555555' -H 'X-Forwarded-For: nonsense, 192.0.2.7' -A tester/1.0 -H 'Content-Type: application/json' \
     -d '{"metadata":{"name":"whole"},"data":{"a":"b"}}' "$maps?fieldManager=me"
 c -o /dev/null -H 'Accept: application/vnd.kubernetes.protobuf' "$maps/whole"
 c -o /dev/null "$maps"
 c -o /dev/null -X PATCH -H 'Content-Type: application/merge-patch+json' -d '{"data":{"c":"d"}}' "$maps/whole"
 c -o /dev/null "$maps/nothing"
+c -o /dev/null "$url/api/v1/namespaces/logged/pods/none/log"
+c -o /dev/null -H 'Content-Type: application/json' -d '{"metadata":{"name":"odd"},"data":7}' "$maps"
+c -o /dev/null -H 'Content-Type: application/json' -H 'Impersonate-User: bob' -d '{"metadata":{"name":"not"}}' "$maps"
 c -o /dev/null -X DELETE -H 'Content-Type: application/json' -d '{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}' "$maps/whole"
 c -o /dev/null "$maps?watch=1&timeoutSeconds=1"
 c -o /dev/null -H 'Impersonate-User: bob' "$url/api/v1/namespaces/logged/pods"

@@ -111,6 +111,7 @@ rm "$d/slow"
 # --- a webhook that fails ---
 touch "$d/broken"
 holds "no opinion when it fails" "$(as t-ann get pods -n kube-system)" "No resources found"
+holds "told where nobody else allows it" "$(as t-ann get --raw /api/v1/namespaces/default/secrets)" 'has prevented the request from succeeding'
 holds "no new tokens meanwhile" "$(as t-new auth whoami)" "Unauthorized"
 rm "$d/broken"
 authorizers Perhaps >"$dir/authorization.yaml"

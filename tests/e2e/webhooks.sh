@@ -79,7 +79,25 @@ expect deny 'admission webhook "deny.example.com" denied the request: not today'
 status=$(c -o "$dir/out" -w '%{http_code}' -H 'content-type: application/json' -d '{"metadata":{"name":"b"}}' "$url/api/v1/namespaces/demo/configmaps")
 expect "deny: status" "418" "$status"
 expect "deny: reason" '"reason":"Teapot"' "$(cat "$dir/out")"
+k create configmap there -n default >/dev/null
+k label namespace default hooked=yes >/dev/null
+expect "asked about what is there already" 'denied the request: not today' "$(k create configmap there -n default)"
+k label namespace default hooked- >/dev/null
 unhook Validating deny
+unseen
+operation=UPDATE hook Mutating sent /as-sent
+operation=UPDATE hook Validating stored /as-stored
+k create configmap updated -n demo >/dev/null
+for i in $(seq 100); do                 # until both are known
+    : >"$dir/asked"
+    status=$(c -o "$dir/out" -w '%{http_code}' -X PUT -H 'content-type: application/json' -d '{"metadata":{"name":"updated"},"data":{"n":"'"$i"'"}}' "$url/api/v1/namespaces/demo/configmaps/updated")
+    grep -q '^/as-sent' "$dir/asked" && grep -q '^/as-stored' "$dir/asked" && break
+    sleep 0.1
+done
+expect "what may change is shown as it was sent, what is judged as it would be stored" "200" "$status"
+unhook Mutating sent
+unhook Validating stored
+sweep
 hook Validating plain /deny-plain
 seen /deny-plain
 expect "deny without a word" 'admission webhook "plain.example.com" denied the request without explanation' "$(make b)"
@@ -402,7 +420,7 @@ for policy in Fail Ignore; do
     unhook Validating uid
     hook Validating garbage /garbage ',"failurePolicy":"'$policy'"'
     seen /garbage
-    expect "garbage, $policy" "$(want_text garbage "received invalid webhook response: ")" "$(make "g-$(echo $policy | tr A-Z a-z)")"
+    expect "garbage, $policy" "$(want_text garbage "failed to call webhook: couldn't get version/kind; json parse error: ")" "$(make "g-$(echo $policy | tr A-Z a-z)")"
     unhook Validating garbage
     hook Validating inner /500 ',"failurePolicy":"'$policy'"'
     seen /500

@@ -68,6 +68,9 @@ def decide(path, request):
         return dict(allow, allowed=False, status={"message": text + "%s %s" % (dict(sorted(shown.items())), request["options"])})
     if path == "/annotate":  # for the audit trail
         return dict(allow, auditAnnotations={"why": "because", "who": request["userInfo"]["username"]})
+    if path in ("/as-sent", "/as-stored"):
+        meta = request["object"]["metadata"]
+        return dict(allow, allowed=all((key in meta) == (path == "/as-stored") for key in ("uid", "resourceVersion", "creationTimestamp")))
     if path == "/no-name":  # what the server gives is not there yet
         meta = request["object"]["metadata"]
         absent = "uid" not in meta and "creationTimestamp" not in meta and "name" not in request

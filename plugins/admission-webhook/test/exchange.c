@@ -25,6 +25,7 @@ Test(exchange, the_question)
                      "\"object\":{\"a\":1},\"oldObject\":null,\"dryRun\":true,\"options\":{}}}\n");
 }
 
+#define INVALID "received invalid webhook response: "
 #define ANSWER(response) "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"response\":" response "}"
 
 Test(exchange, answers_that_are_none)
@@ -33,15 +34,26 @@ Test(exchange, answers_that_are_none)
         const char *text, *why;
         bool mutating;
     } rows[] = {
-        { "{}", "webhook response was absent", false },
-        { ANSWER("{\"uid\":\"x\"}"), "expected response.uid=\"id\", got \"x\"", false },
+        { "", "failed to call webhook: 0-length response with status code: 200 and content type: application/json", false },
+        { "{}", INVALID "webhook response was absent", false },
+        { "[]", "failed to call webhook: couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type struct "
+                "{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }", false },
+        { "{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"TokenReview\"}",
+          "failed to call webhook: no kind \"TokenReview\" is registered for version \"admission.k8s.io/v1\" in scheme \"pkg/runtime/scheme.go:111\"", false },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":\"yes\"}"),
+          "failed to call webhook: json: cannot unmarshal string into Go struct field AdmissionResponse.response.allowed of type bool", false },
+        { ANSWER("{\"uid\":\"id\",\"warnings\":[\"a\",1]}"),
+          "failed to call webhook: json: cannot unmarshal number into Go struct field AdmissionResponse.response.warnings of type string", false },
+        { ANSWER("{\"uid\":\"id\",\"status\":{\"code\":\"four\"}}"),
+          "failed to call webhook: json: cannot unmarshal string into Go struct field Status.response.status.code of type int32", false },
+        { ANSWER("{\"uid\":\"x\"}"), INVALID "expected response.uid=\"id\", got \"x\"", false },
         { "{\"apiVersion\":\"admission.k8s.io/v1beta1\",\"kind\":\"AdmissionReview\",\"response\":{\"uid\":\"id\"}}",
-          "expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got admission.k8s.io/v1beta1, Kind=AdmissionReview", false },
-        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\"}"), "webhook returned response.patch but not response.patchType", true },
-        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patchType\":\"JSONPatch\"}"), "webhook returned response.patchType but not response.patch", true },
-        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\",\"patchType\":\"X\"}"), "unsupported patch type \"X\"", true },
-        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\",\"patchType\":\"JSONPatch\"}"), "validating webhook may not return response.patch", false },
-        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"!\",\"patchType\":\"JSONPatch\"}"), "webhook returned response.patch that is not base64", true },
+          "failed to call webhook: converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion", false },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\"}"), INVALID "webhook returned response.patch but not response.patchType", true },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patchType\":\"JSONPatch\"}"), INVALID "webhook returned response.patchType but not response.patch", true },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\",\"patchType\":\"X\"}"), INVALID "unsupported patch type \"X\"", true },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"W10=\",\"patchType\":\"JSONPatch\"}"), INVALID "validating webhook may not return response.patch", false },
+        { ANSWER("{\"uid\":\"id\",\"allowed\":true,\"patch\":\"!\",\"patchType\":\"JSONPatch\"}"), "failed to call webhook: illegal base64 data at input byte 0", true },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         _cleanup_arena_ struct arena *a = arena_new(0);

@@ -73,12 +73,12 @@ Test(review, says_all_that_is_known)
     static const char *const groups[] = { "a", "b", NULL }, *const extra[] = { "k", "1", "k", "2", NULL };
     const struct kl_user u = { .size = sizeof u, .name = "ann", .uid = "7", .groups = groups, .extra = extra };
     struct kl_request r = { .size = sizeof r, .verb = "list", .path = "/x", .is_resource = 1, .group = "apps", .version = "v1", .resource = "deployments",
-                            .subresource = "", .ns = "n", .name = "", .field_selector = "spec.x=1,y!=2", .label_selector = "a in (x, y),!b,c,d!=e,f notin (g)" };
+                            .subresource = "", .ns = "n", .name = "", .field_selector = "spec.x=1,y!=2", .label_selector = "a in (y, x, y),!b,c,d!=e,f notin (g),h>1" };
     _cleanup_arena_ struct arena *a = arena_new(0);
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     review_access(&b, a, "v1", &u, &r);
     cr_assert(str_is(buf_str(&b),
-        "{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/v1\",\"metadata\":{\"creationTimestamp\":null},\"spec\":{\"resourceAttributes\":"
+        "{\"kind\":\"SubjectAccessReview\",\"apiVersion\":\"authorization.k8s.io/v1\",\"metadata\":{},\"spec\":{\"resourceAttributes\":"
         "{\"namespace\":\"n\",\"verb\":\"list\",\"group\":\"apps\",\"version\":\"v1\",\"resource\":\"deployments\",\"fieldSelector\":{\"requirements\":["
         "{\"key\":\"spec.x\",\"operator\":\"In\",\"values\":[\"1\"]},{\"key\":\"y\",\"operator\":\"NotIn\",\"values\":[\"2\"]}]},\"labelSelector\":{\"requirements\":["
         "{\"key\":\"a\",\"operator\":\"In\",\"values\":[\"x\",\"y\"]},{\"key\":\"b\",\"operator\":\"DoesNotExist\"},{\"key\":\"c\",\"operator\":\"Exists\"},"

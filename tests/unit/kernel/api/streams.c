@@ -244,7 +244,7 @@ static void refused(void)
         { "/api/v1/namespaces/default/pods/none/log", "404", "pods \\\"none\\\" not found" },
         { "/api/v1/namespaces/default/pods/homeless/log", "200", "" },
         { "/api/v1/namespaces/default/pods/homeless/exec?command=x", "400", "pod homeless does not have a host assigned" },
-        { "/api/v1/namespaces/default/pods/solo/log", "503", "far" },
+        { "/api/v1/namespaces/default/pods/solo/log", "404", "pods \\\"far\\\" not found" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         expect_answer(rows[i].path, rows[i].status, rows[i].text);
