@@ -153,8 +153,34 @@ static int mark_and_delete(struct api_op *op, struct val *v, struct store_object
     return rc < 0 ? rc : api_commit_delete(op, v, op->dry_run ? o : op->object);
 }
 
+/* What a cluster cannot be without, whoever asks. */
+static int check_immortal(struct api_op *op)
+{
+    static const struct {
+        const char *resource, *name, *why;
+    } rows[] = {
+        { "/namespaces", "default", "this namespace may not be deleted" },
+        { "/namespaces", "kube-system", "this namespace may not be deleted" },
+        { "/namespaces", "kube-public", "this namespace may not be deleted" },
+        { "scheduling.k8s.io/priorityclasses", "system-cluster-critical", "this is a system priority class and cannot be deleted" },
+        { "scheduling.k8s.io/priorityclasses", "system-node-critical", "this is a system priority class and cannot be deleted" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!str_is(op->name, rows[i].name) || strcmp(op->kind->storage->resource, rows[i].resource) != 0)
+            continue;
+        api_fail(&op->err, op->arena, KL_FORBIDDEN, "%s \"%s\" is forbidden: %s", api_resource_text(op->arena, op->kind), rows[i].name, rows[i].why);
+        op->err.name = rows[i].name;
+        op->err.group = op->kind->group;
+        op->err.kind = op->kind->plural;
+        return -KL_FORBIDDEN;
+    }
+    return 0;
+}
+
 int api_op_delete(struct api_op *op)
 {
+    if (check_immortal(op) < 0)
+        return -op->err.code;
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     struct store_object *o = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
