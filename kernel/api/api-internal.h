@@ -68,12 +68,17 @@ struct api_info {
     const struct schema_subresource *sub;
     bool watch_path;                    /* /api/v1/watch/... */
     bool nested;                        /* namespaces within one */
+    bool deep;                          /* something follows the subresource */
     struct str rest;                    /* path behind a subresource, as sent, without the slash; at NULL: not even that */
     struct api_query q;
 };
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
                       struct api_error *e);
+/* Which numbers are none: bits of these, with the last one's message. */
+enum { API_BAD_NUMBER = 1, API_BAD_GRACE = 2 };
 int api_parse_query(struct arena *a, struct str query, struct api_query *ret, struct api_error *e);
+/* Why it can be no name in a path: one that holds '/', '%' or NUL or is '.' or '..' could make a key mean another. NULL: it can. */
+const char *api_bad_segment(struct str s);
 /* resourceVersion as a number. Lists say KL_BAD_REQUEST, others (api_fail_version) that they do not know. */
 int api_fail_version(struct api_rq *rq);
 int api_parse_version(struct arena *a, struct str version, uint64_t *ret, struct api_error *e);
@@ -107,6 +112,8 @@ struct api_can {
 bool api_negotiate(struct str accept, const struct api_can *can, struct api_accept *ret);
 /* Does a clause name one of the types that a route produces ("application/json, application/yaml")? Upstream's router wants it before a handler negotiates. */
 bool api_routes(struct str accept, struct str produces);
+/* Asked for once it is known that there is something to show: metadata of one object where there are many, or of many where there is one. */
+int api_check_partial(struct api_rq *rq);
 int api_fail_route(struct api_error *e, struct arena *a, const char *produces);
 /* 0: unknown (415). */
 enum api_media api_media_of(struct str content_type);

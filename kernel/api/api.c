@@ -87,11 +87,11 @@ bool api_built_in_group(struct str group)
     return false;
 }
 
-/* Of a custom resource, whose handler upstream is asked for whatever a client makes up. */
-static int no_verb(struct api_rq *rq)
+/* Of a custom resource, whose handler upstream is asked for whatever a client makes up (then the verb is empty), and of lists that cannot be watched. */
+static int no_verb(struct api_rq *rq, const char *verb)
 {
     const struct schema_kind *k = rq->info.kind;
-    api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, " is not supported on resources of kind \"%s\"", api_resource_text(rq->arena, k));
+    api_fail(&rq->err, rq->arena, KL_METHOD_NOT_ALLOWED, "%s is not supported on resources of kind \"%s\"", verb, api_resource_text(rq->arena, k));
     rq->err.group = k->group;
     rq->err.kind = k->plural;
     return -KL_METHOD_NOT_ALLOWED;
@@ -104,10 +104,10 @@ static int check_verb(struct api_rq *rq)
     const struct schema_kind *k = rq->info.kind;
     bool collection = strcmp(t->verb, "list") == 0 || strcmp(t->verb, "deletecollection") == 0;
     bool options = rq->info.sub && strcmp(t->subresource, "proxy") == 0 && str_is(http_method(rq->http), "OPTIONS");
-    if (rq->info.watch_path && !str_is(http_method(rq->http), "GET"))
-        return api_fail_method(&rq->err, rq->arena);
     if (rq->info.watch_path && (t->subresource[0] || !(k->flags & K_STORED)))
         return api_fail_path(&rq->err, rq->arena);
+    if (rq->info.watch_path && !str_is(http_method(rq->http), "GET"))
+        return api_fail_method(&rq->err, rq->arena);
     if (str_is(http_method(rq->http), "HEAD") && strcmp(t->subresource, "proxy") != 0 && !(k->flags & K_CUSTOM))
         return api_fail_method(&rq->err, rq->arena);
     if (k->flags & K_CUSTOM && k->flags & K_NAMESPACED && !t->ns[0] && strcmp(t->verb, "list") != 0 && strcmp(t->verb, "watch") != 0) {
@@ -116,9 +116,11 @@ static int check_verb(struct api_rq *rq)
         return -KL_NOT_FOUND;
     }
     if (!t->verb[0] && k->flags & K_CUSTOM)
-        return no_verb(rq);
+        return no_verb(rq, t->verb);
     if (!t->verb[0])                    /* no verb of Kubernetes, but one that a proxied server may know */
         return options && t->name[0] ? 0 : api_fail_method(&rq->err, rq->arena);
+    if (rq->info.deep && !(k->flags & K_CUSTOM) && strcmp(t->subresource, "proxy") != 0)
+        return api_fail_path(&rq->err, rq->arena);
     if (t->subresource[0]) {
         if (!rq->info.sub && k->flags & K_CUSTOM)
             return api_fail_not_found(&rq->err, rq->arena, k, str_of(t->name));
@@ -130,6 +132,8 @@ static int check_verb(struct api_rq *rq)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "name must be provided");
     if (t->name[0] ? strcmp(t->verb, "create") == 0 : strcmp(t->verb, "update") == 0 || strcmp(t->verb, "patch") == 0)
         return api_fail_method(&rq->err, rq->arena);
+    if (k->flags & K_MEASURED && strcmp(t->verb, "watch") == 0)
+        return no_verb(rq, t->verb);
     if (k->flags & K_MEASURED && strcmp(t->verb, "get") != 0 && strcmp(t->verb, "list") != 0)
         return api_fail_method(&rq->err, rq->arena);
     if (!(k->flags & (K_STORED | K_MEASURED))) {
@@ -147,22 +151,22 @@ static int check_verb(struct api_rq *rq)
 /* "*core.ConfigMap", as upstream's Go has it. */
 static const char *go_name(struct arena *a, const struct schema_kind *k, bool list)
 {
-    struct str group = str_of(k->group[0] && strcmp(k->group, "events.k8s.io") != 0 ? k->group : "core");
+    struct str group = str_of(k->group[0] && strcmp(k->group, "events.k8s.io") != 0 ? k->group : "core"), package = str_cut(&group, '.');
     return k->flags & K_CUSTOM ? list ? "*unstructured.UnstructuredList" : "*unstructured.Unstructured" :
-                                 arena_printf(a, "*" STR_FMT ".%s%s", STR_ARG(str_cut(&group, '.')), k->kind, list ? "List" : "");
+                                 arena_printf(a, "*" STR_FMT ".%s%s", STR_ARG(package), k->kind, list ? "List" : "");
 }
 
-/* Metadata of one object where there are many, or of many where there is one. */
-static int check_partial(struct api_rq *rq)
+int api_check_partial(struct api_rq *rq)
 {
     const struct kl_request *t = &rq->info.tuple;
-    bool list = strcmp(t->verb, "list") == 0, custom = rq->info.kind->flags & K_CUSTOM;
+    bool list = strcmp(t->verb, "list") == 0, custom = rq->info.kind->flags & K_CUSTOM, scale = strcmp(t->subresource, "scale") == 0;
     if (list && rq->accept.as == AS_PARTIAL)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadata, but the requested object is a list (%s)", go_name(rq->arena, rq->info.kind, true));
     if (strcmp(t->verb, "get") != 0 || rq->accept.as != AS_PARTIAL_LIST)
         return 0;
-    if (!custom)
-        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadataList, but the requested object is not a list (%s)", go_name(rq->arena, rq->info.kind, false));
+    if (!custom || scale)
+        return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadataList, but the requested object is not a list (%s)",
+                        !scale ? go_name(rq->arena, rq->info.kind, false) : custom ? "*v1.Scale" : "*autoscaling.Scale");
     api_fail(&rq->err, rq->arena, KL_INTERNAL, "content is not a list");
     rq->err.reason = NULL;              /* upstream's 500 has none */
     return -KL_INTERNAL;
@@ -177,17 +181,19 @@ static int negotiate(struct api_rq *rq)
     const struct schema_kind *k = rq->info.kind;
     struct str accept = http_header(rq->http, STR("accept"));
     const char *verb = rq->info.tuple.verb;
+    const char *sub = rq->info.tuple.subresource;
+    bool untold = strcmp(sub, "log") == 0 || (strcmp(sub, "status") == 0 && (strcmp(k->kind, "CustomResourceDefinition") == 0 || strcmp(k->kind, "APIService") == 0));
     bool custom = k->flags & K_CUSTOM, made_only = !(k->flags & K_STORED) && strcmp(verb, "create") == 0;     /* reviews have no table */
     bool watch = strcmp(verb, "watch") == 0, many = watch || strcmp(verb, "list") == 0;
-    const struct api_can can = { .transforms = !made_only, .no_protobuf = custom };
-    if (!custom && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
+    const struct api_can can = { .transforms = !made_only && !untold, .no_protobuf = custom };
+    if (!custom && strcmp(sub, "log") != 0 && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
         return api_fail_route(&rq->err, rq->arena, many ? MEDIA_TYPES ", " STREAM_TYPES : MEDIA_TYPES);
     if (!api_negotiate(accept, &can, &rq->accept))
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "only the following media types are accepted: " MEDIA_TYPES);
     if (watch && rq->accept.media == MEDIA_YAML)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "only the following media types are accepted: " STREAM_TYPES);
     rq->pretty |= rq->accept.pretty;
-    return rq->accept.as ? check_partial(rq) : 0;
+    return 0;
 }
 
 /* kubectl get --subresource=scale. */
@@ -202,9 +208,16 @@ static struct val *scale_table(struct api_rq *rq, const struct val *scale)
     json_set_str(a, t, STR("apiVersion"), str_is(rq->accept.as_version, "v1beta1") ? STR("meta.k8s.io/v1beta1") : STR("meta.k8s.io/v1"));
     meta = json_obj(a, t, STR("metadata"));
     json_set_str(a, meta, STR("resourceVersion"), json_str(scale, "metadata.resourceVersion"));
-    json_set(a, t, STR("columnDefinitions"), custom_columns(a, columns));
+    struct val *shown = custom_columns(a, columns), *cells = custom_cells(a, columns, scale, env_wall_ns());
+    if (!(rq->info.kind->flags & K_CUSTOM) && shown && cells) {     /* those of upstream's own kinds are printed by code */
+        json_set_str(a, shown->first, STR("format"), STR(""));
+        json_set_str(a, shown->last, STR("type"), STR("string"));
+        if (cells->first->next->type == VAL_NULL)
+            *cells->first->next = (struct val){ .type = VAL_INT, .next = cells->first->next->next };
+    }
+    json_set(a, t, STR("columnDefinitions"), shown);
     row = val_push(json_arr(a, t, STR("rows")), val_new(a, VAL_OBJ));
-    json_set(a, row, STR("cells"), custom_cells(a, columns, scale, env_wall_ns()));
+    json_set(a, row, STR("cells"), cells);
     json_set(a, row, STR("object"), api_partial(a, rq->info.kind, scale, false, rq->accept.as_version));
     return t;
 }
@@ -219,12 +232,20 @@ static void read_scale(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
+    if (api_check_partial(rq) < 0) {
+        api_send_error(rq);
+        return;
+    }
     const struct schema_type *scale = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
     if (rq->accept.as == AS_TABLE) {
         api_send_tree(rq, 200, NULL, scale_table(rq, v));
         return;
     }
-    api_send_tree(rq, 200, scale, object_encoded(rq->arena, scale, v));
+    if (rq->accept.as)
+        api_send_tree(rq, 200, schema_type_by_name(STR("io.k8s.apimachinery.pkg.apis.meta.v1.PartialObjectMetadata")),
+                      api_partial(rq->arena, rq->info.kind, v, false, rq->accept.as_version));
+    else
+        api_send_tree(rq, 200, scale, object_encoded(rq->arena, scale, v));
 }
 
 static void warn_deprecated(struct api_rq *rq)
@@ -248,7 +269,6 @@ static void warn_deprecated(struct api_rq *rq)
 static void dispatch(struct api_rq *rq)
 {
     const struct kl_request *t = &rq->info.tuple;
-    warn_deprecated(rq);
     if (t->subresource[0] && api_is_stream(t->subresource))
         api_streams(rq);
     else if (rq->info.kind->flags & K_MEASURED)
@@ -296,16 +316,32 @@ static int arrive(struct api_rq *rq, struct http_req *r)
     return known;
 }
 
+/* Names that no key may hold. */
+static int check_names(struct api_rq *rq)
+{
+    const struct kl_request *t = &rq->info.tuple;
+    const char *why = api_bad_segment(str_of(t->name));
+    if (why)
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Name parameter invalid: \"%s\": %s", t->name, why);
+    if (!api_bad_segment(str_of(t->ns)))
+        return 0;
+    api_fail(&rq->err, rq->arena, KL_INTERNAL, "invalid key: \"/%s/%s\"", t->resource, t->ns);
+    rq->err.reason = NULL;              /* upstream's 500 has none */
+    return -KL_INTERNAL;
+}
+
 /* Behind the queue: what it may, and in which form. */
 static int enter(struct api_rq *rq)
 {
     const char *sub = rq->info.tuple.subresource;
     if (api_authorize(rq) < 0)
         return -1;
-    if (api_aggregated(rq))
+    if (!api_bad_segment(str_of(rq->info.tuple.group)) && !api_bad_segment(str_of(rq->info.tuple.name)) && !api_bad_segment(str_of(rq->info.tuple.ns)) && api_aggregated(rq))
         return 1;
     if (!rq->info.tuple.is_resource) {
-        rq->acceptable = api_negotiate(http_header(rq->http, STR("accept")), &(struct api_can){ .discovery = true }, &rq->accept);
+        struct str path = str_of(rq->info.tuple.path);
+        const struct api_can can = { .discovery = str_is(path, "/api") || str_is(path, "/apis") || str_is(path, "/api/") || str_is(path, "/apis/") };
+        rq->acceptable = api_negotiate(http_header(rq->http, STR("accept")), &can, &rq->accept);
         rq->accept.media = rq->acceptable ? rq->accept.media : MEDIA_JSON;
         rq->pretty |= rq->accept.pretty;
         return 0;
@@ -315,8 +351,11 @@ static int enter(struct api_rq *rq)
         rq->err.plain = api_built_in_group(str_of(rq->info.tuple.group)) ? NULL : API_NO_PAGE;
         return -KL_NOT_FOUND;
     }
+    warn_deprecated(rq);
     int rc = check_verb(rq);
-    return rc < 0 || (sub[0] && api_is_stream(sub)) ? rc : negotiate(rq);
+    if (rc == 0 && (!api_is_stream(sub) || strcmp(sub, "log") == 0))
+        rc = negotiate(rq);
+    return rc < 0 ? rc : check_names(rq);
 }
 
 /* What is counted and kept about a request ends here, whoever has answered it. */

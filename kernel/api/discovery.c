@@ -39,7 +39,12 @@ static void put(struct arena *a, struct val *obj, const char *key, const char *t
 /* Which version is stored, as eight bytes of a sum. */
 static const char *version_hash(struct arena *a, const struct schema_kind *k)
 {
-    const char *text = arena_printf(a, "%s/%s/%s", k->group, k->version, k->kind);
+    static const char *const older[] = { "CustomResourceDefinition", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding" };
+    const char *version = k->version;
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++)
+        if (strcmp(k->kind, older[i]) == 0 && !(k->flags & K_CUSTOM))
+            version = "v1beta1";        /* in which upstream still stores it: clients compare the sum with what they know */
+    const char *text = arena_printf(a, "%s/%s/%s", k->group, version, k->kind);
     char sum[32];
     _cleanup_buf_ struct buf b = BUF_INIT(64);
     if (!text || gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), sum) < 0)
@@ -298,7 +303,7 @@ bool api_discovery(struct api_rq *rq)
     rest = str_skip(path, 1);
     struct str head = str_cut(&rest, '/');
     bool core = str_is(head, "api");
-    if (!core && !str_is(head, "apis"))
+    if ((!core && !str_is(head, "apis")) || str_starts(rest, STR("/")))
         return false;
     if (!str_is(http_method(rq->http), "GET") && api_discovery_produces(rq, path)) {    /* what has no route asks for no method */
         api_fail_method(&rq->err, rq->arena);

@@ -89,9 +89,7 @@ static bool health(struct api_rq *rq, struct str path)
         if (!str_is(name, names[i]))
             continue;
         unsigned n = api_checks(rq->api, 1u << i, at);
-        if (rest.at && !rest.len && i == 0)
-            return false;               /* as upstream: only the other two are there with a slash */
-        if (!rest.at || !rest.len) {
+        if (!rest.at) {
             send_health(rq, names[i], at, n);
             return true;
         }
@@ -191,7 +189,7 @@ bool api_documents(struct api_rq *rq)
         send_metrics(rq, metrics_write);
     else if (str_is(path, "/metrics/slis"))
         send_metrics(rq, metrics_write_slis);
-    else if (str_is(path, "/"))
+    else if (str_is(path, "/") || str_is(path, "/index.html"))
         send_root(rq);
     else if (str_starts(path, STR("/debug/api_priority_and_fairness/")))
         return flow_dump(rq, str_skip(path, 33));

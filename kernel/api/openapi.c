@@ -5,12 +5,14 @@
 #include "openapi-internal.h"
 
 #include <gnutls/crypto.h>
+#include <time.h>
 #include <zlib.h>
 
+#include "base/env.h"
 #include "base/hash.h"
 
-#define GNOSTIC(form, mark) "application/com.github.proto-openapi.spec." form mark "v1.0+protobuf"
-#define GNOSTIC_ROWS(form) { GNOSTIC(form, "@"), GNOSTIC(form, "."), true }, { GNOSTIC(form, "."), GNOSTIC(form, "."), true }
+#define GNOSTIC(form, mark) "com.github.proto-openapi.spec." form mark "v1.0+protobuf"
+#define GNOSTIC_ROWS(form) { GNOSTIC(form, "@"), "application/" GNOSTIC(form, "."), true }, { GNOSTIC(form, "."), "application/" GNOSTIC(form, "."), true }
 
 struct doc {
     struct doc *next;
@@ -267,27 +269,50 @@ static void nothing_there(struct api_rq *rq)
 }
 
 struct media {
-    const char *accept, *type;
+    const char *name, *type;            /* behind "application/"; the whole, as it is answered */
     bool gnostic;
 };
 
 /* The first that the client names and that there is. NULL: none. */
 static const struct media *acceptable(struct api_rq *rq, int form)
 {
-    static const struct media rows[][5] = {
-        { { "application/json", "application/json", false }, GNOSTIC_ROWS("v2"), { "application/*", "application/json", false }, { "*/*", "application/json", false } },
-        { { "application/json", "application/json", false }, GNOSTIC_ROWS("v3"), { "application/*", "application/json", false }, { "*/*", "application/json", false } },
-    };
+    static const struct media rows[][3] = { { { "json", "application/json", false }, GNOSTIC_ROWS("v2") }, { { "json", "application/json", false }, GNOSTIC_ROWS("v3") } };
     struct str accept = http_header(rq->http, STR("accept"));
     if (!accept.len)
-        accept = STR("*/*");
+        accept = STR("*");
     while (accept.at) {
-        struct str clause = str_cut(&accept, ','), type = str_trim(str_cut(&clause, ';'));
-        for (size_t i = 0; i < 5; i++)
-            if (str_eq_nocase(type, str_of(rows[form - 2][i].accept)))
+        struct str clause = str_cut(&accept, ','), name = str_trim(str_cut(&clause, ';')), type = str_cut(&name, '/');
+        bool any = str_is(name, "*") || (!name.at && str_is(type, "*"));
+        for (size_t i = 0; i < 3 && (str_is(type, "application") || str_is(type, "*")); i++)
+            if (any || str_is(name, rows[form - 2][i].name))
                 return &rows[form - 2][i];
     }
     return NULL;
+}
+
+/* Does the client have it already? */
+static bool is_known(struct api_rq *rq, const struct doc *d)
+{
+    struct str known = http_header(rq->http, STR("if-none-match"));
+    while (known.at) {
+        struct str one = str_trim(str_cut(&known, ','));
+        if (str_is(one, "*") || str_is(one, d->etag))
+            return true;
+    }
+    return false;
+}
+
+/* What is named by its sum may be kept for a year. */
+static struct http_header expires(struct arena *a)
+{
+    time_t now = (time_t)(env_wall_ns() / NS_PER_S);
+    struct tm t;
+    char text[48];
+    gmtime_r(&now, &t);
+    t.tm_year++;
+    now = timegm(&t);
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S UTC", gmtime_r(&now, &t));
+    return (struct http_header){ STR("expires"), arena_str(a, str_of(text)) };
 }
 
 static void send(struct api_rq *rq, struct doc *d, const char *type, const char *cache)
@@ -300,7 +325,9 @@ static void send(struct api_rq *rq, struct doc *d, const char *type, const char 
         h[API_CACHE_CONTROL].value = str_of(cache);
     h[n++] = (struct http_header){ STR("etag"), str_of(d->etag) };
     n = document_headers(h, n, d->key[0] == '2');
-    if (str_is(http_header(rq->http, STR("if-none-match")), d->etag)) {
+    if (cache)
+        h[n++] = expires(rq->arena);
+    if (is_known(rq, d)) {
         http_reply(rq->http, 304, h, n, (struct http_slice){ .data = STR("") });
         return;
     }
@@ -408,7 +435,7 @@ static bool v3(struct api_rq *rq, struct str gv)
     hash = http_query_find(rq->arena, http_query(rq->http), "hash");
     if (hash.len && !str_is(hash, now)) {
         struct http_header h[API_HEADERS];
-        unsigned n = api_headers(rq, h, "text/html; charset=utf-8");
+        unsigned n = document_headers(h, api_headers(rq, h, m->type), false);
         h[n++] = (struct http_header){ STR("location"), str_of(arena_printf(rq->arena, "/openapi/v3/" STR_FMT "?hash=%s", STR_ARG(gv), now)) };
         http_reply(rq->http, 301, h, n, (struct http_slice){ .data = STR("") });
         return true;
@@ -427,9 +454,9 @@ bool api_openapi(struct api_rq *rq)
     path = str_skip(path, 11);
     if (path.len && path.at[0] != '/')
         return false;
-    if (path.len > 1 && !v3(rq, str_skip(path, 1)))
+    if (path.len && !v3(rq, str_skip(path, 1)))
         nothing_there(rq);
-    if (path.len > 1)
+    if (path.len)
         return true;
     index_v3(rq);
     return true;

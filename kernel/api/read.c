@@ -3,6 +3,8 @@
 #include "base/varint.h"
 #include "conversion.h"
 
+#include <stdlib.h>
+
 void api_read_get(struct api_rq *rq)
 {
     const struct schema_kind *k = rq->info.kind;
@@ -20,7 +22,10 @@ void api_read_get(struct api_rq *rq)
         api_send_error(rq);
         return;
     }
-    api_send_object(rq, 200, o);
+    if (api_check_partial(rq) < 0)
+        api_send_error(rq);
+    else
+        api_send_object(rq, 200, o);
 }
 
 int api_compile_selectors(struct api_rq *rq, struct selector **labels, struct selector **fields)
@@ -344,12 +349,34 @@ static void show_nothing(struct lister *l)
         json_set(l->rq->arena, l->table, l->rq->accept.as == AS_TABLE ? STR("rows") : STR("items"), val_new(l->rq->arena, VAL_NULL));
 }
 
+static int by_precedence(const void *x, const void *y)
+{
+    const struct val *a = *(struct val *const *)x, *b = *(struct val *const *)y;
+    const struct val *p = json_get(a, STR("cells"))->first->next->next, *q = json_get(b, STR("cells"))->first->next->next;
+    return p->i != q->i ? (p->i > q->i) - (p->i < q->i) : str_cmp(val_str(json_get(a, STR("cells"))->first), val_str(json_get(b, STR("cells"))->first));
+}
+
+/* Flow schemas are shown in the order in which they are asked. */
+static void sort_rows(struct lister *l)
+{
+    struct val *rows = json_get(l->table, STR("rows")), **at;
+    if (l->rq->accept.as != AS_TABLE || strcmp(l->k->kind, "FlowSchema") != 0 || !val_is(rows, VAL_ARR) || !(at = arena_alloc(l->rq->arena, (rows->n + 1) * sizeof *at)))
+        return;
+    size_t n = 0;
+    val_each(row, rows) at[n++] = row;
+    qsort(at, n, sizeof *at, by_precedence);
+    for (size_t i = 0; i < n; i++) {
+        val_unlink(rows, at[i]);
+        val_push(rows, at[i]);
+    }
+}
+
 static int start(struct lister *l, struct store_range *range)
 {
     struct api_rq *rq = l->rq;
     if (rq->accept.as == AS_TABLE && api_check_include(rq, api_include_object(rq)) < 0)
         return -1;
-    if (api_page(rq, &l->at, range) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0)
+    if (api_page(rq, &l->at, range) < 0 || api_compile_selectors(rq, &l->labels, &l->fields) < 0 || api_check_partial(rq) < 0)
         return -1;
     bool any = str_is(rq->info.q.resource_version, "0") && !rq->info.q.continue_token.len;
     l->limit = any ? 0 : rq->info.q.limit;
@@ -447,6 +474,7 @@ void api_read_list(struct api_rq *rq)
         finish_protobuf(&l);
     } else {
         show_nothing(&l);
+        sort_rows(&l);
         json_set(rq->arena, l.table, STR("metadata"), list_meta(&l));
         if (k->flags & K_CUSTOM && !rq->accept.as)
             json_sort(rq->arena, l.table);

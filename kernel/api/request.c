@@ -3,11 +3,6 @@
 
 #define SEGMENTS 64
 
-static int bad_path(struct api_error *e, struct arena *a)
-{
-    return api_fail_path(e, a);
-}
-
 /* /api/v1/namespaces/NS/pods/NAME/proxy, /api/v1/nodes/NAME/proxy: what follows is another server's path. */
 static bool at_proxy(const char **seg, unsigned n)
 {
@@ -21,32 +16,54 @@ static bool at_proxy(const char **seg, unsigned n)
     return false;
 }
 
-/* A segment never holds '/', '%' or NUL and is neither '.' nor '..': no key can be made to mean another. */
-static bool is_segment(struct str s)
+const char *api_bad_segment(struct str s)
 {
-    return s.at && !memchr(s.at, '\0', s.len) && !str_is(s, ".") && !str_is(s, "..") && !memchr(s.at, '/', s.len) && !memchr(s.at, '%', s.len);
+    if (str_is(s, "."))
+        return "may not be '.'";
+    if (str_is(s, ".."))
+        return "may not be '..'";
+    if (s.len && memchr(s.at, '/', s.len))
+        return "may not contain '/'";
+    return s.len && (memchr(s.at, '%', s.len) || memchr(s.at, '\0', s.len)) ? "may not contain '%'" : NULL;
 }
 
-/* Decoded segments of the path. */
+/* A NUL stays as it was sent, and is refused where a name is looked at: nothing may end before its end. */
+static struct str decode(struct arena *a, struct str s)
+{
+    if (!s.len || !memchr(s.at, '%', s.len))
+        return s;
+    struct str d = http_decode(a, s, false);
+    _cleanup_buf_ struct buf b = BUF_INIT(0);
+    if (!d.at || !memchr(d.at, '\0', d.len))
+        return d;
+    for (size_t i = 0; i < d.len; i++)
+        d.at[i] ? buf_add_c(&b, d.at[i]) : buf_lit(&b, "%00");
+    return b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+}
+
+/* Decoded segments of the path, less the empty ones at its ends. What is decoded may have slashes: they divide as the others do. */
 static int split(struct arena *a, struct str path, const char **seg, unsigned *n, struct str *rest_at, struct api_error *e)
 {
+    struct str left = path;
     *n = 0;
-    struct str left = str_skip(path, 1);
-    while (left.at && *n < SEGMENTS) {
-        rest_at[*n] = left;
-        struct str part = str_cut(&left, '/');
-        if (part.len == 0)
-            continue;
-        struct str s = http_decode(a, part, false);
-        if (!is_segment(s))
-            return bad_path(e, a);
-        seg[*n] = arena_dup(a, s);
-        if (!seg[*n])
-            return api_fail(e, a, KL_NO_MEMORY, "out of memory");
-        rest_at[++*n] = left;
-        if (at_proxy(seg, *n))
-            break;
+    while (left.len && left.at[0] == '/')
+        left = str_skip(left, 1);
+    rest_at[0] = left;
+    for (bool proxied = false; left.at && *n < SEGMENTS && !proxied;) {
+        struct str part = decode(a, str_cut(&left, '/'));
+        if (!part.at)
+            return api_fail(e, a, KL_BAD_REQUEST, "invalid URL escape in the path");
+        while (part.at && *n < SEGMENTS && !proxied) {
+            if (!(seg[*n] = arena_dup(a, str_cut(&part, '/'))))
+                return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+            rest_at[++*n] = left;
+            proxied = at_proxy(seg, *n);
+        }
+        if (proxied && part.at)         /* what follows would be another path than was sent */
+            return api_fail_path(e, a);
     }
+    while (*n && !seg[*n - 1][0])
+        --*n;
     return 0;
 }
 
@@ -128,14 +145,19 @@ int api_parse_query(struct arena *a, struct str query, struct api_query *q, stru
     *q = (struct api_query){ .limit = -1, .grace_s = -1, .send_initial = -1 };
     struct str key, value;
     int rc = 0;
+    uint32_t seen = 0;
     while (http_query_next(a, &query, &key, &value)) {
         if (str_is(key, "orphanDependents"))
             q->has_orphan = true;
         if (str_is(key, "force"))
             q->has_force = true;
-        for (size_t i = 0; i < sizeof params / sizeof *params; i++)
-            if (str_is(key, params[i].name) && set_param(a, &params[i], value, q, e) < 0)
-                rc = -KL_BAD_REQUEST;
+        for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+            if (!str_is(key, params[i].name) || seen & 1u << i)
+                continue;
+            seen |= 1u << i;            /* of several the first counts */
+            if (set_param(a, &params[i], value, q, e) < 0)
+                rc |= params[i].type == P_GRACE ? API_BAD_GRACE : API_BAD_NUMBER;
+        }
     }
     return rc;
 }
@@ -168,7 +190,7 @@ static const char *name_from_selector(struct arena *a, struct str selector)
             continue;
         if (term.len && term.at[0] == '=')
             term = str_skip(term, 1);
-        return is_segment(term) ? arena_dup(a, term) : "";
+        return term.at && !api_bad_segment(term) ? arena_dup(a, term) : "";
     }
     return "";
 }
@@ -223,6 +245,7 @@ static void parse_resource(const char **seg, unsigned n, struct str *rest, struc
     t->name = n > 1 ? seg[1] : "";
     t->subresource = n > 2 ? seg[2] : "";
     ret->rest = n > 2 ? rest[3] : STR_NONE;
+    ret->deep = n > 3;
 }
 
 int api_parse_request(struct arena *a, struct str method, struct str path, struct str query, struct api_info *ret,
@@ -234,13 +257,13 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     *ret = (struct api_info){ .tuple = { .size = sizeof(struct kl_request), .group = "", .version = "", .resource = "",
                                          .subresource = "", .ns = "", .name = "" } };
     struct kl_request *t = &ret->tuple;
-    t->path = arena_dup(a, path);
+    t->path = arena_dup(a, decode(a, path));
     if (!t->path)
-        return api_fail(e, a, KL_NO_MEMORY, "out of memory");
+        return api_fail(e, a, KL_BAD_REQUEST, "invalid URL escape in the path");
     t->verb = lower_method(a, method);
     if (split(a, path, seg, &n, rest, e) < 0)
-        return -KL_NOT_FOUND;
-    bool understood = api_parse_query(a, at_proxy(seg, n) ? STR("") : query, &ret->q, e) == 0;
+        return -e->code;
+    int bad = api_parse_query(a, at_proxy(seg, n) ? STR("") : query, &ret->q, e);
     unsigned head = n && strcmp(seg[0], "api") == 0 ? 2 : n && strcmp(seg[0], "apis") == 0 ? 3 : 0;
     if (!head || n <= head)
         return 0;                       /* documents */
@@ -252,9 +275,9 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     if (t->subresource[0])
         ret->sub = find_sub(ret->kind, t->subresource);
     if (ret->kind && !(ret->kind->flags & K_NAMESPACED) && t->ns[0] && (ret->nested || strcmp(t->resource, "namespaces") != 0))
-        return bad_path(e, a);
+        return api_fail_path(e, a);
     t->verb = ret->watch_path ? "watch" : verb_of(method, t->name[0] != '\0', ret->q.watch);
-    if (!understood && (*t->verb == 'l' || *t->verb == 'w' || *t->verb == 'd'))
+    if (bad & (*t->verb == 'l' || *t->verb == 'w' ? API_BAD_NUMBER : strcmp(t->verb, "delete") == 0 ? API_BAD_GRACE : *t->verb == 'd' ? API_BAD_GRACE | API_BAD_NUMBER : 0))
         return -KL_BAD_REQUEST;         /* others do not look at numbers */
     *e = (struct api_error){ 0 };
     if (*t->verb == 'w' && t->name[0] && watch_only(a, ret, e) < 0)

@@ -449,7 +449,8 @@ void api_streams(struct api_rq *rq)
         rc = choose_container(rq, x->pod, &x->q);
     struct str node = rc == 0 ? json_str(x->pod, "spec.nodeName") : STR_NONE;
     if (rc == 0 && log && !node.len) {
-        api_send_text(rq, 200, "text/plain", STR(""));  /* nothing has run yet */
+        struct http_header h[API_HEADERS];              /* nothing has run yet */
+        http_reply(rq->http, 204, h, api_headers(rq, h, NULL), (struct http_slice){ .data = STR("") });
         return;
     }
     if (rc == 0 && !node.len)

@@ -232,7 +232,7 @@ static void send_one(struct api_rq *rq, struct val *items)
     if (!items->n) {
         char *name = is_pods(k) ? arena_printf(a, "%s/%s", t->ns, t->name) : arena_dup(a, str_of(t->name));
         struct schema_kind as = *k;
-        as.plural = is_component(k) ? k->plural : is_pods(k) ? "podmetrics" : "nodemetrics";
+        as.plural = is_component(k) ? "componentstatus" : is_pods(k) ? "podmetrics" : "nodemetrics";
         api_fail_not_found(&rq->err, a, &as, str_of(name));
         api_send_error(rq);
         return;
@@ -251,7 +251,8 @@ void api_usage(struct api_rq *rq)
     struct val *items = val_new(rq->arena, VAL_ARR);
     struct selector *labels = NULL, *fields = NULL;
     int rc = items ? 0 : -KL_NO_MEMORY;
-    if (rc == 0 && !q.name.len && (rc = api_compile_selectors(rq, &labels, &fields)) < 0) {
+    bool one = strcmp(t->verb, "get") == 0;
+    if (rc == 0 && !one && (rc = api_compile_selectors(rq, &labels, &fields)) < 0) {
         api_send_error(rq);
         return;
     }
@@ -262,7 +263,7 @@ void api_usage(struct api_rq *rq)
     if (rc < 0) {
         api_fail(&rq->err, rq->arena, -rc, rc == -KL_PENDING ? "the nodes are being asked" : "out of memory");
         api_send_error(rq);
-    } else if (q.name.len) {
+    } else if (one) {
         send_one(rq, items);
     } else {
         send_list(rq, items);

@@ -371,6 +371,10 @@ static struct val *bookmark(struct watcher *w, uint64_t revision, bool initial_e
     json_set_str(a, m, STR("resourceVersion"), str_of(arena_uint(a, revision)));
     if (initial_end)
         json_set_str(a, json_obj(a, m, STR("annotations")), STR("k8s.io/initial-events-end"), STR("true"));
+    static const char *const counted[] = { "Deployment", "ReplicaSet", "StatefulSet" };      /* upstream's own form of them has a number, and no pointer */
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
+        if (strcmp(w->kind->kind, counted[i]) == 0 && strcmp(w->kind->group, "apps") == 0)
+            json_set_int(a, json_obj(a, v, STR("spec")), STR("replicas"), 0);
     if (!(w->kind->flags & K_CUSTOM))
         return object_encoded(a, w->kind->type, v);
     json_sort(a, m);
@@ -551,6 +555,9 @@ void api_watch(struct api_rq *rq)
     const struct api_query q = rq->info.q;
     struct api *api = rq->api;
     bool future = q.send_initial == 1 && api_check_version(rq) < 0;
+    const struct api_error why = rq->err;
+    if (future && !w->life)
+        rq->err = (struct api_error){ 0 };      /* an event says it, not the answer */
     if ((future && w->life) || begin(w, rq) < 0) {
         give_up(w, rq);
         return;
@@ -558,7 +565,7 @@ void api_watch(struct api_rq *rq)
     int64_t lasts = lasting(&q);
     if (future || !lasts) {
         flow_begun(rq);
-        future ? watch_send_error(w, &rq->err) : watch_end(w);
+        future ? watch_send_error(w, &why) : watch_end(w);
         return;
     }
     if (initial) {

@@ -160,9 +160,9 @@ void h1_answer(struct http_req *r, const struct http_header *h, unsigned n, bool
     for (unsigned i = 0; i < n; i++)
         buf_printf(&c->out, STR_FMT ": " STR_FMT "\r\n", STR_ARG(h[i].name), STR_ARG(h[i].value));
     r->chunked = !end;
-    if (end)
+    if (end && !http_bodiless(r->status))
         buf_printf(&c->out, "content-length: %zu\r\n", r->queued);
-    else
+    else if (!end)
         buf_add_z(&c->out, "transfer-encoding: chunked\r\n");
     buf_printf(&c->out, "date: %s\r\n%s\r\n", date, r->closing ? "connection: close\r\n" : "");
 }

@@ -270,7 +270,7 @@ void h2_answer(struct http_req *r, const struct http_header *h, unsigned n, bool
     set_nv(&nv[k++], STR(":status"), str_of(status), NGHTTP2_NV_FLAG_NO_COPY_NAME);
     for (unsigned i = 0; i < n && k < HEADERS_MOST - 3; i++)
         set_nv(&nv[k++], h[i].name, h[i].value, str_is(h[i].name, "audit-id") ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
-    if (end) {
+    if (end && !http_bodiless(r->status)) {
         snprintf(length, sizeof length, "%zu", r->queued);
         set_nv(&nv[k++], STR("content-length"), str_of(length), NGHTTP2_NV_FLAG_NO_COPY_NAME);
     }

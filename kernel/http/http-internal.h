@@ -260,4 +260,10 @@ size_t conn_raw_queued(const struct conn *c);
 void conn_raw_close(struct conn *c);                    /* after what is queued has gone */
 void conn_raw_pause(struct conn *c, bool paused);
 
+/* Such an answer has no body, and says nothing of its length. */
+static inline bool http_bodiless(int status)
+{
+    return status == 204 || status == 304;
+}
+
 #endif

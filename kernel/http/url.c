@@ -48,11 +48,11 @@ bool http_query_next(struct arena *a, struct str *rest, struct str *ret_key, str
 
 struct str http_query_find(struct arena *a, struct str query, const char *name)
 {
-    struct str found = STR_NONE, key, value;
+    struct str key, value;
     while (http_query_next(a, &query, &key, &value))
         if (str_is(key, name))
-            found = value;
-    return found;
+            return value;
+    return STR_NONE;
 }
 
 void http_encode(struct buf *b, struct str s)

@@ -33,6 +33,13 @@ static const struct row rows[] = {
     { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3D.%00b", "list", POD, "a", "" },
     { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3Db%00c", "list", POD, "a", "" },
     { "GET", "/api/v1/namespaces/a/pods", "fieldSelector=metadata.name%3Db/c", "list", POD, "a", "" },
+    /* What is sent in another coding is the same path; between two slashes stands nothing, at the ends of a path slashes are none. */
+    { "GET", "/api%2Fv1/namespaces%2Fa%2fpods/%62", "", "get", POD, "a", "b" },
+    { "GET", "/api/v1/namespaces//pods", "", "list", POD, "", "" },
+    { "GET", "//api/v1/pods//", "", "list", POD, "", "" },
+    { "GET", "/api/v1//pods", "", "get", "", "", "", "", "pods" },
+    { "GET", "/api/v1/namespaces/../pods/..", "", "get", POD, "..", ".." },
+    { "GET", "/api/v1/pods", "watch=1&watch=false", "watch", POD, "", "" },
 };
 
 Test(request, tuples)
@@ -81,6 +88,42 @@ Test(request, no_path_makes_a_key_mean_another)
         _cleanup_arena_ struct arena *a = arena_new(0);
         struct api_error e = { 0 };
         struct api_info info;
-        cr_expect(api_parse_request(a, STR("GET"), str_of(bad[i]), STR(""), &info, &e) < 0, "%s was taken", bad[i]);
+        int rc = api_parse_request(a, STR("GET"), str_of(bad[i]), STR(""), &info, &e);
+        bool refused = rc < 0 || !info.kind || api_bad_segment(str_of(info.tuple.name)) || api_bad_segment(str_of(info.tuple.ns));
+        cr_expect(refused, "%s was taken", bad[i]);
     }
+}
+
+Test(request, numbers_count_where_they_are_looked_at)
+{
+    static const struct {
+        const char *method, *path, *query;
+        bool taken;
+    } asked[] = {
+        { "GET", "/api/v1/pods", "gracePeriodSeconds=x", true },      { "GET", "/api/v1/pods", "limit=x", false },
+        { "DELETE", "/api/v1/namespaces/a/pods/b", "limit=x", true }, { "DELETE", "/api/v1/namespaces/a/pods/b", "gracePeriodSeconds=x", false },
+        { "DELETE", "/api/v1/namespaces/a/pods", "limit=x", false },  { "POST", "/api/v1/namespaces/a/pods", "limit=x", true },
+    };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        _cleanup_arena_ struct arena *a = arena_new(0);
+        struct api_error e = { 0 };
+        struct api_info info;
+        cr_expect_eq(api_parse_request(a, str_of(asked[i].method), str_of(asked[i].path), str_of(asked[i].query), &info, &e) == 0, asked[i].taken, "row %zu", i);
+    }
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct api_error e = { 0 };
+    struct api_query q;
+    cr_expect(api_parse_query(a, STR("limit=1&limit=2&gracePeriodSeconds=-5"), &q, &e) == 0 && q.limit == 1 && q.grace_s == 1);
+}
+
+Test(request, what_follows_a_subresource)
+{
+    _cleanup_arena_ struct arena *a = arena_new(0);
+    struct api_error e = { 0 };
+    struct api_info info;
+    cr_expect(api_parse_request(a, STR("GET"), STR("/api/v1/namespaces/a/pods/b/status/"), STR(""), &info, &e) == 0 && !info.deep);
+    cr_expect(api_parse_request(a, STR("GET"), STR("/api/v1/namespaces/a/pods/b/status/c"), STR(""), &info, &e) == 0 && info.deep);
+    cr_expect(api_parse_request(a, STR("GET"), STR("/api/v1/namespaces/a/pods/b/proxy/%2e%2e//c"), STR(""), &info, &e) == 0 && str_is(info.rest, "%2e%2e//c"));
+    cr_expect(api_parse_request(a, STR("GET"), STR("/api/v1/nodes/b/proxy%2fc"), STR(""), &info, &e) < 0, "another path than was sent");
+    cr_expect(api_parse_request(a, STR("GET"), STR("/healthz%00"), STR(""), &info, &e) == 0 && strcmp(info.tuple.path, "/healthz") != 0);
 }

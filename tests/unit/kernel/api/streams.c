@@ -242,7 +242,7 @@ static void refused(void)
         { "/api/v1/namespaces/default/services/none:80/proxy/", "404", "services \\\"none\\\" not found" },
         { "/api/v1/nodes/n1/proxy/", "404", "nodes \\\"n1\\\" not found" },
         { "/api/v1/namespaces/default/pods/none/log", "404", "pods \\\"none\\\" not found" },
-        { "/api/v1/namespaces/default/pods/homeless/log", "200", "" },
+        { "/api/v1/namespaces/default/pods/homeless/log", "204", "" },
         { "/api/v1/namespaces/default/pods/homeless/exec?command=x", "400", "pod homeless does not have a host assigned" },
         { "/api/v1/namespaces/default/pods/solo/log", "404", "pods \\\"far\\\" not found" },
     };
