@@ -76,10 +76,9 @@ static struct api_op op_of(struct flow *f, struct arena *a, const struct schema_
     return (struct api_op){ .api = f->api, .arena = a, .user = &user, .kind = k, .name = name, .grace_s = -1 };
 }
 
-static bool update(struct flow *f, struct arena *a, const struct schema_kind *k, const char *sub, struct val *v)
+static bool update(struct flow *f, struct arena *a, const struct schema_kind *k, struct val *v)
 {
     struct api_op op = op_of(f, a, k, json_str(v, "metadata.name"));
-    op.subresource = sub;
     if (api_op_update(&op, v) == 0)
         return true;
     if (op.err.code != KL_CONFLICT && op.err.code != KL_NOT_FOUND)
@@ -132,38 +131,44 @@ static bool keep(struct flow *f, const struct row *r)
     json_set_str(a, notes, STR(ANNOTATION), says);
     if (!same)
         json_set(a, now, STR("spec"), val_copy(a, json_get(want, STR("spec"))));
-    return !update(f, a, k, NULL, now);
+    return !update(f, a, k, now);
 }
 
 /* --- conditions --- */
+
+/* By apply, as upstream's controller of that name does: whoever else writes conditions keeps theirs. */
+static void apply_dangling(struct flow *f, struct arena *a, const char *name, const char *level, bool there)
+{
+    char now[CLOCK_TEXT];
+    clock_format(env_wall_ns(), now);
+    struct api_op op = op_of(f, a, kind_of(true), str_of(name));
+    op.subresource = "status";
+    op.manager = STR("api-priority-and-fairness-config-consumer-v1");
+    op.force = true;
+    char *text = arena_printf(a, "{\"apiVersion\":\"" GROUP "/v1\",\"kind\":\"FlowSchema\",\"metadata\":{\"name\":\"%s\"},\"status\":{\"conditions\":[{\"type\":\"Dangling\","
+                              "\"status\":\"%s\",\"lastTransitionTime\":\"%s\",\"reason\":\"%s\",\"message\":\"This FlowSchema references the PriorityLevelConfiguration "
+                              "object named \\\"%s\\\" %s\"}]}}", name, there ? "False" : "True", now, there ? "Found" : "NotFound", level,
+                              there ? "and it exists" : "but there is no such object");
+    struct val *config = text ? json_parse(a, str_of(text), NULL) : NULL;
+    if (config && api_op_patch(&op, API_PATCH_APPLY, config) < 0 && op.err.code != KL_CONFLICT && op.err.code != KL_NOT_FOUND)
+        log_warn("api", "FlowSchema '%s': %s", name, op.err.message);
+}
 
 static bool judge(void *ctx, struct store_object *o)
 {
     struct flow *f = ctx;
     _cleanup_arena_ struct arena *a = arena_new(API_ARENA_MAX);
-    struct val *v = a ? json_parse(a, store_object_json(o), NULL) : NULL, *dangling = NULL;
+    struct val *v = a ? json_parse(a, store_object_json(o), NULL) : NULL;
     struct str level = json_str(v, "spec.priorityLevelConfiguration.name");
-    struct val *list = v ? json_arr(a, json_obj(a, v, STR("status")), STR("conditions")) : NULL;
-    if (!list)
+    if (!v)
         return true;
     bool there = store_head(f->api->store, str_of(kind_of(false)->resource), STR(""), level) != NULL;
-    val_each(c, list)
-        if (str_is(json_str(c, "type"), "Dangling"))
-            dangling = c;
-    if (dangling && str_is(json_str(dangling, "status"), there ? "False" : "True"))
-        return true;
-    char now[CLOCK_TEXT];
-    clock_format(env_wall_ns(), now);
-    if (!dangling)
-        dangling = val_push(list, val_new(a, VAL_OBJ));
-    json_set_str(a, dangling, STR("type"), STR("Dangling"));
-    json_set_str(a, dangling, STR("status"), there ? STR("False") : STR("True"));
-    json_set_str(a, dangling, STR("lastTransitionTime"), str_of(now));
-    json_set_str(a, dangling, STR("reason"), there ? STR("Found") : STR("NotFound"));
-    json_set_str(a, dangling, STR("message"),
-                 str_of(arena_printf(a, "This FlowSchema references the PriorityLevelConfiguration object named \"" STR_FMT "\" %s", STR_ARG(level),
-                                     there ? "and it exists" : "but there is no such object")));
-    update(f, a, kind_of(true), "status", v);
+    struct val *list = json_path(v, "status.conditions");
+    if (val_is(list, VAL_ARR))
+        val_each(c, list)
+            if (str_is(json_str(c, "type"), "Dangling") && str_is(json_str(c, "status"), there ? "False" : "True"))
+                return true;
+    apply_dangling(f, a, arena_dup(a, store_object_name(o)), arena_dup(a, level), there);
     return true;
 }
 
