@@ -101,6 +101,8 @@ def forms(kinds):
         yield Question("405", k.path("r1", name), method="POST", body="{}", Content_Type="application/json")
         yield Question("405", all, method="PUT", body="{}", Content_Type="application/json")
         yield Question("405", all, method="PATCH", body="{}", Content_Type="application/merge-patch+json")
+        for accept in ("application/json", TABLE, PARTIAL, PROTOBUF + ";stream=watch"):  # nothing but the bookmark
+            yield Question("bookmarks", all + "?watch=1&timeoutSeconds=1&allowWatchBookmarks=true&includeObject=None&labelSelector=nothing", accept)
         if k.resource["namespaced"]:
             for accept in ("application/json", TABLE, PARTIALS):
                 yield Question("list forms", k.group + "/" + k.resource["name"] + "?labelSelector=team", accept)
