@@ -23,6 +23,7 @@ struct source {
     size_t after_ns;
     unsigned seen;
     int64_t until_ns;
+    bool missed;                        /* this look is not the first */
 };
 
 #define PORTION_NS (2 * NS_PER_MS)
@@ -73,7 +74,7 @@ static void mapped_keys(struct source *x, struct store_object *old, struct store
     if (!a)
         return;
     host_call_init(&c, a, x->conf.name);
-    c.flags |= deleted ? KL_CALL_DELETED : 0;
+    c.flags |= (deleted ? KL_CALL_DELETED : 0) | (x->missed ? KL_CALL_MISSED : 0);
     c.places = store_object_places(o);
     if (x->conf.table->map(x->conf.self, &c, x->resource, bytes_of(old), bytes_of(o), &out) < 0) {
         log_warn(x->conf.name, "map of a change of '" STR_FMT "' failed: %s", STR_ARG(store_object_name(o)), c.err.msg);
@@ -138,6 +139,8 @@ static void look(void *ctx)
     store_list(x->store, &r, listed, x);
     if (x->after.len)
         loop_timer_start(x->conf.loop, &x->timer, 0, look, x);
+    else
+        x->missed = false;
 }
 
 static int begin(struct source *x, struct kl_err *err);
@@ -156,6 +159,7 @@ static void wake(void *ctx)
     log_warn(x->conf.name, "its watch of %s fell behind the history; everything is looked at again", x->resource);
     store_watch_free(x->watch);
     x->watch = NULL;
+    x->missed = true;
     begin(x, &err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json_scan.h"
+#include "crowd.h"
 
 #define RUN_BYTES ((size_t)256 << 20)   /* most that one reconcile may hold */
 #define OBJECT_BYTES (4u << 20)
@@ -35,6 +36,7 @@ void ctl_forget(struct ctl *x)
     while (map_next(&x->memory, &at, NULL, &v))
         mem_free(v);
     map_free(&x->memory);
+    crowd_forget_all(x);
 }
 
 void ctl_close(void *self)
@@ -106,6 +108,8 @@ int ctl_map(void *self, struct kl_call *c, const char *resource, struct kl_bytes
     if (!a)
         return kl_fail(c, KL_NO_MEMORY, "out of memory");
     run_init(&r, self, c, a);
+    if (c->flags & KL_CALL_MISSED)
+        crowd_doubt_all(r.ctl);
     r.obj = str_n(obj.at, obj.len);
     int rc = map(&r, resource, str_n(old.at, old.len), str_n(obj.at, obj.len), &keys);
     if (rc < 0 || !keys.len)
@@ -193,8 +197,22 @@ struct str ctl_text(struct ctl_run *r, const struct val *v)
     return b.failed ? STR_NONE : arena_str(r->arena, buf_str(&b));
 }
 
+uint64_t ctl_revision(struct str text)
+{
+    int64_t n = 0;
+    return str_int(text, &n) ? (uint64_t)n : 0;
+}
+
+/* May what was written be asked for? */
+static struct kl_bytes *asked(const struct ctl_run *r, struct val **ret, struct kl_bytes *b)
+{
+    return ret || r->written ? b : NULL;
+}
+
 static int taken(struct ctl_run *r, struct kl_bytes b, struct val **ret)
 {
+    if (r->written)
+        *r->written = ctl_revision(json_scan_text(json_scan_path(str_n(b.at, b.len), "metadata.resourceVersion")));
     if (!ret)
         return 0;
     *ret = parse(r, b);
@@ -208,7 +226,7 @@ int ctl_create(struct ctl_run *r, const char *resource, struct str ns, const str
     struct kl_bytes b;
     if (!text.at || !k.ns)
         return ctl_no_memory(r);
-    int rc = r->ctl->objects->create(r->ctl->host, r->call, &k, (struct kl_bytes){ text.at, text.len }, ret ? &b : NULL);
+    int rc = r->ctl->objects->create(r->ctl->host, r->call, &k, (struct kl_bytes){ text.at, text.len }, asked(r, ret, &b));
     return rc < 0 ? rc : taken(r, b, ret);
 }
 
@@ -225,7 +243,7 @@ int ctl_update(struct ctl_run *r, const char *resource, const char *subresource,
                                arena_dup(r->arena, json_str(old, "metadata.name")), subresource };
     if (!text.at || !k.ns || !k.name)
         return ctl_no_memory(r);
-    int rc = r->ctl->objects->update(r->ctl->host, r->call, &k, (struct kl_bytes){ text.at, text.len }, ret ? &b : NULL);
+    int rc = r->ctl->objects->update(r->ctl->host, r->call, &k, (struct kl_bytes){ text.at, text.len }, asked(r, ret, &b));
     return rc < 0 ? rc : taken(r, b, ret);
 }
 

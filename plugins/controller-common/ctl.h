@@ -22,6 +22,7 @@ struct ctl {                            /* one instance */
     const void *conf;
     int64_t opened_ns;                  /* wall clock: nothing can have been noticed before */
     struct map memory;                  /* what it keeps between runs: blocks of mem_alloc, each with its key. Of controllers on the loop alone */
+    struct map crowds;                  /* crowd.h */
 };
 
 struct ctl_run {                        /* one reconcile or map */
@@ -32,6 +33,7 @@ struct ctl_run {                        /* one reconcile or map */
     char now[CLOCK_TEXT];               /* once ctl_now was asked */
     int64_t again_ns;                   /* earliest wish to come back; 0: none */
     struct str obj;                     /* map: what changed */
+    uint64_t *written;                  /* when set: resourceVersion of what is created or updated next */
 };
 
 struct ctl_list {
@@ -88,6 +90,7 @@ int ctl_update(struct ctl_run *r, const char *resource, const char *subresource,
 int ctl_delete(struct ctl_run *r, const char *resource, const struct val *v, const char *propagation);
 __attribute__((format(printf, 5, 6))) void ctl_event(struct ctl_run *r, const struct val *about, const char *type, const char *reason,
                                                      const char *fmt, ...);
+uint64_t ctl_revision(struct str text); /* a resourceVersion as a number; 0: none */
 /* Text of a tree in the run's arena. */
 struct str ctl_text(struct ctl_run *r, const struct val *v);
 

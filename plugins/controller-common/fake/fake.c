@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include "base/cleanup.h"
+#include "crowd.h"
 #include "meta.h"
 
 static struct fake *fake_of(const struct kl_host *h)
@@ -76,6 +77,7 @@ static int list(const struct kl_host *h, struct kl_call *c, const struct kl_list
             (o->owner_uid && !owned_by(v, o->owner_uid)) || (o->label_selector && !labels_match(o->label_selector, v)))
             continue;
         at[ret->n++] = bytes_of(f, v);
+        f->listed++;
     }
     ret->at = at;
     return 0;
@@ -95,7 +97,7 @@ static struct val *add(struct fake *f, const char *resource, struct val *v)
     if (!json_get(meta, STR("name")))
         json_set_str(f->arena, meta, STR("name"), str_of(arena_printf(f->arena, STR_FMT "%u", STR_ARG(json_str(meta, "generateName")), f->n)));
     stamp(f, v);
-    f->at[f->n++] = (struct fake_object){ resource, v };
+    f->at[f->n++] = (struct fake_object){ .resource = resource, .v = v };
     return v;
 }
 
@@ -256,9 +258,44 @@ uint32_t fake_count(struct fake *f, const char *resource)
     return n;
 }
 
+static bool maps(const struct kl_controller *t, const char *resource)
+{
+    for (uint32_t i = 0; i < t->watches.n; i++) {
+        const struct kl_watch *w = KL_AT(struct kl_watch, t->watches, i);
+        if (w->key && strcmp(w->key, "map") == 0 && (strcmp(w->resource, resource) == 0 || strcmp(w->resource, "*") == 0))
+            return true;
+    }
+    return false;
+}
+
+static void tell(struct fake *f, const struct kl_controller *t, struct fake_object *o)
+{
+    struct kl_bytes now = o->v ? bytes_of(f, o->v) : (struct kl_bytes){ NULL, 0 }, old = o->told, ret;
+    if (!maps(t, o->resource) || str_eq(str_n(now.at, now.len), str_n(old.at, old.len)))
+        return;
+    f->call.flags = o->v ? 0 : KL_CALL_DELETED;
+    t->map(&f->ctl, &f->call, o->resource, old, o->v ? now : old, &ret);
+    f->call.flags = 0;
+    o->told = now;
+}
+
+static void tell_all(struct fake *f, const struct kl_controller *t)
+{
+    bool same = f->told == t;
+    f->told = t;
+    if (!same)
+        crowd_forget_all(&f->ctl);
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (!same)
+            f->at[i].told = (struct kl_bytes){ NULL, 0 };
+        tell(f, t, &f->at[i]);
+    }
+}
+
 int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *key, int64_t *ret_again_ns)
 {
     int64_t again = 0;
+    tell_all(f, t);
     kl_err_init(&f->call.err);
     int rc = t->reconcile(&f->ctl, &f->call, key, &again);
     if (ret_again_ns)

@@ -9,13 +9,15 @@
 struct fake_object {
     const char *resource;
     struct val *v;                      /* NULL: gone */
+    struct kl_bytes told;               /* as the last controller's map was told of it */
 };
 
 struct fake {
     struct kl_host host;                /* first */
     struct arena *arena;
     struct fake_object at[4096];
-    uint32_t n, creates, updates, removes, events, keys;
+    const struct kl_controller *told;   /* who was told */
+    uint32_t n, creates, updates, removes, events, keys, listed;    /* listed: objects handed out by lists */
     uint64_t revision;
     int64_t now_ns;
     const char *refuse;                 /* message with which the next creations are forbidden; NULL: none */
@@ -45,7 +47,7 @@ struct fake_ask {
 };
 /* One review by an admission plugin; *ret (may be NULL): its verdict. The call's error is f->call.err. */
 int fake_review(struct fake *f, const struct kl_admission *t, void *self, const struct fake_ask *q, struct kl_admission_verdict *ret);
-/* One call of a controller's table. */
+/* One call of a controller's table; before it, its map is told what has changed (trees that the test changed in place, too). */
 int fake_reconcile(struct fake *f, const struct kl_controller *t, const char *key, int64_t *ret_again_ns);
 
 #endif

@@ -36,6 +36,7 @@ struct kl_call {
 #define KL_CALL_AUDITED 16u             /* admission: the verdict's annotations are kept */
 #define KL_CALL_AUDITED_OBJECTS 32u     /* they may tell what is in the object */
 #define KL_CALL_DELETED 2u              /* controller's map: the object is gone, what is given is its last state */
+#define KL_CALL_MISSED 128u             /* controller's map: changes before this one were missed, deletions too; all that there is follows as added */
 
 #define kl_fail(c, code, ...) kl_err_set(&(c)->err, (code), __VA_ARGS__)
 
