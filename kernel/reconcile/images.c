@@ -83,6 +83,8 @@ void images_of_node(struct images *x, struct ledger_node *n)
     if (unchanged(n, list))
         return;
     images_forget(x, n);
+    if (!val_is(list, VAL_ARR))
+        return;
     val_each(v, list) {
         const struct val *names = json_get(v, STR("names"));
         if (val_is(names, VAL_ARR))

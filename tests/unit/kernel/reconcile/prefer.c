@@ -23,9 +23,14 @@ static void teardown(void)
 
 TestSuite(prefer, .init = setup, .fini = teardown);
 
+static void write(enum store_op_type type, const char *resource, const char *ns, const char *name, const char *labels, const char *rest)
+{
+    world_commit(&w, type, resource, ns, name, arena_printf(w.arena, ",\"labels\":{%s}", labels), arena_printf(w.arena, ",%s", rest));
+}
+
 static void put(const char *resource, const char *ns, const char *name, const char *labels, const char *rest)
 {
-    world_commit(&w, STORE_CREATE, resource, ns, name, arena_printf(w.arena, ",\"labels\":{%s}", labels), arena_printf(w.arena, ",%s", rest));
+    write(STORE_CREATE, resource, ns, name, labels, rest);
 }
 
 static void node(const char *name, const char *zone, const char *spec, const char *status)
@@ -112,4 +117,6 @@ Test(prefer, images_that_are_there)
     cr_expect_str_eq(asks(PREFER_IMAGES, "web", "\"containers\":[{\"image\":\"r/large:1\"}]"), "38 0", "half of 800 MiB, of 23 to 1000");
     cr_expect_str_eq(asks(PREFER_IMAGES, "web", "\"containers\":[{\"image\":\"r/any\"}]"), "38 0", "no tag is the latest");
     cr_expect_str_eq(asks(PREFER_IMAGES, "web", "\"containers\":[{\"image\":\"r/none:1\"}]"), "0 0");
+    write(STORE_UPDATE, "/nodes", "", "a", "", "\"spec\":{},\"status\":{\"allocatable\":{\"cpu\":\"4\",\"memory\":\"8Gi\",\"pods\":\"100\"}}");
+    cr_expect_str_eq(asks(PREFER_IMAGES, "web", "\"containers\":[{\"image\":\"r/large:1\"}]"), "0 0", "a node that tells of none any more");
 }
