@@ -60,7 +60,7 @@ struct api_query {
     int64_t timeout_s;                  /* 0: not given */
     int send_initial;                   /* -1 not given */
     bool watch, bookmarks, force, has_force, orphan, has_orphan;
-    struct str pretty;
+    struct str pretty, uid;
 };
 struct api_info {
     struct kl_request tuple;            /* what authorization, storage and audit use */
@@ -253,7 +253,7 @@ struct api_op {
     struct str propagation;
     bool accepts;                       /* delete: asked not to orphan by the old name; what is not gone yet is answered with 202 */
     struct str want_uid;                /* precondition */
-    uint64_t want_revision;             /* precondition, 0: none */
+    struct str want_version;            /* precondition: the resourceVersion */
     int field_validation;               /* enum api_validation */
     uint64_t request;                   /* kl_call.request, 0: it cannot wait */
     struct api_kept *kept;              /* over replays; NULL: there are none */
@@ -292,10 +292,9 @@ struct api_op {
 struct api_asker api_op_asker(struct api_op *op);
 bool api_can_convert(const struct api_op *op);                                  /* is what is stored another form, and may one wait for it? */
 /* protobuf_body.c: what the envelope of a body in protobuf says; both texts may be empty. */
-enum api_envelope { ENVELOPE_GOOD, ENVELOPE_NOTHING, ENVELOPE_NONE, ENVELOPE_EMPTY, ENVELOPE_CUT };
-enum api_envelope api_envelope(struct str body, struct str *ret_version, struct str *ret_kind);
-const char *api_envelope_fault(enum api_envelope e);                           /* in upstream's words; NULL: none */
+const char *api_envelope(struct arena *a, struct str body, struct str *ret_version, struct str *ret_kind);     /* what is wrong, in upstream's words; NULL: nothing */
 const char *api_not_registered(struct arena *a, struct str version, struct str kind);
+const char *api_json_fault(struct arena *a, const struct val *raw, const struct kl_err *err);  /* of a body that has no members; raw NULL: it could not be parsed, as err says */
 enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
 int api_op_create(struct api_op *op, struct val *body);
@@ -305,6 +304,8 @@ int api_op_update(struct api_op *op, struct val *body);
 int api_op_patch(struct api_op *op, int patch_type, const struct val *patch);
 int api_op_delete(struct api_op *op);
 /* Body text to the tree of kind's type; strict findings become warnings or an error. */
+int api_read_delete_options(struct api_rq *rq, struct api_op *op);              /* delete_options.c */
+int api_body_media(struct api_rq *rq, enum api_media *ret);
 int api_op_decode(struct api_op *op, const struct schema_type *t, enum api_media media, struct str body, struct val **ret);
 /* How strictly the request wants its body read, and where it is told what is odd. */
 void api_op_strict(struct api_rq *rq, struct api_op *op);
@@ -337,6 +338,8 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old);
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes);
 /* update.c: everything behind "the new tree is there". */
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
+/* 409 unless v is of the uid that old has, or of none; old NULL: there is none. */
+int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old);
 
 /* --- strategy.c: what upstream's per-kind strategies do --- */
 /* Before anybody looks at it: forms that upstream turns into others when it decodes (stringData into data). */

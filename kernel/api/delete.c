@@ -37,21 +37,21 @@ static int check_preconditions(struct api_op *op, struct store_object *o)
     if (ns && op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
         return api_fail_conflict(&op->err, op->arena, &kind, op->name, arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
                                                                                     STR_ARG(op->want_uid), STR_ARG(store_object_uid(o))));
-    if (ns && op->want_revision && op->want_revision != store_object_revision(o))
-        return api_fail_conflict(&op->err, op->arena, &kind, op->name,
-                                 arena_printf(op->arena, "Precondition failed: ResourceVersion in precondition: %llu, ResourceVersion in object meta: %llu",
-                                              (unsigned long long)op->want_revision, (unsigned long long)store_object_revision(o)));
+    unsigned long long revision = store_object_revision(o);
+    bool other = op->want_version.len && !str_is(op->want_version, arena_printf(op->arena, "%llu", revision));
+    if (ns && other)
+        return api_fail_conflict(&op->err, op->arena, &kind, op->name, arena_printf(op->arena, "Precondition failed: ResourceVersion in precondition: " STR_FMT
+                                                                                    ", ResourceVersion in object meta: %llu", STR_ARG(op->want_version), revision));
     kind.plural = kind.kind;            /* what upstream calls the resource here */
     if (op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
         return api_fail_conflict(&op->err, op->arena, &kind, op->name,
                                  arena_printf(op->arena, "the UID in the precondition (" STR_FMT ") does not match the UID in record (" STR_FMT
                                               "). The object might have been deleted and then recreated",
                                               STR_ARG(op->want_uid), STR_ARG(store_object_uid(o))));
-    if (op->want_revision && op->want_revision != store_object_revision(o))
+    if (other)
         return api_fail_conflict(&op->err, op->arena, &kind, op->name,
-                                 arena_printf(op->arena, "the ResourceVersion in the precondition (%llu) does not match the ResourceVersion in record "
-                                              "(%llu). The object might have been modified",
-                                              (unsigned long long)op->want_revision, (unsigned long long)store_object_revision(o)));
+                                 arena_printf(op->arena, "the ResourceVersion in the precondition (" STR_FMT ") does not match the ResourceVersion in record "
+                                              "(%llu). The object might have been modified", STR_ARG(op->want_version), revision));
     return 0;
 }
 

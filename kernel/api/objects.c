@@ -124,7 +124,8 @@ static int op_run(struct request *q, struct api_op *op)
             op->grace_s = q->del->grace_seconds;
             op->propagation = str_of(q->del->propagation ? q->del->propagation : "");
             op->want_uid = str_of(q->del->uid ? q->del->uid : "");
-            op->want_revision = q->del->revision;
+            if (q->del->revision)
+                op->want_version = str_of(arena_printf(op->arena, "%llu", (unsigned long long)q->del->revision));
         }
         return api_op_delete(op);
     }

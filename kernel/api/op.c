@@ -111,7 +111,7 @@ static int other_message(struct api_op *op, const struct schema_type *t, struct 
     struct kl_err err;
     struct str version, kind, group;
     kl_err_init(&err);
-    const char *fault = api_envelope_fault(api_envelope(body, &version, &kind));
+    const char *fault = api_envelope(op->arena, body, &version, &kind);
     if (fault)
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s (%s)", t->go, fault, summary(op->arena, body));
     if (!kind.len || !version.len || !t->has_typemeta)
@@ -126,6 +126,19 @@ static int other_message(struct api_op *op, const struct schema_type *t, struct 
     return object_decode_protobuf(op->arena, other, body, NULL, &err) ? wrong_kind(op, kind, version, t) : cannot_be(op, t, version, kind, err.msg);
 }
 
+const char *api_json_fault(struct arena *a, const struct val *raw, const struct kl_err *err)
+{
+    static const char *const types[] = { [VAL_ARR] = "array", [VAL_STR] = "string", [VAL_BOOL] = "bool" };
+    static const char head[] = "couldn't get version/kind; json parse error: ";
+    if (!raw)
+        return arena_printf(a, "%s%s", head, err->msg);
+    if (raw->type == VAL_OBJ || raw->type == VAL_NULL)
+        return NULL;
+    const char *type = raw->type < sizeof types / sizeof *types ? types[raw->type] : NULL;
+    return arena_printf(a, "%sjson: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                        "\"json:\\\"kind,omitempty\\\"\" }", head, type ? type : "number");
+}
+
 static int bad_body(struct api_op *op, const struct schema_type *t, struct str body, const struct val *raw, const struct kl_err *err)
 {
     struct str kind = json_str(raw, "kind"), version = json_str(raw, "apiVersion");
@@ -133,20 +146,14 @@ static int bad_body(struct api_op *op, const struct schema_type *t, struct str b
         return api_fail_err(&op->err, op->arena, err);
     if (str_find(version, '/') >= 0)
         str_cut(&version, '/');
-    if (raw && raw->type != VAL_OBJ && raw->type != VAL_NULL)
-        return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): couldn't get version/kind; "
-                        "json parse error: json: cannot unmarshal %s into Go value of type struct { APIVersion string "
-                        "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" } (%s)", t->go,
-                        raw->type == VAL_ARR ? "array" : raw->type == VAL_STR ? "string" : raw->type == VAL_BOOL ? "bool" : "number",
-                        summary(op->arena, body));
-    if (raw)
+    if (raw && (raw->type == VAL_OBJ || raw->type == VAL_NULL))
         return api_fail(&op->err, op->arena, KL_BAD_REQUEST, STR_FMT " in version \"" STR_FMT "\" cannot be handled as a %s: %s",
                         STR_ARG(kind.len ? kind : str_of(t->go)), STR_ARG(version.len ? version : str_of(op->kind->version)), t->go, err->msg);
-    if (strncmp(err->msg, "proto: ", 7) == 0 && api_envelope(body, &version, &kind) == ENVELOPE_GOOD)
+    if (strncmp(err->msg, "proto: ", 7) == 0 && !api_envelope(op->arena, body, &version, &kind))
         return cannot_be(op, t, version, kind, err->msg);
     bool enveloped = strncmp(err->msg, "proto: provided data", 20) != 0;    /* what is no protobuf has no version to be looked for */
-    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s%s (%s)", t->go,
-                    enveloped ? "couldn't get version/kind; json parse error: " : "", err->msg + (enveloped ? 0 : 7), summary(op->arena, body));
+    return api_fail(&op->err, op->arena, KL_BAD_REQUEST, "the object provided is unrecognized (must be of type %s): %s (%s)", t->go,
+                    enveloped ? api_json_fault(op->arena, raw, err) : err->msg + 7, summary(op->arena, body));
 }
 
 static void came_again(void *ctx, const char *text)
@@ -282,10 +289,12 @@ struct kl_bytes api_op_options(struct api_op *op, const char *verb)
     buf_lit(&b, "Options\",\"apiVersion\":\"meta.k8s.io/v1\"");
     if (kind[0] == 'D' && op->grace_s >= 0)
         buf_printf(&b, ",\"gracePeriodSeconds\":%lld", (long long)op->grace_s);
-    if (kind[0] == 'D' && op->want_uid.len) {
-        buf_lit(&b, ",\"preconditions\":{\"uid\":");
-        json_write_str(&b, op->want_uid);
-        buf_add_c(&b, '}');
+    if (kind[0] == 'D' && (op->want_uid.len || op->want_version.len)) {
+        struct buf one = BUF_INIT(4096);
+        add_text(&one, "uid", op->want_uid);
+        add_text(&one, "resourceVersion", op->want_version);
+        buf_printf(&b, ",\"preconditions\":{" STR_FMT "}", STR_ARG(str_skip(buf_str(&one), 1)));
+        buf_free(&one);
     }
     if (kind[0] == 'D')
         add_text(&b, "propagationPolicy", op->propagation);

@@ -4,48 +4,97 @@
 
 #define MAGIC 4
 
-/* The next member that has a length. False: it is cut short, or has none. */
-static bool member(struct str *s, uint64_t *ret_tag, struct str *ret)
+static const char cut[] = "unexpected EOF";
+
+struct message {
+    const char *name, *const *fields;   /* of number 1 and on; all of them have a length */
+    unsigned n;
+};
+static const char *const type_fields[] = { "APIVersion", "Kind" }, *const unknown_fields[] = { "TypeMeta", "Raw", "ContentEncoding", "ContentType" };
+static const struct message type_meta = { "TypeMeta", type_fields, 2 }, unknown = { "Unknown", unknown_fields, 4 };
+
+static const char *take(struct str *s, uint64_t n, struct str *ret)
 {
-    uint64_t key, len;
-    if (!varint_take(s, &key) || (key & 7) != 2 || !varint_take(s, &len) || len > s->len)
-        return false;
-    *ret_tag = key >> 3;
-    *ret = str_n(s->at, (size_t)len);
-    *s = str_skip(*s, (size_t)len);
-    return true;
+    if (n > s->len)
+        return cut;
+    *ret = str_n(s->at, (size_t)n);
+    *s = str_skip(*s, (size_t)n);
+    return NULL;
 }
 
-enum api_envelope api_envelope(struct str body, struct str *ret_version, struct str *ret_kind)
+/* What no one knows is stepped over, with all that is in a group. */
+static const char *step_over(struct arena *a, struct str *s, unsigned wire)
 {
-    uint64_t tag;
+    uint64_t n;
+    struct str ignored;
+    unsigned depth = 0;
+    do {
+        switch (wire) {
+        case 0:
+            if (!varint_take(s, &n))
+                return cut;
+            break;
+        case 2:
+            if (!varint_take(s, &n) || take(s, n, &ignored))
+                return cut;
+            break;
+        case 1: case 5:
+            if (take(s, wire == 1 ? 8 : 4, &ignored))
+                return cut;
+            break;
+        case 3: depth++; break;
+        case 4: depth--; break;         /* outside of a group nobody comes here */
+        default: return arena_printf(a, "proto: illegal wireType %u", wire);
+        }
+        if (depth && !varint_take(s, &n))
+            return cut;
+        wire = (unsigned)(n & 7);
+    } while (depth);
+    return NULL;
+}
+
+/* The next member: its number, and what it holds (of one that is not known nothing). */
+static const char *member(struct arena *a, const struct message *m, struct str *s, uint64_t *ret_number, struct str *ret)
+{
+    uint64_t key, len;
+    if (!varint_take(s, &key))
+        return cut;
+    unsigned wire = (unsigned)(key & 7);
+    int32_t number = (int32_t)(key >> 3);
+    *ret_number = (uint64_t)number;
+    *ret = STR_NONE;
+    if (wire == 4)
+        return arena_printf(a, "proto: %s: wiretype end group for non-group", m->name);
+    if (number <= 0)
+        return arena_printf(a, "proto: %s: illegal tag %d (wire type %llu)", m->name, number, (unsigned long long)key);
+    if ((unsigned)number > m->n)
+        return step_over(a, s, wire);
+    if (wire != 2)
+        return arena_printf(a, "proto: wrong wireType = %u for field %s", wire, m->fields[number - 1]);
+    return varint_take(s, &len) ? take(s, len, ret) : cut;
+}
+
+const char *api_envelope(struct arena *a, struct str body, struct str *ret_version, struct str *ret_kind)
+{
+    const char *fault = NULL;
+    uint64_t number, what;
     struct str one, type;
     *ret_version = *ret_kind = STR("");
     if (!body.len)
-        return ENVELOPE_NOTHING;
+        return "empty data";
     if (body.len < MAGIC || memcmp(body.at, "k8s\0", MAGIC) != 0)
-        return ENVELOPE_NONE;
+        return "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]";
     if (body.len == MAGIC)
-        return ENVELOPE_EMPTY;
-    for (body = str_skip(body, MAGIC); body.len;) {
-        if (!member(&body, &tag, &type))
-            return ENVELOPE_CUT;
-        while (tag == 1 && type.len) {
-            uint64_t what;
-            if (!member(&type, &what, &one))
-                return ENVELOPE_CUT;
-            if (what == 1 || what == 2)
+        return "empty body";
+    for (body = str_skip(body, MAGIC); body.len && !fault;) {
+        fault = member(a, &unknown, &body, &number, &type);
+        while (!fault && number == 1 && type.len) {
+            fault = member(a, &type_meta, &type, &what, &one);
+            if (!fault && what <= 2)
                 *(what == 1 ? ret_version : ret_kind) = one;
         }
     }
-    return ENVELOPE_GOOD;
-}
-
-const char *api_envelope_fault(enum api_envelope e)
-{
-    static const char *const texts[] = { [ENVELOPE_NOTHING] = "empty data", [ENVELOPE_EMPTY] = "empty body", [ENVELOPE_CUT] = "unexpected EOF",
-                                         [ENVELOPE_NONE] = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]" };
-    return e == ENVELOPE_GOOD ? NULL : texts[e];
+    return fault;
 }
 
 const char *api_not_registered(struct arena *a, struct str version, struct str kind)

@@ -107,7 +107,7 @@ static const struct param params[] = {
     Q("resourceVersion", P_STR, resource_version), Q("resourceVersionMatch", P_STR, version_match),
     Q("continue", P_STR, continue_token), Q("fieldManager", P_STR, field_manager),
     Q("fieldValidation", P_STR, field_validation), Q("propagationPolicy", P_STR, propagation),
-    Q("dryRun", P_STR, dry_run), Q("timeout", P_STR, timeout), Q("limit", P_INT, limit), Q("timeoutSeconds", P_INT, timeout_s),
+    Q("dryRun", P_STR, dry_run), Q("uid", P_STR, uid), Q("timeout", P_STR, timeout), Q("limit", P_INT, limit), Q("timeoutSeconds", P_INT, timeout_s),
     Q("gracePeriodSeconds", P_GRACE, grace_s), Q("watch", P_BOOL, watch), Q("allowWatchBookmarks", P_BOOL, bookmarks),
     Q("pretty", P_STR, pretty), Q("force", P_BOOL, force), Q("orphanDependents", P_BOOL, orphan),
     Q("sendInitialEvents", P_TRI, send_initial),

@@ -68,6 +68,24 @@ static void pod_create(struct api_op *op, struct val *v)
     api_pod_selectors(op->arena, v);
 }
 
+/* Fields of features that are switched off: nobody may begin to use them. */
+static void drop_unless_used(struct val *v, const struct val *old, const char *part, const char *member)
+{
+    struct val *in = json_get(v, str_of(part));
+    if (val_is(in, VAL_OBJ) && !json_get(json_get(old, str_of(part)), str_of(member)))
+        json_del(in, str_of(member));
+}
+
+/* The same of the parts of containers' statuses. */
+static void drop_from_mounts(struct val *status)
+{
+    static const char *const lists[] = { "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses" };
+    for (int i = 0; i < 3; i++)
+        for (struct val *list = json_get(status, str_of(lists[i])), *x = val_is(list, VAL_ARR) ? list->first : NULL; x; x = x->next)
+            for (struct val *mounts = json_get(x, STR("volumeMounts")), *m = val_is(mounts, VAL_ARR) ? mounts->first : NULL; m; m = m->next)
+                json_del(m, STR("volumeStatus"));
+}
+
 /* Is there a condition that says (or one that does not say) what was observed? */
 static bool any_observed(const struct val *list, bool says)
 {
@@ -119,6 +137,8 @@ static void pod_update(struct api_op *op, struct val *v, const struct val *old, 
     struct val *was = json_get(old, STR("status")), *st = status ? json_obj(op->arena, v, STR("status")) : NULL;
     if (!status)
         return;
+    drop_unless_used(v, old, "status", "nodeAllocatableResourceClaimStatuses");
+    drop_from_mounts(st);
     if (!json_str(st, "qosClass").len && json_str(was, "qosClass").len)
         json_set_str(op->arena, st, STR("qosClass"), json_str(was, "qosClass"));
     if (!json_int(st, "observedGeneration", 0) && json_int(was, "observedGeneration", 0))
@@ -246,8 +266,12 @@ static void volume_update(struct api_op *op, struct val *v, const struct val *ol
 {
     static const char time[] = "status.lastPhaseTransitionTime";
     bool same = str_eq(json_str(v, "status.phase"), json_str(old, "status.phase"));
-    if (status && !same && (!json_path(v, time) || val_equal(json_path(v, time), json_path(old, time))))
+    if (!status)
+        return;
+    if (!same && (!json_path(v, time) || val_equal(json_path(v, time), json_path(old, time))))
         volume_phase_time(op, v);
+    else if (same && !json_path(v, time) && json_path(old, time))
+        json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("lastPhaseTransitionTime"), json_str(old, time));
 }
 
 static void claim_update(struct api_op *op, struct val *v, const struct val *old, bool status)
@@ -344,14 +368,6 @@ static void account_update(struct api_op *op, struct val *v, const struct val *o
     (void)old;
     (void)status;
     account_create(op, v);
-}
-
-/* Fields of features that are switched off: nobody may begin to use them. */
-static void drop_unless_used(struct val *v, const struct val *old, const char *part, const char *member)
-{
-    struct val *in = json_get(v, str_of(part));
-    if (val_is(in, VAL_OBJ) && !json_get(json_get(old, str_of(part)), str_of(member)))
-        json_del(in, str_of(member));
 }
 
 static void node_update(struct api_op *op, struct val *v, const struct val *old, bool status)

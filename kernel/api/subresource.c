@@ -401,6 +401,7 @@ static int evict(struct api_op *op, struct val *body)
     op->grace_s = json_int(options, "gracePeriodSeconds", -1);
     op->propagation = json_str(options, "propagationPolicy");
     op->want_uid = json_str(options, "preconditions.uid");
+    op->want_version = json_str(options, "preconditions.resourceVersion");
     op->subresource = NULL;
     op->admitted = true;                /* as an eviction */
     bool meant = !op->want_uid.len || str_eq(op->want_uid, json_str(v, "metadata.uid"));
@@ -442,6 +443,8 @@ static int write_part(struct api_op *op, const char *verb, int type, struct val 
     }
     struct str rv = json_str(v, "metadata.resourceVersion");
     int64_t n;
+    if (api_check_uid(op, v, o) < 0)
+        return -op->err.code;
     if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
         return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                                  "the object has been modified; please apply your changes to the latest version and try again");

@@ -44,13 +44,27 @@ static int check_revision(struct api_op *op, const struct val *v, struct store_o
     return 0;
 }
 
-/* old: NULL where there is none. */
-static int check_uid(struct api_op *op, const struct val *v, struct store_object *old)
+/* Where upstream keeps objects of the kind: below the resource's name mostly. */
+static const char *storage_key(struct api_op *op)
+{
+    static const struct {
+        const char *group, *plural, *key;
+    } rows[] = { { "", "replicationcontrollers", "controllers" }, { "", "services", "services/specs" }, { "", "endpoints", "services/endpoints" }, { "", "nodes", "minions" },
+                 { "networking.k8s.io", "ingresses", "ingress" }, { "apiextensions.k8s.io", NULL, NULL }, { "apiregistration.k8s.io", NULL, NULL } };
+    const struct schema_kind *k = op->kind;
+    const char *key = k->flags & K_CUSTOM ? NULL : k->plural;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].group, k->group) == 0 && (!rows[i].plural || strcmp(rows[i].plural, k->plural) == 0))
+            key = rows[i].key;
+    return key ? key : arena_printf(op->arena, "%s/%s", k->group, k->plural);
+}
+
+int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old)
 {
     struct str uid = json_str(v, "metadata.uid"), is = old ? store_object_uid(old) : STR("");
     if (!uid.len || str_eq(uid, is))
         return 0;
-    const char *key = arena_printf(op->arena, "%s/%s/" STR_FMT "%s" STR_FMT, op->dry_run ? "" : "/registry", op->kind->plural, STR_ARG(op->ns), op->ns.len ? "/" : "",
+    const char *key = arena_printf(op->arena, "%s/%s/" STR_FMT "%s" STR_FMT, op->dry_run ? "" : "/registry", storage_key(op), STR_ARG(op->ns), op->ns.len ? "/" : "",
                                    STR_ARG(op->name));
     return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
                              arena_printf(op->arena, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: "
@@ -125,10 +139,10 @@ int api_op_update(struct api_op *op, struct val *v)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
-        return check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
+        return api_check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
-    if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
+    if (api_check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     struct val *old_tree = old_tree_of(op, old, NULL);
     return old_tree ? api_update_tree(op, old, old_tree, v) : -op->err.code;
@@ -300,7 +314,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
     bool applies = type == API_PATCH_APPLY;
-    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || api_check_uid(op, v, old) < 0 ||
         check_revision(op, v, old, applies || op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

@@ -143,14 +143,9 @@ static void on_durable(void *ctx, int rc, const struct kl_err *err)
     mem_free(p);
 }
 
-static int64_t body_int(const struct val *v, const char *key, int64_t fallback)
-{
-    return json_int(v, key, fallback);
-}
-
 /* --- bodies --- */
 
-static int body_media(struct api_rq *rq, enum api_media *ret)
+int api_body_media(struct api_rq *rq, enum api_media *ret)
 {
     struct str type = http_header(rq->http, STR("content-type"));
     *ret = api_media_of(type);
@@ -173,7 +168,7 @@ static const struct schema_type *body_type(struct api_rq *rq)
 static int read_body(struct api_rq *rq, struct api_op *op, struct val **ret)
 {
     enum api_media media;
-    if (body_media(rq, &media) < 0)
+    if (api_body_media(rq, &media) < 0)
         return -1;
     struct str body = http_body(rq->http);
     const struct schema_type *t = body_type(rq);
@@ -210,59 +205,6 @@ static int patch_type(struct api_rq *rq, int *ret)
     return -KL_UNSUPPORTED_MEDIA;
 }
 
-/* DeleteOptions may come in the body; what the query says counts where the body is silent. */
-static int read_delete_options(struct api_rq *rq, struct api_op *op)
-{
-    struct str body = http_body(rq->http);
-    enum api_media media;
-    struct val *v = NULL;
-    struct kl_err err;
-    kl_err_init(&err);
-    bool orphan_too = rq->info.q.has_orphan;
-    struct str dry_run = rq->info.q.dry_run, given = op->propagation;
-    if (rq->info.q.has_orphan)
-        op->propagation = rq->info.q.orphan ? STR("Orphan") : STR("Background");
-    if (!body.len)
-        return api_check_delete_options(rq, given, orphan_too, dry_run);
-    if (body_media(rq, &media) < 0)
-        return -1;
-    const struct schema_type *t = schema_type_find(STR(""), STR("v1"), STR("DeleteOptions"));
-    struct str version, kind;
-    const char *fault = media == MEDIA_PROTOBUF ? api_envelope_fault(api_envelope(body, &version, &kind)) : NULL;
-    if (!fault && media == MEDIA_PROTOBUF && kind.len && !str_is(kind, "DeleteOptions"))
-        fault = api_not_registered(rq->arena, version, kind);
-    if (fault)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s", fault);
-    if (media == MEDIA_PROTOBUF)
-        v = object_decode_protobuf(rq->arena, t, body, NULL, &err);
-    else if (media == MEDIA_YAML)
-        v = object_parse_yaml(rq->arena, body, &err);
-    else
-        v = object_decode_json(rq->arena, t, body, NULL, &err);
-    if (!v)
-        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s%s", media == MEDIA_PROTOBUF ? "" : "DeleteOptions: ", err.msg);
-    audit_asked(rq, "meta.k8s.io/__internal", "DeleteOptions", t, v);   /* upstream tells its own form of them */
-    int64_t n;
-    struct str rv = json_str(v, "preconditions.resourceVersion");
-    op->grace_s = body_int(v, "gracePeriodSeconds", op->grace_s);
-    if (json_str(v, "propagationPolicy").len)
-        op->propagation = given = json_str(v, "propagationPolicy");
-    struct val *orphan = json_get(v, STR("orphanDependents"));
-    orphan_too |= orphan != NULL;
-    if (orphan)
-        op->propagation = orphan->i ? STR("Orphan") : STR("Background");
-    op->accepts = orphan && !orphan->i;
-    op->want_uid = json_str(v, "preconditions.uid");
-    if (rv.len && str_int(rv, &n))
-        op->want_revision = (uint64_t)n;
-    struct val *dry = json_get(v, STR("dryRun"));
-    op->dry_run |= val_is(dry, VAL_ARR) && dry->n;
-    val_each(x, val_is(dry, VAL_ARR) ? dry : val_new(rq->arena, VAL_ARR))
-        if (!dry_run.len || str_is(dry_run, "All"))
-            dry_run = val_str(x);
-    return api_check_delete_options(rq, given, orphan_too, dry_run);
-}
-
 /* An apply that creates needs the right to create. */
 static int may_create(struct api_rq *rq, const struct api_op *op)
 {
@@ -297,7 +239,7 @@ static int run(struct api_rq *rq, struct api_op *op)
     kl_err_init(&err);
     int type = 0;
     if (strcmp(verb, "delete") == 0) {
-        if (read_delete_options(rq, op) < 0)
+        if (api_read_delete_options(rq, op) < 0)
             return -1;
         return api_op_delete(op);
     }
@@ -470,7 +412,7 @@ static void delete_collection(struct api_rq *rq)
     struct collection c = { .rq = rq, .op = &op };
     op_init(rq, rq->arena, &op);
     uint64_t ignored;
-    if (read_delete_options(rq, &op) < 0 || api_compile_selectors(rq, &c.labels, &c.fields) < 0 || api_list_version(rq, &ignored) < 0) {
+    if (api_compile_selectors(rq, &c.labels, &c.fields) < 0 || api_list_version(rq, &ignored) < 0 || api_read_delete_options(rq, &op) < 0) {
         api_send_error(rq);
         return;
     }

@@ -69,6 +69,7 @@ bool check_ip(causes c, const struct path *p, struct str s);                    
 bool check_ip_strict(causes c, const struct path *p, struct str s);
 bool check_cidr(causes c, const struct path *p, struct str s);
 bool is_ip(struct str s, bool *ret_v6);                                                 /* ret_v6 may be NULL */
+bool is_ip_of_old(struct str s, bool *ret_v6);                                          /* 010.0.0.1 was one once */
 bool is_cidr(struct str s, bool *ret_v6);
 /* 010.2.3.4: the same as 10.2.3.4 to some, 8.2.3.4 to others. Of an address of v4: without such zeros, and how long that is. */
 size_t ip_without_zeros(struct str s, char ret[64]);
@@ -92,6 +93,7 @@ bool is_name(struct str s, enum grammar g);
 enum grammar name_grammar(const struct schema_kind *k);
 /* old: of an update, or NULL; status: of the object's status. */
 void check_metadata(causes c, const struct schema_kind *k, bool status, const struct val *v, const struct val *old);
+void check_only_name(causes c, const struct val *m, const char *wanted, const char *why);       /* there is one that this object may have */
 const char *metadata_ways(const struct schema_kind *k, bool status);    /* validate_meta_ways.c */
 void check_labels(causes c, const struct path *p, const struct val *labels);
 void check_annotations(causes c, const struct path *p, const struct val *annotations);
@@ -237,6 +239,9 @@ KIND_RULES(kind_device_claim_template);
 KIND_RULES(kind_device_slice);          /* validate_devices.c */
 KIND_RULES(status_device_claim);        /* validate_claim_status.c */
 KIND_RULES(status_pod);                 /* validate_pod_status.c */
+KIND_RULES(status_quota);               /* validate_limits.c */
+KIND_RULES(status_job);                 /* validate_status_work.c */
+void check_counts(const struct schema_kind *k, const struct val *v, const struct val *old, causes c);
 void check_webhook_client(causes c, const struct path *p, const struct val *conf);
 
 /* For lists that may not be there: for (item, index). */

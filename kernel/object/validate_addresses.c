@@ -125,13 +125,12 @@ KIND_RULES(kind_api_service)
 {
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *service = json_get(spec, STR("service"));
-    struct str name = json_str(v, "metadata.name"), group = json_str(spec, "group"), version = json_str(spec, "version");
+    struct str group = json_str(spec, "group"), version = json_str(spec, "version");
     const char *wanted = words(c, STR_FMT "." STR_FMT, STR_ARG(version), STR_ARG(group));
     int64_t group_priority = json_int(spec, "groupPriorityMinimum", 0), version_priority = json_int(spec, "versionPriority", 0);
     bool insecure = json_bool(spec, "insecureSkipTLSVerify", false), trusts = json_str(spec, "caBundle").len > 0;
     (void)old;
-    if (!str_is(name, wanted))
-        say_invalid(c, IN(IN(NULL, "metadata"), "name"), name, words(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", wanted));
+    check_only_name(c, json_get(v, STR("metadata")), wanted, words(c, "must be `spec.version+\".\"+spec.group`: \"%s\"", wanted));
     if (!group.len && !str_is(version, "v1"))
         say_required(c, IN(p, "group"), "only v1 may have an empty group and it better be legacy kube");
     if (group.len)

@@ -6,9 +6,8 @@
 
 static void check_own_name(causes c, const struct val *v)
 {
-    struct str group = json_str(v, "spec.group"), plural = json_str(v, "spec.names.plural"), name = json_str(v, "metadata.name");
-    if (!str_is(name, words(c, STR_FMT "." STR_FMT, STR_ARG(plural), STR_ARG(group))))
-        say_invalid(c, IN(IN(NULL, "metadata"), "name"), name, "must be spec.names.plural+\".\"+spec.group");
+    check_only_name(c, json_get(v, STR("metadata")), words(c, STR_FMT "." STR_FMT, STR_ARG(json_str(v, "spec.names.plural")), STR_ARG(json_str(v, "spec.group"))),
+                    "must be spec.names.plural+\".\"+spec.group");
 }
 
 static bool is_link(struct str s)
@@ -66,8 +65,9 @@ static void check_version(causes c, const struct path *p, const struct val *vers
     check_definition_version(c, p, version);
 }
 
-static void check_versions(causes c, const struct path *p, const struct val *list)
+static void check_versions(causes c, const struct path *p, const struct val *given)
 {
+    const struct val *list = val_is(given, VAL_ARR) ? given : val_new(c->arena, VAL_ARR);
     static const char type[] = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionVersion";
     unsigned storage = 0;
     bool same = custom_one_schema(list), again = false;
@@ -84,7 +84,7 @@ static void check_versions(causes c, const struct path *p, const struct val *lis
     if (again)
         say_invalid_as(c, p, type, own, "must contain unique version names");
     if (storage != 1)
-        say_invalid_as(c, p, type, own, "must have exactly one version marked as storage version");
+        say_invalid_as(c, p, type, given ? own : NULL, "must have exactly one version marked as storage version");
     if (list->n)
         check_name(c, IN(IN(NULL, "spec"), "version"), json_str(list->first, "name"), G_LABEL_1035);
 }
@@ -205,7 +205,7 @@ static void check_spec(causes c, const struct path *p, const struct val *spec, c
         say_invalid(c, IN(p, "group"), group, "should be a domain with at least one dot");
     if (check_required_str(c, IN(p, "scope"), json_str(spec, "scope")))
         check_choice(c, IN(p, "scope"), json_str(spec, "scope"), scopes);
-    check_versions(c, IN(p, "versions"), val_is(versions, VAL_ARR) ? versions : val_new(c->arena, VAL_ARR));
+    check_versions(c, IN(p, "versions"), versions);
     check_names(c, IN(p, "names"), json_get(spec, STR("names")));
     check_definition_parts(c, p, versions);
     check_conversion(c, IN(p, "conversion"), json_get(spec, STR("conversion")), old);
@@ -219,12 +219,12 @@ KIND_RULES(kind_definition)
         check_own_name(c, v);
     check_spec(c, p, spec, old);
     if (old && is_established(old)) {
-        check_immutable(c, p, spec, was, "scope");
-        check_immutable(c, IN(p, "names"), json_get(spec, STR("names")), json_get(was, STR("names")), "kind");
+        check_immutable_str(c, p, spec, was, "scope");
+        check_immutable_str(c, IN(p, "names"), json_get(spec, STR("names")), json_get(was, STR("names")), "kind");
     }
     if (old) {
-        check_immutable(c, p, spec, was, "group");
-        check_immutable(c, IN(p, "names"), json_get(spec, STR("names")), json_get(was, STR("names")), "plural");
+        check_immutable_str(c, p, spec, was, "group");
+        check_immutable_str(c, IN(p, "names"), json_get(spec, STR("names")), json_get(was, STR("names")), "plural");
     }
     check_stored(c, v);
     check_approval(c, v, old);

@@ -131,16 +131,29 @@ static bool same_set(const struct val *a, const struct val *b)
     return true;
 }
 
+static void check_quota_amounts(causes c, const struct path *p, const struct val *amounts)
+{
+    if (val_is(amounts, VAL_OBJ))
+        val_each(h, amounts) {
+            check_quota_name(c, KEY(p, val_key(h)), val_key(h));
+            check_quantity(c, KEY(p, val_key(h)), val_key(h), val_str(h));
+        }
+}
+
+KIND_RULES(status_quota)
+{
+    const struct path *p = IN(NULL, "status");
+    (void)old;
+    check_quota_amounts(c, IN(p, "hard"), json_path(v, "status.hard"));
+    check_quota_amounts(c, IN(p, "used"), json_path(v, "status.used"));
+}
+
 KIND_RULES(kind_quota)
 {
     const struct path *p = IN(NULL, "spec");
     struct val *spec = json_get(v, STR("spec")), *hard = json_get(spec, STR("hard")), *scopes = json_get(spec, STR("scopes"));
     struct scopes seen = { 0 };
-    if (val_is(hard, VAL_OBJ))
-        val_each(h, hard) {
-            check_quota_name(c, KEY(IN(p, "hard"), val_key(h)), val_key(h));
-            check_quantity(c, KEY(IN(p, "hard"), val_key(h)), val_key(h), val_str(h));
-        }
+    check_quota_amounts(c, IN(p, "hard"), hard);
     LIST_EACH (s, at, scopes) {
         if (!is_scope(val_str(s)))
             say_invalid_val(c, IN(p, "scopes"), scopes, "unsupported scope");

@@ -145,14 +145,13 @@ static void check_finalizer_names(causes c, const struct val *m)
     }
 }
 
-/* What is generated gets five letters more: an end that only a suffix makes good is good. */
+/* What is generated gets five letters more: a dash at the end, and what stands before it, may be what they will be. */
 static void check_base(causes c, const struct path *p, struct str base, enum grammar g)
 {
-    struct str b = base;
     const char *texts[6];
-    while (b.len && (b.at[b.len - 1] == '-' || (b.at[b.len - 1] == '.' && g != G_LABEL && g != G_LABEL_1035)))
-        b.len--;
-    unsigned n = name_errors(c->arena, str_of(words(c, STR_FMT "a", STR_ARG(b))), g, texts, 6);
+    bool masked = base.len > 1 && base.at[base.len - 1] == '-' && (g == G_SUBDOMAIN || g == G_LABEL || g == G_LABEL_1035);
+    const char *whole = words(c, STR_FMT "%s", STR_ARG(masked ? str_n(base.at, base.len - 2) : base), masked ? "a" : "");
+    unsigned n = name_errors(c->arena, str_of(whole), g, texts, 6);
     for (unsigned i = 0; i < n; i++)
         say_invalid(c, IN(p, "generateName"), base, texts[i]);
 }
@@ -176,6 +175,14 @@ static void check_whole(causes c, const struct schema_kind *k, const struct val 
     check_nonnegative(c, p, m, "generation");
     check_marks(c, m);
     check_finalizers(c, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+}
+
+void check_only_name(causes c, const struct val *m, const char *wanted, const char *why)
+{
+    static const char *const members[] = { "generateName", "name" };
+    for (int i = 0; i < 2; i++)
+        if ((i || json_str(m, members[i]).len) && !str_is(json_str(m, members[i]), wanted))
+            say_invalid(c, IN(IN(NULL, "metadata"), members[i]), json_str(m, members[i]), why);
 }
 
 void check_metadata(causes c, const struct schema_kind *k, bool status, const struct val *v, const struct val *old)

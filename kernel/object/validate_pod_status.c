@@ -1,5 +1,4 @@
 /* validate_pod_status.c - what a write of a pod's status may say: containers that ended for good stay ended, its class stays, addresses are addresses. */
-#include "base/quantity.h"
 #include "object/validate.h"
 
 #define HEALTH_MESSAGE_MOST 1024
@@ -155,45 +154,6 @@ static void check_extended(causes c, const struct path *p, const struct val *cla
         check_name(c, IN(p, "resourceClaimName"), json_str(claim, "resourceClaimName"), G_SUBDOMAIN);
 }
 
-static bool has_claim(const struct val *list, struct str claim)
-{
-    LIST_EACH (x, at, list)
-        if (json_get(x, STR("resourceClaimName")) && str_eq(json_str(x, "resourceClaimName"), claim))
-            return true;
-    return false;
-}
-
-static void check_allocatable(causes c, const struct path *p, const struct val *status, const struct val *spec)
-{
-    LIST_EACH (x, at, json_get(status, STR("nodeAllocatableResourceClaimStatuses"))) {
-        const struct path *here = ITEM(IN(p, "nodeAllocatableResourceClaimStatuses"), at.i), *resources = IN(here, "resources");
-        struct str claim = json_str(x, "resourceClaimName");
-        const struct val *containers = json_get(x, STR("containers")), *amounts = json_get(x, STR("resources"));
-        if (!claim.len)
-            say_required(c, IN(here, "resourceClaimName"), "must not be empty");
-        if (!has_claim(json_get(spec, STR("resourceClaims")), claim) && !has_claim(json_get(status, STR("resourceClaimStatuses")), claim))
-            say_invalid(c, IN(here, "resourceClaimName"), claim, "no mapping found in pod reference");
-        if (!containers || !containers->n)
-            say_required(c, IN(here, "containers"), "must not be empty");
-        if (!amounts || !amounts->n)
-            say_required(c, resources, "must not be empty");
-        for (const struct val *m = val_is(amounts, VAL_OBJ) ? amounts->first : NULL; m; m = m->next) {
-            struct quantity q;
-            if (!is_native_resource(val_key(m)))
-                say_invalid(c, KEY(resources, val_key(m)), val_key(m), "must be a node allocatable resource name");
-            if (quantity_parse(val_str(m), &q) && q.nano < 0)
-                say_invalid(c, KEY(resources, val_key(m)), val_str(m), "must be non-negative");
-        }
-    }
-}
-
-/* 010.0.0.1 was an address once. */
-static bool is_ip_of_old(struct str s, bool *six)
-{
-    char text[64];
-    return is_ip(s, six) || (s.len < sizeof text && is_ip(str_n(text, ip_without_zeros(s, text)), six));
-}
-
 /* New addresses must be addresses; two of them one of each family. */
 static void check_ips(causes c, const struct path *p, const char *type, const struct val *list, const struct val *was)
 {
@@ -308,7 +268,6 @@ KIND_RULES(status_pod)
             check_ended(c, p, &lists[l], status, was, spec);
     check_claims(c, p, status, spec);
     check_extended(c, IN(p, "extendedResourceClaimStatus"), json_get(status, STR("extendedResourceClaimStatus")), spec);
-    check_allocatable(c, p, status, spec);
     check_ips(c, IN(p, "podIPs"), "io.k8s.api.core.v1.PodIP", json_get(status, STR("podIPs")), json_get(was, STR("podIPs")));
     const struct val *hosts = json_get(status, STR("hostIPs"));
     if (hosts && hosts->n && !str_eq(json_str(hosts->first, "ip"), json_str(status, "hostIP")))

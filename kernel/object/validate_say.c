@@ -268,6 +268,12 @@ size_t ip_without_zeros(struct str s, char ret[64])
     return n;
 }
 
+bool is_ip_of_old(struct str s, bool *ret_v6)
+{
+    char text[64];
+    return is_ip(s, ret_v6) || (s.len < sizeof text && is_ip(str_n(text, ip_without_zeros(s, text)), ret_v6));
+}
+
 static bool has_leading_zeros(struct str s)
 {
     char text[64];

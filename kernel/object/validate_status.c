@@ -141,12 +141,59 @@ static KIND_RULES(status_claim)
         check_claimed(c, IN(p, "allocatedResources"), val_key(m));
 }
 
+/* Of FlowSchemas and priority levels: each type once. */
+static KIND_RULES(status_flow)
+{
+    const struct path *p = IN(IN(NULL, "status"), "conditions");
+    _cleanup_met_ struct met types = { 0 };
+    (void)old;
+    LIST_EACH (x, at, json_path(v, "status.conditions")) {
+        struct str type = json_str(x, "type");
+        if (met_again(&types, type))
+            say_duplicate(c, IN(ITEM(p, at.i), "type"), type);
+        check_required_str(c, IN(ITEM(p, at.i), "type"), type);
+    }
+}
+
+/* Where a balancer is reached: addresses that are new must be some, names must be no addresses. */
+static void check_balancer(causes c, const struct val *v, const struct val *old, bool has_modes)
+{
+    static const char *const modes[] = { "Proxy", "VIP", NULL }, at_list[] = "status.loadBalancer.ingress";
+    const struct path *p = IN(IN(IN(NULL, "status"), "loadBalancer"), "ingress");
+    _cleanup_met_ struct met had = { 0 };
+    met_all(&had, json_path(old, at_list), "ip");
+    LIST_EACH (x, at, json_path(v, at_list)) {
+        struct str ip = json_str(x, "ip"), mode = json_str(x, "ipMode"), host = json_str(x, "hostname");
+        const struct path *here = ITEM(p, at.i);
+        if (ip.len && !met(&had, ip))
+            check_ip(c, IN(here, "ip"), ip);
+        if (has_modes && !json_get(x, STR("ipMode"))) {
+            if (ip.len)
+                say_required(c, IN(here, "ipMode"), "must be specified when `ip` is set");
+        } else if (has_modes && !ip.len) {
+            say_forbidden(c, IN(here, "ipMode"), "may not be specified when `ip` is not set");
+        } else if (has_modes) {
+            check_choice(c, IN(here, "ipMode"), mode, modes);
+        }
+        if (host.len)
+            check_name(c, IN(here, "hostname"), host, G_SUBDOMAIN);
+        if (host.len && is_ip_of_old(host, NULL))
+            say_invalid(c, IN(here, "hostname"), host, "must be a DNS name, not an IP address");
+    }
+}
+
 static KIND_RULES(status_service)
 {
     const struct val *ingress = json_path(v, "status.loadBalancer.ingress");
-    (void)old;
-    if (ingress && ingress->n && !str_is(json_str(v, "spec.type"), "LoadBalancer"))
+    if (str_is(json_str(v, "spec.type"), "LoadBalancer"))
+        check_balancer(c, v, old, true);
+    else if (ingress && ingress->n)
         say_forbidden(c, IN(IN(IN(NULL, "status"), "loadBalancer"), "ingress"), "may only be used when `spec.type` is 'LoadBalancer'");
+}
+
+static KIND_RULES(status_ingress)
+{
+    check_balancer(c, v, old, false);
 }
 
 static const struct {
@@ -154,6 +201,9 @@ static const struct {
     KIND_RULES((*check));
 } rows[] = {
     { "", "Pod", status_pod },
+    { "", "ResourceQuota", status_quota },
+    { "batch", "Job", status_job },
+    { "networking.k8s.io", "Ingress", status_ingress },
     { "", "PersistentVolumeClaim", status_claim },
     { "", "Service", status_service },
     { "certificates.k8s.io", "CertificateSigningRequest", status_signing_request },
@@ -162,10 +212,13 @@ static const struct {
     { "policy", "PodDisruptionBudget", status_budget },
     { "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", status_policy },
     { "resource.k8s.io", "ResourceClaim", status_device_claim },
+    { "flowcontrol.apiserver.k8s.io", "FlowSchema", status_flow },
+    { "flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", status_flow },
 };
 
 void validate_status(const struct schema_kind *k, const struct val *v, const struct val *old, causes c)
 {
+    check_counts(k, v, old, c);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].kind, k->kind) == 0 && strcmp(rows[i].group, k->group) == 0)
             rows[i].check(c, v, old);
