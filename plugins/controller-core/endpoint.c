@@ -173,5 +173,7 @@ int keys_of_pod(struct ctl_run *r, struct str old, struct str obj, struct buf *k
         return 0;
     if (!old.len && !json_scan_member(ctl_part(r, CTL_STATUS), STR("podIP")).at)
         return 0;                       /* a new pod without an address is behind no service yet */
-    return keys_by_selector(r, SERVICES, old, obj, true, keys);
+    int rc = keys_by_selector(r, SERVICES, old, obj, true, keys);
+    crowd_note(r, json_scan_text(json_scan_member(ctl_meta(r), STR("name"))), keys);
+    return rc;
 }

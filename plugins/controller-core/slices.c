@@ -55,6 +55,15 @@ static struct slice_group *group_of(struct slice_plan *p, const char *family, co
     return NULL;
 }
 
+static struct slice_group *add_group(struct slice_plan *p, const char *family, struct val *ports, const char *key)
+{
+    if (!key || p->n_groups == sizeof p->groups / sizeof *p->groups)
+        return NULL;
+    struct slice_group *g = &p->groups[p->n_groups++];
+    *g = (struct slice_group){ .family = family, .ports = ports ? ports : val_new(p->r->arena, VAL_ARR), .key = key };
+    return g;
+}
+
 static char *id_of(struct arena *a, const struct val *endpoint)
 {
     struct val *addresses = json_get(endpoint, STR("addresses"));
@@ -82,12 +91,8 @@ bool slices_want(struct slice_plan *p, const char *family, struct val *ports, st
     struct arena *a = p->r->arena;
     const char *key = ports_key(a, ports);
     struct slice_group *g = group_of(p, family, key);
-    if (!g) {
-        if (!key || p->n_groups == sizeof p->groups / sizeof *p->groups)
-            return false;
-        g = &p->groups[p->n_groups++];
-        *g = (struct slice_group){ .family = family, .ports = ports, .key = key };
-    }
+    if (!g && !(g = add_group(p, family, ports, key)))
+        return false;
     char *id = endpoint ? id_of(a, endpoint) : NULL;
     if (!id)
         return false;
@@ -111,6 +116,13 @@ static void keep_wanted(struct work *w, struct slice *s)
     val_each(e, list) {
         char *id = id_of(a, e);
         uintptr_t place = id ? (uintptr_t)map_get(&s->group->ids, str_of(id)) : 0;
+        if (!place && w->p->stays && w->p->stays(w->p->ctx, e)) {
+            struct val *same = val_new(a, VAL_OBJ);
+            if (same)
+                val_replace(same, e);
+            val_push(s->endpoints, same);
+            continue;
+        }
         if (!place || s->group->placed[place - 1]) {
             s->changed = true;
             continue;
@@ -126,13 +138,17 @@ static void read_existing(struct work *w, const struct ctl_list *existing)
 {
     for (uint32_t i = 0; i < existing->n; i++) {
         struct slice *s = &w->at[w->n++];
-        struct str family = json_str(existing->at[i], "addressType");
+        const char *family = str_is(json_str(existing->at[i], "addressType"), "IPv6") ? "IPv6" : "IPv4";
+        struct val *ports = json_get(existing->at[i], STR("ports"));
+        const char *key = ports_key(w->p->r->arena, ports);
         s->old = existing->at[i];
         if (meta_deleting(s->old)) {
             w->n--;
             continue;
         }
-        s->group = group_of(w->p, str_is(family, "IPv6") ? "IPv6" : "IPv4", ports_key(w->p->r->arena, json_get(s->old, STR("ports"))));
+        s->group = group_of(w->p, family, key);
+        if (!s->group && w->p->stays)   /* who stays there is not among the wanted ones */
+            s->group = add_group(w->p, family, ports, key);
         if (!s->group)
             continue;
         keep_wanted(w, s);
@@ -184,7 +200,6 @@ static void place_rest(struct work *w, struct slice_group *g)
 static void place_holder(struct work *w)
 {
     struct arena *a = w->p->r->arena;
-    struct slice_group *g = &w->p->groups[w->p->n_groups];
     struct slice *s = NULL;
     for (uint32_t i = 0; i < w->n; i++)
         if (w->at[i].group)
@@ -192,10 +207,9 @@ static void place_holder(struct work *w)
     for (uint32_t i = 0; i < w->n && !s; i++)
         if (str_is(json_str(w->at[i].old, "addressType"), "IPv4"))
             s = &w->at[i];
-    if (w->p->n_groups == sizeof w->p->groups / sizeof *w->p->groups)
+    struct slice_group *g = add_group(w->p, "IPv4", val_new(a, VAL_ARR), "");
+    if (!g)
         return;
-    *g = (struct slice_group){ .family = "IPv4", .ports = val_new(a, VAL_ARR), .key = "" };
-    w->p->n_groups++;
     if (!s)
         s = &w->at[w->n++];
     s->group = g;
@@ -224,6 +238,12 @@ static void set_trigger(struct slice_plan *p, struct val *now)
         json_del(meta, STR("annotations"));
 }
 
+static void tell(struct slice_plan *p, const struct slice *s, const struct val *now)
+{
+    if (p->left)
+        p->left(p->ctx, s->group, s->old, now);
+}
+
 static int write_slice(struct slice_plan *p, struct slice *s)
 {
     struct arena *a = p->r->arena;
@@ -241,16 +261,26 @@ static int write_slice(struct slice_plan *p, struct slice *s)
         json_set(a, now, STR("ports"), s->group->ports);
     else if (!s->group->ports->n && val_is(json_get(now, STR("ports")), VAL_ARR))
         json_del(now, STR("ports"));
-    if (s->old && val_equal(s->old, now))
+    if (s->old && val_equal(s->old, now)) {
+        tell(p, s, s->old);
         return 0;
+    }
     set_trigger(p, now);
-    if (s->old)
-        return ctl_update(p->r, SLICES, NULL, s->old, now, NULL);
+    int rc;
+    if (s->old) {
+        rc = ctl_update(p->r, SLICES, NULL, s->old, now, p->left ? &now : NULL);
+        if (rc == 0)
+            tell(p, s, now);
+        return rc;
+    }
     char *base = arena_printf(a, STR_FMT "-", STR_ARG(p->service));
     json_set_str(a, meta, STR("generateName"), str_of(base));
     json_set_str(a, now, STR("addressType"), str_of(s->group->family));
     val_push(json_arr(a, meta, STR("ownerReferences")), meta_owner_ref(a, p->owner));
-    return ctl_create(p->r, SLICES, p->ns, now, NULL);
+    rc = ctl_create(p->r, SLICES, p->ns, now, p->left ? &now : NULL);
+    if (rc == 0)
+        tell(p, s, now);
+    return rc;
 }
 
 static int write_all(struct work *w)
@@ -260,9 +290,17 @@ static int write_all(struct work *w)
         if (w->at[i].group)
             rc = write_slice(w->p, &w->at[i]);
     for (uint32_t i = 0; i < w->n && rc == 0; i++)
-        if (!w->at[i].group)
+        if (!w->at[i].group) {
             rc = ctl_delete(w->p->r, SLICES, w->at[i].old, NULL);
+            tell(w->p, &w->at[i], NULL);
+        }
     return rc;
+}
+
+void slices_drop(struct slice_plan *p)
+{
+    for (unsigned i = 0; i < p->n_groups; i++)
+        map_free(&p->groups[i].ids);
 }
 
 int slices_write(struct slice_plan *p, const struct ctl_list *existing)
@@ -279,7 +317,6 @@ int slices_write(struct slice_plan *p, const struct ctl_list *existing)
         if (p->placeholder)
             place_holder(&w);
     }
-    for (unsigned i = 0; i < p->n_groups; i++)
-        map_free(&p->groups[i].ids);
+    slices_drop(p);
     return w.at && !arena_exhausted(p->r->arena) ? write_all(&w) : ctl_no_memory(p->r);
 }

@@ -92,6 +92,103 @@ Test(slices, one_change_is_one_write)
     at_rest();
 }
 
+Test(slices, only_what_has_changed_is_read_again)
+{
+    struct val *p[250];
+    for (int i = 0; i < 250; i++)
+        p[i] = pod(i, 8080, true);
+    sync();
+    f.listed = 0;
+    json_set_str(f.arena, json_path(p[7], "status.conditions")->first, STR("status"), STR("False"));
+    sync();
+    cr_expect_eq(endpoints(true), 249);
+    json_set_str(f.arena, json_get(p[8], STR("status")), STR("phase"), STR("Failed"));
+    json_set_str(f.arena, json_path(p[9], "metadata.labels"), STR("app"), STR("other"));
+    pod(251, 8080, true);
+    sync();
+    cr_expect_eq(endpoints(false), 249);
+    pod(252, 9090, true);
+    sync();
+    cr_expect_eq(endpoints(false), 250);
+    cr_expect_eq(fake_count(&f, SLICES), 4);
+    cr_expect_lt(f.listed, 20, "%u objects were listed, for the keys of five pods", f.listed);
+    at_rest();
+}
+
+Test(slices, what_somebody_else_changed_makes_all_doubtful)
+{
+    for (int i = 0; i < 250; i++)
+        pod(i, 8080, true);
+    sync();
+    for (uint32_t i = 0, n = 0; i < f.n; i++)
+        if (strcmp(f.at[i].resource, SLICES) == 0 && ++n == 2) {
+            json_del(f.at[i].v, STR("endpoints"));
+            json_set_str(f.arena, json_get(f.at[i].v, STR("metadata")), STR("resourceVersion"), STR("99999"));
+        } else if (strcmp(f.at[i].resource, SLICES) == 0 && n == 3) {
+            f.at[i].v = NULL;
+        }
+    sync();
+    cr_expect_eq(endpoints(true), 250);
+    at_rest();
+}
+
+static void look_at_endpoints(void)
+{
+    cr_assert_eq(fake_reconcile(&f, &endpoints_controller, "d/web", NULL), 0, "%s", f.call.err.msg);
+}
+
+static uint32_t addresses(const char *list)
+{
+    struct val *subsets = json_get(fake_get(&f, ENDPOINTS, "d", "web"), STR("subsets"));
+    uint32_t n = 0;
+    if (subsets)
+        val_each(s, subsets) n += json_get(s, str_of(list)) ? json_get(s, str_of(list))->n : 0;
+    return n;
+}
+
+Test(slices, the_older_form_follows_changes)
+{
+    struct val *p[250];
+    for (int i = 0; i < 250; i++)
+        p[i] = pod(i, i % 2 ? 8080 : 9090, true);
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 250);
+    cr_expect_eq(json_get(fake_get(&f, ENDPOINTS, "d", "web"), STR("subsets"))->n, 2);
+    f.listed = 0;
+    json_set_str(f.arena, json_path(p[7], "status.conditions")->first, STR("status"), STR("False"));
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 249);
+    cr_expect_eq(addresses("notReadyAddresses"), 1);
+    json_set_str(f.arena, json_get(p[8], STR("status")), STR("phase"), STR("Failed"));
+    json_set_str(f.arena, json_path(p[9], "metadata.labels"), STR("app"), STR("other"));
+    pod(251, 8080, true);
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 248);
+    cr_expect_lt(f.listed, 20);
+    uint32_t writes = f.updates;
+    look_at_endpoints();
+    cr_expect_eq(f.updates, writes);
+    struct val *e = fake_get(&f, ENDPOINTS, "d", "web");
+    json_del(e, STR("subsets"));        /* by somebody else */
+    json_set_str(f.arena, json_get(e, STR("metadata")), STR("resourceVersion"), STR("99999"));
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 248);
+}
+
+Test(slices, the_older_form_has_room_for_a_thousand)
+{
+    struct val *p[1200];
+    for (int i = 0; i < 1200; i++)
+        p[i] = pod(i, 8080, i >= 100);
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 1000);
+    for (int i = 300; i < 500; i++)
+        json_set_str(f.arena, json_get(p[i], STR("status")), STR("phase"), STR("Failed"));
+    look_at_endpoints();
+    cr_expect_eq(addresses("addresses"), 900);
+    cr_expect_eq(addresses("notReadyAddresses"), 100);
+}
+
 Test(slices, other_ports_are_other_slices)
 {
     pod(1, 8080, true);
