@@ -21,19 +21,20 @@ bool pod_ready(const struct val *pod)
     return cond_is(pod, "Ready", "True");
 }
 
+bool ready_for(int64_t since_ns, int64_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ns)
+{
+    int64_t left = since_ns + min_ready_s * NS_S - now_ns;
+    if (min_ready_s <= 0 || (since_ns && left <= 0))
+        return true;
+    if (since_ns && ret_wait_ns && (!*ret_wait_ns || left < *ret_wait_ns))
+        *ret_wait_ns = left;
+    return false;
+}
+
 bool pod_available(const struct val *pod, int64_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ns)
 {
     struct val *c = cond_find(json_path(pod, "status.conditions"), "Ready");
-    if (!c || !str_is(json_str(c, "status"), "True"))
-        return false;
-    if (min_ready_s <= 0)
-        return true;
-    int64_t since = meta_time(c, "lastTransitionTime"), left = since + min_ready_s * NS_S - now_ns;
-    if (since && left <= 0)
-        return true;
-    if (since && ret_wait_ns && (!*ret_wait_ns || left < *ret_wait_ns))
-        *ret_wait_ns = left;
-    return false;
+    return c && str_is(json_str(c, "status"), "True") && ready_for(meta_time(c, "lastTransitionTime"), min_ready_s, now_ns, ret_wait_ns);
 }
 
 struct val *pod_of_template(struct ctl_run *r, const struct val *owner, const struct val *template_, struct str name)

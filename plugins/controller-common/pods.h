@@ -10,6 +10,9 @@ bool pod_ready(const struct val *pod);
 /* Ready for min_ready_s? If only time is missing, *ret_wait_ns is lowered to what is left of it (0 there: not set yet). */
 bool pod_available(const struct val *pod, int64_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ns);
 
+/* The same of one that is ready since then; 0: nobody knows. */
+bool ready_for(int64_t since_ns, int64_t min_ready_s, int64_t now_ns, int64_t *ret_wait_ns);
+
 /* A new Pod of a template, controlled by owner: generateName "<owner>-", or name when it has a length. */
 struct val *pod_of_template(struct ctl_run *r, const struct val *owner, const struct val *template_, struct str name);
 

@@ -1,8 +1,11 @@
 /* replicaset.c - as many pods as were asked for; ReplicaSets and ReplicationControllers.
  *
  * Pods are made in rounds that double (as many again as there are): a template that cannot be created fails once, not a thousand times, and
- * the loop is not held for long. What the round before made is seen by the next one's read, so nothing is remembered in between.
+ * the loop is not held for long. Of each pod so much is kept as the status counts; only those that have changed are read again, and all of them
+ * when some have to be given up, adopted or let go.
  */
+#include "base/json_scan.h"
+#include "crowd.h"
 #include "workloads.h"
 
 #define ROUND_MOST 64                   /* pods made or removed in one call */
@@ -12,13 +15,21 @@ struct kind {
     bool plain;                         /* spec.selector is a map of labels */
 };
 
+struct set_pod {
+    struct crowd_pod pod;
+    bool active, terminating, ready, labeled;
+    int64_t ready_at;
+};
+
 struct state {
     struct ctl_run *r;
     const struct kind *kind;
     struct val *set;
     struct val *selector;
-    struct ctl_list active;
-    int64_t terminating;
+    struct crowd *crowd;
+    struct ctl_list pods;               /* all of them, when all were read */
+    bool read;
+    int64_t have;                       /* active ones */
     bool more;                          /* another round follows at once */
     const char *failed;                 /* reason of the condition, or NULL */
     const char *message;
@@ -43,15 +54,24 @@ static int failed(struct state *s, const char *reason, const char *event, const 
     return rc;
 }
 
+static int look_at(struct state *s, const struct val *pod)
+{
+    struct set_pod *p = crowd_put(s->crowd, meta_name(pod));
+    struct val *labels = json_path(s->set, "spec.template.metadata.labels"), *c = cond_find(json_path(pod, "status.conditions"), "Ready");
+    if (!p)
+        return ctl_no_memory(s->r);
+    p->active = pod_active(pod);
+    p->terminating = meta_deleting(pod) && !pod_finished(pod);
+    p->ready = pod_ready(pod);
+    p->ready_at = p->ready ? meta_time(c, "lastTransitionTime") : 0;
+    p->labeled = !labels || !labels->n || sel_map_matches(labels, json_path(pod, "metadata.labels"));
+    return 0;
+}
+
 static int make(struct state *s, int64_t n)
 {
     struct ctl_run *r = s->r;
-    struct val **at = arena_alloc(r->arena, (s->active.n + (size_t)n + 1) * sizeof *at), *pod;
-    if (!at)
-        return ctl_no_memory(r);
-    for (uint32_t i = 0; i < s->active.n; i++)
-        at[i] = s->active.at[i];
-    s->active.at = at;
+    struct val *pod;
     struct val *wanted = pod_of_template(r, s->set, json_path(s->set, "spec.template"), STR_NONE);
     for (int64_t i = 0; i < n; i++) {
         int rc = ctl_create(r, PODS, meta_ns(s->set), wanted, &pod);
@@ -63,68 +83,101 @@ static int make(struct state *s, int64_t n)
         if (rc < 0)
             return failed(s, "FailedCreate", "FailedCreate", "creating", rc);
         ctl_event(r, s->set, "Normal", "SuccessfulCreate", "Created pod: " STR_FMT, STR_ARG(meta_name(pod)));
-        at[s->active.n++] = pod;
+        if ((rc = look_at(s, pod)) < 0)
+            return rc;
     }
     return 0;
 }
 
-/* How many active pods of sibling sets (those of the same controller) share each pod's node. */
-static int rank_nodes(struct state *s, int64_t *rank)
+/* In the pod's text: of many siblings no trees are made. */
+static int count_node(struct ctl_run *r, struct str pod, struct map *nodes)
+{
+    static const char *const paths[] = { "spec.nodeName", "status.phase", "metadata.deletionTimestamp" };
+    struct str at[3];
+    json_scan_paths(pod, paths, 3, at);
+    struct str node = json_scan_text(at[0]), phase = json_scan_text(at[1]);
+    if (!node.len || at[2].at || str_is(phase, "Succeeded") || str_is(phase, "Failed"))
+        return 0;
+    int64_t *n = map_get(nodes, node);
+    if (!n && (!(n = arena_alloc(r->arena, sizeof *n)) || !map_put(nodes, node, n)))
+        return ctl_no_memory(r);
+    ++*n;
+    return 0;
+}
+
+/* How many active pods of sibling sets (those of the same controller) are on each node. */
+static int count_nodes(struct state *s, struct map *nodes)
 {
     struct ctl_run *r = s->r;
     struct val *owner = meta_controller(s->set);
-    struct ctl_list sets = { .at = &s->set, .n = 1 }, pods;
+    struct ctl_list sets = { .at = &s->set, .n = 1 };
     int rc = 0;
     if (owner)
         rc = ctl_list(r, (struct kl_list_options){ .resource = s->kind->resource, .ns = arena_dup(r->arena, meta_ns(s->set)),
                                                    .owner_uid = arena_dup(r->arena, json_str(owner, "uid")) }, &sets);
     for (uint32_t i = 0; rc == 0 && i < sets.n; i++) {
-        rc = ctl_list(r, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(r->arena, meta_ns(s->set)),
-                                                   .owner_uid = arena_dup(r->arena, meta_uid(sets.at[i])) }, &pods);
-        for (uint32_t k = 0; rc == 0 && k < pods.n; k++) {
-            struct str node = json_str(pods.at[k], "spec.nodeName");
-            if (!node.len || !pod_active(pods.at[k]))
-                continue;
-            for (uint32_t j = 0; j < s->active.n; j++)
-                rank[j] += str_eq(node, json_str(s->active.at[j], "spec.nodeName"));
-        }
+        struct kl_object_list pods = { .size = sizeof pods };
+        struct kl_list_options o = { .size = sizeof o, .resource = PODS, .ns = arena_dup(r->arena, meta_ns(s->set)),
+                                     .owner_uid = arena_dup(r->arena, meta_uid(sets.at[i])) };
+        rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &pods);
+        for (uint32_t k = 0; rc == 0 && k < pods.n; k++)
+            rc = count_node(r, str_n(pods.at[k].at, pods.at[k].len), nodes);
     }
+    return rc;
+}
+
+static int rank_nodes(struct state *s, const struct ctl_list *active, int64_t *rank)
+{
+    struct map nodes = { 0 };
+    int rc = count_nodes(s, &nodes);
+    for (uint32_t i = 0; rc == 0 && i < active->n; i++) {
+        struct str node = json_str(active->at[i], "spec.nodeName");
+        int64_t *n = node.len ? map_get(&nodes, node) : NULL;
+        rank[i] = n ? *n : 0;
+    }
+    map_free(&nodes);
     return rc;
 }
 
 static int drop(struct state *s, int64_t n)
 {
     struct ctl_run *r = s->r;
-    int64_t *rank = arena_alloc(r->arena, (s->active.n + 1) * sizeof *rank);
-    if (!rank)
+    struct ctl_list active = { .at = arena_alloc(r->arena, (s->pods.n + 1) * sizeof *active.at) };
+    int64_t *rank = arena_alloc(r->arena, (s->pods.n + 1) * sizeof *rank);
+    if (!active.at || !rank)
         return ctl_no_memory(r);
-    if (n < s->active.n) {
-        int rc = rank_nodes(s, rank);
+    for (uint32_t i = 0; i < s->pods.n; i++)
+        if (pod_active(s->pods.at[i]))
+            active.at[active.n++] = s->pods.at[i];
+    if (n < active.n) {
+        int rc = rank_nodes(s, &active, rank);
         if (rc < 0)
             return rc;
-        pods_rank(s->active.at, rank, s->active.n, r->now_ns);
+        pods_rank(active.at, rank, active.n, r->now_ns);
     }
     for (int64_t i = 0; i < n; i++) {
-        struct val *pod = s->active.at[0];
+        struct val *pod = active.at[i];
+        struct set_pod *p = crowd_put(s->crowd, meta_name(pod));
         int rc = ctl_delete(r, PODS, pod, NULL);
         if (rc < 0)
             return failed(s, "FailedDelete", "FailedDelete", "deleting", rc);
         ctl_event(r, s->set, "Normal", "SuccessfulDelete", "Deleted pod: " STR_FMT, STR_ARG(meta_name(pod)));
-        s->terminating += json_str(pod, "spec.nodeName").len > 0;
-        s->active.at++;
-        s->active.n--;
+        if (p)
+            p->active = false;
+        if (p)
+            p->terminating = json_str(pod, "spec.nodeName").len > 0;
     }
     return 0;
 }
 
 static int manage(struct state *s)
 {
-    int64_t wanted = json_int(s->set, "spec.replicas", 1), have = s->active.n, n = wanted > have ? wanted - have : have - wanted, most;
+    int64_t wanted = json_int(s->set, "spec.replicas", 1), n = wanted > s->have ? wanted - s->have : s->have - wanted, most;
     if (n == 0)
         return 0;
-    most = wanted > have && have < ROUND_MOST ? (have ? have : 1) : ROUND_MOST;
+    most = wanted > s->have && s->have < ROUND_MOST ? (s->have ? s->have : 1) : ROUND_MOST;
     s->more = n > most;
-    return wanted > have ? make(s, s->more ? most : n) : drop(s, s->more ? most : n);
+    return wanted > s->have ? make(s, s->more ? most : n) : drop(s, s->more ? most : n);
 }
 
 /* --- status --- */
@@ -152,20 +205,25 @@ static int write_status(struct state *s)
 {
     struct ctl_run *r = s->r;
     struct arena *a = r->arena;
-    struct val *now = val_copy(a, s->set), *st = json_obj(a, now, STR("status")), *labels = json_path(s->set, "spec.template.metadata.labels");
-    int64_t labeled = 0, ready = 0, available = 0, wait = 0, min_ready = json_int(s->set, "spec.minReadySeconds", 0);
-    for (uint32_t i = 0; i < s->active.n; i++) {
-        struct val *pod = s->active.at[i];
-        labeled += !labels || !labels->n || sel_map_matches(labels, json_path(pod, "metadata.labels"));
-        ready += pod_ready(pod);
-        available += pod_available(pod, min_ready, r->now_ns, &wait);
+    struct val *now = val_copy(a, s->set), *st = json_obj(a, now, STR("status"));
+    int64_t replicas = 0, terminating = 0, labeled = 0, ready = 0, available = 0, wait = 0, min_ready = json_int(s->set, "spec.minReadySeconds", 0);
+    size_t at = 0;
+    void *v;
+    while (map_next(&s->crowd->pods, &at, NULL, &v)) {
+        const struct set_pod *p = v;
+        bool here = crowd_has(s->crowd, &p->pod), active = here && p->active;
+        replicas += active;
+        terminating += here && p->terminating;
+        labeled += active && p->labeled;
+        ready += active && p->ready;
+        available += active && p->ready && ready_for(p->ready_at, min_ready, r->now_ns, &wait);
     }
-    json_set_int(a, st, STR("replicas"), s->active.n);
+    json_set_int(a, st, STR("replicas"), replicas);
     meta_set_count(a, st, STR("fullyLabeledReplicas"), labeled);
     meta_set_count(a, st, STR("readyReplicas"), ready);
     meta_set_count(a, st, STR("availableReplicas"), available);
     if (!s->kind->plain)
-        json_set_int(a, st, STR("terminatingReplicas"), s->terminating);
+        json_set_int(a, st, STR("terminatingReplicas"), terminating);
     meta_set_count(a, st, STR("observedGeneration"), json_int(s->set, "metadata.generation", 0));
     set_condition(s, st);
     if (wait)
@@ -175,17 +233,55 @@ static int write_status(struct state *s)
 
 /* --- reconcile --- */
 
+static int read_all(struct state *s)
+{
+    s->crowd->whole = s->read = true;
+    int rc = claim(s->r, s->set, s->selector, PODS, &s->pods);
+    for (uint32_t i = 0; rc == 0 && i < s->pods.n; i++)
+        rc = look_at(s, s->pods.at[i]);
+    return rc;
+}
+
+/* One that has to be adopted or let go makes it a matter of all. */
+static int read_changed(struct state *s)
+{
+    struct val *pod;
+    int rc = 0;
+    for (struct crowd_pod *c = s->crowd->changed; c && rc == 0; c = c->next) {
+        rc = ctl_get(s->r, PODS, meta_ns(s->set), c->name, &pod);
+        bool ours = pod && meta_controlled_by(pod, meta_uid(s->set)), matches = pod && sel_matches(s->selector, json_path(pod, "metadata.labels"));
+        s->crowd->whole |= ours != matches && (ours || (!meta_controller(pod) && !meta_deleting(pod)));
+        c->gone = !ours || !matches;
+        rc = rc < 0 || c->gone ? rc : look_at(s, pod);
+    }
+    return rc;
+}
+
+static void count_active(struct state *s)
+{
+    size_t at = 0;
+    void *v;
+    s->have = 0;
+    while (map_next(&s->crowd->pods, &at, NULL, &v))
+        s->have += crowd_has(s->crowd, v) && ((struct set_pod *)v)->active;
+}
+
 static int read_pods(struct state *s)
 {
-    struct ctl_list all;
-    int rc = claim(s->r, s->set, s->selector, PODS, &all);
-    s->active = (struct ctl_list){ .at = all.at };
-    for (uint32_t i = 0; rc == 0 && i < all.n; i++) {
-        struct val *pod = all.at[i];
-        s->terminating += meta_deleting(pod) && !pod_finished(pod);
-        if (pod_active(pod))
-            s->active.at[s->active.n++] = pod;
-    }
+    char *version = arena_printf(s->r->arena, STR_FMT "/%lld", STR_ARG(meta_uid(s->set)), (long long)json_int(s->set, "metadata.generation", 0));
+    s->crowd = crowd_open(s->r, meta_ns(s->set), meta_name(s->set), str_of(version), sizeof(struct set_pod));
+    if (!s->crowd)
+        return ctl_no_memory(s->r);
+    int rc = s->crowd->whole ? 0 : read_changed(s);
+    if (rc == 0 && s->crowd->whole)
+        rc = read_all(s);
+    if (rc == 0)
+        count_active(s);
+    if (rc < 0 || s->read || s->have <= json_int(s->set, "spec.replicas", 1))
+        return rc;
+    rc = read_all(s);                   /* which ones go is a matter of all */
+    if (rc == 0)
+        count_active(s);
     return rc;
 }
 
@@ -193,6 +289,8 @@ static int run(struct ctl_run *r, const struct kind *kind, struct str ns, struct
 {
     struct state s = { .r = r, .kind = kind };
     int rc = ctl_get(r, kind->resource, ns, name, &s.set), failure = 0;
+    if (rc == 0 && !s.set)
+        crowd_forget(r->ctl, ns, name);
     if (rc < 0 || !s.set)
         return rc;
     s.selector = json_path(s.set, "spec.selector");
@@ -213,6 +311,7 @@ static int run(struct ctl_run *r, const struct kind *kind, struct str ns, struct
         rc = write_status(&s);
     if (rc < 0)
         return rc;
+    crowd_close(s.crowd);
     if (failure < 0)
         return kl_fail(r->call, -failure, "%s", why);
     if (s.more)
@@ -234,16 +333,23 @@ static int run_controller(struct ctl_run *r, struct str ns, struct str name)
     return run(r, &controllers, ns, name);
 }
 
+static int map_pod(struct ctl_run *r, int rc, struct buf *keys)
+{
+    if (rc == 0)
+        crowd_note(r, json_scan_text(json_scan_member(ctl_meta(r), STR("name"))), keys);
+    return rc;
+}
+
 static int map_set(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
     (void)resource;
-    return keys_of_dependent(r, "ReplicaSet", sets.resource, old, obj, false, keys);
+    return map_pod(r, keys_of_dependent(r, "ReplicaSet", sets.resource, old, obj, false, keys), keys);
 }
 
 static int map_controller(struct ctl_run *r, const char *resource, struct str old, struct str obj, struct buf *keys)
 {
     (void)resource;
-    return keys_of_dependent(r, "ReplicationController", controllers.resource, old, obj, true, keys);
+    return map_pod(r, keys_of_dependent(r, "ReplicationController", controllers.resource, old, obj, true, keys), keys);
 }
 
 CTL_RUN(replicaset, run_set)

@@ -67,6 +67,25 @@ Test(replicaset, orphans_are_adopted_and_strangers_let_go)
     cr_expect_eq(f->creates, 1);
 }
 
+Test(replicaset, only_what_has_changed_is_read_again)
+{
+    set(100);
+    settle();
+    settle();
+    f->listed = 0;
+    for (uint32_t i = 0, n = 0; i < f->n; i++)
+        if (strcmp(f->at[i].resource, PODS) == 0 && n++ < 10)
+            json_set(f->arena, json_obj(f->arena, f->at[i].v, STR("status")), STR("conditions"),
+                     json_parse(f->arena, STR("[{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"}]"), NULL));
+        else if (strcmp(f->at[i].resource, PODS) == 0 && n == 50)
+            f->at[i].v = NULL;
+    settle();
+    cr_expect_eq(status("readyReplicas"), 10);
+    cr_expect_eq(status("replicas"), 100);
+    cr_expect_eq(fake_count(f, PODS), 100);
+    cr_expect_eq(f->listed, 0);
+}
+
 Test(replicaset, scaled_down_it_removes_and_waits_for_nobody)
 {
     struct val *s = set(5);
