@@ -1,15 +1,28 @@
 /* disruption.c - how many pods of a PodDisruptionBudget may be evicted now. Evictions themselves charge it (the API's eviction subresource). */
+#include <stdlib.h>
+
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/json_scan.h"
+#include "crowd.h"
 #include "workloads.h"
 
 #define BUDGETS "policy/poddisruptionbudgets"
 #define DISRUPTED_NS (120 * NS_S)       /* a pod that an eviction was granted for and that is still there by then was not evicted */
 
+/* What is kept of a pod. */
+struct budget_pod {
+    struct crowd_pod pod;
+    bool healthy, deleting;
+    uint64_t owner;                     /* digest of its controller's uid; 0: it has none */
+};
+
 struct budget {
     struct ctl_run *r;
     struct val *v;
-    struct ctl_list pods;
+    struct crowd *crowd;
+    struct budget_pod **pods;           /* by name */
+    uint32_t n_pods;
     int64_t expected, desired, healthy;
     bool unmanaged;                     /* some pod has no controller */
     const char *failure;                /* what a controller should keep cannot be known */
@@ -95,33 +108,48 @@ static int scale_of(struct budget *b, const struct val *pod, const struct val *r
     return rc;
 }
 
-static int expected_scale(struct budget *b, int64_t *ret)
+/* The pod's controller, asked for once. */
+static int add_scale(struct budget *b, const struct budget_pod *p, struct str *seen, uint32_t *n, int64_t *ret)
 {
-    struct str *seen = arena_alloc(b->r->arena, (b->pods.n + 1) * sizeof *seen);
-    uint32_t n = 0;
-    if (!seen)
-        return ctl_no_memory(b->r);
-    for (uint32_t i = 0; i < b->pods.n; i++) {
-        const struct val *ref = meta_controller(b->pods.at[i]);
-        struct str uid;
-        int64_t scale = 0;
-        bool known = false;
-        b->unmanaged |= !ref;
-        for (uint32_t k = 0; ref && k < n; k++)
-            known |= str_eq(seen[k], json_str(ref, "uid"));
-        if (!ref || known)
-            continue;
-        int rc = scale_of(b, b->pods.at[i], ref, &uid, &scale);
-        if (rc < 0 || b->failure)
-            return rc;
-        for (uint32_t k = 0; k < n; k++)
-            known |= str_eq(seen[k], uid);
-        if (!known) {
-            seen[n++] = uid;
-            *ret += scale;
-        }
+    struct val *pod;
+    struct str uid;
+    int64_t scale = 0;
+    bool known = false;
+    int rc = ctl_get(b->r, PODS, meta_ns(b->v), p->pod.name, &pod);
+    const struct val *ref = rc == 0 ? meta_controller(pod) : NULL;
+    if (ref)                            /* else it went, or was let go, meanwhile: that is about to be told */
+        rc = scale_of(b, pod, ref, &uid, &scale);
+    if (!ref || rc < 0 || b->failure)
+        return rc;
+    for (uint32_t k = 0; k < *n; k++)
+        known |= str_eq(seen[k], uid);
+    if (!known) {
+        seen[(*n)++] = uid;
+        *ret += scale;
     }
     return 0;
+}
+
+static int expected_scale(struct budget *b, int64_t *ret)
+{
+    struct str *seen = arena_alloc(b->r->arena, (b->n_pods + 1) * sizeof *seen);
+    uint64_t *asked = arena_alloc(b->r->arena, (b->n_pods + 1) * sizeof *asked);
+    uint32_t n = 0, n_asked = 0;
+    int rc = 0;
+    if (!seen || !asked)
+        return ctl_no_memory(b->r);
+    for (uint32_t i = 0; i < b->n_pods && rc == 0 && !b->failure; i++) {
+        uint64_t owner = b->pods[i]->owner;
+        bool known = !owner;
+        b->unmanaged |= !owner;
+        for (uint32_t k = 0; k < n_asked; k++)
+            known |= asked[k] == owner;
+        if (known)
+            continue;
+        asked[n_asked++] = owner;
+        rc = add_scale(b, b->pods[i], seen, &n, ret);
+    }
+    return rc;
 }
 
 static int want(struct budget *b)
@@ -135,7 +163,7 @@ static int want(struct budget *b)
         rc = expected_scale(b, &b->expected);
         b->desired = int_or_percent(least, b->expected, true, 0);
     } else if (least) {
-        b->expected = b->pods.n;
+        b->expected = b->n_pods;
         b->desired = least->i;
     }
     if (b->desired < 0)
@@ -152,9 +180,8 @@ static struct val *still_disrupted(struct budget *b)
         return out;
     val_each(m, map) {
         int64_t when, left;
-        bool there = false;
-        for (uint32_t i = 0; i < b->pods.n; i++)
-            there |= str_eq(meta_name(b->pods.at[i]), val_key(m)) && !meta_deleting(b->pods.at[i]);
+        const struct budget_pod *p = crowd_get(b->crowd, val_key(m));
+        bool there = p && crowd_has(b->crowd, &p->pod) && !p->deleting;
         left = clock_parse(val_str(m), &when) ? when + DISRUPTED_NS - b->r->now_ns : 0;
         if (!there || left <= 0)
             continue;
@@ -191,41 +218,116 @@ static int fail_sync(struct budget *b)
     return ctl_update(b->r, BUDGETS, "status", b->v, now, NULL);
 }
 
-static int run(struct ctl_run *r, struct str ns, struct str name)
+/* --- pods --- */
+
+static int look_at(struct budget *b, const struct val *pod)
 {
-    struct budget b = { .r = r };
+    static const uint64_t seed[2] = { 0x6f776e, 0x6572 };
+    struct budget_pod *p = crowd_put(b->crowd, meta_name(pod));
+    struct str owner = json_str(meta_controller(pod), "uid");
+    if (!p)
+        return ctl_no_memory(b->r);
+    p->healthy = pod_ready(pod) && pod_active(pod);
+    p->deleting = meta_deleting(pod);
+    p->owner = meta_controller(pod) ? hash_sip(seed, owner.at, owner.len) : 0;
+    return 0;
+}
+
+static int look_at_all(struct budget *b, const struct val *selector)
+{
+    struct arena *a = b->r->arena;
+    struct ctl_list l = { .n = 0 };
+    int rc = selector ? ctl_list(b->r, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(a, meta_ns(b->v)), .label_selector = sel_text(a, selector) }, &l) : 0;
+    for (uint32_t i = 0; rc == 0 && i < l.n; i++)
+        rc = look_at(b, l.at[i]);
+    return rc;
+}
+
+static int look_at_changed(struct budget *b, const struct val *selector)
+{
+    struct val *pod;
+    int rc = 0;
+    for (struct crowd_pod *c = b->crowd->changed; c && rc == 0; c = c->next) {
+        rc = ctl_get(b->r, PODS, meta_ns(b->v), c->name, &pod);
+        c->gone = !pod || !selector || !sel_matches(selector, json_path(pod, "metadata.labels"));
+        rc = rc < 0 || c->gone ? rc : look_at(b, pod);
+    }
+    return rc;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return str_cmp((*(struct budget_pod *const *)x)->pod.name, (*(struct budget_pod *const *)y)->pod.name);
+}
+
+static int read_pods(struct budget *b)
+{
+    struct val *selector = json_path(b->v, "spec.selector");
+    char *version = arena_printf(b->r->arena, STR_FMT "/%lld", STR_ARG(meta_uid(b->v)), (long long)json_int(b->v, "metadata.generation", 0));
+    size_t at = 0;
+    void *v;
+    b->crowd = crowd_open(b->r, meta_ns(b->v), meta_name(b->v), str_of(version), sizeof(struct budget_pod));
+    if (!b->crowd)
+        return ctl_no_memory(b->r);
+    int rc = b->crowd->whole ? look_at_all(b, selector) : look_at_changed(b, selector);
+    b->pods = arena_alloc(b->r->arena, (b->crowd->pods.n + 1) * sizeof *b->pods);
+    if (!b->pods)
+        return ctl_no_memory(b->r);
+    while (map_next(&b->crowd->pods, &at, NULL, &v))
+        if (crowd_has(b->crowd, v))
+            b->pods[b->n_pods++] = v;
+    qsort(b->pods, b->n_pods, sizeof *b->pods, by_name);
+    return rc;
+}
+
+/* --- reconcile --- */
+
+static int settle(struct budget *b)
+{
+    struct ctl_run *r = b->r;
     struct arena *a = r->arena;
-    int rc = ctl_get(r, BUDGETS, ns, name, &b.v);
-    if (rc < 0 || !b.v || meta_deleting(b.v))
-        return rc;
-    struct val *selector = json_path(b.v, "spec.selector");
-    if (selector)
-        rc = ctl_list(r, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(a, ns), .label_selector = sel_text(a, selector) }, &b.pods);
-    if (rc == 0 && !b.pods.n)
-        ctl_event(r, b.v, "Normal", "NoPods", "No matching pods found");
+    int rc = read_pods(b);
+    if (rc == 0 && !b->n_pods)
+        ctl_event(r, b->v, "Normal", "NoPods", "No matching pods found");
     if (rc == 0)
-        rc = want(&b);
+        rc = want(b);
     if (rc < 0)
         return rc;
-    if (b.failure)
-        return fail_sync(&b);
-    if (b.unmanaged)
-        tell_unmanaged(&b);
-    struct val *now = val_copy(a, b.v), *st = json_obj(a, now, STR("status")), *disrupted = still_disrupted(&b);
-    for (uint32_t i = 0; i < b.pods.n; i++)
-        b.healthy += pod_ready(b.pods.at[i]) && pod_active(b.pods.at[i]) && !json_get(disrupted, meta_name(b.pods.at[i]));
-    int64_t allowed = b.expected > 0 && b.healthy > b.desired ? b.healthy - b.desired : 0;
+    if (b->failure)
+        return fail_sync(b);
+    if (b->unmanaged)
+        tell_unmanaged(b);
+    struct val *now = val_copy(a, b->v), *st = json_obj(a, now, STR("status")), *disrupted = still_disrupted(b);
+    for (uint32_t i = 0; i < b->n_pods; i++)
+        b->healthy += b->pods[i]->healthy && !json_get(disrupted, b->pods[i]->pod.name);
+    int64_t allowed = b->expected > 0 && b->healthy > b->desired ? b->healthy - b->desired : 0;
     if (disrupted && disrupted->n)
         json_set(a, st, STR("disruptedPods"), disrupted);
     else
         json_del(st, STR("disruptedPods"));
     json_set_int(a, st, STR("disruptionsAllowed"), allowed);
-    json_set_int(a, st, STR("currentHealthy"), b.healthy);
-    json_set_int(a, st, STR("desiredHealthy"), b.desired);
-    json_set_int(a, st, STR("expectedPods"), b.expected);
-    meta_set_count(a, st, STR("observedGeneration"), json_int(b.v, "metadata.generation", 0));
-    set_condition(&b, st, allowed > 0, allowed > 0 ? "SufficientPods" : "InsufficientPods", "");
-    return ctl_update(r, BUDGETS, "status", b.v, now, NULL);
+    json_set_int(a, st, STR("currentHealthy"), b->healthy);
+    json_set_int(a, st, STR("desiredHealthy"), b->desired);
+    json_set_int(a, st, STR("expectedPods"), b->expected);
+    meta_set_count(a, st, STR("observedGeneration"), json_int(b->v, "metadata.generation", 0));
+    set_condition(b, st, allowed > 0, allowed > 0 ? "SufficientPods" : "InsufficientPods", "");
+    return ctl_update(r, BUDGETS, "status", b->v, now, NULL);
+}
+
+static int run(struct ctl_run *r, struct str ns, struct str name)
+{
+    struct budget b = { .r = r };
+    int rc = ctl_get(r, BUDGETS, ns, name, &b.v);
+    if (rc < 0)
+        return rc;
+    if (!b.v || meta_deleting(b.v)) {
+        crowd_forget(r->ctl, ns, name);
+        return 0;
+    }
+    rc = settle(&b);
+    if (rc == 0)
+        crowd_close(b.crowd);
+    return rc;
 }
 
 /* Evictions of such a pod are refused. */
@@ -262,6 +364,8 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
             ctl_key_add(keys, ns, meta_name(l.at[i]));
     if (rc == 0 && l.n > 1)
         tell_several(r, obj, &l, labels[0]);
+    if (rc == 0)
+        crowd_note(r, json_scan_text(json_scan_member(ctl_meta(r), STR("name"))), keys);
     return rc;
 }
 

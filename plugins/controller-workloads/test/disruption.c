@@ -46,6 +46,25 @@ Test(disruption, a_controller_without_a_scale_is_told_and_allows_nothing)
     cr_expect_null(json_get(status, STR("expectedPods")), "nothing else is said");
 }
 
+Test(disruption, changes_are_counted_without_a_look_at_all)
+{
+    struct val *p[30];
+    for (int i = 0; i < 30; i++)
+        p[i] = fake_put(f, PODS, arena_printf(f->arena, "{\"metadata\":{\"name\":\"p%d\",\"namespace\":\"d\",\"labels\":{\"app\":\"p\"}},\"status\":{\"conditions\":["
+                                              "{\"type\":\"Ready\",\"status\":\"True\"}]}}", i));
+    budget("\"minAvailable\":10");
+    const struct val *status = json_get(fake_get(f, BUDGETS, "d", "b"), STR("status"));
+    cr_expect_eq(json_int(status, "currentHealthy", -1), 30);
+    json_set_str(f->arena, json_path(p[3], "status.conditions")->first, STR("status"), STR("False"));
+    json_set_str(f->arena, json_path(p[4], "metadata.labels"), STR("app"), STR("other"));
+    f->listed = 0;
+    cr_assert_eq(fake_reconcile(f, &disruption_controller, "d/b", NULL), 0);
+    status = json_get(fake_get(f, BUDGETS, "d", "b"), STR("status"));
+    cr_expect_eq(json_int(status, "currentHealthy", -1), 28);
+    cr_expect_eq(json_int(status, "expectedPods", -1), 29);
+    cr_expect_leq(f->listed, 2, "budgets, for the keys of two pods");
+}
+
 static void owned(const char *pod, const char *version, const char *kind, const char *name, const char *uid)
 {
     fake_put(f, PODS, arena_printf(f->arena, "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"d\",\"labels\":{\"app\":\"p\"},\"ownerReferences\":"
