@@ -1,6 +1,7 @@
 /* gc.c - objects go when all their owners have gone: in the background, before their owner (foreground), or they stay (orphan).
  *
- * Keys are of two kinds: "owner UID" (the owner has gone: look at its dependents) and "item RESOURCE NS NAME" (look at the object and its owners).
+ * Keys are of three kinds: "owner UID" (the owner has gone: look at its dependents), "item RESOURCE NS NAME" (look at the object and its owners), and "refs ..."
+ * the same of one that names other owners than before.
  */
 #include "base/json_scan.h"
 #include "core.h"
@@ -12,6 +13,7 @@ struct item {
     struct ctl_run *r;
     const char *resource;
     struct val *v;
+    bool fresh;                         /* its owners were named just now */
 };
 
 /* --- keys --- */
@@ -102,6 +104,31 @@ static int foreground(struct item *i)
 
 enum owner_state { OWNER_SOLID, OWNER_GONE, OWNER_WAITING, OWNER_WRONG };
 
+static void tell_wrong_namespace(struct item *i, const struct val *ref)
+{
+    struct val *about = val_copy(i->r->arena, i->v);
+    struct str ns = meta_ns(i->v).len ? meta_ns(i->v) : STR("");
+    json_del(json_get(about, STR("metadata")), STR("resourceVersion"));
+    ctl_event(i->r, about, "Warning", "OwnerRefInvalidNamespace",
+              "ownerRef [" STR_FMT "/" STR_FMT ", namespace: " STR_FMT ", name: " STR_FMT ", uid: " STR_FMT "] does not exist in namespace \"" STR_FMT "\"",
+              STR_ARG(json_str(ref, "apiVersion")), STR_ARG(json_str(ref, "kind")), STR_ARG(ns), STR_ARG(json_str(ref, "name")), STR_ARG(json_str(ref, "uid")),
+              STR_ARG(ns));
+}
+
+/* Owners of an object in a namespace are in the same, or in none. One that is somewhere else is told, once: it is as if it were not there. */
+static int look_elsewhere(struct item *i, const char *resource, const struct val *ref)
+{
+    struct ctl_run *r = i->r;
+    struct kl_object_list l = { .size = sizeof l };
+    struct kl_list_options o = { .size = sizeof o, .resource = resource,
+                                 .field_selector = arena_printf(r->arena, "metadata.name=" STR_FMT, STR_ARG(json_str(ref, "name"))) };
+    int rc = i->fresh ? r->ctl->objects->list(r->ctl->host, r->call, &o, &l) : 0;
+    for (uint32_t k = 0; rc == 0 && k < l.n; k++)
+        if (str_eq(json_scan_text(json_scan_path(str_n(l.at[k].at, l.at[k].len), "metadata.uid")), json_str(ref, "uid")))
+            tell_wrong_namespace(i, ref);
+    return rc;
+}
+
 static int owner_state(struct item *i, const struct val *ref, enum owner_state *ret)
 {
     struct ctl_run *r = i->r;
@@ -117,12 +144,8 @@ static int owner_state(struct item *i, const struct val *ref, enum owner_state *
     if (rc < 0)
         return rc;
     bool namespaced = k.flags & KL_KIND_NAMESPACED;
-    if (namespaced && !meta_ns(i->v).len) {
-        ctl_event(r, i->v, "Warning", "OwnerRefInvalidNamespace",
-                  "ownerRef [" STR_FMT "/" STR_FMT ", namespace: , name: " STR_FMT ", uid: " STR_FMT "] does not exist in namespace \"\"",
-                  STR_ARG(json_str(ref, "apiVersion")), STR_ARG(json_str(ref, "kind")), STR_ARG(json_str(ref, "name")), STR_ARG(json_str(ref, "uid")));
-        return 0;
-    }
+    if (namespaced && !meta_ns(i->v).len)
+        return look_elsewhere(i, k.resource, ref);
     rc = ctl_get(r, k.resource, namespaced ? meta_ns(i->v) : STR(""), json_str(ref, "name"), &owner);
     if (rc < 0)
         return rc;
@@ -130,7 +153,7 @@ static int owner_state(struct item *i, const struct val *ref, enum owner_state *
         *ret = OWNER_GONE;
     else
         *ret = dying_in_foreground(owner) ? OWNER_WAITING : OWNER_SOLID;
-    return 0;
+    return *ret == OWNER_GONE && namespaced ? look_elsewhere(i, k.resource, ref) : 0;
 }
 
 /* A ring of objects that wait for each other: this one stops blocking, so that the others can go. */
@@ -201,6 +224,7 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
     struct item i = { .r = r };
     if (str_starts(name, STR("owner ")))
         return run_owner(r, str_skip(name, 6));
+    i.fresh = str_starts(ns, STR("refs "));
     struct str group = str_skip(ns, strlen("item ")), plural = str_cut(&name, ' '), space = str_cut(&name, ' ');
     i.resource = arena_printf(r->arena, STR_FMT "/" STR_FMT, STR_ARG(group), STR_ARG(plural));
     int rc = i.resource ? ctl_get(r, i.resource, space, name, &i.v) : ctl_no_memory(r);
@@ -216,9 +240,9 @@ static int run(struct ctl_run *r, struct str ns, struct str name)
 
 /* --- map --- */
 
-static void add_item(struct buf *keys, const char *resource, struct str ns, struct str name)
+static void add_item(struct buf *keys, const char *what, const char *resource, struct str ns, struct str name)
 {
-    buf_printf(keys, "%sitem %s " STR_FMT " " STR_FMT, keys->len ? "\n" : "", resource, STR_ARG(ns), STR_ARG(name));
+    buf_printf(keys, "%s%s %s " STR_FMT " " STR_FMT, keys->len ? "\n" : "", what, resource, STR_ARG(ns), STR_ARG(name));
 }
 
 /* Owners that may wait for this dependent. */
@@ -232,7 +256,7 @@ static void add_owners(struct ctl_run *r, struct str refs, struct str ns, struct
         const char *version = arena_dup(r->arena, json_scan_text(json_scan_member(ref, STR("apiVersion"))));
         const char *kind = arena_dup(r->arena, json_scan_text(json_scan_member(ref, STR("kind"))));
         if (version && kind && r->ctl->objects->kind(r->ctl->host, r->call, NULL, version, kind, &k) == 0)
-            add_item(keys, k.resource, k.flags & KL_KIND_NAMESPACED ? ns : STR(""), json_scan_text(json_scan_member(ref, STR("name"))));
+            add_item(keys, "item", k.resource, k.flags & KL_KIND_NAMESPACED ? ns : STR(""), json_scan_text(json_scan_member(ref, STR("name"))));
     }
 }
 
@@ -250,8 +274,9 @@ static int map(struct ctl_run *r, const char *resource, struct str old, struct s
         add_owners(r, refs, ns, keys);
         return 0;
     }
-    if ((dying.at && json_scan_member(meta, STR("finalizers")).at) || (refs.at && !str_eq(refs, was)))
-        add_item(keys, resource, ns, name);
+    bool fresh = refs.at && !str_eq(refs, was);
+    if (fresh || (dying.at && json_scan_member(meta, STR("finalizers")).at))
+        add_item(keys, fresh ? "refs" : "item", resource, ns, name);
     if (was.at && !str_eq(refs, was))
         add_owners(r, was, ns, keys);
     return 0;

@@ -91,9 +91,28 @@ Test(gc, a_cluster_object_cannot_be_owned_by_a_namespaced_one)
 {
     fake_put(f, "/nodes", "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"n\",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
                            "\"name\":\"x\",\"uid\":\"x\"}]}}");
-    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "item /nodes  n", NULL), 0);
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "refs /nodes  n", NULL), 0);
+    cr_expect_eq(f->events, 0, "there is no such owner anywhere");
+    map("x", NULL, NULL, "");
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "refs /nodes  n", NULL), 0);
     cr_expect_not_null(fake_get(f, "/nodes", "", "n"));
-    cr_expect_eq(strncmp(f->last_event, "OwnerRefInvalidNamespace", 24), 0);
+    cr_expect_str_eq(f->last_event, "OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: , name: x, uid: x] does not exist in namespace \"\"");
+}
+
+Test(gc, an_owner_in_another_namespace_is_told_once_and_does_not_count)
+{
+    fake_put(f, "/configmaps", "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"namespace\":\"far\",\"name\":\"x\",\"uid\":\"x\"}}");
+    map("child", "x", "x", DYING("example.org/f"));
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "refs /configmaps d child", NULL), 0);
+    cr_expect_eq(f->events, 0, "it is going already");
+    map("young", "x", "x", "");
+    cr_assert_eq(fake_reconcile(f, &garbage_collector_controller, "refs /configmaps d young", NULL), 0);
+    cr_expect_str_eq(f->last_event, "OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: d, name: x, uid: x] does not exist in namespace \"d\"");
+    cr_expect_null(there("young"));
+    map("other", "x", "x", "");
+    look("other");
+    cr_expect_eq(f->events, 1, "only when the owner was named");
+    cr_expect_null(there("other"));
 }
 
 Test(gc, dependents_of_what_has_gone_are_looked_at)
