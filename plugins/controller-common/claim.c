@@ -50,21 +50,12 @@ static int owned(struct ctl_run *r, const struct val *owner, const struct val *s
     return rc;
 }
 
-static bool has_controller(struct str json)
-{
-    struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
-    while (refs.at && json_scan_item(&refs, &ref))
-        if (str_is(json_scan_member(ref, STR("controller")), "true"))
-            return true;
-    return false;
-}
-
 static int orphans(struct ctl_run *r, const struct val *owner, const char *resource, const struct kl_object_list *l, struct ctl_list *ret)
 {
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < l->n; i++) {
         struct str text = str_n(l->at[i].at, l->at[i].len);
-        if (has_controller(text))
+        if (meta_controller_text(text).at)
             continue;
         struct val *v = json_parse(r->arena, text, &r->call->err);
         if (!v)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json_scan.h"
 
 struct str meta_ns(const struct val *v)
 {
@@ -99,6 +100,15 @@ struct val *meta_controller(const struct val *v)
             if (json_bool(ref, "controller", false))
                 return ref;
     return NULL;
+}
+
+struct str meta_controller_text(struct str json)
+{
+    struct str refs = json_scan_path(json, "metadata.ownerReferences"), ref;
+    while (refs.at && json_scan_item(&refs, &ref))
+        if (str_is(json_scan_member(ref, STR("controller")), "true"))
+            return ref;
+    return STR_NONE;
 }
 
 bool meta_controlled_by(const struct val *v, struct str uid)

@@ -19,6 +19,7 @@ bool meta_has_finalizer(const struct val *v, const char *name);
 void meta_set_finalizer(struct arena *a, struct val *v, const char *name, bool on);
 
 struct val *meta_controller(const struct val *v);               /* its controlling owner reference, or NULL */
+struct str meta_controller_text(struct str json);               /* the same in an object's text; STR_NONE: it has none */
 bool meta_controlled_by(const struct val *v, struct str uid);
 struct val *meta_owner_ref(struct arena *a, const struct val *owner);
 void meta_drop_owner(struct val *v, struct str uid);

@@ -20,8 +20,19 @@ struct val *pod_of_template(struct ctl_run *r, const struct val *owner, const st
  * are released, as far as the owner is not being deleted. */
 int claim(struct ctl_run *r, const struct val *owner, const struct val *selector, const char *resource, struct ctl_list *ret);
 
-/* Sorts so that those to be deleted first stand first: upstream's ranking. rank[i] belongs to at[i]: how many related pods share its node. */
-void pods_rank(struct val **at, const int64_t *rank, uint32_t n, int64_t now_ns);
+/* What decides whether a pod goes before another, as upstream ranks them. */
+struct pod_rank {
+    void *whose;                        /* the caller's; NULL from pod_rank */
+    int64_t crowded;                    /* how many related pods share its node; the caller's, too */
+    int64_t cost, ready_ns, created_ns, restarts[2];
+    int phase;
+    bool assigned, ready;
+    char uid[40];
+};
+struct pod_rank pod_rank(const struct val *pod);
+/* So that those to be deleted first stand first. */
+void pod_ranks_sort(struct pod_rank *at, uint32_t n, int64_t now_ns);
+void pods_rank(struct val **at, uint32_t n, int64_t now_ns);
 
 /* Keys of the owners of resource in the object's namespace whose spec.selector (plain map when plain) matches the object's labels before or
  * after; for objects without a controller. */

@@ -5,13 +5,6 @@
 #include "meta.h"
 #include "pods.h"
 
-struct ranked {
-    struct val *pod;
-    int64_t rank, cost, ready_ns, created_ns, restarts[2];
-    int phase;
-    bool assigned, ready;
-};
-
 static int64_t restarts(const struct val *pod, const char *list)
 {
     struct val *l = json_path(pod, list);
@@ -23,11 +16,12 @@ static int64_t restarts(const struct val *pod, const char *list)
     return most;
 }
 
-static struct ranked look(struct val *pod, int64_t rank)
+struct pod_rank pod_rank(const struct val *pod)
 {
-    struct ranked x = { .pod = pod, .rank = rank, .assigned = json_str(pod, "spec.nodeName").len > 0, .ready = pod_ready(pod) };
+    struct pod_rank x = { .assigned = json_str(pod, "spec.nodeName").len > 0, .ready = pod_ready(pod) };
     struct str phase = json_str(pod, "status.phase");
     x.phase = str_is(phase, "Pending") ? 0 : str_is(phase, "Unknown") ? 1 : 2;
+    snprintf(x.uid, sizeof x.uid, STR_FMT, STR_ARG(meta_uid(pod)));
     if (!str_int(meta_annotation(pod, "controller.kubernetes.io/pod-deletion-cost"), &x.cost))
         x.cost = 0;
     if (x.ready)
@@ -49,17 +43,17 @@ static int magnitude(int64_t age_ns)
 }
 
 /* Younger first, by powers of two of the age; within one, by uid, so that which one goes is not decided by the clock's finest grain. */
-static int by_age(const struct ranked *x, const struct ranked *y, int64_t since_x, int64_t since_y, int64_t now_ns)
+static int by_age(const struct pod_rank *x, const struct pod_rank *y, int64_t since_x, int64_t since_y, int64_t now_ns)
 {
     if (!since_x || !since_y)
         return since_x ? 1 : -1;
     int n = compare(magnitude(now_ns - since_x), magnitude(now_ns - since_y));
-    return n ? n : str_cmp(meta_uid(x->pod), meta_uid(y->pod));
+    return n ? n : strcmp(x->uid, y->uid);
 }
 
 static int order(const void *a, const void *b, void *now)
 {
-    const struct ranked *x = a, *y = b;
+    const struct pod_rank *x = a, *y = b;
     int64_t now_ns = *(int64_t *)now;
     int n = compare(x->assigned, y->assigned);
     if (!n)
@@ -69,25 +63,32 @@ static int order(const void *a, const void *b, void *now)
     if (!n)
         n = compare(x->cost, y->cost);
     if (!n)
-        n = compare(y->rank, x->rank);
+        n = compare(y->crowded, x->crowded);
     if (!n && x->ready && x->ready_ns != y->ready_ns)
         n = by_age(x, y, x->ready_ns, y->ready_ns, now_ns);
     for (int i = 0; i < 2 && !n; i++)
         n = compare(y->restarts[i], x->restarts[i]);
     if (!n && x->created_ns != y->created_ns)
         n = by_age(x, y, x->created_ns, y->created_ns, now_ns);
-    return n ? n : str_cmp(meta_uid(x->pod), meta_uid(y->pod));
+    return n ? n : strcmp(x->uid, y->uid);
 }
 
-void pods_rank(struct val **at, const int64_t *rank, uint32_t n, int64_t now_ns)
+void pod_ranks_sort(struct pod_rank *at, uint32_t n, int64_t now_ns)
 {
-    struct ranked *x = calloc(n ? n : 1, sizeof *x);
+    qsort_r(at, n, sizeof *at, order, &now_ns);
+}
+
+void pods_rank(struct val **at, uint32_t n, int64_t now_ns)
+{
+    struct pod_rank *x = calloc(n ? n : 1, sizeof *x);
     if (!x)
         return;                         /* any order is a valid one */
+    for (uint32_t i = 0; i < n; i++) {
+        x[i] = pod_rank(at[i]);
+        x[i].whose = at[i];
+    }
+    pod_ranks_sort(x, n, now_ns);
     for (uint32_t i = 0; i < n; i++)
-        x[i] = look(at[i], rank ? rank[i] : 0);
-    qsort_r(x, n, sizeof *x, order, &now_ns);
-    for (uint32_t i = 0; i < n; i++)
-        at[i] = x[i].pod;
+        at[i] = x[i].whose;
     free(x);
 }

@@ -174,7 +174,7 @@ static void sort_active(struct job *j)
         qsort(j->active, (size_t)j->n_active, sizeof *j->active, by_index);
         return;
     }
-    pods_rank(j->active, NULL, (uint32_t)j->n_active, j->r->now_ns);
+    pods_rank(j->active, (uint32_t)j->n_active, j->r->now_ns);
     for (int64_t i = 0, k = j->n_active - 1; i < k; i++, k--) {
         struct val *v = j->active[i];
         j->active[i] = j->active[k];

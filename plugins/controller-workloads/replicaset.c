@@ -1,9 +1,10 @@
 /* replicaset.c - as many pods as were asked for; ReplicaSets and ReplicationControllers.
  *
  * Pods are made in rounds that double (as many again as there are): a template that cannot be created fails once, not a thousand times, and
- * the loop is not held for long. Of each pod so much is kept as the status counts; only those that have changed are read again, and all of them
- * when some have to be given up, adopted or let go.
+ * the loop is not held for long. Of each pod so much is kept as the status counts and as decides which go first; only those that have changed are read again, and all of them
+ * when some have to be adopted or let go.
  */
+#include "base/hash.h"
 #include "base/json_scan.h"
 #include "crowd.h"
 #include "workloads.h"
@@ -17,8 +18,9 @@ struct kind {
 
 struct set_pod {
     struct crowd_pod pod;
-    bool active, terminating, ready, labeled;
-    int64_t ready_at;
+    bool active, terminating, labeled;
+    uint64_t node;                      /* digest; 0: on none */
+    struct pod_rank rank;
 };
 
 struct state {
@@ -27,8 +29,6 @@ struct state {
     struct val *set;
     struct val *selector;
     struct crowd *crowd;
-    struct ctl_list pods;               /* all of them, when all were read */
-    bool read;
     int64_t have;                       /* active ones */
     bool more;                          /* another round follows at once */
     const char *failed;                 /* reason of the condition, or NULL */
@@ -54,16 +54,22 @@ static int failed(struct state *s, const char *reason, const char *event, const 
     return rc;
 }
 
+static uint64_t node_digest(struct str name)
+{
+    static const uint64_t seed[2] = { 0x6e6f, 0x6465 };
+    return name.len ? hash_sip(seed, name.at, name.len) : 0;
+}
+
 static int look_at(struct state *s, const struct val *pod)
 {
     struct set_pod *p = crowd_put(s->crowd, meta_name(pod));
-    struct val *labels = json_path(s->set, "spec.template.metadata.labels"), *c = cond_find(json_path(pod, "status.conditions"), "Ready");
+    struct val *labels = json_path(s->set, "spec.template.metadata.labels");
     if (!p)
         return ctl_no_memory(s->r);
     p->active = pod_active(pod);
     p->terminating = meta_deleting(pod) && !pod_finished(pod);
-    p->ready = pod_ready(pod);
-    p->ready_at = p->ready ? meta_time(c, "lastTransitionTime") : 0;
+    p->node = node_digest(json_str(pod, "spec.nodeName"));
+    p->rank = pod_rank(pod);
     p->labeled = !labels || !labels->n || sel_map_matches(labels, json_path(pod, "metadata.labels"));
     return 0;
 }
@@ -89,20 +95,50 @@ static int make(struct state *s, int64_t n)
     return 0;
 }
 
-/* In the pod's text: of many siblings no trees are made. */
-static int count_node(struct ctl_run *r, struct str pod, struct map *nodes)
+/* --- which ones go --- */
+
+static int count_node(struct ctl_run *r, const uint64_t *node, struct map *nodes)
 {
-    static const char *const paths[] = { "spec.nodeName", "status.phase", "metadata.deletionTimestamp" };
-    struct str at[3];
-    json_scan_paths(pod, paths, 3, at);
-    struct str node = json_scan_text(at[0]), phase = json_scan_text(at[1]);
-    if (!node.len || at[2].at || str_is(phase, "Succeeded") || str_is(phase, "Failed"))
-        return 0;
-    int64_t *n = map_get(nodes, node);
-    if (!n && (!(n = arena_alloc(r->arena, sizeof *n)) || !map_put(nodes, node, n)))
+    struct str key = str_n((const char *)node, sizeof *node);
+    int64_t *n = map_get(nodes, key);
+    if (!n && (!(n = arena_alloc(r->arena, sizeof *n)) || !map_put(nodes, key, n)))
         return ctl_no_memory(r);
     ++*n;
     return 0;
+}
+
+static int count_known(struct ctl_run *r, const struct crowd *c, struct map *nodes)
+{
+    size_t at = 0;
+    void *v;
+    int rc = 0;
+    while (rc == 0 && map_next(&c->pods, &at, NULL, &v)) {
+        const struct set_pod *p = v;
+        if (crowd_has(c, &p->pod) && p->active && p->node)
+            rc = count_node(r, &p->node, nodes);
+    }
+    return rc;
+}
+
+/* A sibling that this instance has not looked at yet: in its pods' texts. */
+static int count_unknown(struct ctl_run *r, const struct val *set, struct map *nodes)
+{
+    static const char *const paths[] = { "spec.nodeName", "status.phase", "metadata.deletionTimestamp" };
+    struct kl_object_list l = { .size = sizeof l };
+    struct kl_list_options o = { .size = sizeof o, .resource = PODS, .ns = arena_dup(r->arena, meta_ns(set)), .owner_uid = arena_dup(r->arena, meta_uid(set)) };
+    int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
+    for (uint32_t i = 0; rc == 0 && i < l.n; i++) {
+        struct str at[3];
+        json_scan_paths(str_n(l.at[i].at, l.at[i].len), paths, 3, at);
+        struct str phase = json_scan_text(at[1]);
+        uint64_t *node = arena_alloc(r->arena, sizeof *node);
+        if (!node)
+            return ctl_no_memory(r);
+        *node = node_digest(json_scan_text(at[0]));
+        if (*node && !at[2].at && !str_is(phase, "Succeeded") && !str_is(phase, "Failed"))
+            rc = count_node(r, node, nodes);
+    }
+    return rc;
 }
 
 /* How many active pods of sibling sets (those of the same controller) are on each node. */
@@ -116,59 +152,62 @@ static int count_nodes(struct state *s, struct map *nodes)
         rc = ctl_list(r, (struct kl_list_options){ .resource = s->kind->resource, .ns = arena_dup(r->arena, meta_ns(s->set)),
                                                    .owner_uid = arena_dup(r->arena, json_str(owner, "uid")) }, &sets);
     for (uint32_t i = 0; rc == 0 && i < sets.n; i++) {
-        struct kl_object_list pods = { .size = sizeof pods };
-        struct kl_list_options o = { .size = sizeof o, .resource = PODS, .ns = arena_dup(r->arena, meta_ns(s->set)),
-                                     .owner_uid = arena_dup(r->arena, meta_uid(sets.at[i])) };
-        rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &pods);
-        for (uint32_t k = 0; rc == 0 && k < pods.n; k++)
-            rc = count_node(r, str_n(pods.at[k].at, pods.at[k].len), nodes);
+        const struct crowd *c = crowd_of(r->ctl, str_of(arena_printf(r->arena, STR_FMT "/" STR_FMT, STR_ARG(meta_ns(sets.at[i])), STR_ARG(meta_name(sets.at[i])))));
+        rc = c && (c == s->crowd || (c->known && !c->whole)) ? count_known(r, c, nodes) : count_unknown(r, sets.at[i], nodes);
     }
     return rc;
 }
 
-static int rank_nodes(struct state *s, const struct ctl_list *active, int64_t *rank)
+static int rank_all(struct state *s, struct pod_rank *at, uint32_t *ret_n)
 {
     struct map nodes = { 0 };
+    size_t i = 0;
+    void *v;
     int rc = count_nodes(s, &nodes);
-    for (uint32_t i = 0; rc == 0 && i < active->n; i++) {
-        struct str node = json_str(active->at[i], "spec.nodeName");
-        int64_t *n = node.len ? map_get(&nodes, node) : NULL;
-        rank[i] = n ? *n : 0;
+    while (map_next(&s->crowd->pods, &i, NULL, &v)) {
+        struct set_pod *p = v;
+        if (!crowd_has(s->crowd, &p->pod) || !p->active)
+            continue;
+        int64_t *n = p->node ? map_get(&nodes, str_n((const char *)&p->node, sizeof p->node)) : NULL;
+        at[*ret_n] = p->rank;
+        at[*ret_n].crowded = n ? *n : 0;
+        at[(*ret_n)++].whose = p;
     }
     map_free(&nodes);
     return rc;
 }
 
-static int drop(struct state *s, int64_t n)
+/* One that has gone by itself counts as given up. */
+static int drop_one(struct state *s, struct set_pod *p)
 {
     struct ctl_run *r = s->r;
-    struct ctl_list active = { .at = arena_alloc(r->arena, (s->pods.n + 1) * sizeof *active.at) };
-    int64_t *rank = arena_alloc(r->arena, (s->pods.n + 1) * sizeof *rank);
-    if (!active.at || !rank)
-        return ctl_no_memory(r);
-    for (uint32_t i = 0; i < s->pods.n; i++)
-        if (pod_active(s->pods.at[i]))
-            active.at[active.n++] = s->pods.at[i];
-    if (n < active.n) {
-        int rc = rank_nodes(s, &active, rank);
-        if (rc < 0)
-            return rc;
-        pods_rank(active.at, rank, active.n, r->now_ns);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        struct val *pod = active.at[i];
-        struct set_pod *p = crowd_put(s->crowd, meta_name(pod));
-        int rc = ctl_delete(r, PODS, pod, NULL);
-        if (rc < 0)
-            return failed(s, "FailedDelete", "FailedDelete", "deleting", rc);
+    struct val *pod;
+    int rc = ctl_get(r, PODS, meta_ns(s->set), p->pod.name, &pod);
+    if (rc == 0 && pod)
+        rc = ctl_delete(r, PODS, pod, NULL);
+    if (rc < 0)
+        return failed(s, "FailedDelete", "FailedDelete", "deleting", rc);
+    if (pod)
         ctl_event(r, s->set, "Normal", "SuccessfulDelete", "Deleted pod: " STR_FMT, STR_ARG(meta_name(pod)));
-        if (p)
-            p->active = false;
-        if (p)
-            p->terminating = json_str(pod, "spec.nodeName").len > 0;
-    }
+    p->active = false;
+    p->terminating = json_str(pod, "spec.nodeName").len > 0;
     return 0;
 }
+
+static int drop(struct state *s, int64_t n)
+{
+    struct pod_rank *at = arena_alloc(s->r->arena, (s->crowd->pods.n + 1) * sizeof *at);
+    uint32_t n_at = 0;
+    int rc = at ? rank_all(s, at, &n_at) : ctl_no_memory(s->r);
+    if (rc < 0)
+        return rc;
+    pod_ranks_sort(at, n_at, s->r->now_ns);
+    for (int64_t i = 0; rc == 0 && i < n && i < n_at; i++)
+        rc = drop_one(s, at[i].whose);
+    return rc;
+}
+
+/* --- as many as wanted --- */
 
 static int manage(struct state *s)
 {
@@ -215,8 +254,8 @@ static int write_status(struct state *s)
         replicas += active;
         terminating += here && p->terminating;
         labeled += active && p->labeled;
-        ready += active && p->ready;
-        available += active && p->ready && ready_for(p->ready_at, min_ready, r->now_ns, &wait);
+        ready += active && p->rank.ready;
+        available += active && p->rank.ready && ready_for(p->rank.ready_ns, min_ready, r->now_ns, &wait);
     }
     json_set_int(a, st, STR("replicas"), replicas);
     meta_set_count(a, st, STR("fullyLabeledReplicas"), labeled);
@@ -235,10 +274,10 @@ static int write_status(struct state *s)
 
 static int read_all(struct state *s)
 {
-    s->crowd->whole = s->read = true;
-    int rc = claim(s->r, s->set, s->selector, PODS, &s->pods);
-    for (uint32_t i = 0; rc == 0 && i < s->pods.n; i++)
-        rc = look_at(s, s->pods.at[i]);
+    struct ctl_list all;
+    int rc = claim(s->r, s->set, s->selector, PODS, &all);
+    for (uint32_t i = 0; rc == 0 && i < all.n; i++)
+        rc = look_at(s, all.at[i]);
     return rc;
 }
 
@@ -275,11 +314,6 @@ static int read_pods(struct state *s)
     int rc = s->crowd->whole ? 0 : read_changed(s);
     if (rc == 0 && s->crowd->whole)
         rc = read_all(s);
-    if (rc == 0)
-        count_active(s);
-    if (rc < 0 || s->read || s->have <= json_int(s->set, "spec.replicas", 1))
-        return rc;
-    rc = read_all(s);                   /* which ones go is a matter of all */
     if (rc == 0)
         count_active(s);
     return rc;

@@ -61,7 +61,15 @@ Test(common, pods_are_given_up_in_order)
     const int64_t rank[9] = { 0, 0, 0, 3 };
     int64_t now;
     cr_assert(clock_parse(STR("2026-02-01T00:00:00Z"), &now));
-    pods_rank(at, rank, 9, now);
+    struct pod_rank ranks[9];
+    for (int i = 0; i < 9; i++) {
+        ranks[i] = pod_rank(at[i]);
+        ranks[i].whose = at[i];
+        ranks[i].crowded = rank[i];
+    }
+    pod_ranks_sort(ranks, 9, now);
+    for (int i = 0; i < 9; i++)
+        at[i] = ranks[i].whose;
     for (int i = 0; i < 9; i++)
         cr_expect(str_is(meta_uid(at[i]), want[i]), "%d: " STR_FMT " stands where %s should", i, STR_ARG(meta_uid(at[i])), want[i]);
 }
