@@ -14,7 +14,7 @@
 #define PORTION_NS (2 * NS_PER_MS)      /* longest that one runner keeps the loop at a time */
 #define REST_FACTOR 8                   /* a key rests that many times as long as its work took */
 #define REST_LEAST_NS (2 * NS_PER_MS)
-#define REST_MOST_NS (250 * NS_PER_MS)
+#define REST_MOST_NS (1000 * NS_PER_MS)
 #define STACK_BYTES (1u << 20)
 
 struct job {

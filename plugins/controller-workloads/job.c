@@ -91,13 +91,19 @@ static void resume(struct job *j)
 /* Pods that no Job counts any more (it is gone, or let them go) must not be held by its finalizer. */
 static int release_orphans(struct ctl_run *r, struct str ns, struct str name, const struct val *job)
 {
-    struct ctl_list l;
-    char *selector = arena_printf(r->arena, "batch.kubernetes.io/job-name=" STR_FMT, STR_ARG(name));
-    int rc = ctl_list(r, (struct kl_list_options){ .resource = PODS, .ns = arena_dup(r->arena, ns), .label_selector = selector }, &l);
+    struct kl_object_list l = { .size = sizeof l };
+    struct kl_list_options o = { .size = sizeof o, .resource = PODS, .ns = arena_dup(r->arena, ns),
+                                 .label_selector = arena_printf(r->arena, "batch.kubernetes.io/job-name=" STR_FMT, STR_ARG(name)) };
+    int rc = r->ctl->objects->list(r->ctl->host, r->call, &o, &l);
     for (uint32_t i = 0; rc == 0 && i < l.n; i++) {
-        struct job j = { .r = r, .v = (struct val *)job, .pods = { &l.at[i], 1 } };
-        struct val *owner = meta_controller(l.at[i]);
-        if (meta_has_finalizer(l.at[i], TRACKING) && (!owner || (str_is(json_str(owner, "kind"), "Job") && !(job && meta_controlled_by(l.at[i], meta_uid(job))))))
+        struct str text = str_n(l.at[i].at, l.at[i].len), ref = meta_controller_text(text);
+        if (ref.at && (!str_is(json_scan_text(json_scan_member(ref, STR("kind"))), "Job") || str_eq(json_scan_text(json_scan_member(ref, STR("uid"))), meta_uid(job))))
+            continue;                   /* as nearly all: no tree is made of it */
+        struct val *pod = json_parse(r->arena, text, &r->call->err);
+        struct job j = { .r = r, .v = (struct val *)job, .pods = { &pod, 1 } };
+        if (!pod)
+            return -r->call->err.code;
+        if (meta_has_finalizer(pod, TRACKING))
             rc = job_release(&j, true);
     }
     return rc;

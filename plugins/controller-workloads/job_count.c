@@ -133,16 +133,18 @@ static void mark_failed_index(struct job *j, int64_t i)
 
 /* --- counting --- */
 
-static bool still_tracked(const struct job *j, struct str uid)
+/* Those whose finalizer is still there, by uid. */
+static bool find_tracked(const struct job *j, const struct val *uncounted, struct map *ret)
 {
-    for (uint32_t i = 0; i < j->pods.n; i++)
-        if (str_eq(meta_uid(j->pods.at[i]), uid))
-            return meta_has_finalizer(j->pods.at[i], TRACKING);
-    return false;
+    bool ok = true;
+    for (uint32_t i = 0; ok && uncounted->n && i < j->pods.n; i++)
+        if (meta_has_finalizer(j->pods.at[i], TRACKING))
+            ok = map_put(ret, meta_uid(j->pods.at[i]), j->pods.at[i]);
+    return ok;
 }
 
 /* From the list of uids into the count, as far as their pods have let go. */
-static void settle(struct job *j, struct val *uncounted, struct str member)
+static void settle(struct job *j, const struct map *tracked, struct val *uncounted, struct str member)
 {
     struct val *list = json_get(uncounted, member);
     int64_t n = 0;
@@ -150,7 +152,7 @@ static void settle(struct job *j, struct val *uncounted, struct str member)
         return;
     for (struct val *v = list->first, *next; v; v = next) {
         next = v->next;
-        if (still_tracked(j, val_str(v)))
+        if (map_get(tracked, val_str(v)))
             continue;
         val_unlink(list, v);
         n++;
@@ -159,6 +161,18 @@ static void settle(struct job *j, struct val *uncounted, struct str member)
     meta_set_count(j->r->arena, j->st, member, key ? json_int(j->st, key, 0) + n : 0);
     if (!list->n)
         json_del(uncounted, member);
+}
+
+static bool settle_all(struct job *j, struct val *uncounted)
+{
+    struct map tracked = { 0 };
+    bool ok = find_tracked(j, uncounted, &tracked);
+    if (ok)
+        settle(j, &tracked, uncounted, STR("succeeded"));
+    if (ok)
+        settle(j, &tracked, uncounted, STR("failed"));
+    map_free(&tracked);
+    return ok;
 }
 
 /* What a failed pod means to its index, or to the whole Job. */
@@ -294,8 +308,8 @@ int job_count(struct job *j)
         for (int64_t i = 0; i < j->completions; i++)
             j->n_failed_indexes += j->failed_index[i];
     }
-    settle(j, uncounted, STR("succeeded"));
-    settle(j, uncounted, STR("failed"));
+    if (!settle_all(j, uncounted))
+        return ctl_no_memory(j->r);
     count_pods(j, uncounted);
     if (j->indexed)
         count_indexes(j);
