@@ -1,4 +1,5 @@
 /* node_ipam.c - each Node that names none gets a block of the cluster's pod addresses. */
+#include "base/json_scan.h"
 #include "nodes.h"
 
 static int run(struct ctl_run *r, struct str none, struct str name)
@@ -6,17 +7,18 @@ static int run(struct ctl_run *r, struct str none, struct str name)
     const struct core_conf *conf = r->ctl->conf;
     struct arena *a = r->arena;
     struct val *node, *now, *spec;
-    struct ctl_list all;
+    struct kl_object_list all = { .size = sizeof all };
+    struct kl_list_options every = { .size = sizeof every, .resource = NODES };
     (void)none;
     int rc = ctl_get(r, NODES, STR(""), name, &node);
     if (rc < 0 || !node || meta_deleting(node) || json_str(node, "spec.podCIDR").len || !conf->cluster_cidr || !conf->cluster_cidr[0])
         return rc;
-    rc = ctl_list(r, (struct kl_list_options){ .resource = NODES }, &all);
+    rc = r->ctl->objects->list(r->ctl->host, r->call, &every, &all);
     struct str *used = rc == 0 ? arena_alloc(a, (all.n + 1) * sizeof *used) : NULL;
     if (!used)
         return rc < 0 ? rc : ctl_no_memory(r);
     for (uint32_t i = 0; i < all.n; i++)
-        used[i] = json_str(all.at[i], "spec.podCIDR");
+        used[i] = json_scan_text(json_scan_path(str_n(all.at[i].at, all.at[i].len), "spec.podCIDR"));
     const char *block = cidr_allocate(a, conf->cluster_cidr, (unsigned)conf->node_mask, used, all.n);
     if (!block) {
         ctl_event(r, node, "Normal", "CIDRNotAvailable", "Node " STR_FMT " status is now: CIDRNotAvailable", STR_ARG(name));
