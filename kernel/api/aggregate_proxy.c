@@ -6,7 +6,7 @@
 
 #define EXTRA_MOST 40
 
-static const char *const withheld[] = { "x-remote-", "impersonate-", NULL };
+static const char *const withheld[] = { "x-remote-", "impersonate-", "x-forwarded-host", "x-forwarded-proto", NULL };
 
 static bool name_char(unsigned char c)
 {
@@ -112,7 +112,13 @@ static bool go(struct api_rq *rq, struct aggregated *g, const char *path)
         return true;
     if (!g->available || !g->client || !path)
         return unavailable(rq);
-    struct http_proxy_conf conf = { .path_and_query = path, .headers = h, .n_headers = who(rq, h), .without = withheld };
+    struct http_header *answer = arena_alloc(rq->arena, API_HEADERS * sizeof *answer);
+    struct http_proxy_conf conf = { .path_and_query = path, .headers = h, .n_headers = who(rq, h), .without = withheld, .answer = answer, .final = true,
+                                    .n_answer = answer ? api_headers(rq, answer, NULL) : 0 };
+    if (conf.n_headers + 2 <= EXTRA_MOST) {
+        h[conf.n_headers++] = (struct http_header){ STR("x-forwarded-host"), http_client_authority(g->client) };
+        h[conf.n_headers++] = (struct http_header){ STR("x-forwarded-proto"), STR("https") };
+    }
     http_proxy_as(rq->http, g->client, &conf);
     return true;
 }

@@ -528,10 +528,10 @@ void audit_metrics(struct audit *a, struct prom *p)
     static const struct prom_label log[] = { { "plugin", "log" }, { NULL, NULL } };
     if (!a)
         return;
-    prom_family(p, "apiserver_audit_level_total", PROM_COUNTER, "Counter of policy levels for audit events (1 per request).");
+    prom_family(p, "apiserver_audit_level_total", PROM_COUNTER, "[ALPHA] Counter of policy levels for audit events (1 per request).");
     for (int i = 0; i < 4; i++)
         prom_count(p, (struct prom_label[]){ { "level", audit_level_texts[i] }, { NULL, NULL } }, a->levels[i]);
-    prom_one(p, "apiserver_audit_event_total", PROM_COUNTER, "Counter of audit events generated and sent to the audit backend.", (double)a->events);
+    prom_one(p, "apiserver_audit_event_total", PROM_COUNTER, "[ALPHA] Counter of audit events generated and sent to the audit backend.", (double)a->events);
     prom_family(p, "apiserver_audit_error_total", PROM_COUNTER, "Counter of audit events that failed to be audited properly.");
     prom_count(p, log, a->lost);
 }

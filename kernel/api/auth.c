@@ -23,8 +23,11 @@ static const char *protocol_bearer(struct api_rq *rq)
 static const char *bearer(struct api_rq *rq)
 {
     struct str h = http_header(rq->http, STR("authorization"));
-    if (h.len > 7 && str_eq_nocase(str_n(h.at, 7), STR("bearer ")))
-        return arena_dup(rq->arena, str_trim(str_skip(h, 7)));
+    if (h.len > 7 && str_eq_nocase(str_n(h.at, 7), STR("bearer "))) {
+        h = str_skip(h, 7);
+        struct str token = str_cut(&h, ' ');    /* what follows a second space is none of it */
+        return token.len ? arena_dup(rq->arena, token) : NULL;
+    }
     return protocol_bearer(rq);
 }
 

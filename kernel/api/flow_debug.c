@@ -32,12 +32,12 @@ static void schemas(struct flow *f, struct prom *p)
         const char *help;
     } rows[] = {
         { "apiserver_flowcontrol_current_executing_requests", PROM_GAUGE,
-          "Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem" },
+          "[BETA] Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem" },
         { "apiserver_flowcontrol_current_executing_seats", PROM_GAUGE,
-          "Concurrency (number of seats) occupied by the currently executing requests in the API Priority and Fairness subsystem" },
+          "[BETA] Concurrency (number of seats) occupied by the currently executing requests in the API Priority and Fairness subsystem" },
         { "apiserver_flowcontrol_current_inqueue_requests", PROM_GAUGE,
-          "Number of requests currently pending in queues of the API Priority and Fairness subsystem" },
-        { "apiserver_flowcontrol_dispatched_requests_total", PROM_COUNTER, "Number of requests executed by API Priority and Fairness subsystem" },
+          "[BETA] Number of requests currently pending in queues of the API Priority and Fairness subsystem" },
+        { "apiserver_flowcontrol_dispatched_requests_total", PROM_COUNTER, "[BETA] Number of requests executed by API Priority and Fairness subsystem" },
     };
     for (int i = 0; i < 4; i++) {
         prom_family(p, rows[i].name, rows[i].type, rows[i].help);
@@ -52,7 +52,7 @@ static void schemas(struct flow *f, struct prom *p)
 static void rejected(struct flow *f, struct prom *p)
 {
     static const char *const reasons[REJECTED_REASONS] = { "queue-full", "concurrency-limit", "time-out", "cancelled" };
-    prom_family(p, "apiserver_flowcontrol_rejected_requests_total", PROM_COUNTER, "Number of requests rejected by API Priority and Fairness subsystem");
+    prom_family(p, "apiserver_flowcontrol_rejected_requests_total", PROM_COUNTER, "[BETA] Number of requests rejected by API Priority and Fairness subsystem");
     list_each(n, &f->schemas) {
         const struct flow_schema *s = schema_at(n);
         for (int i = 0; i < REJECTED_REASONS; i++) {
@@ -66,7 +66,7 @@ static void rejected(struct flow *f, struct prom *p)
 
 static void times(struct flow *f, struct prom *p)
 {
-    prom_family(p, "apiserver_flowcontrol_request_wait_duration_seconds", PROM_HISTOGRAM, "Length of time a request spent waiting in its queue");
+    prom_family(p, "apiserver_flowcontrol_request_wait_duration_seconds", PROM_HISTOGRAM, "[BETA] Length of time a request spent waiting in its queue");
     list_each(n, &f->schemas)
         for (int i = 0; i < 2; i++) {
             const struct flow_schema *s = schema_at(n);
@@ -76,7 +76,7 @@ static void times(struct flow *f, struct prom *p)
                 prom_buckets(p, l, &s->waited[i]);
         }
     prom_family(p, "apiserver_flowcontrol_request_execution_seconds", PROM_HISTOGRAM,
-                "Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem");
+                "[ALPHA] Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem");
     list_each(n, &f->schemas) {
         const struct flow_schema *s = schema_at(n);
         const struct prom_label l[] = { { "flow_schema", s->name }, { "priority_level", s->level ? s->level->name : "" }, { NULL, NULL } };

@@ -74,13 +74,13 @@ static const struct {
     const char *help;
 } families[] = {
     { "apiserver_request_total", PROM_COUNTER, requests,
-      "Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code." },
+      "[STABLE] Counter of apiserver requests broken out for each verb, dry run value, group, version, resource, scope, component, and HTTP response code." },
     { "apiserver_request_duration_seconds", PROM_HISTOGRAM, durations,
-      "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component." },
+      "[STABLE] Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component." },
     { "apiserver_response_sizes", PROM_HISTOGRAM, sizes,
-      "Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component." },
+      "[STABLE] Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component." },
     { "apiserver_longrunning_requests", PROM_GAUGE, running,
-      "Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component." },
+      "[STABLE] Gauge of all active long-running apiserver requests broken out by verb, group, version, resource, scope and component." },
     { "apiserver_request_aborts_total", PROM_COUNTER, aborts, "Number of requests whose client went away before they were answered." },
 };
 
@@ -113,7 +113,7 @@ static void all_requests(struct metrics *m, struct prom *p)
             if (m->at[i])
                 families[f].write(m->at[i], p);
     }
-    prom_family(p, "apiserver_watch_events_total", PROM_COUNTER, "Number of events sent in watch clients");
+    prom_family(p, "apiserver_watch_events_total", PROM_COUNTER, "[ALPHA] Number of events sent in watch clients");
     watch_family(m, p, false);
     prom_family(p, "keelson_watch_bytes_total", PROM_COUNTER, "Bytes of events sent in watch clients");
     watch_family(m, p, true);
@@ -131,7 +131,7 @@ static void inflight(struct api *api, struct prom *p)
 {
     int64_t now = loop_now(api->loop);
     prom_family(p, "apiserver_current_inflight_requests", PROM_GAUGE,
-                "Maximal number of currently used inflight request limit of this apiserver per request kind in last second.");
+                "[STABLE] Maximal number of currently used inflight request limit of this apiserver per request kind in last second.");
     prom_count(p, (struct prom_label[]){ { "request_kind", "mutating" }, { NULL, NULL } }, peak(&api->metrics.writes, now));
     prom_count(p, (struct prom_label[]){ { "request_kind", "readOnly" }, { NULL, NULL } }, peak(&api->metrics.reads, now));
 }
@@ -140,7 +140,7 @@ static void admission(struct metrics *m, struct prom *p)
 {
     static const char *const types[] = { "validate", "admit" }, *const ops[] = { "CREATE", "CONNECT", "UPDATE", "DELETE" };
     prom_family(p, "apiserver_admission_step_admission_duration_seconds", PROM_HISTOGRAM,
-                "Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).");
+                "[STABLE] Admission sub-step latency histogram in seconds, broken out for each operation and API resource and step type (validate or admit).");
     for (unsigned i = 0; i < 16; i++) {
         const struct prom_histogram *h = &m->steps[i >> 3][i >> 1 & 3][i & 1];
         const struct prom_label l[] = { { "operation", ops[i >> 1 & 3] }, { "rejected", i & 1 ? "true" : "false" },
@@ -191,7 +191,7 @@ static void provider(struct api *api, struct prom *p)
             continue;
         prom_one(p, name, gauge ? PROM_GAUGE : PROM_COUNTER, "What the store's provider counts.", (double)n);
         if (str_is(key, "bytes")) {
-            prom_family(p, "apiserver_storage_size_bytes", PROM_GAUGE, "Size of the storage database file physically allocated in bytes.");
+            prom_family(p, "apiserver_storage_size_bytes", PROM_GAUGE, "[STABLE] Size of the storage database file physically allocated in bytes.");
             prom_count(p, (struct prom_label[]){ { "storage_cluster_id", "store" }, { NULL, NULL } }, (uint64_t)n);
         }
     }
@@ -199,9 +199,9 @@ static void provider(struct api *api, struct prom *p)
 
 static void storage(struct api *api, struct prom *p)
 {
-    prom_family(p, "apiserver_storage_objects", PROM_GAUGE, "Number of stored objects at the time of last check split by kind.");
+    prom_family(p, "apiserver_storage_objects", PROM_GAUGE, "[STABLE] Number of stored objects at the time of last check split by kind.");
     objects(api, p, true);
-    prom_family(p, "apiserver_resource_objects", PROM_GAUGE, "Number of stored objects at the time of last check split by kind.");
+    prom_family(p, "apiserver_resource_objects", PROM_GAUGE, "[ALPHA] Number of stored objects at the time of last check split by kind.");
     objects(api, p, false);
     prom_one(p, "keelson_store_revision", PROM_GAUGE, "Newest durable revision.", (double)store_revision(api->store));
     prom_one(p, "keelson_store_oldest_revision", PROM_GAUGE, "Oldest revision that watches and consistent lists may start from.",
@@ -215,14 +215,14 @@ static void build_info(struct api *api, struct prom *p)
                                     { "git_tree_state", "clean" }, { "git_version", api->conf.version }, { "go_version", "none" },
                                     { "major", "1" }, { "minor", "36" }, { "platform", "linux/amd64" }, { NULL, NULL } };
     prom_family(p, "kubernetes_build_info", PROM_GAUGE,
-                "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, "
+                "[BETA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, "
                 "and compiler from which Kubernetes was built, and platform on which it is running.");
     prom_count(p, l, 1);
 }
 
 static void health(struct api *api, struct prom *p)
 {
-    prom_family(p, "kubernetes_healthcheck", PROM_GAUGE, "This metric records the result of a single healthcheck.");
+    prom_family(p, "kubernetes_healthcheck", PROM_GAUGE, "[STABLE] This metric records the result of a single healthcheck.");
     static const char *const types[] = { "healthz", "livez", "readyz" };
     struct api_checked at[CHECKS_MOST];
     for (unsigned t = 0; t < 3; t++) {

@@ -58,6 +58,7 @@ struct walk_policies {
     const char *verb;                   /* "create", "update", "delete", "connect" */
     const struct schema_kind *kind;     /* of the object: the request's, or what is sent to a subresource */
     bool mutating, again, changed;      /* again: the second walk */
+    bool dirty;                         /* a mutation was made, whether it changed something or not */
     struct invoked *invoked;
     struct annotation *annotations;
     const struct val *last;             /* the object behind the first walk */
@@ -83,6 +84,7 @@ const struct schema_kind *policy_kind(const struct walk_policies *w);           
 struct val *policy_unview(struct walk_policies *w, struct val *v, const char **ret_why);       /* back: the object under its own name; NULL as above */
 const struct val *policy_namespace(struct walk_policies *w);
 /* The parameters of a binding: trees, one NULL when the policy has none. Returns how many; < 0: *ret_why. */
+const struct schema_kind *policy_param_kind(const struct policy *p);             /* NULL: it is not served, or the policy has none */
 int policy_params(struct walk_policies *w, const struct policy *p, const struct binding *b, const struct val ***ret, const char **ret_why);
 
 /* policy_eval.c: one policy with one parameter. */

@@ -141,14 +141,6 @@ static const struct cel_type *type_of(struct arena *a, const struct schema_kind 
     return t ? t : cel_type(CEL_DYN);
 }
 
-static const struct schema_kind *param_kind(const struct policy *p)
-{
-    struct str version = json_str(p->spec, "paramKind.apiVersion"), group = STR("");
-    if (str_find(version, '/') >= 0)
-        group = str_cut(&version, '/');
-    return schema_kind_find(group, version, json_str(p->spec, "paramKind.kind"));
-}
-
 /* The variables as they are when objects are of that kind. */
 static struct cel_var *typed_vars(struct arena *a, const struct policy *p, const struct schema_kind *k)
 {
@@ -163,7 +155,7 @@ static struct cel_var *typed_vars(struct arena *a, const struct policy *p, const
         cel_admission_vars(vars, with, cel_struct_of(a, "kubernetes.variables", fields, i));
         vars[CEL_VAR_OBJECT].type = vars[CEL_VAR_OLD_OBJECT].type = type_of(a, k);
         if (with & CEL_WITH_PARAMS)
-            vars[CEL_VAR_PARAMS].type = type_of(a, param_kind(p));
+            vars[CEL_VAR_PARAMS].type = type_of(a, policy_param_kind(p));
         if (i == p->n_variables)
             break;
         struct cel_program *variable = cel_compile(a, p->variables[i].text, vars, CEL_ADMISSION_VARS, 0, &why);

@@ -105,7 +105,7 @@ struct cel_val policy_value(struct policy_run *r, const struct expression *e, co
     if (!spend(r, run.cost, &v) || v.kind != CEL_ERROR)
         return v;
     if (str_is(v.s, CEL_OVER_LIMIT))
-        return cel_error(r->w->arena, "no further validation rules will be run due to call cost exceeds limit for expression: " STR_FMT, STR_ARG(e->text));
+        v.s = STR("operation cancelled: actual cost limit exceeded");
     return cel_error(r->w->arena, "expression '" STR_FMT "' resulted in error: " STR_FMT, STR_ARG(e->text), STR_ARG(v.s));
 }
 

@@ -192,7 +192,7 @@ static bool add_selected(void *ctx, struct store_object *o)
     return !selector_matches_text(g->selector, store_object_json(o)) || add(g, o);
 }
 
-static const struct schema_kind *param_kind(const struct policy *p)
+const struct schema_kind *policy_param_kind(const struct policy *p)
 {
     struct str version = json_str(p->spec, "paramKind.apiVersion"), group = STR("");
     if (str_find(version, '/') >= 0)
@@ -204,7 +204,7 @@ int policy_params(struct walk_policies *w, const struct policy *p, const struct 
 {
     struct gather g = { .w = w };
     const struct val *ref = json_get(b->spec, STR("paramRef")), *selector = json_get(ref, STR("selector"));
-    const struct schema_kind *k = json_get(p->spec, STR("paramKind")) ? param_kind(p) : NULL;
+    const struct schema_kind *k = json_get(p->spec, STR("paramKind")) ? policy_param_kind(p) : NULL;
     struct str ns = json_str(ref, "namespace"), name = json_str(ref, "name");
     struct kl_err err;
     kl_err_init(&err);
@@ -214,7 +214,8 @@ int policy_params(struct walk_policies *w, const struct policy *p, const struct 
         return g.at ? 1 : 0;
     }
     if (!k) {
-        *ret_why = "failed to find resource referenced by paramKind: the kind is not served";
+        *ret_why = arena_printf(w->arena, "failed to find resource referenced by paramKind: '" STR_FMT ", Kind=" STR_FMT "'",
+                                STR_ARG(json_str(p->spec, "paramKind.apiVersion")), STR_ARG(json_str(p->spec, "paramKind.kind")));
         return -1;
     }
     g.kind = k;

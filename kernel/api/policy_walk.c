@@ -4,6 +4,8 @@
 /* Policies do not judge policies, nor webhooks: a mistake in them must be repairable. */
 static bool exempt(const struct api_op *op)
 {
+    if (api_is_review(op->kind))        /* a cluster where nobody may ask could not be helped */
+        return true;
     return strcmp(op->kind->group, POLICY_GROUP) == 0 && (strstr(op->kind->plural, "admissionpolic") || strstr(op->kind->plural, "webhookconfigurations"));
 }
 
@@ -181,7 +183,9 @@ static void validate_one(struct walk_policies *w, const struct policy *p, const 
 /* A binding that cannot be followed: refused in its own name, whatever it would have done. */
 static void misconfigured(struct walk_policies *w, const struct policy *p, const struct binding *b, const char *kind, const char *why, struct outcome *out)
 {
-    if (!p->ignores && !out->message)
+    if (!p->ignores && !out->message && json_get(p->spec, STR("paramKind")) && !policy_param_kind(p))
+        out->message = arena_printf(w->arena, "%s '" STR_FMT "' denied request: failed to configure policy: %s", kind, STR_ARG(p->name), why);
+    else if (!p->ignores && !out->message)
         out->message = arena_printf(w->arena, "%s '" STR_FMT "' with binding '" STR_FMT "' denied request: failed to configure binding: %s", kind,
                                     STR_ARG(p->name), STR_ARG(b->name), why);
 }
@@ -323,6 +327,7 @@ static void mutate_with(struct walk_policies *w, const struct policy *p, const s
     if (!now)
         return;
     w->object = *v = now;
+    w->dirty |= rc > 0;
     if (!val_equal(before, now)) {
         w->changed = true;
         make_due(w);
@@ -351,12 +356,16 @@ static void mutate_one(struct walk_policies *w, const struct policy *p, struct v
 static int mutate(struct walk_policies *w, struct val **v)
 {
     struct outcome out = { NULL, STR("Invalid") };
-    w->changed = false;
+    w->changed = w->dirty = false;
     w->object = *v;
     if (w->again && w->last && !val_equal(w->last, *v))
         make_due(w);
     for (const struct policy *p = w->all->mutating; p && !out.message; p = p->next)
         mutate_one(w, p, v, &out);
+    if (w->dirty) {                     /* whoever changed it last may be asked again, too */
+        make_due(w);
+        w->changed = true;
+    }
     int rc = conclude(w, *v, &out);
     if (rc == 0 && !w->again && w->invoked)
         w->last = val_copy(w->arena, *v);       /* plugins change the tree in place */

@@ -291,7 +291,9 @@ static void go(struct api_rq *rq, const struct where *w)
     char *below = arena_dup(rq->arena, prefix);
     struct http_client *c = url && to && below ? client_for(rq, url, &err) : NULL;
     if (c) {
-        http_proxy_below(rq->http, c, to, below);
+        struct http_header *answer = arena_alloc(rq->arena, API_HEADERS * sizeof *answer);
+        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = to, .below = below, .answer = answer,
+                                                               .n_answer = answer ? api_headers(rq, answer, NULL) : 0 });
         return;
     }
     if (!err.code)

@@ -8,13 +8,14 @@ bool api_is_review(const struct schema_kind *k)
     return k && !(k->flags & K_STORED) && strstr(k->kind, "Review");
 }
 
-/* The question as a new object: with the namespace of its request, and with who owns its fields. */
 /* What a client has no say in, of nothing that is made. */
 static const char *const wiped[] = { "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink" };
 
+/* The question as a new object: with the namespace of its request, with who owns its fields, and admitted like any other. */
 static int read_body(struct api_rq *rq, struct val **ret)
 {
-    struct api_op op = { .api = rq->api, .arena = rq->arena, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns), .kept = &rq->kept };
+    struct api_op op = { .api = rq->api, .arena = rq->arena, .user = &rq->user, .kind = rq->info.kind, .ns = str_of(rq->info.tuple.ns), .kept = &rq->kept,
+                         .request = rq->id, .query = &rq->info.q, .dry_run = rq->info.q.dry_run.len > 0 };
     api_op_strict(rq, &op);
     enum api_media media = api_media_of(http_header(rq->http, STR("content-type")));
     if (api_check_write_options(rq, false) < 0)
@@ -31,6 +32,10 @@ static int read_body(struct api_rq *rq, struct val **ret)
         if (json_get(*ret, STR("metadata")))
             json_del(json_get(*ret, STR("metadata")), str_of(wiped[i]));
     api_track_create(&op, *ret);
+    if (api_admit(&op, true, "create", ret, NULL) < 0 || api_admit(&op, false, "create", ret, NULL) < 0) {
+        rq->err = op.err;
+        return -1;
+    }
     return 0;
 }
 

@@ -17,7 +17,10 @@ void api_rq_call(struct api_rq *rq, struct kl_call *c, const char *user)
 
 void api_warn(struct api_rq *rq, const char *text)
 {
-    if (rq->n_warnings == 20)
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return;                     /* no header could carry it */
+    if (rq->n_warnings == 20 || !text[0])
         return;
     if (rq->n_warnings == rq->cap_warnings) {
         unsigned cap = rq->cap_warnings ? rq->cap_warnings * 2 : 4;

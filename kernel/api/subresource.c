@@ -147,6 +147,9 @@ static int admit_part(struct api_op *op, const char *verb, const char *group, co
     if (old)
         json_write(&b, old);
     struct str was = old ? arena_str(op->arena, buf_str(&b)) : STR_NONE;
+    struct val *meta = json_obj(op->arena, *v, STR("metadata"));
+    if (op->ns.len && !json_get(meta, STR("namespace")))
+        json_set_str(op->arena, meta, STR("namespace"), op->ns);
     json_set_str(op->arena, *v, STR("kind"), str_of(kind));
     json_set_str(op->arena, *v, STR("apiVersion"), str_of(group[0] ? arena_printf(op->arena, "%s/%s", group, version) : version));
     if (api_admit_as(op, true, verb, &shown, v, was) < 0)

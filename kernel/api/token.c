@@ -177,6 +177,7 @@ static void fill_metadata(struct api_op *op, struct val *asked)
     clock_format(api_op_now(op), when);
     struct val *meta = json_obj(op->arena, asked, STR("metadata"));
     json_del(meta, STR("managedFields"));
+    json_del(meta, STR("namespace"));   /* the request's own */
     api_managed_write(op, &w);
     w.api_version = STR("authentication.k8s.io/v1");
     fields_write_new(op->arena, &b, schema_type_find(STR("authentication.k8s.io"), STR("v1"), STR("TokenRequest")), asked, NULL);

@@ -54,17 +54,18 @@ void http_proxy(struct http_req *r, struct http_client *c, const char *path_and_
 /* The same, with more said and something withheld. What is pointed to is used before it returns. */
 struct http_proxy_conf {
     const char *path_and_query;
-    const char *below;                  /* as of http_proxy_below */
+    const char *below;                  /* a redirect of the other side to a path of its own is told as one below this (copied). NULL: as it is */
     const struct http_header *headers;  /* added; names in lower case */
     unsigned n_headers;
     bool whole;                         /* who asks goes with it: credentials pass, and where it came from is said otherwise (relay.h) */
+    const struct http_header *answer;   /* of an answer that passes, in front of the other side's own; they live as long as the request */
+    unsigned n_answer;
+    bool final;                         /* redirects do not pass */
     const char *const *without;         /* beginnings of names of headers that do not pass; NULL-terminated. NULL: none */
     /* Answers a request whose answer is no success, which then does not pass; body: its first 10,000 bytes. NULL: it passes as any other. */
     void (*failed)(void *ctx, int status, struct str type, struct str body);
     void *ctx;
 };
 void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_proxy_conf *conf);
-/* The same; a redirect of the other side to a path of its own is told as one below `prefix` (copied). NULL: as it is. */
-void http_proxy_below(struct http_req *r, struct http_client *c, const char *path_and_query, const char *prefix);
 
 #endif

@@ -10,7 +10,9 @@ struct proxy {
     struct conn *front, *back;          /* of a tunnel; NULL: gone */
     const char *below;                  /* prefix of redirects and of a page's links; NULL: none */
     struct html_links *links;           /* the answer is a page, and plain */
-    bool upgrade, started;
+    const struct http_header *answer;   /* in front of what the other side answers */
+    unsigned n_answer;
+    bool upgrade, started, final;
     void (*failed)(void *ctx, int status, struct str type, struct str body);
     void *failed_ctx;
     int failing;                        /* the answer's status: it does not pass */
@@ -154,6 +156,23 @@ static struct str relocated(struct proxy *p, struct str to)
     return text ? str_of(text) : to;
 }
 
+/* Whoever is asked in this server's name may send nobody elsewhere. */
+static void refuse_redirect(struct proxy *p)
+{
+    struct http_header h[HEADERS_MOST];
+    struct http_call *k = p->call;
+    struct http_req *r = p->req;
+    unsigned n = p->n_answer;
+    if (n)
+        memcpy(h, p->answer, n * sizeof *h);
+    h[n++] = (struct http_header){ STR("content-type"), STR("text/plain; charset=utf-8") };
+    p->call = NULL;
+    p->req = NULL;
+    http_reply(r, 502, h, n, (struct http_slice){ .data = STR("the backend attempted to redirect this request, which is not permitted") });
+    http_call_cancel(k);
+    proxy_free(p);
+}
+
 static void on_head(void *ctx, int status, const struct http_header *h, unsigned n)
 {
     struct proxy *p = ctx;
@@ -170,6 +189,10 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
         proxy_free(p);
         return;
     }
+    if (p->final && status >= 300 && status < 400 && http_header_of(h, n, STR("location")).len) {
+        refuse_redirect(p);
+        return;
+    }
     if (p->failed && (status < 200 || status > 299)) {
         p->failing = status;
         p->failing_type = str_of(arena_dup(p->req->arena, http_header_of(h, n, STR("content-type"))));
@@ -178,8 +201,10 @@ static void on_head(void *ctx, int status, const struct http_header *h, unsigned
     p->started = true;
     if (p->below && str_starts(http_header_of(h, n, STR("content-type")), STR("text/html")) && !http_header_of(h, n, STR("content-encoding")).len)
         p->links = html_links_new(p->below);
-    unsigned k = copy_headers(out, h, n, HEADERS_MOST - 8, false, false);
-    for (unsigned i = 0; i < k; i++)    /* the server says it itself */
+    unsigned own = p->n_answer, k = own + copy_headers(out + own, h, n, HEADERS_MOST - 8 - own, false, false);
+    if (own)
+        memcpy(out, p->answer, own * sizeof *out);
+    for (unsigned i = own; i < k; i++)  /* the server says it itself */
         if (str_is(out[i].name, "date"))
             out[i--] = out[--k];
         else if (str_is(out[i].name, "location"))
@@ -256,12 +281,7 @@ static void on_close(void *ctx)
 
 void http_proxy(struct http_req *r, struct http_client *c, const char *path)
 {
-    http_proxy_below(r, c, path, NULL);
-}
-
-void http_proxy_below(struct http_req *r, struct http_client *c, const char *path, const char *below)
-{
-    http_proxy_as(r, c, &(struct http_proxy_conf){ .path_and_query = path, .below = below });
+    http_proxy_as(r, c, &(struct http_proxy_conf){ .path_and_query = path });
 }
 
 static bool is_withheld(const char *const *without, struct str name)
@@ -272,13 +292,38 @@ static bool is_withheld(const char *const *without, struct str name)
     return false;
 }
 
+/* It belongs to the client's connection, or is told anew. */
+static bool is_replaced(const struct http_req *r, struct str name, bool upgrade)
+{
+    struct str hops = http_header(r, STR("connection"));
+    while (hops.at && hops.len)
+        if (str_eq_nocase(str_trim(str_cut(&hops, ',')), name) && !(upgrade && str_is(name, "upgrade")))
+            return true;
+    return str_is(name, "x-forwarded-for") || (!upgrade && str_is(name, "x-forwarded-uri"));
+}
+
+/* Whom it came through, and from whom at last. */
+static struct str forwarded_for(struct http_req *r)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(HEADER_BYTES_MOST);
+    struct str peer = str_of(r->conn->address);
+    for (unsigned i = 0; i < r->n_headers; i++)
+        if (str_is(r->headers[i].name, "x-forwarded-for"))
+            buf_printf(&b, STR_FMT ", ", STR_ARG(r->headers[i].value));
+    while (peer.len && peer.at[peer.len - 1] != ':')
+        peer.len--;
+    buf_add_str(&b, str_n(peer.at, peer.len ? peer.len - 1 : 0));
+    struct str all = b.failed ? STR_NONE : arena_str(r->arena, buf_str(&b));
+    return all.at ? all : STR("");
+}
+
 /* What came, but for what is withheld; then what is added. */
 static unsigned gather(struct http_header *out, const struct http_req *r, const struct http_proxy_conf *conf, bool upgrade)
 {
     unsigned room = HEADERS_MOST - 10 > conf->n_headers ? HEADERS_MOST - 10 - conf->n_headers : 0;
     unsigned n = copy_headers(out, r->headers, r->n_headers, room, upgrade, conf->whole), k = 0;
     for (unsigned i = 0; i < n; i++)
-        if (!is_withheld(conf->without, out[i].name))
+        if (!is_withheld(conf->without, out[i].name) && (conf->whole || !is_replaced(r, out[i].name, upgrade)))
             out[k++] = out[i];
     for (unsigned i = 0; i < conf->n_headers && k < HEADERS_MOST - 10; i++)
         out[k++] = conf->headers[i];
@@ -295,6 +340,9 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
         return;
     }
     p->req = r;
+    p->answer = conf->answer;
+    p->n_answer = conf->n_answer;
+    p->final = conf->final;
     p->failed = conf->failed;
     p->failed_ctx = conf->ctx;
     p->body = (struct buf)BUF_INIT(FAILED_BODY_MOST);
@@ -302,7 +350,9 @@ void http_proxy_as(struct http_req *r, struct http_client *c, const struct http_
     p->upgrade = http_header(r, STR("upgrade")).len > 0 && !r->conn->h2;
     unsigned n = gather(out, r, conf, p->upgrade);
     if (!conf->whole)
-        out[n++] = (struct http_header){ STR("x-forwarded-for"), str_cut(&(struct str){ r->conn->address, strlen(r->conn->address) }, ':') };
+        out[n++] = (struct http_header){ STR("x-forwarded-for"), forwarded_for(r) };
+    if (!conf->whole && !p->upgrade)
+        out[n++] = (struct http_header){ STR("x-forwarded-uri"), r->path };
     p->call = call_new(c, r->method, str_of(conf->path_and_query), out, n, http_body(r), 0, &ev, p, p->upgrade);
     if (!p->call) {
         proxy_free(p);

@@ -249,9 +249,14 @@ static int show(struct course *w, const struct kl_admission *t, struct kl_admiss
 static int follow(struct course *w, struct kl_bytes patch, struct kl_err *err)
 {
     struct val *list = json_parse(w->arena, str_n(patch.at, patch.len), err);
-    struct val *now = list && *w->object ? object_patch_json_here(w->arena, *w->object, list, err) : NULL;
+    const char *kind = arena_dup(w->arena, json_str(*w->object, "kind")), *version = arena_dup(w->arena, json_str(*w->object, "apiVersion"));
+    struct val *now = list && kind && version ? object_patch_json_here(w->arena, *w->object, list, err) : NULL;
     if (!now)
         return kl_err_wrap(err, "the patch does not apply");
+    struct str is = json_str(now, "kind"), of = json_str(now, "apiVersion");
+    if (!str_is(is, kind) || !str_is(of, version))      /* nothing becomes another kind of thing on its way in */
+        return kl_err_set(err, KL_INTERNAL, "no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "\" in scheme \"pkg/runtime/scheme.go:111\"",
+                          STR_ARG(is), STR_ARG(of));
     *w->object = now;
     w->is_shown = w->settled = false;
     return 0;
@@ -297,6 +302,36 @@ static bool has_one(const struct val *object, const char *const *pointers)
     return false;
 }
 
+/* What somebody elsewhere had this server do to an object cannot be done: an internal error, as upstream words it. */
+static int outside_fault(struct course *w, struct kl_call *c, struct kl_admission_verdict *ret)
+{
+    static const char *const ours[] = { "the patch does not apply: ", "an admission plugin's patch does not apply: ", "json patch: " };
+    struct arena *a = w->arena;
+    const char *why = c->err.msg;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strncmp(why, ours[i], strlen(ours[i])) == 0)
+            why += strlen(ours[i]);
+    why = arena_printf(a, "%s%s", why, strstr(why, "doc is missing") ? ": missing value" : "");
+    struct val *v = val_new(a, VAL_OBJ), *cause = val_new(a, VAL_OBJ);
+    if (!why || !cause)
+        return -KL_NO_MEMORY;
+    const char *message = arena_printf(a, "Internal error occurred: %s", why);
+    json_set_str(a, v, STR("kind"), STR("Status"));
+    json_set_str(a, v, STR("apiVersion"), STR("v1"));
+    json_obj(a, v, STR("metadata"));
+    json_set_str(a, v, STR("status"), STR("Failure"));
+    json_set_str(a, v, STR("message"), str_of(message ? message : ""));
+    json_set_str(a, v, STR("reason"), STR("InternalError"));
+    json_set_str(a, cause, STR("message"), str_of(why));
+    val_push(json_arr(a, json_obj(a, v, STR("details")), STR("causes")), cause);
+    json_set_int(a, v, STR("code"), 500);
+    _cleanup_buf_ struct buf b = BUF_INIT(64 << 10);
+    json_write(&b, v);
+    char *text = b.failed ? NULL : arena_dup(a, buf_str(&b));
+    ret->status = (struct kl_bytes){ text, text ? b.len : 0 };
+    return kl_fail(c, KL_INTERNAL, "%s", why);
+}
+
 #define AGAIN_MOST 1000                 /* reviews of one plugin in one walk */
 
 /* < 0: refused; 1: the plugin wants to see what became of its patch. Who asks elsewhere (it has `over`) is shown what would be stored. */
@@ -333,13 +368,16 @@ static int ask(struct course *w, struct plugin_instance *p, struct kl_call *c, s
         return 0;
     w->reinvoke |= (one.flags & KL_VERDICT_REINVOKE) != 0;
     bool settled = w->settled;
+    bool outside = KL_HAS(t, over);
     if (one.patch.len && *w->object && follow(w, one.patch, &c->err) < 0)
-        return kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
+        return outside ? outside_fault(w, c, ret) : kl_err_wrap(&c->err, "admission plugin '%s'", p->name);
     if (one.flags & KL_VERDICT_SETTLED)
         w->settled = settled;
     if (!(one.flags & KL_VERDICT_AGAIN))
         return 0;
-    return settle(w, &c->err) < 0 ? -c->err.code : 1;
+    if (settle(w, &c->err) == 0)
+        return 1;
+    return outside ? outside_fault(w, c, ret) : -c->err.code;
 }
 
 /* The server's own stage sees what would be stored. */

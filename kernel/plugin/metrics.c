@@ -24,7 +24,7 @@ static void reviews(const struct plugin_host *h, struct prom *p)
 {
     static const char *const types[] = { "validate", "admit" }, *const ops[] = { "CREATE", "CONNECT", "UPDATE", "DELETE" };
     prom_family(p, "apiserver_admission_controller_admission_duration_seconds", PROM_HISTOGRAM,
-                "Admission controller latency histogram in seconds, identified by name and broken out for each operation and API resource and type "
+                "[STABLE] Admission controller latency histogram in seconds, identified by name and broken out for each operation and API resource and type "
                 "(validate or admit).");
     for (unsigned i = 0; i < h->n; i++)
         for (unsigned k = 0; h->at[i]->reviews && k < 16; k++) {
@@ -81,15 +81,15 @@ static const struct {
     void (*write)(struct prom *p, const struct prom_label *l, const struct queue *q);
     const char *help;
 } families[] = {
-    { "workqueue_depth", PROM_GAUGE, depth, "Current depth of workqueue" },
-    { "workqueue_adds_total", PROM_COUNTER, adds, "Total number of adds handled by workqueue" },
-    { "workqueue_retries_total", PROM_COUNTER, retries, "Total number of retries handled by workqueue" },
-    { "workqueue_queue_duration_seconds", PROM_HISTOGRAM, waited, "How long in seconds an item stays in workqueue before being requested." },
-    { "workqueue_work_duration_seconds", PROM_HISTOGRAM, worked, "How long in seconds processing an item from workqueue takes." },
+    { "workqueue_depth", PROM_GAUGE, depth, "[BETA] Current depth of workqueue" },
+    { "workqueue_adds_total", PROM_COUNTER, adds, "[BETA] Total number of adds handled by workqueue" },
+    { "workqueue_retries_total", PROM_COUNTER, retries, "[BETA] Total number of retries handled by workqueue" },
+    { "workqueue_queue_duration_seconds", PROM_HISTOGRAM, waited, "[BETA] How long in seconds an item stays in workqueue before being requested." },
+    { "workqueue_work_duration_seconds", PROM_HISTOGRAM, worked, "[BETA] How long in seconds processing an item from workqueue takes." },
     { "workqueue_unfinished_work_seconds", PROM_GAUGE, unfinished,
-      "How many seconds of work has done that is in progress and hasn't been observed by work_duration." },
+      "[BETA] How many seconds of work has done that is in progress and hasn't been observed by work_duration." },
     { "workqueue_longest_running_processor_seconds", PROM_GAUGE, longest,
-      "How many seconds has the longest running processor for workqueue been running." },
+      "[BETA] How many seconds has the longest running processor for workqueue been running." },
 };
 
 void plugin_host_metrics(void *ctx, struct prom *p)

@@ -105,7 +105,7 @@ static int64_t ttl(const void *ctx, const struct val *answer)
 {
     const struct step *s = ctx;
     const struct val *st = json_get(answer, STR("status"));
-    return !val_is(st, VAL_OBJ) ? -1 : json_bool(st, "allowed", false) ? s->yes_ttl_ns : s->no_ttl_ns;
+    return !str_is(json_str(answer, "kind"), "SubjectAccessReview") ? -1 : json_bool(st, "allowed", false) ? s->yes_ttl_ns : s->no_ttl_ns;
 }
 
 /* 1: it is to be asked; 0: one of the conditions is false; < 0: none is, and one has no answer. */

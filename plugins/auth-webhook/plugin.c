@@ -12,7 +12,7 @@ static const struct kl_conf_field fields[] = {
     { .key = "issuer", .type = KL_CONF_STR, .offset = offsetof(struct conf, issuer), .fallback = "https://kubernetes.default.svc.cluster.local",
       .doc = "authn: the audience that tokens for this server are for" },
     { .key = "cache_ttl", .type = KL_CONF_DURATION, .offset = offsetof(struct conf, cache_ttl_ns), .fallback = "2m", .doc = "authn: how long an answer counts" },
-    { .key = "timeout", .type = KL_CONF_DURATION, .offset = offsetof(struct conf, timeout_ns), .fallback = "10s", .doc = "authn: how long an answer may take" },
+    { .key = "timeout", .type = KL_CONF_DURATION, .offset = offsetof(struct conf, timeout_ns), .fallback = "30s", .doc = "authn: how long an answer may take" },
     { .key = "file", .type = KL_CONF_STR, .offset = offsetof(struct conf, file), .flags = KL_CONF_FILE,
       .doc = "authz: YAML of the kind AuthorizationConfiguration (apiserver.config.k8s.io/v1)" },
 };

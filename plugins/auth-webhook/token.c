@@ -36,7 +36,7 @@ static void authn_close(void *self)
 static int64_t ttl(const void *ctx, const struct val *answer)
 {
     const struct authn *x = ctx;
-    return val_is(json_get(answer, STR("status")), VAL_OBJ) ? x->conf->cache_ttl_ns : -1;
+    return str_is(json_str(answer, "kind"), "TokenReview") ? x->conf->cache_ttl_ns : -1;
 }
 
 static const char *copy(struct kl_call *c, struct str s)
@@ -89,20 +89,28 @@ static const char *const *common(struct kl_call *c, const char *const *asked, co
     return m ? out : NULL;
 }
 
-static int take(struct kl_call *c, const struct val *st, const char *const *asked, bool own, struct kl_user *ret)
+/* Whoever looks at a token before says that it is none of his. */
+static int refused(struct kl_call *c, const char *why)
+{
+    return kl_fail(c, KL_UNAUTHORIZED, "[invalid bearer token, %.300s]", why ? why : "out of memory");
+}
+
+static int take(struct kl_call *c, struct arena *a, const struct val *st, const char *const *asked, bool own, struct kl_user *ret)
 {
     const struct val *user = json_get(st, STR("user")), *audiences = json_get(st, STR("audiences"));
     const char *const *both = val_is(audiences, VAL_ARR) && audiences->n ? common(c, asked, audiences) : own ? asked : NULL;
     struct str error = json_str(st, "error");
     if (!json_bool(st, "authenticated", false))
-        return error.len ? kl_fail(c, KL_UNAUTHORIZED, "%.200s", copy(c, error) ? copy(c, error) : "") : 0;
+        return error.len ? refused(c, arena_printf(a, STR_FMT, STR_ARG(error))) : 0;
     if (!both)
         return 0;
     *ret = (struct kl_user){ .size = sizeof *ret, .name = copy(c, json_str(user, "username")), .uid = copy(c, json_str(user, "uid")),
                              .groups = texts(c, json_get(user, STR("groups")), "system:authenticated"), .extra = extras(c, json_get(user, STR("extra"))) };
     if (!ret->name || !ret->name[0] || !ret->uid || !ret->groups || !ret->extra)
         return kl_fail(c, KL_UNAUTHORIZED, "the webhook's user makes no sense");
-    ret->audiences = own ? NULL : both;
+    if (own && !(both = texts(c, NULL, asked[0])))
+        return kl_fail(c, KL_NO_MEMORY, "out of memory");
+    ret->audiences = both;
     return 1;
 }
 
@@ -124,8 +132,8 @@ static int authenticate(void *self, struct kl_call *c, const struct kl_credentia
     if (rc == -KL_PENDING)
         return rc;
     if (rc < 0)
-        c->err.code = KL_UNAUTHORIZED;  /* the reason stays */
-    return rc < 0 ? -KL_UNAUTHORIZED : take(c, json_get(v, STR("status")), asked, cred->audiences == NULL, ret);
+        return refused(c, arena_dup(a, str_of(c->err.msg)));
+    return take(c, a, json_get(v, STR("status")), asked, cred->audiences == NULL, ret);
 }
 
 const struct kl_authn webhook_authn = { .size = sizeof webhook_authn, .life = { .open = authn_open, .close = authn_close }, .authenticate = authenticate };

@@ -163,6 +163,10 @@ k delete mutatingadmissionpolicy third >/dev/null
 map fifth Never '"Object{metadata: Object.metadata{labels: {\"l\": \"m\"}}}"'
 gives 'a.b/c m' create configmap set -n free --dry-run=server -o 'jsonpath={.metadata.finalizers[0]} {.metadata.labels.l}'
 want deleted delete mutatingadmissionpolicy first second fourth fifth
+# A test that fails changes nothing, and whoever changed something may be asked again.
+printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: tests}\nspec:\n  reinvocationPolicy: IfNeeded\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]\n  mutations:\n  - patchType: JSONPatch\n    jsonPatch: {expression: "[JSONPatch{op: \\"test\\", path: \\"/data/a\\", value: \\"other\\"}, JSONPatch{op: \\"add\\", path: \\"/data/never\\", value: \\"x\\"}]"}\n  - patchType: ApplyConfiguration\n    applyConfiguration: {expression: "Object{data: {\\"n\\": string(int(object.?data.n.orValue(\\"0\\")) + 1)}}"}\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: tests}\nspec: {policyName: tests}\n' | k apply -f - >/dev/null
+gives '{"a":"b","n":"2"}' create configmap counted -n free --from-literal=a=b --dry-run=server -o 'jsonpath={.data}'
+want deleted delete mutatingadmissionpolicy tests
 printf 'apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicy\nmetadata: {name: sixth}\nspec:\n  reinvocationPolicy: Never\n  matchConstraints:\n    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]\n  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: "Object{spec: Object.spec{tolerations: [Object.spec.tolerations.item{key: \\"a\\"}]}}"}}]\n---\napiVersion: admissionregistration.k8s.io/v1\nkind: MutatingAdmissionPolicyBinding\nmetadata: {name: sixth}\nspec: {policyName: sixth}\n' | k apply -f - >/dev/null
 gives 'may not mutate atomic arrays, maps or structs: .spec.tolerations' run p -n free --image=x --dry-run=server
 want deleted delete mutatingadmissionpolicy sixth

@@ -123,9 +123,14 @@ expect "no name, uid or time yet" '"name":"g-' "$(c -H 'content-type: applicatio
 unhook Mutating noname
 hook Mutating badpatch /bad-patch
 seen /bad-patch
-expect "a patch that does not apply" "patch" "$(make e)"
+expect "a patch that does not apply" 'Internal error occurred: remove operation does not apply: doc is missing path: "/no/such": missing value' "$(make e)"
 want NotFound get configmap e -n demo
 unhook Mutating badpatch
+hook Mutating another /another-kind
+seen /another-kind
+expect "nothing becomes another kind" 'no kind "Secret" is registered for version "v1"' "$(make e)"
+want NotFound get configmap e -n demo
+unhook Mutating another
 hook Mutating nolist /no-list
 seen_refusal() {
     for i in $(seq 100); do

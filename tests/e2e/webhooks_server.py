@@ -52,6 +52,8 @@ def decide(path, request):
         return dict(allow, **annotate(request, "mutated", request["operation"]))
     if path == "/bad-patch":
         return dict(allow, **patch({"op": "remove", "path": "/no/such"}))
+    if path == "/another-kind":
+        return dict(allow, **patch({"op": "replace", "path": "/kind", "value": "Secret"}))
     if path == "/any-patch":  # whatever it is shown
         return dict(allow, **patch({"op": "add", "path": "/metadata/labels", "value": {"any": "patch"}}))
     if path == "/no-ops":

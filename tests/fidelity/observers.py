@@ -5,6 +5,7 @@ import argparse
 import base64
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,7 @@ def main():
     try:
         report = sides.Report()
         pair = sides.Pair(begin(args, folder), report)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
         for name in args.only.split(",") if args.only else AREAS:
             try:
                 AREAS[name].run(pair)

@@ -54,7 +54,7 @@ def shown(e):
         e["annotations"] = dict(sorted(notes.items()))
     if not e.get("annotations"):
         e.pop("annotations", None)
-    return sides.words(e)
+    return sides.words(e, ("gen-", "t-"))
 
 
 def compare(pair, folder):

@@ -1,7 +1,9 @@
 """Other servers that an API server calls on for a request: conversion webhooks, aggregated servers, nodes."""
+import os
+import tempfile
 import time
 
-from . import sides
+from . import listener, sides
 from .hooks import APPLY, JSON_PATCH, MERGE, NS
 
 GROUP = "conv.example.com"
@@ -49,7 +51,7 @@ def conversions(pair):
         step("scale patch", "PATCH", things + "/a/scale", {"spec": {"replicas": 3}}, MERGE)
         step("delete", "DELETE", things + "/b?dryRun=All")
         step("collection", "DELETE", things + "?dryRun=All")
-    step("delete", "DELETE", THINGS % "v2/b")
+    step("delete", "DELETE", THINGS % "v2" + "/b")
     for i in range(5):
         pair.both("POST", THINGS % ("v2" if i % 2 else "v1"), o("v2" if i % 2 else "v1", f"n{i}"))
     step("longer list", "GET", THINGS % "v2")
@@ -58,14 +60,14 @@ def conversions(pair):
     for word in ("conv-failure", "conv-failure-plain", "conv-no-response", "conv-uid", "conv-count", "conv-version", "conv-kind", "conv-name", "conv-labels", "conv-meta", "conv-null", "conv-result", "500", "404", "garbage", "none", "empty-object", "other-kind", "conv-empty"):
         for s in pair.sides:
             a = s.ask("PATCH", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/convs." + GROUP, {"spec": {"conversion": {"webhook": {"clientConfig": {"url": "{{hook}}/" + word + "/c"}}}}}, MERGE)
-        pair.until("the new webhook is not asked", lambda s: (s.listener.take(), s.ask("GET", THINGS % "v3/n0"), any("/" + word in c["path"] for c in s.listener.take()))[2])
-        step(word, "GET", THINGS % "v2/a")
+        pair.until("the new webhook is not asked", lambda s: (s.listener.take(), s.ask("GET", THINGS % "v3" + "/n0"), any("/" + word in c["path"] for c in s.listener.take()))[2])
+        step(word, "GET", THINGS % "v2" + "/a")
         step(word, "GET", THINGS % "v2")
         step(word, "POST", THINGS % "v2", o("v2", "z"))
-        step(word, "PATCH", THINGS % "v2/a", {"spec": {"q": 1}}, MERGE)
+        step(word, "PATCH", THINGS % "v2" + "/a", {"spec": {"q": 1}}, MERGE)
         step(word, "GET", THINGS % "v2?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Da")
-        pair.both("DELETE", THINGS % "v1/z")
-    step("delete in another", "DELETE", THINGS % "v2/a")
+        pair.both("DELETE", THINGS % "v1" + "/z")
+    step("delete in another", "DELETE", THINGS % "v2" + "/a")
     pair.both("DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/convs." + GROUP)
 
 
@@ -116,6 +118,11 @@ def aggregation(pair):
 
 def nodes(pair):
     """A node whose kubelet is the listener: what of a request gets through to it."""
+    pki = os.path.join(os.path.dirname(os.path.abspath(pair.sides[0].kubeconfig)), "ours", "pki", "ca")
+    with tempfile.TemporaryDirectory() as folder:
+        listener.certificates(folder, ["DNS:heard", "IP:198.51.100.1"], pki)
+        for s in pair.sides:
+            s.listener.shows(folder)
     for s in pair.sides:
         s.ask("POST", "/api/v1/nodes", {"metadata": {"name": "heard"}})
         s.ask("PATCH", "/api/v1/nodes/heard/status", {"status": {"addresses": [{"type": "InternalIP", "address": "198.51.100.1"}], "daemonEndpoints": {"kubeletEndpoint": {"Port": s.listener.port}}, "conditions": [{"type": "Ready", "status": "True"}]}}, MERGE)

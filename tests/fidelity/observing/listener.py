@@ -9,14 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from . import answers
 
 
-def certificates(folder, names):
-    """CA and certificate in FOLDER: ca.crt, tls.crt, tls.key; names as openssl's subjectAltName has them."""
+def certificates(folder, names, ca=None):
+    """CA and certificate in FOLDER: ca.crt, tls.crt, tls.key; names as openssl's subjectAltName has them. ca: of an authority that is there, without .crt and .key."""
     run = lambda *a: subprocess.run(["openssl", *a], cwd=folder, check=True, capture_output=True)
     with open(os.path.join(folder, "ext"), "w") as f:
         f.write("subjectAltName=" + ",".join(names))
-    run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=observers", "-days", "2")
+    if not ca:
+        ca = "ca"
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=observers", "-days", "2")
     run("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=observer")
-    run("x509", "-req", "-in", "tls.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "tls.crt", "-days", "2", "-extfile", "ext")
+    run("x509", "-req", "-in", "tls.csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-out", "tls.crt", "-days", "2", "-extfile", "ext")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -72,6 +74,10 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request, address):
         pass
+
+    def shows(self, folder):
+        """Another certificate from now on."""
+        self.tls.load_cert_chain(os.path.join(folder, "tls.crt"), os.path.join(folder, "tls.key"))
 
     def take(self):
         """What was asked since the last time."""

@@ -12,6 +12,7 @@ struct chain {
     struct http_server *front, *back;
     struct http_client *to_back, *to_front;
     uint16_t front_port;
+    bool final;                         /* redirects of the back do not pass */
 };
 
 static void send_on(void *ctx, struct http_req *r)
@@ -19,7 +20,11 @@ static void send_on(void *ctx, struct http_req *r)
     struct chain *c = ctx;
     char path[256];
     snprintf(path, sizeof path, STR_FMT, STR_ARG(http_path(r)));
-    http_proxy(r, c->to_back, path);
+    static const struct http_header mark = { { "x-mark", 6 }, { "front", 5 } };
+    if (c->final)
+        http_proxy_as(r, c->to_back, &(struct http_proxy_conf){ .path_and_query = path, .answer = &mark, .n_answer = 1, .final = true });
+    else
+        http_proxy(r, c->to_back, path);
 }
 
 static void chain_open(struct chain *c, const char *back_url, bool h2)
@@ -120,6 +125,59 @@ Test(proxy, nobody_behind_it)
     chain_close(&c);
 }
 
+static int listen_at(uint16_t *ret_port)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(bind(fd, (struct sockaddr *)&in, sizeof in) == 0 && listen(fd, 4) == 0 && getsockname(fd, (struct sockaddr *)&in, &n) == 0);
+    *ret_port = ntohs(in.sin_port);
+    return fd;
+}
+
+/* --- redirects, and what is told of where a request came from --- */
+
+static char heard[4096];
+
+static void *redirect_main(void *ctx)
+{
+    int fd = accept(*(int *)ctx, NULL, NULL);
+    size_t n = 0;
+    ssize_t got;
+    while (!memmem(heard, n, "\r\n\r\n", 4) && (got = read(fd, heard + n, sizeof heard - 1 - n)) > 0)
+        n += (size_t)got;
+    static const char elsewhere[] = "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n";
+    if (write(fd, elsewhere, sizeof elsewhere - 1) < 0)
+        n = 0;
+    close(fd);
+    return NULL;
+}
+
+Test(proxy, redirects_that_do_not_pass)
+{
+    for (int final = 0; final < 2; final++) {
+        struct chain c;
+        struct call_result r;
+        char url[64];
+        uint16_t port;
+        pthread_t thread;
+        int listener = listen_at(&port);
+        memset(heard, 0, sizeof heard);
+        cr_assert(pthread_create(&thread, NULL, redirect_main, &listener) == 0);
+        snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+        chain_open(&c, url, false);
+        c.final = final;
+        test_get(c.loop, c.to_front, "/a/b?c=d", &r);
+        pthread_join(thread, NULL);
+        cr_expect_eq(r.status, final ? 502 : 302);
+        cr_expect(!final || str_is(buf_str(&r.body), "the backend attempted to redirect this request, which is not permitted"));
+        cr_expect(strstr(heard, "x-forwarded-uri: /a/b\r\n") && strstr(heard, "x-forwarded-for: 127.0.0.1\r\n"), "%s", heard);
+        result_free(&r);
+        chain_close(&c);
+        close(listener);
+    }
+}
+
 /* --- upgrades --- */
 
 /* Behind the proxy: answers 101, then sends back what comes, until "bye". */
@@ -139,16 +197,6 @@ static void *echo_main(void *ctx)
             break;
     close(fd);
     return NULL;
-}
-
-static int listen_at(uint16_t *ret_port)
-{
-    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof in;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(bind(fd, (struct sockaddr *)&in, sizeof in) == 0 && listen(fd, 4) == 0 && getsockname(fd, (struct sockaddr *)&in, &n) == 0);
-    *ret_port = ntohs(in.sin_port);
-    return fd;
 }
 
 struct visitor {
