@@ -150,6 +150,19 @@ static int check_absent(struct api_op *op, const struct val *new)
     return -KL_ALREADY_EXISTS;
 }
 
+/* A Binding is no object: it is admitted under its own name, and then what it says is done to the pod. */
+static int create_binding(struct api_op *op, struct val *v)
+{
+    bool handled;
+    if (api_fit_namespace(op, v) < 0 || api_admit(op, true, "create", &v, NULL) < 0 || api_admit(op, false, "create", &v, NULL) < 0)
+        return -op->err.code;
+    op->kind = schema_kind_find(STR(""), STR("v1"), STR("Pod"));
+    op->name = json_str(v, "metadata.name");
+    op->subresource = "binding";
+    op->admitted = true;
+    return api_op_subresource(op, "create", 0, v, &handled);
+}
+
 int api_op_create(struct api_op *op, struct val *v)
 {
     bool handled = false;
@@ -157,6 +170,8 @@ int api_op_create(struct api_op *op, struct val *v)
         int rc = api_op_subresource(op, "create", 0, v, &handled);
         return handled ? rc : api_fail_method(&op->err, op->arena);
     }
+    if (api_is_kind(op->kind, "", "Binding"))
+        return create_binding(op, v);
     if (!(op->kind->flags & K_NAMESPACED))
         op->ns = STR("");
     if (op->kind->flags & K_TERMINATING)

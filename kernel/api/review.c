@@ -125,7 +125,7 @@ static void token_review(struct api_rq *rq, struct val *v)
         json_set_str(a, st, STR("error"), rc < 0 && c.err.msg[0] ? arena_str(a, str_of(c.err.msg)) : STR("invalid bearer token"));
     }
     json_set(a, v, STR("status"), st);
-    api_send_tree(rq, 201, rq->info.kind->type, v);
+    api_send_tree(rq, 201, rq->info.kind->type, object_encoded(a, rq->info.kind->type, v));
 }
 
 static void rules_review(struct api_rq *rq, struct val *v)

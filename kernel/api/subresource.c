@@ -142,7 +142,7 @@ static int admit_part(struct api_op *op, const char *verb, const char *group, co
     const struct schema_kind *found = schema_kind_find(str_of(group), str_of(version), str_of(kind));
     struct schema_kind shown = { .group = group, .version = version, .kind = kind, .plural = "",
                                  .type = found ? found->type : schema_type_find(str_of(group), str_of(version), str_of(kind)) };
-    if (!shown.type)
+    if (!shown.type || op->admitted)
         return 0;
     if (old)
         json_write(&b, old);

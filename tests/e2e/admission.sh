@@ -76,6 +76,12 @@ k run c --image x --overrides '{"spec":{"schedulerName":"nobody"}}' >/dev/null
 printf '{"apiVersion":"v1","kind":"Binding","metadata":{"name":"c","annotations":{"said":"yes"}},"target":{"apiVersion":"v1","kind":"Node","name":"fresh"}}' >"$dir/binding.json"
 want "Success" create --raw /api/v1/namespaces/default/pods/c/binding -f "$dir/binding.json"
 want 'fresh r1 z1 yes' get pod c -o jsonpath='{.spec.nodeName} {.metadata.labels.topology\.kubernetes\.io/region} {.metadata.labels.topology\.kubernetes\.io/zone} {.metadata.annotations.said}'
+# the same by the old way, which makes no object of the Binding
+k run d --image x --overrides '{"spec":{"schedulerName":"nobody"}}' >/dev/null
+sed 's/"name":"c"/"name":"d"/' "$dir/binding.json" >"$dir/bindings.json"
+want "Success" create --raw /api/v1/namespaces/default/bindings -f "$dir/bindings.json"
+want 'fresh yes' get pod d -o jsonpath='{.spec.nodeName} {.metadata.annotations.said}'
+want 'is already assigned to node "fresh"' create --raw /api/v1/namespaces/default/bindings -f "$dir/bindings.json"
 
 # owner references, when the chain has them
 kill "$pid"
