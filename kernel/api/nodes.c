@@ -150,7 +150,12 @@ void api_node_send(struct api_rq *rq, struct str name, const char *path, bool to
     struct http_client *c = api_node_client(rq->api, rq->arena, name, &err);
     if (c) {
         static const char *const own[] = { "accept", NULL };    /* the answer's form is between this server and its client */
-        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = path, .without = told ? own : NULL, .failed = told ? tell_failure : NULL, .ctx = rq });
+        struct http_header *answer = arena_alloc(rq->arena, API_HEADERS * sizeof *answer);
+        struct str at = http_path(rq->http), rest = rq->info.rest;
+        bool proxied = strcmp(rq->info.tuple.subresource, "proxy") == 0;    /* what the node says of its own paths is below ours */
+        http_proxy_as(rq->http, c, &(struct http_proxy_conf){ .path_and_query = path, .without = told ? own : NULL, .failed = told ? tell_failure : NULL, .ctx = rq,
+                                                               .answer = answer, .n_answer = answer ? api_headers(rq, answer, NULL) : 0,
+                                                               .below = proxied ? arena_dup(rq->arena, str_n(at.at, at.len - (rest.at ? rest.len + 1 : 0))) : NULL });
         return;
     }
     api_fail_err(&rq->err, rq->arena, &err);

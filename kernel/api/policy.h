@@ -58,6 +58,7 @@ struct walk_policies {
     const char *verb;                   /* "create", "update", "delete", "connect" */
     const struct schema_kind *kind;     /* of the object: the request's, or what is sent to a subresource */
     bool mutating, again, changed;      /* again: the second walk */
+    bool noted;                         /* a failure is in the trail */
     bool dirty;                         /* a mutation was made, whether it changed something or not */
     struct invoked *invoked;
     struct annotation *annotations;

@@ -8,8 +8,7 @@ static const char *failed(struct policy_run *r, const struct kl_err *err)
 {
     static const char head[] = "json patch: ";
     bool patch = strncmp(err->msg, head, sizeof head - 1) == 0;
-    const char *text = arena_printf(r->w->arena, "%s%s%s", patch ? "JSON Patch: " : "", err->msg + (patch ? sizeof head - 1 : 0),
-                                    strstr(err->msg, "doc is missing path") ? ": missing value" : "");
+    const char *text = arena_printf(r->w->arena, "%s%s", patch ? "JSON Patch: " : "", err->msg + (patch ? sizeof head - 1 : 0));
     return text ? text : "out of memory";
 }
 

@@ -62,6 +62,9 @@ static const char *message_of(struct policy_run *r, const struct expression *e)
 static void note_failure(struct walk_policies *w, const struct policy *p, const struct binding *b, unsigned index, const char *message)
 {
     struct arena *a = w->arena;
+    if (w->noted)
+        return;                         /* the first one stays, as upstream keeps it */
+    w->noted = true;
     struct val *list = val_new(a, VAL_ARR), *v = val_push(list, val_new(a, VAL_OBJ));
     _cleanup_buf_ struct buf text = BUF_INIT(64 << 10);
     json_set_str(a, v, STR("message"), str_of(message));

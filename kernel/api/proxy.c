@@ -156,7 +156,7 @@ static int check_address(struct api_rq *rq, struct where *w, struct str ip)
     struct in_addr in;
     w->host = arena_dup(rq->arena, ip);
     if (!w->host || inet_pton(AF_INET, w->host, &in) != 1)
-        return unavailable(rq, "the object has no address yet");
+        return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "address not allowed");
     uint32_t a = ntohl(in.s_addr);
     if (a >> 24 == 127 || a >> 24 == 0 || a >> 16 == 0xa9fe || a >> 28 >= 14)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "address not allowed");

@@ -146,7 +146,16 @@ static struct val *child(struct val *parent, struct str key)
 
 static int missing(struct kl_err *err, struct str op, struct str path)
 {
-    return kl_err_set(err, KL_INVALID, "json patch: " STR_FMT " operation does not apply: doc is missing path: \"" STR_FMT "\"", STR_ARG(op), STR_ARG(path));
+    return kl_err_set(err, KL_INVALID, "json patch: " STR_FMT " operation does not apply: doc is missing path: \"" STR_FMT "\": missing value", STR_ARG(op), STR_ARG(path));
+}
+
+/* Its place is there, and it is not. */
+static int no_member(struct kl_err *err, struct str op, struct str path, const struct spot *s)
+{
+    if (s->parent->type != VAL_OBJ)
+        return missing(err, op, path);
+    return kl_err_set(err, KL_INVALID, "json patch: error in " STR_FMT " for path: '" STR_FMT "': Unable to remove nonexistent key: " STR_FMT ": missing value", STR_ARG(op),
+                      STR_ARG(path), STR_ARG(s->key));
 }
 
 /* What stands before the first '/' is not looked at, and the whole object is no place: both as upstream. */
@@ -241,14 +250,18 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, bo
     struct spot to, src;
     bool add = str_is(name, "add"), replace = str_is(name, "replace"), test = str_is(name, "test");
     bool move = str_is(name, "move"), copy = str_is(name, "copy"), remove = str_is(name, "remove");
-    if (!(add || replace || test || move || copy || remove) || !path.at || ((move || copy) && !from.at))
-        return kl_err_set(err, KL_INVALID, "json patch: unexpected operation '" STR_FMT "'", STR_ARG(name));
+    if (!(add || replace || test || move || copy || remove))
+        return kl_err_set(err, KL_INVALID, "json patch: Unexpected kind: " STR_FMT, STR_ARG(name.at ? name : STR("unknown")));
+    if (!path.at || ((move || copy) && !from.at))
+        return kl_err_set(err, KL_INVALID, "json patch: " STR_FMT " operation failed to decode %s: missing value", STR_ARG(name), path.at ? "from" : "path");
     if (!path.len && (replace || test))
         return apply_whole(a, root, replace, value, err);
     if (move || copy) {
         if (locate(a, *root, name, from, &src, err) < 0)
             return -KL_INVALID;
-        if (move ? !src.value : !is_place(&src))
+        if (move && !src.value)
+            return no_member(err, name, src.key, &src);
+        if (!is_place(&src))
             return missing(err, name, from);
         if (move && (str_eq(path, from) || (str_starts(path, from) && path.at[from.len] == '/')))
             return str_eq(path, from) ? 0 : kl_err_set(err, KL_INVALID, "json patch: a value cannot move into itself");
@@ -258,7 +271,9 @@ static int apply_op(struct arena *a, struct val **root, const struct val *op, bo
     }
     if (locate(a, *root, name, path, &to, err) < 0)
         return -KL_INVALID;
-    if (remove ? !to.value : (replace || test) && !is_place(&to))
+    if (remove && !to.value)
+        return no_member(err, name, path, &to);
+    if ((replace || test) && !is_place(&to))
         return missing(err, name, path);
     if (test)
         return as_tested(to.value, value) ? 0 : kl_err_set(err, KL_INVALID, "json patch: testing path " STR_FMT " failed: test failed", STR_ARG(path));

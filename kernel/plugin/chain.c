@@ -311,7 +311,7 @@ static int outside_fault(struct course *w, struct kl_call *c, struct kl_admissio
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strncmp(why, ours[i], strlen(ours[i])) == 0)
             why += strlen(ours[i]);
-    why = arena_printf(a, "%s%s", why, strstr(why, "doc is missing") ? ": missing value" : "");
+    why = arena_dup(a, str_of(why));
     struct val *v = val_new(a, VAL_OBJ), *cause = val_new(a, VAL_OBJ);
     if (!why || !cause)
         return -KL_NO_MEMORY;

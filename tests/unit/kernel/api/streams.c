@@ -234,7 +234,7 @@ static void refused(void)
         { POD "/exec?command=x&stdout=1&container=main", "400", "Upgrade request required" },
         { POD "/portforward", "400", "Upgrade request required" },
         { POD "/portforward?ports=70000", "400", "unable to parse \\\"70000\\\" as a port" },
-        { POD "/proxy/", "503", "the object has no address yet" },
+        { POD "/proxy/", "400", "address not allowed" },
         { "/api/v1/namespaces/default/pods/local/proxy/", "400", "address not allowed" },
         { "/api/v1/namespaces/default/pods/a:b:c:d/proxy/", "400", "invalid pod request \\\"a:b:c:d\\\"" },
         { "/api/v1/namespaces/default/pods/ftp:p:80/proxy/", "400", "invalid pod request" },

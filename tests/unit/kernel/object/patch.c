@@ -64,10 +64,10 @@ Test(patch, json_operations)
         { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":{\"k\":[]}}]", "{\"a\":[{\"k\":[]}]}", NULL },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1},{\"op\":\"replace\",\"path\":\"\",\"value\":{\"z\":1}}]", "{\"z\":1}", NULL },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]", NULL, "test failed" },
-        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", NULL, "missing path" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", NULL, "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value" },
         { JSON, NULL, "{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":1}]", NULL, "missing path" },
         { JSON, NULL, "{\"a\":{}}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/a/b\"}]", NULL, "into itself" },
-        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", NULL, "unexpected operation 'jump'" },
+        { JSON, NULL, "{\"a\":1}", "[{\"op\":\"jump\",\"path\":\"/a\"}]", NULL, "Unexpected kind: jump" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", NULL, "missing path" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]", NULL, "must be object or array" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":[3]}]", NULL, "leaves no object" },
@@ -125,7 +125,7 @@ Test(patch, json_as_upstream)
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"\",\"value\":{}}]", NULL, "missing path" },
         /* no operations at all */
         { JSON, NULL, "{\"a\":1}", "[1]", NULL, "cannot unmarshal number into Go value of type handlers.jsonPatchOp" },
-        { JSON, NULL, "{\"a\":1}", "[null]", NULL, "unexpected operation" },
+        { JSON, NULL, "{\"a\":1}", "[null]", NULL, "Unexpected kind: unknown" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":\"add\",\"path\":5,\"value\":1}]", NULL, "cannot unmarshal number into Go struct field jsonPatchOp.path of type string" },
         { JSON, NULL, "{\"a\":1}", "[{\"op\":{},\"path\":\"/a\"}]", NULL, "unmarshal object into Go struct field jsonPatchOp.op" },
     };
