@@ -9,6 +9,7 @@ struct check {
     struct custom_schema *root;         /* for compiled patterns */
     struct object_causes *twice;        /* items that are there twice: told behind the rest; NULL: not looked for */
     size_t cut;                         /* of a path where it stands in a message: a status is a whole to upstream */
+    unsigned matches;                   /* how much the value has in common with the schema */
 };
 
 static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p);
@@ -22,6 +23,12 @@ static const char *inside(struct check *k, const struct path *p)
 {
     const char *text = where(k, p);
     return strlen(text) > k->cut ? text + k->cut : "";
+}
+
+/* Of an object as a whole there is no path. */
+static const char *inside_or_whole(struct check *k, const struct path *p)
+{
+    return p ? inside(k, p) : "";
 }
 
 static const char *text_of(struct check *k, const struct val *v)
@@ -39,6 +46,17 @@ __attribute__((format(printf, 4, 5))) static void invalid(struct check *k, const
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     object_cause_add(k->causes, "FieldValueInvalid", where(k, p), "Invalid value: %s: %s in body %s", text_of(k, v), inside(k, p), why);
+}
+
+/* Told of no field, as upstream has it. */
+__attribute__((format(printf, 2, 3))) static void of_no_field(struct check *k, const char *fmt, ...)
+{
+    char why[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    object_cause_add(k->causes, "FieldValueInvalid", k->cut ? "status" : "<nil>", "Invalid value: \"\": %s", why);
 }
 
 static double number(const struct val *v)
@@ -120,7 +138,7 @@ static void check_choices(struct check *k, const struct val *schema, const struc
     object_cause_add(k->causes, "FieldValueNotSupported", where(k, p), "Unsupported value: %s: supported values: %s", text_of(k, v), b.at ? b.at : "");
 }
 
-/* Does a whole number fit its format? Told of no field, as upstream has it. */
+/* Does a whole number fit its format? */
 static void check_range(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
     struct str format = json_str(schema, "format");
@@ -128,10 +146,9 @@ static void check_range(struct check *k, const struct val *schema, const struct 
     if (!str_is(json_str(schema, "type"), "integer") || (val_is(v, VAL_INT) && (!small || (v->i >= INT32_MIN && v->i <= INT32_MAX))))
         return;
     if (format.len)
-        object_cause_add(k->causes, "FieldValueInvalid", k->cut ? "status" : "<nil>", "Invalid value: \"\": Checked value must be of type integer with format " STR_FMT " in %s",
-                         STR_ARG(format), inside(k, p));
+        of_no_field(k, "Checked value must be of type integer with format " STR_FMT " in %s", STR_ARG(format), inside(k, p));
     else
-        object_cause_add(k->causes, "FieldValueInvalid", k->cut ? "status" : "<nil>", "Invalid value: \"\": Checked value must be of type integer (default format) in %s", inside(k, p));
+        of_no_field(k, "Checked value must be of type integer (default format) in %s", inside(k, p));
 }
 
 static void check_number(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
@@ -162,10 +179,11 @@ static void check_string(struct check *k, const struct val *schema, const struct
     int64_t least = json_int(schema, "minLength", 0), most = json_int(schema, "maxLength", -1), n = least > 0 || most >= 0 ? runes(s) : 0;
     if (most >= 0 && n > most)
         object_cause_add(k->causes, "FieldValueTooLong", where(k, p), "Too long: may not be more than %lld bytes", (long long)most);
-    if (n < least)
+    else if (n < least)
         invalid(k, v, p, "should be at least %lld chars long", (long long)least);
-    if (pattern.len && !custom_pattern_matches(k->root, pattern, s))
+    else if (pattern.len && !custom_pattern_matches(k->root, pattern, s))
         invalid(k, v, p, "should match '" STR_FMT "'", STR_ARG(pattern));
+    k->matches += format.len != 0;
     if (format.len && !custom_format_matches(format, s))
         object_cause_add(k->causes, "FieldValueTypeInvalid", where(k, p), "Invalid value: %s: %s in body must be of type " STR_FMT ": %s", text_of(k, v), inside(k, p),
                          STR_ARG(format), text_of(k, v));
@@ -282,41 +300,110 @@ static void check_object(struct check *k, const struct val *schema, const struct
 
 /* --- unions --- */
 
-static bool meets(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
+/* A value against one schema of a union. */
+struct verdict {
+    struct object_causes causes;
+    unsigned matches;
+};
+
+static struct verdict judge(const struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
-    struct object_causes none = { .arena = k->causes->arena };
-    struct check quiet = { &none, k->root, NULL, k->cut };
-    check_value(&quiet, schema, v, p);
-    return none.n == 0;
+    struct verdict r = { .causes = { .arena = k->causes->arena } };
+    struct check alone = { &r.causes, k->root, NULL, k->cut, 0 };
+    check_value(&alone, schema, v, p);
+    r.matches = alone.matches;
+    return r;
 }
 
-static unsigned count_met(struct check *k, const struct val *list, const struct val *v, const struct path *p)
+static bool told(const struct object_causes *c, const struct object_cause *x)
 {
-    unsigned n = 0;
-    val_each(s, list) n += meets(k, s, v, p);
-    return n;
+    for (unsigned i = 0; i < c->n; i++)
+        if (strcmp(c->at[i].field, x->field) == 0 && strcmp(c->at[i].message, x->message) == 0)
+            return true;
+    return false;
+}
+
+static void take(struct check *k, const struct verdict *r)
+{
+    k->matches += r->matches;
+    for (unsigned i = 0; i < r->causes.n; i++)
+        if (!told(k->causes, &r->causes.at[i]))
+            object_cause_add(k->causes, r->causes.at[i].reason, r->causes.at[i].field, "%s", r->causes.at[i].message);
+}
+
+/* anyOf and oneOf: who meets none is told what the schema misses with which it has most in common. Returns how many it meets. */
+static unsigned weigh(const struct check *k, const struct val *list, bool first, const struct val *v, const struct path *p, struct verdict *ret)
+{
+    unsigned met = 0;
+    val_each(s, list) {
+        struct verdict r = judge(k, s, v, p);
+        if (s == list->first || (!met && (!r.causes.n || r.matches > ret->matches)))
+            *ret = r;
+        met += !r.causes.n;
+        if (met && first)
+            break;
+    }
+    return met;
+}
+
+static void check_any(struct check *k, const struct val *list, const struct val *v, const struct path *p)
+{
+    struct verdict best = { 0 };
+    if (!weigh(k, list, true, v, p, &best))
+        of_no_field(k, "\"%s\" must validate at least one schema (anyOf)", inside_or_whole(k, p));
+    take(k, &best);
+}
+
+static void check_one(struct check *k, const struct val *list, const struct val *v, const struct path *p)
+{
+    struct verdict best = { 0 };
+    unsigned met = weigh(k, list, false, v, p, &best);
+    const char *found = met ? arena_printf(k->causes->arena, "%u valid alternatives", met) : "none valid";
+    if (met != 1)
+        of_no_field(k, "\"%s\" must validate one and only one schema (oneOf). Found %s", inside_or_whole(k, p), found ? found : "");
+    if (met < 2)
+        take(k, &best);
+}
+
+static void check_all(struct check *k, const struct val *list, const struct val *v, const struct path *p)
+{
+    unsigned met = 0;
+    val_each(s, list) {
+        struct verdict r = judge(k, s, v, p);
+        met += !r.causes.n;
+        take(k, &r);
+    }
+    if (met != list->n)
+        of_no_field(k, "\"%s\" must validate all the schemas (allOf)%s", inside_or_whole(k, p), met ? "" : ". None validated");
 }
 
 static void check_unions(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
-    const struct val *all = json_get(schema, STR("allOf")), *any = json_get(schema, STR("anyOf")), *one = json_get(schema, STR("oneOf"));
+    static const struct {
+        struct str word;
+        void (*check)(struct check *k, const struct val *list, const struct val *v, const struct path *p);
+    } rows[] = { { STR("anyOf"), check_any }, { STR("oneOf"), check_one }, { STR("allOf"), check_all } };
     const struct val *not = json_get(schema, STR("not"));
-    if (val_is(all, VAL_ARR))
-        val_each(s, all) check_value(k, s, v, p);
-    if (val_is(any, VAL_ARR) && any->n && !count_met(k, any, v, p))
-        invalid(k, v, p, "must validate at least one schema (anyOf)");
-    if (val_is(one, VAL_ARR) && one->n && count_met(k, one, v, p) != 1)
-        invalid(k, v, p, "must validate one and only one schema (oneOf). Found %s", count_met(k, one, v, p) ? "more than one valid alternative" :
-                                                                                                        "none valid");
-    if (val_is(not, VAL_OBJ) && meets(k, not, v, p))
-        invalid(k, v, p, "must not validate the schema (not)");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct val *list = json_get(schema, rows[i].word);
+        if (val_is(list, VAL_ARR) && list->n)
+            rows[i].check(k, list, v, p);
+    }
+    if (val_is(not, VAL_OBJ) && !judge(k, not, v, p).causes.n)
+        of_no_field(k, "\"%s\" must not validate the schema (not)", inside_or_whole(k, p));
 }
 
+/* matches: one for each thing that is looked at, and one for what is as it should be, where upstream counts so. */
 static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
 {
+    unsigned before = k->causes->n;
+    bool typed = json_str(schema, "type").len || json_str(schema, "format").len || json_bool(schema, "x-kubernetes-int-or-string", false);
     check_type(k, schema, v, p);        /* of another type it is held to what else is said of the type that it has */
-    if (v->type != VAL_NULL)
+    k->matches += k->causes->n == before && (typed || v->type == VAL_NULL);
+    if (v->type != VAL_NULL) {
         check_unions(k, schema, v, p);
+        k->matches += typed + 4 + (v->type == VAL_STR || v->type == VAL_OBJ) + 2 * (is_number(v) || v->type == VAL_ARR);
+    }
     if (v->type == VAL_STR)
         check_string(k, schema, v, p);
     else if (is_number(v))
@@ -332,7 +419,7 @@ static void check_value(struct check *k, const struct val *schema, const struct 
 static void check_whole(const struct custom_schema *s, struct object_causes *c, const struct val *schema, const struct val *v, const struct path *p, size_t cut)
 {
     struct object_causes twice = { .arena = c->arena };
-    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, cut };
+    struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, cut, 0 };
     if (v && schema)
         check_value(&k, schema, v, p);
     for (unsigned i = 0; i < twice.n; i++)
@@ -348,103 +435,4 @@ void custom_validate_status(const struct custom_schema *s, struct object_causes 
 {
     struct path p = { NULL, STR("status"), 0 };
     check_whole(s, c, json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status")), json_get(v, STR("status")), &p, sizeof "status." - 1);
-}
-
-/* --- schemas themselves --- */
-
-static void check_structure(struct object_causes *c, const struct val *schema, const char *field, bool root);
-
-static void check_kids(struct object_causes *c, const struct val *schema, const char *field)
-{
-    const struct val *props = json_get(schema, STR("properties")), *items = json_get(schema, STR("items"));
-    const struct val *additional = json_get(schema, STR("additionalProperties"));
-    if (val_is(props, VAL_OBJ))
-        val_each(s, props) check_structure(c, s, arena_printf(c->arena, "%s.properties[" STR_FMT "]", field, STR_ARG(val_key(s))), false);
-    if (val_is(items, VAL_OBJ))
-        check_structure(c, items, arena_printf(c->arena, "%s.items", field), false);
-    if (val_is(additional, VAL_OBJ))
-        check_structure(c, additional, arena_printf(c->arena, "%s.additionalProperties", field), false);
-    if (val_is(additional, VAL_OBJ) && val_is(props, VAL_OBJ) && props->n)
-        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.additionalProperties", field),
-                         "Forbidden: additionalProperties and properties are mutual exclusive");
-}
-
-static void check_list(struct object_causes *c, const struct val *schema, const char *field)
-{
-    struct str list = json_str(schema, "x-kubernetes-list-type");
-    const struct val *keys = json_get(schema, STR("x-kubernetes-list-map-keys"));
-    if (str_is(list, "map") && !(val_is(keys, VAL_ARR) && keys->n))
-        object_cause_add(c, "FieldValueRequired", arena_printf(c->arena, "%s.x-kubernetes-list-map-keys", field),
-                         "Required value: must not be empty if x-kubernetes-list-type is map");
-    if (!str_is(json_str(schema, "type"), "array"))
-        object_cause_add(c, "FieldValueInvalid", arena_printf(c->arena, "%s.type", field),
-                         "Invalid value: \"" STR_FMT "\": must be array if x-kubernetes-list-type is specified", STR_ARG(json_str(schema, "type")));
-}
-
-/* A default is a value of its own schema. Judged once the schema is one. */
-static void check_fallback(struct object_causes *c, const struct val *schema, const char *field)
-{
-    const struct val *fallback = json_get(schema, STR("default"));
-    struct path at = { NULL, str_of(arena_printf(c->arena, "%s.default", field)), 0 };
-    _cleanup_buf_ struct buf text = BUF_INIT(0);
-    if (!fallback || c->n)
-        return;
-    json_write(&text, schema);
-    struct custom_schema *s = text.failed ? NULL : custom_schema_new(buf_str(&text));
-    if (s)
-        custom_validate(s, c, fallback, &at);
-    custom_schema_free(s);
-}
-
-static void check_structure(struct object_causes *c, const struct val *schema, const char *field, bool root)
-{
-    static const char *const types[] = { "array", "boolean", "integer", "number", "object", "string", NULL };
-    struct str type = json_str(schema, "type"), pattern = json_str(schema, "pattern");
-    bool loose = json_bool(schema, "x-kubernetes-int-or-string", false) || json_bool(schema, "x-kubernetes-preserve-unknown-fields", false);
-    const char *type_field = arena_printf(c->arena, "%s.type", field);
-    bool known = !type.len;
-    for (int i = 0; types[i]; i++)
-        known |= str_is(type, types[i]);
-    if (!known)
-        object_cause_add(c, "FieldValueNotSupported", type_field, "Unsupported value: \"" STR_FMT "\": supported values: \"array\", \"boolean\", "
-                         "\"integer\", \"number\", \"object\", \"string\"", STR_ARG(type));
-    if (!type.len && (root || !loose))
-        object_cause_add(c, "FieldValueRequired", type_field, root ? "Required value: must not be empty at the root" :
-                         "Required value: must not be empty for specified object fields");
-    if (root && type.len && !str_is(type, "object"))
-        object_cause_add(c, "FieldValueInvalid", type_field, "Invalid value: \"" STR_FMT "\": must be object at the root", STR_ARG(type));
-    if (str_is(type, "array") && !val_is(json_get(schema, STR("items")), VAL_OBJ))
-        object_cause_add(c, "FieldValueRequired", arena_printf(c->arena, "%s.items", field), "Required value: must be specified");
-    if (json_str(schema, "x-kubernetes-list-type").len)
-        check_list(c, schema, field);
-    const char *why = pattern.len ? custom_pattern_check(c->arena, pattern) : NULL;
-    if (why)
-        object_cause_add(c, "FieldValueInvalid", arena_printf(c->arena, "%s.pattern", field), "Invalid value: \"" STR_FMT "\": %s", STR_ARG(pattern), why);
-    if (json_bool(schema, "uniqueItems", false))
-        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.uniqueItems", field),
-                         "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
-    check_fallback(c, schema, field);
-    if (c->n < 64)
-        check_kids(c, schema, field);
-}
-
-/* Every object has metadata; a schema may bound its name, and say nothing else of it. */
-static void check_metadata(struct object_causes *c, const struct val *schema, const char *field)
-{
-    const struct val *meta = json_get(json_get(schema, STR("properties")), STR("metadata")), *props = json_get(meta, STR("properties"));
-    bool more = false;
-    if (!val_is(meta, VAL_OBJ))
-        return;
-    val_each(m, meta) more |= !str_is(val_key(m), "type") && !str_is(val_key(m), "default") && m != props;
-    if (val_is(props, VAL_OBJ))
-        val_each(p, props) more |= !str_is(val_key(p), "name") && !str_is(val_key(p), "generateName");
-    if (more)
-        object_cause_add(c, "FieldValueForbidden", arena_printf(c->arena, "%s.properties[metadata]", field),
-                         "Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified");
-}
-
-void custom_schema_check(struct object_causes *c, const struct val *schema, const char *field)
-{
-    check_structure(c, schema, field, true);
-    check_metadata(c, schema, field);
 }
