@@ -39,7 +39,8 @@ static bool same_field(const struct schema_field *f, const struct val *x, const 
         return false;
     if (f->type->kind == T_STRUCT)
         return same_one(f->type, x, y, exact);
-    return val_equal(x, y) || (!x && y && object_leaves_out(f, y)) || (x && !y && object_leaves_out(f, x));
+    const struct val *one = x ? x : y;
+    return x && y ? val_equal(x, y) : !one || object_leaves_out(f, one) || is_plain_zero(f->type, one);
 }
 
 static bool same_one(const struct schema_type *t, const struct val *x, const struct val *y, bool exact)
