@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/json_scan.h"
+#include "object/custom.h"
 
 /* The object's namespace is the request's; many a manifest gives one to what has none. */
 int api_fit_namespace(struct api_op *op, struct val *v)
@@ -120,6 +121,16 @@ static int refuse_version(struct api_op *op)
     return -KL_INTERNAL;
 }
 
+/* Nobody says a new object's status but, of a custom kind, its default. */
+static int begin_status(struct api_op *op, struct val *v)
+{
+    json_del(v, STR("status"));
+    const struct val *schema = op->kind->flags & K_CUSTOM ? custom_schema_tree(op->kind->type->custom) : NULL;
+    if (json_path(schema, "properties.status.default") && object_default(op->arena, op->kind, v) < 0)
+        return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
+    return 0;
+}
+
 static int fill_metadata(struct api_op *op, struct val *v)
 {
     struct arena *a = op->arena;
@@ -133,9 +144,7 @@ static int fill_metadata(struct api_op *op, struct val *v)
     if (op->kind->flags & K_GENERATION)
         json_set_int(a, m, STR("generation"), 1);
     bool node = !op->kind->group[0] && strcmp(op->kind->kind, "Node") == 0;            /* it says at once what it has */
-    if (op->kind->flags & K_STATUS && !node)
-        json_del(v, STR("status"));
-    return 0;
+    return op->kind->flags & K_STATUS && !node ? begin_status(op, v) : 0;
 }
 
 static int check_absent(struct api_op *op, const struct val *new)

@@ -49,7 +49,9 @@ spec:
                 items: {type: object, required: [name], properties: {name: {type: string}, count: {type: integer, default: 7}}}
           status:
             type: object
+            default: {phase: New}
             properties:
+              phase: {type: string}
               replicas: {type: integer}
               labelSelector: {type: string}
               conditions: {type: array, items: {type: object, properties: {type: {type: string}, status: {type: string}}}}
@@ -77,6 +79,7 @@ spec:
   steps: [{name: a}, {name: b, count: 2}]
 YAML
 want "created" apply -f "$dir/one.yaml"
+want '{"phase":"New"}' get ct one -o jsonpath='{.status}'
 rv=$(k get crontab one -o jsonpath='{.metadata.resourceVersion}')
 want "crontab.stable.example.com/one" apply -f "$dir/one.yaml"
 want "$rv" get crontab one -o jsonpath='{.metadata.resourceVersion}'
