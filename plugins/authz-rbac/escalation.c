@@ -88,6 +88,22 @@ static int check_role(const struct check *k, struct kl_call *c)
     return check_rules(k, c, rules, n);
 }
 
+/* A role that is not there is the answer, not a mistake in the binding: clients read in the details whose absence it is. */
+static int role_missing(const struct check *k, struct kl_call *c, const char *resource, const char *name)
+{
+    _cleanup_buf_ struct buf b = BUF_INIT(8 << 10);
+    int rc = kl_fail(c, KL_NOT_FOUND, "%s.%s \"%s\" not found", resource, RBAC_GROUP, name);
+    buf_lit(&b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+    json_write_str(&b, str_of(c->err.msg));
+    buf_lit(&b, ",\"reason\":\"NotFound\",\"details\":{\"name\":");
+    json_write_str(&b, str_of(name));
+    buf_printf(&b, ",\"group\":\"%s\",\"kind\":\"%s\"},\"code\":404}", RBAC_GROUP, resource);
+    char *text = b.failed ? NULL : kl_dup(c, b.at, b.len);
+    if (text)
+        k->ret->status = (struct kl_bytes){ text, b.len };
+    return rc;
+}
+
 static int check_binding(const struct check *k, struct kl_call *c)
 {
     const struct kl_request *q = k->r->request;
@@ -103,7 +119,7 @@ static int check_binding(const struct check *k, struct kl_call *c)
         return 0;
     const struct role *role = map_get(&k->index->roles, str_of(key));
     if (!role)
-        return kl_fail(c, KL_NOT_FOUND, "%s.%s \"%s\" not found", resource, RBAC_GROUP, name);
+        return role_missing(k, c, resource, name);
     return check_rules(k, c, role->rules, role->n);
 }
 

@@ -96,6 +96,9 @@ want '{APIGroups:[""], Resources:["secrets"], Verbs:["get"]}' bob create role gr
 want "created" bob create role pass-on --verb=get --resource=configmaps --resource-name=only
 want "is attempting to grant RBAC permissions not currently held" bob create rolebinding grab --clusterrole=admin --user=bob
 want 'clusterroles.rbac.authorization.k8s.io "nothing" not found' bob create rolebinding grab --clusterrole=nothing --user=bob
+has "the answer names the role that is missing" '"reason":"NotFound","details":{"name":"nothing","group":"rbac.authorization.k8s.io","kind":"clusterroles"},"code":404}' \
+    "$(c -H 'Impersonate-User: bob' -H 'Content-Type: application/json' "$url/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings" \
+        -d '{"metadata":{"name":"grab"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"nothing"}}')"
 want "created" admin create role binder --verb=bind --resource=clusterroles --resource-name=view
 want "rolebinding.rbac.authorization.k8s.io/binder created" admin create rolebinding binder --role=binder --user=bob
 want "created" bob create rolebinding bob-views --clusterrole=view --user=bob
