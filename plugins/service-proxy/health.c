@@ -1,6 +1,5 @@
-/* health.c - ports (spec.healthCheckNodePort) at which a load balancer in front of the nodes asks whether this one has endpoints of a Service.
- *
- * One thread over poll. Whatever is asked gets the same answer, then the connection ends; one that does not ask in time ends without. */
+/* health.c - ports at which load balancers in front of the nodes ask: whether this one has endpoints of a Service (spec.healthCheckNodePort), and whether its proxy is
+ * well. One thread over poll: a question, its answer, the end. Who does not ask in time gets none. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -10,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/list.h"
-#include "proxy.h"
+#include "health.h"
 
 #define CONNECTIONS_MOST 64
 #define PATIENCE_MS      5000
@@ -22,20 +22,29 @@ struct check {
     int64_t endpoints;
     int port, fd;                       /* fd -1: the port is somebody else's */
     bool seen;                          /* in the whole state that is being taken */
-    char name[];                        /* "namespace/name" */
+    char name[];                        /* "namespace/name", or PROXY, STATUS */
 };
+
+/* What no Service is called. */
+#define PROXY  "/proxy"
+#define STATUS "/status"
 
 struct connection {
     int64_t deadline_ms;
     int fd, port;
     size_t asked;
     unsigned ends;                      /* of the empty line behind the head, this many bytes have come */
+    char head[80];                      /* how it began */
 };
 
 struct health {
     const struct kl_host *host;
-    pthread_mutex_t lock;               /* checks */
+    pthread_mutex_t lock;               /* all above `wake` */
     struct list checks;
+    const struct health_ports *ports;
+    int64_t well_ms;                    /* when the proxy was last */
+    bool well, eligible;
+    char mode[64];
     int wake;
     pthread_t thread;
     bool running, stopping;
@@ -59,21 +68,35 @@ static const struct check *at_port(const struct health *h, int port)
     return NULL;
 }
 
-static void answer(struct health *h, const struct connection *c)
+/* With the lock held. */
+static void compose(const struct health *h, const struct check *k, struct str path, struct answer *r)
 {
-    char body[800], head[400];
+    struct proxy_state p = { .stale_ns = h->well ? 0 : (now_ms() - h->well_ms) * 1000000, .eligible = h->eligible };
+    p.healthy = p.stale_ns < PROXY_PATIENCE_NS;
+    if (!k)
+        answer_none(r);
+    else if (strcmp(k->name, PROXY) == 0)
+        answer_proxy(r, path, &p);
+    else if (strcmp(k->name, STATUS) == 0)
+        answer_status(r, path, h->mode);
+    else
+        answer_service(r, k->name, k->endpoints, p.healthy);
+}
+
+static void reply(struct health *h, const struct connection *c)
+{
+    struct answer r = { .more = "" };
+    struct str rest = str_of(c->head), path;
+    char head[400];
+    str_cut(&rest, ' ');
+    path = str_cut(&rest, ' ');
     pthread_mutex_lock(&h->lock);
-    const struct check *k = at_port(h, c->port);
-    if (k) {
-        struct str name = str_of(k->name), ns = str_cut(&name, '/');
-        int len = snprintf(body, sizeof body, "{\n\t\"service\": {\n\t\t\"namespace\": \"" STR_FMT "\",\n\t\t\"name\": \"" STR_FMT "\"\n\t},\n\t\"localEndpoints\": %d,\n"
-                           "\t\"serviceProxyHealthy\": true\n}", STR_ARG(ns), STR_ARG(name), (int)k->endpoints);
-        snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\nX-Load-Balancing-Endpoint-Weight: %d\r\n"
-                 "Content-Length: %d\r\nConnection: close\r\n\r\n", k->endpoints ? "200 OK" : "503 Service Unavailable", (int)k->endpoints, len);
-    }
+    compose(h, at_port(h, c->port), str_cut(&path, '?'), &r);
     pthread_mutex_unlock(&h->lock);
-    if (k && send(c->fd, head, strlen(head), MSG_NOSIGNAL | MSG_MORE) > 0)
-        (void)!send(c->fd, body, strlen(body), MSG_NOSIGNAL);
+    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", r.status, r.type,
+             r.more, strlen(r.body));
+    if (send(c->fd, head, strlen(head), MSG_NOSIGNAL | MSG_MORE) > 0)
+        (void)!send(c->fd, r.body, strlen(r.body), MSG_NOSIGNAL);
 }
 
 /* True: it is over. */
@@ -83,13 +106,15 @@ static bool hear(struct health *h, struct connection *c)
     ssize_t n = recv(c->fd, in, sizeof in, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
+    for (ssize_t i = 0; i < n && c->asked + (size_t)i < sizeof c->head - 1; i++)
+        c->head[c->asked + (size_t)i] = in[i];
     if (n <= 0 || (c->asked += (size_t)n) > ASKED_MOST)
         return true;
     for (ssize_t i = 0; i < n && c->ends < 4; i++)
         c->ends = in[i] == "\r\n\r\n"[c->ends] ? c->ends + 1 : in[i] == '\r';
     if (c->ends < 4)
         return false;
-    answer(h, c);
+    reply(h, c);
     shutdown(c->fd, SHUT_WR);
     return true;
 }
@@ -187,9 +212,9 @@ static void wake(struct health *h)
 }
 
 /* A process that takes over listens before this one ends. */
-static int listen_at(int port)
+static int listen_at(int port, uint32_t address)
 {
-    const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(address) } };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), yes = 1;
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) == 0 &&
         bind(fd, (const struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 16) == 0)
@@ -215,16 +240,16 @@ static struct check *find(struct health *h, const char *name)
     return NULL;
 }
 
-static struct check *add(struct health *h, const char *name, int port)
+static struct check *add(struct health *h, const char *name, int port, uint32_t address)
 {
     struct check *k = mem_alloc(sizeof *k + strlen(name) + 1);
     if (!k)
         return NULL;
     memcpy(k->name, name, strlen(name));
     k->port = port;
-    k->fd = listen_at(port);
+    k->fd = listen_at(port, address);
     if (k->fd < 0)
-        kl_log(h->host, KL_WARN, "health checks of Service '%s' at port %d: %s", name, port, strerror(errno));
+        kl_log(h->host, KL_WARN, "nobody hears at port %d who asks for the health of '%s': %s", port, name, strerror(errno));
     list_push(&h->checks, &k->link);
     return k;
 }
@@ -240,7 +265,7 @@ static void take_one(struct health *h, const struct val *service, const struct v
         k = NULL;
     }
     if (port && !k)
-        k = add(h, name, port);
+        k = add(h, name, port, INADDR_ANY);
     if (!k)
         return;
     k->seen = true;
@@ -256,7 +281,7 @@ static void start_thread(struct health *h)
 void health_take(struct health *h, struct val *services, const struct val *removed, bool whole)
 {
     pthread_mutex_lock(&h->lock);
-    list_each(n, &h->checks) list_item(n, struct check, link)->seen = !whole;
+    list_each(n, &h->checks) list_item(n, struct check, link)->seen = !whole || list_item(n, struct check, link)->name[0] == '/';
     if (services)
         val_each(s, services) {
             take_one(h, s, json_get(s, STR("healthCheck")));
@@ -272,12 +297,32 @@ void health_take(struct health *h, struct val *services, const struct val *remov
     wake(h);
 }
 
-struct health *health_new(const struct kl_host *host)
+void health_proxy(struct health *h, bool well, bool eligible, const char *mode)
+{
+    pthread_mutex_lock(&h->lock);
+    h->well = well;
+    h->eligible = eligible;
+    if (well)
+        h->well_ms = now_ms();
+    if (mode)
+        snprintf(h->mode, sizeof h->mode, "%s", mode);
+    if (h->ports->health && !find(h, PROXY))
+        add(h, PROXY, (int)h->ports->health, INADDR_ANY);
+    if (h->ports->status && !find(h, STATUS))
+        add(h, STATUS, (int)h->ports->status, INADDR_LOOPBACK);
+    start_thread(h);
+    pthread_mutex_unlock(&h->lock);
+}
+
+struct health *health_new(const struct kl_host *host, const struct health_ports *ports)
 {
     struct health *h = mem_alloc(sizeof *h);
     if (!h)
         return NULL;
     h->host = host;
+    h->ports = ports;
+    h->well_ms = now_ms();
+    h->well = true;
     list_init(&h->checks);
     pthread_mutex_init(&h->lock, NULL);
     h->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -33,7 +33,7 @@ static int proxy_open(const struct kl_host *h, const void *conf, void **self, st
     struct service_proxy *x = mem_alloc(sizeof *x);
     if (x) {
         x->changes = changes_new();
-        x->health = health_new(h);
+        x->health = health_new(h, &((const struct conf *)conf)->ports);
     }
     if (!x || !x->changes || !x->health) {
         proxy_close(x);
@@ -218,20 +218,33 @@ static bool must_be_whole(struct service_proxy *x, const struct kl_proxy *p, con
     return is_new || doubt || !x->synced_ns || now - x->synced_ns >= x->conf->sync_period || !KL_HAS(p, update);
 }
 
+/* A node that goes gets no new connections from load balancers. */
+static bool stays(const struct val *node)
+{
+    struct val *taints = json_path(node, "spec.taints");
+    if (!node || json_path(node, "metadata.deletionTimestamp"))
+        return false;
+    if (val_is(taints, VAL_ARR))
+        val_each(t, taints)
+            if (str_is(json_str(t, "key"), "ToBeDeletedByClusterAutoscaler"))
+                return false;
+    return true;
+}
+
 static int reconcile(struct service_proxy *x, struct kl_call *c, struct arena *a)
 {
     struct kl_instance proxy = { .size = sizeof proxy };
-    struct val *node;
+    struct val *node = NULL;
     int rc = x->plugins->find(x->host, c, KL_PROXY_0, x->conf->proxy, &proxy);
     if (rc == 0)
         rc = get(x, c, a, "/nodes", STR(""), str_of(x->conf->node), &node);
-    if (rc < 0)
-        return rc;
     const struct kl_proxy *p = proxy.table;
-    struct here here = state_here(a, x->conf->node, node);
-    if (must_be_whole(x, p, &here, x->env->mono_ns(x->host)))
-        return apply_whole(x, c, a, p, proxy.self, &here);
-    return apply_changes(x, c, a, p, proxy.self, &here);
+    if (rc == 0) {
+        struct here here = state_here(a, x->conf->node, node);
+        rc = must_be_whole(x, p, &here, x->env->mono_ns(x->host)) ? apply_whole(x, c, a, p, proxy.self, &here) : apply_changes(x, c, a, p, proxy.self, &here);
+    }
+    health_proxy(x->health, rc == 0, stays(node), proxy.name);
+    return rc;
 }
 
 static int proxy_reconcile(void *self, struct kl_call *c, const char *key, int64_t *again_ns)
@@ -287,6 +300,10 @@ static const struct kl_conf_field fields[] = {
       .max = 3600000000000LL, .doc = "time without changes after which the proxy looks whether its rules are still there" },
     { .key = "sync_period", .type = KL_CONF_DURATION, .offset = offsetof(struct conf, sync_period), .fallback = "10m", .min = 1000000000LL,
       .max = 86400000000000LL, .doc = "longest time between two whole states" },
+    { .key = "health_port", .type = KL_CONF_INT, .offset = offsetof(struct conf, ports.health), .fallback = "10256", .min = 0, .max = 65535,
+      .doc = "where load balancers ask whether this node's proxy is well (/healthz); 0: nowhere" },
+    { .key = "status_port", .type = KL_CONF_INT, .offset = offsetof(struct conf, ports.status), .fallback = "10249", .min = 0, .max = 65535,
+      .doc = "of 127.0.0.1, where the node's own people ask for the proxy's mode (/proxyMode); 0: nowhere" },
 };
 
 KL_PLUGIN_DEFINE("dev.keelson.service-proxy", "0.1.0", "keelson.controller/0:service-proxy",

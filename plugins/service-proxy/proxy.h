@@ -8,10 +8,12 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/map.h"
+#include "health.h"
 
 struct conf {
     const char *node, *proxy, *cluster_cidr;
     int64_t min_interval, check_period, sync_period;
+    struct health_ports ports;
 };
 
 #define SERVICE_NAME "kubernetes.io/service-name"
@@ -43,13 +45,6 @@ struct val *state_build(struct arena *a, const struct here *here, const char *cl
 void endpoints_add(struct arena *a, const struct here *here, const struct slices *slices, const struct val *port, bool some_local, struct val *out);
 /* How many pods of this node are ready, over all those ports. */
 int64_t endpoints_ready_here(struct arena *a, const struct here *here, const struct slices *slices, const struct val *ports);
-
-/* --- health.c [worker], one at a time --- */
-struct health;
-struct health *health_new(const struct kl_host *host);
-void health_free(struct health *h);
-/* Takes "healthCheck" out of Services (state_service) and serves what is there; those removed ({"namespace","name"}), and after a whole state those not in it, no more. */
-void health_take(struct health *h, struct val *services, const struct val *removed, bool whole);
 
 /* --- changes.c: which Services changed, and the names of each one's slices. [any] --- */
 struct changes;

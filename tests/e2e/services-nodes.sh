@@ -1,6 +1,6 @@
 #!/bin/sh
 # Services over two nodes in two zones: pods of one node reach those of the other, hints keep traffic in a zone or on a node, policy Local with endpoints that end,
-# the ports at which load balancers ask a node for its endpoints.
+# the ports at which load balancers ask a node for its endpoints and its proxy.
 # usage: services-nodes.sh BUILD_DIR. Skips (exit 0, with a reason) without root, crun, conmon, busybox or kubectl.
 set -u
 build=$(cd "$1" && pwd)
@@ -66,6 +66,15 @@ patched() { k patch service web -p "$1" >/dev/null; }
 hear() { settles "$1" "$2" 20 answers "$3" "$4"; }
 hear "a pod reaches the pods of both nodes" "a b" 1 10.96.0.80
 hear "also from the other node" "a b" 2 10.96.0.80
+
+# --- the proxy itself ---
+proxy() { nsenter --net=/run/netns/n1 curl -s --max-time 3 "http://localhost:$1"; }
+has "load balancers ask for the proxy's health" '"nodeEligible":true,"healthy":true}' "$(proxy 10256/healthz)"
+has "also from outside" '"healthy":true}' "$(curl -s --max-time 3 http://192.168.77.2:10256/livez)"
+is "the node's own people for its mode" nftables "$(proxy 10249/proxyMode)"
+k taint node n1 ToBeDeletedByClusterAutoscaler=1:PreferNoSchedule >/dev/null
+settles "of a node that goes nobody wants the proxy" 503 20 nsenter --net=/run/netns/n1 curl -s -o /dev/null -w '%{http_code}' http://localhost:10256/healthz
+k taint node n1 ToBeDeletedByClusterAutoscaler- >/dev/null
 
 # --- hints ---
 for how in PreferSameZone PreferSameNode; do

@@ -9,6 +9,7 @@
 
 static struct arena *a;
 static struct health *health;
+static struct health_ports ports;
 static int port;
 
 static int local_socket(int number, int (*use)(int, const struct sockaddr *, socklen_t), int *ret)
@@ -24,7 +25,7 @@ static void set_up(void)
     socklen_t n = sizeof at;
     int fd;
     a = arena_new(0);
-    health = health_new(NULL);
+    health = health_new(NULL, &ports);
     cr_assert_eq(local_socket(0, bind, &fd), 0);
     getsockname(fd, (struct sockaddr *)&at, &n);
     port = ntohs(at.sin_port);
@@ -97,6 +98,44 @@ Test(health, a_port_goes_with_its_service)
     health_take(health, services("s", 1), NULL, false);
     health_take(health, services("other", -1), NULL, true);
     cr_expect(!ask(GET, got), "a whole state without it");
+}
+
+Test(health, of_the_proxy_itself)
+{
+    char got[2048];
+    ports.health = port;
+    health_proxy(health, true, true, "nftables");
+    health_take(health, NULL, NULL, true);
+    cr_assert(ask(GET, got));
+    cr_expect(strncmp(got, "HTTP/1.1 200 OK\r\n", 17) == 0, "%s", got);
+    cr_expect(strstr(got, "\"nodeEligible\":true,\"healthy\":true}"), "%s", got);
+    health_proxy(health, false, false, NULL);
+    cr_assert(ask(GET, got));
+    cr_expect(strncmp(got, "HTTP/1.1 503 ", 13) == 0, "a node that goes: %s", got);
+    cr_assert(ask("GET /livez?verbose HTTP/1.1\r\n\r\n", got));
+    cr_expect(strncmp(got, "HTTP/1.1 200 ", 13) == 0, "its proxy is well: %s", got);
+    cr_assert(ask("GET / HTTP/1.1\r\n\r\n", got));
+    cr_expect(strncmp(got, "HTTP/1.1 404 ", 13) == 0, "%s", got);
+}
+
+Test(health, how_the_proxy_works)
+{
+    char got[2048];
+    ports.status = port;
+    health_proxy(health, true, true, "nftables");
+    cr_assert(ask("GET /proxyMode HTTP/1.1\r\n\r\n", got));
+    cr_expect_str_eq(strstr(got, "\r\n\r\n") + 4, "nftables");
+}
+
+Test(health, rules_that_stay_unwritten)
+{
+    struct answer r = { .more = "" };
+    struct proxy_state p = { .stale_ns = PROXY_PATIENCE_NS, .healthy = false, .eligible = true };
+    answer_proxy(&r, STR("/healthz"), &p);
+    cr_expect_str_eq(r.status, "503 Service Unavailable");
+    answer_service(&r, "d/s", 2, false);
+    cr_expect_str_eq(r.status, "503 Service Unavailable");
+    cr_expect(strstr(r.body, "\"serviceProxyHealthy\": false"));
 }
 
 Test(health, what_is_no_request_gets_no_answer)
