@@ -147,20 +147,23 @@ static bool has_number(const struct val *ports, int64_t n)
     return false;
 }
 
+struct old_port {
+    const struct val *at;
+    bool given;                         /* one of the new ports asks for its number */
+};
+
 /* Who leaves nodePort out keeps the one of the port of that name, unless another one of his has it. */
 static void keep_numbers(struct api_op *op, struct val *ports, const struct val *were)
 {
-    struct { const struct val *at; bool given; } old[64];
-    unsigned n = 0;
-    if (!val_is(were, VAL_ARR))
+    struct old_port *old = val_is(were, VAL_ARR) ? arena_alloc(op->arena, (were->n + 1) * sizeof *old) : NULL;
+    uint32_t n = 0;
+    if (!old)
         return;
-    for (const struct val *o = were->first; o && n < 64; o = o->next)
-        if (json_int(o, "nodePort", 0)) {
-            old[n].given = has_number(ports, json_int(o, "nodePort", 0));
-            old[n++].at = o;
-        }
+    for (const struct val *o = were->first; o; o = o->next)
+        if (json_int(o, "nodePort", 0))
+            old[n++] = (struct old_port){ o, has_number(ports, json_int(o, "nodePort", 0)) };
     val_each(p, ports)
-        for (unsigned i = 0; i < n && !json_int(p, "nodePort", 0); i++)
+        for (uint32_t i = 0; i < n && !json_int(p, "nodePort", 0); i++)
             if (!old[i].given && str_eq(json_str(old[i].at, "name"), json_str(p, "name")))
                 json_set_int(op->arena, p, STR("nodePort"), json_int(old[i].at, "nodePort", 0));
 }

@@ -18,6 +18,10 @@ ports() { shown "$1" '{.spec.ports[*].nodePort}'; }
 # --- one space for all protocols ---
 make dns '{"type":"NodePort","ports":[{"name":"a","port":53,"protocol":"UDP"},{"name":"b","port":53,"protocol":"TCP"}]}' >/dev/null
 [ "$(shown dns '{.spec.ports[0].nodePort}')" = "$(shown dns '{.spec.ports[1].nodePort}')" ] && ok "one port, two protocols: one number" || fail "one port, two protocols: one number" "$(ports dns)"
+before=$(ports dns)
+printf '{"apiVersion":"v1","kind":"Service","metadata":{"name":"dns"},"spec":{"type":"NodePort","ports":[{"name":"a","port":53,"protocol":"UDP"},{"name":"b","port":53,"protocol":"TCP"}]}}' |
+    k replace -f - >/dev/null
+is "who leaves it out twice keeps it" "$before" "$(ports dns)"
 make udp '{"type":"NodePort","ports":[{"name":"a","port":1,"protocol":"UDP","nodePort":30001}]}' >/dev/null
 has "whose number it is" 'Service "tcp" is invalid: spec.ports[1].nodePort: Invalid value: 30001: provided port is already allocated' \
     "$(make tcp '{"type":"NodePort","ports":[{"name":"a","port":1,"nodePort":30002},{"name":"b","port":2,"nodePort":30001}]}')"
