@@ -241,7 +241,7 @@ static void pod_spec(struct defaulting *d, struct val *v)
             }
     }
     struct str account = json_str(v, "serviceAccountName"), old = json_str(v, "serviceAccount");
-    if (account.len && !old.len)
+    if (account.len && !str_eq(old, account))   /* the other is its former name, and follows */
         json_set_str(d->arena, v, STR("serviceAccount"), account);
     if (old.len && !account.len)
         json_set_str(d->arena, v, STR("serviceAccountName"), old);

@@ -1,4 +1,5 @@
 /* protobuf_read.c - protobuf to typed tree, by rows. Reads anything that is well-formed, unknown numbers skipped; depth and nodes are bounded. */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -31,8 +32,13 @@ static int bad(struct reader *r, const char *what)
     return kl_err_set(r->err, KL_BAD_REQUEST, "proto: %s", what);
 }
 
-/* 1 a field, 0 the end, < 0 malformed. */
-static int next_wire(struct reader *r, struct str *s, struct wire *w)
+static bool is_wire_type(const struct wire *w)
+{
+    return w->type <= 2 || w->type == 5;
+}
+
+/* 1 a field, of whatever type, 0 the end, < 0 malformed. */
+static int next_any(struct reader *r, struct str *s, struct wire *w)
 {
     uint64_t head, n;
     if (!s->len)
@@ -42,6 +48,7 @@ static int next_wire(struct reader *r, struct str *s, struct wire *w)
     w->tag = (uint32_t)(head >> 3);
     w->type = head & 7;
     w->bytes = STR_NONE;
+    w->number = 0;
     switch (w->type) {
     case 0: return varint_take(s, &w->number) ? 1 : bad(r, "integer overflow or unexpected end");
     case 1: case 5: n = w->type == 1 ? 8 : 4; break;
@@ -49,13 +56,24 @@ static int next_wire(struct reader *r, struct str *s, struct wire *w)
         if (!varint_take(s, &n))
             return bad(r, "unexpected end");
         break;
-    default: return bad(r, "illegal wireType");
+    default: return 1;
     }
     if (n > s->len)
         return bad(r, "unexpected EOF");
     w->bytes = str_n(s->at, (size_t)n);
     *s = str_skip(*s, (size_t)n);
     return 1;
+}
+
+static int illegal_type(struct reader *r, const struct wire *w)
+{
+    return kl_err_set(r->err, KL_BAD_REQUEST, "proto: illegal wireType %u", w->type);
+}
+
+static int next_wire(struct reader *r, struct str *s, struct wire *w)
+{
+    int rc = next_any(r, s, w);
+    return rc == 1 && !is_wire_type(w) ? illegal_type(r, w) : rc;
 }
 
 static struct val *get_message(struct reader *r, const struct schema_type *t, struct str s, struct val *into);
@@ -251,11 +269,24 @@ static struct val *get_bytes(struct reader *r, struct str s)
     return NULL;
 }
 
-static struct val *get_one(struct reader *r, const struct schema_type *t, const struct wire *w)
+/* As upstream's Go calls it: the name in JSON with another beginning, but for words that are all capitals there. */
+static int wrong_type(struct reader *r, const struct schema_field *f, const struct wire *w)
+{
+    static const char *const rows[][2] = { { "metadata", "ObjectMeta" }, { "uid", "UID" }, { "apiVersion", "APIVersion" }, { "apiGroup", "APIGroup" }, { "ip", "IP" }, { "fsType", "FSType" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (str_is(str_n(f->json, f->json_len), rows[i][0]))
+            return kl_err_set(r->err, KL_BAD_REQUEST, "proto: wrong wireType = %u for field %s", w->type, rows[i][1]);
+    return kl_err_set(r->err, KL_BAD_REQUEST, "proto: wrong wireType = %u for field %c%.*s", w->type, toupper((unsigned char)f->json[0]), (int)f->json_len - 1, f->json + 1);
+}
+
+static bool fits(const struct schema_type *t, const struct wire *w)
 {
     bool number = t->kind == T_BOOL || t->kind == T_INT32 || t->kind == T_INT64;
-    if (w->type != (number ? 0u : t->kind == T_DOUBLE ? 1u : 2u))
-        return bad(r, "wrong wireType"), NULL;
+    return w->type == (number ? 0u : t->kind == T_DOUBLE ? 1u : 2u);
+}
+
+static struct val *get_one(struct reader *r, const struct schema_type *t, const struct wire *w)
+{
     switch (t->kind) {
     case T_STRUCT: return get_message(r, t, w->bytes, NULL);
     case T_STRING: return new_str(r, w->bytes);
@@ -294,6 +325,8 @@ static int get_map_entry(struct reader *r, const struct schema_field *f, struct 
         return rc;
     if (!has && f->type->kind != T_STRING && f->type->kind != T_BYTES && f->type->kind != T_STRUCT)
         return bad(r, "a map entry has no value");
+    if (!fits(f->type, &value))
+        return bad(r, "wrong wireType");
     struct val *v = get_one(r, f->type, &value);
     if (!v)
         return -KL_BAD_REQUEST;
@@ -312,8 +345,8 @@ static struct val *member(struct reader *r, struct val *obj, const struct schema
 
 static int get_field(struct reader *r, const struct schema_field *f, const struct wire *w, struct val *obj)
 {
-    if (f->flags & F_INLINE_STRUCT && w->type != 2)
-        return bad(r, "wrong wireType");
+    if (f->flags & F_INLINE_STRUCT || f->shape == SHAPE_MAP ? w->type != 2 : !fits(f->type, w))
+        return wrong_type(r, f, w);
     if (f->flags & F_INLINE_STRUCT)
         return get_message(r, f->type, w->bytes, obj) ? 0 : -KL_BAD_REQUEST;
     if (f->shape == SHAPE_MAP) {
@@ -339,10 +372,12 @@ static struct val *get_message(struct reader *r, const struct schema_type *t, st
     int rc = 0;
     if (r->depth++ > DEPTH)
         return bad(r, "nested too deeply"), NULL;
-    while (obj && (rc = next_wire(r, &s, &w)) > 0) {
+    while (obj && (rc = next_any(r, &s, &w)) > 0) {
         const struct schema_field *f = schema_field_by_tag(t, w.tag);
         if (f && get_field(r, f, &w, obj) < 0)
             return NULL;
+        if (!f && !is_wire_type(&w))
+            return illegal_type(r, &w), NULL;
     }
     r->depth--;
     return rc < 0 ? NULL : obj;

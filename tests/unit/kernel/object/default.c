@@ -19,6 +19,8 @@ static const struct row rows[] = {
     { "", "v1", "Pod", POD(ONE "}]}"), "spec.schedulerName", "\"default-scheduler\"" },
     { "", "v1", "Pod", POD(ONE "}]}"), "spec.securityContext", "{}" },
     { "", "v1", "Pod", POD(ONE "}]}"), "spec.enableServiceLinks", "true" },
+    { "", "v1", "Pod", POD(ONE "}],\"serviceAccountName\":\"a\",\"serviceAccount\":\"b\"}"), "spec.serviceAccount", "\"a\"" },
+    { "", "v1", "Pod", POD(ONE "}],\"serviceAccount\":\"b\"}"), "spec.serviceAccountName", "\"b\"" },
     { "", "v1", "Pod", "{\"spec\":{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":0,\"containers\":[]}}", "spec.restartPolicy", "\"Never\"" },
     { "", "v1", "Pod", "{\"spec\":{\"restartPolicy\":\"Never\",\"terminationGracePeriodSeconds\":0,\"containers\":[]}}", "spec.terminationGracePeriodSeconds", "0" },
     { "", "v1", "Pod", POD(ONE "}]}"), "spec.containers.0.imagePullPolicy", "\"Always\"" },

@@ -15,7 +15,11 @@ Test(protobuf, refuses_with_a_reason)
     } rows[] = {
         { BYTES(""), "expected prefix" }, { BYTES("k8s"), "expected prefix" }, { BYTES("k8s\0\x0a\xff"), "unexpected" },
         { BYTES("k8s\0\x0a\x03\x0a\x01v"), "no kind" },
-        { BYTES(POD_HEAD "\x12\x02\x08\x01"), "wrong wireType" },               /* metadata as a number */
+        { BYTES(POD_HEAD "\x12\x02\x08\x01"), "proto: wrong wireType = 0 for field ObjectMeta" },
+        { BYTES(POD_HEAD "\x12\x01\x0f"), "proto: wrong wireType = 7 for field ObjectMeta" },
+        { BYTES(POD_HEAD "\x12\x07\x0a\x05\x2d" "abcd"), "proto: wrong wireType = 5 for field UID" },
+        { BYTES(POD_HEAD "\x12\x02\xfa\x01"), "unexpected" },
+        { BYTES(POD_HEAD "\x12\x03\xff\x01\x00"), "proto: illegal wireType 7" },
         { BYTES(POD_HEAD "\x12\x03\x0a\x05x"), "unexpected EOF" },              /* longer than what is there */
         { BYTES(POD_HEAD "\x12\x01\x07"), "illegal" },                          /* wire type 7 */
         { BYTES(POD_HEAD "\x12\x0b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "illegal tag" },
