@@ -173,6 +173,14 @@ static void add_union(struct openapi *d, const struct schema_type *t, struct val
     }
 }
 
+/* What a list is goes without saying, but for those who read documents. */
+static const char *of_list(struct arena *a, const struct schema_type *t)
+{
+    const struct schema_field *items = schema_field_find(t, STR("items"));
+    const char *dot = items && items->shape == SHAPE_LIST && items->type->name ? strrchr(items->type->name, '.') : NULL;
+    return dot ? arena_printf(a, "A list of objects of the kind %s.", dot + 1) : "";
+}
+
 void openapi_add_type(struct openapi *d, const struct schema_type *t)
 {
     struct val *v, *props;
@@ -190,7 +198,7 @@ void openapi_add_type(struct openapi *d, const struct schema_type *t)
         return;
     }
     v = json_set(d->a, d->schemas, str_of(t->name), val_new(d->a, VAL_OBJ));
-    put(d->a, v, "description", t->doc ? t->doc : "");
+    put(d->a, v, "description", t->doc ? t->doc : of_list(d->a, t));
     put(d->a, v, "type", "object");
     for (unsigned i = 0; i < t->n_flat; i++)
         if (t->flat[i]->flags & F_REQUIRED || !(t->flat[i]->flags & (F_OMITEMPTY | F_OPTIONAL)))
