@@ -105,6 +105,7 @@ struct api_accept {
 /* What can be had besides the object itself as JSON, YAML or protobuf. */
 struct api_can {
     bool transforms;                    /* Table and PartialObjectMetadata */
+    bool no_table;                      /* but no Table */
     bool discovery;                     /* APIGroupDiscoveryList */
     bool no_protobuf;                   /* not the object itself; PartialObjectMetadata always has that form */
 };

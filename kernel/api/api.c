@@ -185,7 +185,7 @@ static int negotiate(struct api_rq *rq)
     bool untold = strcmp(sub, "log") == 0 || (strcmp(sub, "status") == 0 && (strcmp(k->kind, "CustomResourceDefinition") == 0 || strcmp(k->kind, "APIService") == 0));
     bool custom = k->flags & K_CUSTOM, made_only = !(k->flags & K_STORED) && strcmp(verb, "create") == 0;     /* reviews have no table */
     bool watch = strcmp(verb, "watch") == 0, many = watch || strcmp(verb, "list") == 0;
-    const struct api_can can = { .transforms = !made_only && !untold, .no_protobuf = custom };
+    const struct api_can can = { .transforms = !made_only, .no_table = untold, .no_protobuf = custom };
     if (!custom && strcmp(sub, "log") != 0 && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
         return api_fail_route(&rq->err, rq->arena, many ? MEDIA_TYPES ", " STREAM_TYPES : MEDIA_TYPES);
     if (!api_negotiate(accept, &can, &rq->accept))
@@ -351,8 +351,12 @@ static int enter(struct api_rq *rq)
         rq->err.plain = api_built_in_group(str_of(rq->info.tuple.group)) ? NULL : API_NO_PAGE;
         return -KL_NOT_FOUND;
     }
-    warn_deprecated(rq);
+    bool custom = rq->info.kind->flags & K_CUSTOM;
+    if (custom)
+        warn_deprecated(rq);
     int rc = check_verb(rq);
+    if (!custom && (rc == 0 || rq->info.q.watch))      /* what upstream has a route for */
+        warn_deprecated(rq);
     if (rc == 0 && (!api_is_stream(sub) || strcmp(sub, "log") == 0))
         rc = negotiate(rq);
     return rc < 0 ? rc : check_names(rq);

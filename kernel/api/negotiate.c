@@ -97,23 +97,23 @@ static unsigned parse_accept(struct str accept, struct clause *ret)
     return n;
 }
 
-static bool set_as(const struct clause *c, bool table_ok, bool discovery_ok, struct api_accept *ret)
+static bool set_as(const struct clause *c, const struct api_can *can, struct api_accept *ret)
 {
     static const struct {
         const char *as;
         enum api_as value;
     } rows[] = { { "Table", AS_TABLE }, { "PartialObjectMetadata", AS_PARTIAL }, { "PartialObjectMetadataList", AS_PARTIAL_LIST } };
     if (str_is(c->g, "apidiscovery.k8s.io")) {
-        ret->discovery = discovery_ok && str_is(c->v, "v2") && str_is(c->as, "APIGroupDiscoveryList");
+        ret->discovery = can->discovery && str_is(c->v, "v2") && str_is(c->as, "APIGroupDiscoveryList");
         return ret->discovery;
     }
-    if (!str_is(c->g, "meta.k8s.io") || !(str_is(c->v, "v1") || str_is(c->v, "v1beta1")) || !table_ok)
+    if (!str_is(c->g, "meta.k8s.io") || !(str_is(c->v, "v1") || str_is(c->v, "v1beta1")) || !can->transforms)
         return false;
     for (size_t i = 0; i < 3; i++)
         if (str_is(c->as, rows[i].as)) {
             ret->as = rows[i].value;
             ret->as_version = c->v;
-            return ret->as != AS_TABLE || ret->media != MEDIA_PROTOBUF;
+            return ret->as != AS_TABLE || (ret->media != MEDIA_PROTOBUF && !can->no_table);
         }
     return false;
 }
@@ -129,7 +129,7 @@ static bool met(const struct clause *c, size_t i, const struct api_can *can, str
         return false;
     ret->stream_watch = c->stream.len;
     if (c->as.at || c->g.at || c->v.at)
-        return set_as(c, can->transforms, can->discovery, ret);
+        return set_as(c, can, ret);
     return media != MEDIA_PROTOBUF || !can->no_protobuf;
 }
 

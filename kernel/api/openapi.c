@@ -328,6 +328,7 @@ static void send(struct api_rq *rq, struct doc *d, const char *type, const char 
     if (cache)
         h[n++] = expires(rq->arena);
     if (is_known(rq, d)) {
+        n = api_headers_without(h, n, "content-type");
         http_reply(rq->http, 304, h, n, (struct http_slice){ .data = STR("") });
         return;
     }

@@ -31,7 +31,7 @@ static bool names_own(const struct schema_kind *k)
 static bool field_known(const struct schema_kind *k, struct str key)
 {
     struct str rest = str_of(k->selectable ? k->selectable : "");
-    if (str_is(key, "metadata.name") || (str_is(key, "metadata.namespace") && (k->flags & K_NAMESPACED || !names_own(k))))
+    if (str_is(key, "metadata.name") || (str_is(key, "metadata.namespace") && (k->flags & K_NAMESPACED || !(names_own(k) || strcmp(k->kind, "ResourceSlice") == 0))))
         return true;
     while (rest.at)
         if (str_eq(str_cut(&rest, ','), key))
@@ -125,6 +125,8 @@ static int add_term(struct arena *a, struct selector *sel, const struct schema_k
         value = str_skip(value, 1);
     if (unescape(a, value, &value, err) < 0)
         return -1;
+    if (!key.len && !value.len)
+        return 0;                       /* "=" asks for nothing */
     if (!field_known(k, key))
         return not_a_label(k, key, err);
     struct requirement *r = selector_add(a, sel, key, ne ? OP_NOT_IN : OP_IN, 1);

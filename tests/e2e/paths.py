@@ -87,6 +87,13 @@ def forms():
     want('GET', PODS + '/p', 406, 'the requested object is not a list (*core.Pod)', Accept=PARTIALS)
     want('GET', PODS + '?fieldSelector=a=b', 400, 'field label not supported: a', Accept=PARTIAL)
     want('GET', PODS, 406, 'the requested object is a list (*core.PodList)', Accept=PARTIAL)
+    want('GET', PODS + '/absent/log', 404, 'pods \\"absent\\" not found', Accept=PARTIAL)
+    want('GET', PODS + '?fieldSelector=%3D', 200, 'PodList')
+    want('GET', '/apis/resource.k8s.io/v1/resourceslices?fieldSelector=metadata.namespace=x', 400, 'Kind=ResourceSlice: metadata.namespace')
+    for accept, status in ((TABLE, 406), (TABLE + ',application/json', 200), (PARTIAL, 200)):
+        want('GET', '/apis/apiregistration.k8s.io/v1/apiservices/v1.apps/status', status, Accept=accept)
+    for method, path, warned in (('GET', '/api/v1/endpoints', True), ('POST', '/api/v1/endpoints', False), ('GET', '/api/v1/componentstatuses?watch=1', True)):
+        expect('a warning where there is a route: ' + path, 'warning' in ask(method, path)[2], warned)
     _, text, _ = want('GET', '/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas', 200, Accept=TABLE)
     order = [(row['cells'][2], row['cells'][0]) for row in json.loads(text)['rows']]
     expect('flow schemas as they are asked', (order, order[0][1]), (sorted(order), 'exempt'))
@@ -102,7 +109,8 @@ def documents():
     for accept, kind in (('application/com.github.proto-openapi.spec.v3@v1.0+protobuf', 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf'),
                          ('*', 'application/json'), ('*/json', 'application/json'), ('text/*', None), ('APPLICATION/JSON', None)):
         want('GET', '/openapi/v3/apis/apps/v1', 200 if kind else 406, kind=kind, Accept=accept)
-    want('GET', '/openapi/v2', 304, If_None_Match='*')
+    _, _, headers = want('GET', '/openapi/v2', 304, If_None_Match='*')
+    expect('nothing has no type', headers.get('content-type'), None)
     want('GET', '/openapi/v3/', 404)
     status, body, headers = want('GET', '/openapi/v3', 200)
     where = json.loads(body)['paths']['apis/apps/v1']['serverRelativeURL']
