@@ -292,9 +292,10 @@ struct api_op {
 };
 struct api_asker api_op_asker(struct api_op *op);
 bool api_can_convert(const struct api_op *op);                                  /* is what is stored another form, and may one wait for it? */
-/* protobuf_body.c: what the envelope of a body in protobuf says; both texts may be empty. */
+/* body.c: what the envelope of a body in protobuf says; both texts may be empty. */
 const char *api_envelope(struct arena *a, struct str body, struct str *ret_version, struct str *ret_kind);     /* what is wrong, in upstream's words; NULL: nothing */
 const char *api_not_registered(struct arena *a, struct str version, struct str kind);
+const char *api_parse_fault(struct arena *a, const struct kl_err *err);         /* of JSON, without the place: upstream names none */
 const char *api_json_fault(struct arena *a, const struct val *raw, const struct kl_err *err);  /* of a body that has no members; raw NULL: it could not be parsed, as err says */
 enum api_validation { VALIDATE_WARN = 0, VALIDATE_IGNORE, VALIDATE_STRICT };
 
@@ -339,8 +340,8 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old);
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes);
 /* update.c: everything behind "the new tree is there". */
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
-/* 409 unless v is of the uid that old has, or of none; old NULL: there is none. */
-int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old);
+/* Is v of the name, uid and resourceVersion that old has, as far as it says any? */
+int api_check_identity(struct api_op *op, struct val *v, struct store_object *old);
 
 /* --- strategy.c: what upstream's per-kind strategies do --- */
 /* Before anybody looks at it: forms that upstream turns into others when it decodes (stringData into data). */

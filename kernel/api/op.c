@@ -126,19 +126,6 @@ static int other_message(struct api_op *op, const struct schema_type *t, struct 
     return object_decode_protobuf(op->arena, other, body, NULL, &err) ? wrong_kind(op, kind, version, t) : cannot_be(op, t, version, kind, err.msg);
 }
 
-const char *api_json_fault(struct arena *a, const struct val *raw, const struct kl_err *err)
-{
-    static const char *const types[] = { [VAL_ARR] = "array", [VAL_STR] = "string", [VAL_BOOL] = "bool" };
-    static const char head[] = "couldn't get version/kind; json parse error: ";
-    if (!raw)
-        return arena_printf(a, "%s%s", head, err->msg);
-    if (raw->type == VAL_OBJ || raw->type == VAL_NULL)
-        return NULL;
-    const char *type = raw->type < sizeof types / sizeof *types ? types[raw->type] : NULL;
-    return arena_printf(a, "%sjson: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-                        "\"json:\\\"kind,omitempty\\\"\" }", head, type ? type : "number");
-}
-
 static int bad_body(struct api_op *op, const struct schema_type *t, struct str body, const struct val *raw, const struct kl_err *err)
 {
     struct str kind = json_str(raw, "kind"), version = json_str(raw, "apiVersion");

@@ -63,7 +63,7 @@ static void check_definition(struct api_op *op, const struct val *crd, const str
         const struct val *schema = json_path(v, "schema.openAPIV3Schema"), *was = schema_of(old, json_str(v, "name"));
         const char *field = one ? "spec.validation.openAPIV3Schema" : arena_printf(op->arena, "spec.versions[%u].schema.openAPIV3Schema", i);
         if (schema && !(was && val_equal(was, schema)))
-            cel_rules_check(causes, schema, was, field);
+            cel_rules_check(causes, schema, field);
         i++;
         if (one)
             break;

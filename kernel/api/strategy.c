@@ -198,6 +198,19 @@ static void csr_times(struct api_op *op, struct val *v, const struct val *old)
     }
 }
 
+/* Who approves says nothing but so. */
+static void only_conditions(struct arena *a, struct val *v, struct val *old)
+{
+    struct val *said = json_path(v, "status.conditions"), *now = val_copy(a, json_get(old, STR("status")));
+    keep(a, v, old, "spec");
+    if (!now)
+        now = val_new(a, VAL_OBJ);
+    json_del(now, STR("conditions"));
+    if (said)
+        json_set(a, now, STR("conditions"), said);
+    json_set(a, v, STR("status"), now);
+}
+
 int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
 {
     struct arena *a = op->arena;
@@ -217,8 +230,11 @@ int api_prepare_update(struct api_op *op, struct val *v, struct val *old)
         keep(a, json_obj(a, v, STR("spec")), json_get(old, STR("spec")), "finalizers");
     if (op->subresource && !status && api_is_kind(op->kind, "", "Pod"))
         only_pod_part(op, v, old);
-    if (op->subresource && strcmp(op->kind->kind, "CertificateSigningRequest") == 0)
+    if (op->subresource && strcmp(op->kind->kind, "CertificateSigningRequest") == 0) {
         csr_times(op, v, old);
+        if (!status)
+            only_conditions(op->arena, v, old);
+    }
     if (!status && counts_generation(op->kind) && spec_changed(op, v, old))
         json_set_int(a, json_obj(a, v, STR("metadata")), STR("generation"), json_int(old, "metadata.generation", 0) + 1);
     return has_memory(op);

@@ -444,13 +444,8 @@ static int write_part(struct api_op *op, const char *verb, int type, struct val 
         if (!v || object_conform(op->arena, op->kind->type, v, NULL, &err) < 0)
             return api_fail_err(&op->err, op->arena, &err);
     }
-    struct str rv = json_str(v, "metadata.resourceVersion");
-    int64_t n;
-    if (api_check_uid(op, v, o) < 0)
+    if (api_check_identity(op, v, o) < 0)
         return -op->err.code;
-    if (rv.len && str_int(rv, &n) && n && (uint64_t)n != store_object_revision(o))
-        return api_fail_conflict(&op->err, op->arena, op->kind, op->name,
-                                 "the object has been modified; please apply your changes to the latest version and try again");
     if (!status_too)
         json_set(op->arena, v, STR("status"), val_copy(op->arena, json_get(old, STR("status"))));
     return api_update_tree(op, o, old, v);

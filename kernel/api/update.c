@@ -59,7 +59,7 @@ static const char *storage_key(struct api_op *op)
     return key ? key : arena_printf(op->arena, "%s/%s", k->group, k->plural);
 }
 
-int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old)
+static int check_uid(struct api_op *op, const struct val *v, struct store_object *old)
 {
     struct str uid = json_str(v, "metadata.uid"), is = old ? store_object_uid(old) : STR("");
     if (!uid.len || str_eq(uid, is))
@@ -70,6 +70,12 @@ int api_check_uid(struct api_op *op, const struct val *v, struct store_object *o
                              arena_printf(op->arena, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: "
                                           "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
                                           key ? key : "", STR_ARG(uid), STR_ARG(is)));
+}
+
+int api_check_identity(struct api_op *op, struct val *v, struct store_object *old)
+{
+    bool other = check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0;
+    return other ? -op->err.code : 0;
 }
 
 static bool gone_now(const struct val *v)
@@ -84,7 +90,8 @@ static bool gone_now(const struct val *v)
 
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v)
 {
-    if (object_default(op->arena, op->kind, v) < 0)
+    bool whole = !op->scales || !(op->kind->flags & K_CUSTOM);     /* a Scale brings a number alone to what was stored, in whichever version */
+    if (whole && object_default(op->arena, op->kind, v) < 0)
         return api_fail(&op->err, op->arena, KL_NO_MEMORY, "out of memory");
     object_trim(op->kind->type, v);     /* as the old one is */
     api_convert_input(op, v);
@@ -139,10 +146,10 @@ int api_op_update(struct api_op *op, struct val *v)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
-        return api_check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
+        return check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
-    if (api_check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
+    if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     struct val *old_tree = old_tree_of(op, old, NULL);
     return old_tree ? api_update_tree(op, old, old_tree, v) : -op->err.code;
@@ -314,7 +321,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
     bool applies = type == API_PATCH_APPLY;
-    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || api_check_uid(op, v, old) < 0 ||
+    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
         check_revision(op, v, old, applies || op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

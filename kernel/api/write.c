@@ -254,7 +254,7 @@ static int run(struct api_rq *rq, struct api_op *op)
     if (strcmp(verb, "patch") == 0) {
         body = json_parse(op->arena, http_body(rq->http), &err);
         if (!body)
-            return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s%s", type == KL_PATCH_STRATEGIC ? "" : "error decoding patch: ", err.msg);
+            return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "%s%s", type == KL_PATCH_STRATEGIC ? "" : "error decoding patch: ", api_parse_fault(rq->arena, &err));
         op->strict.arena = op->arena;
         object_patch_strict(body, type == KL_PATCH_JSON, &op->strict);
         return api_op_patch(op, type, body);

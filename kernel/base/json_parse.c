@@ -259,13 +259,24 @@ static int parse_word(struct parser *p, struct val *v)
         struct str text;
         uint8_t type, value;
     } words[] = { { { "true", 4 }, VAL_BOOL, 1 }, { { "false", 5 }, VAL_BOOL, 0 }, { { "null", 4 }, VAL_NULL, 0 } };
-    for (size_t i = 0; i < 3; i++)
-        if (str_starts(str_n(p->at, (size_t)(p->end - p->at)), words[i].text)) {
+    for (size_t i = 0; i < 3; i++) {
+        struct str text = words[i].text;
+        char where[48];
+        size_t n = 0;
+        while (n < text.len && p->at + n < p->end && p->at[n] == text.at[n])
+            n++;
+        if (n)
+            p->at += n;
+        if (n && n < text.len) {
+            snprintf(where, sizeof where, "in literal %s (expecting '%c')", text.at, text.at[n]);
+            return fail_at(p, where);
+        }
+        if (n) {
             v->type = words[i].type;
             v->i = words[i].value;
-            p->at += words[i].text.len;
             return 0;
         }
+    }
     return fail_at(p, "looking for beginning of value");
 }
 

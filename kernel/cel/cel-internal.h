@@ -141,6 +141,7 @@ const struct cel_type *type_named(struct str name);
 const char *type_name(const struct cel_type *t);         /* without parameters */
 /* Words of the language. Fields of that name are escaped, and found without that too (self.namespace). */
 bool cel_reserved(struct str name);
+const char *type_checked_text(struct arena *a, const struct cel_type *t);       /* as the checker speaks of it: a timestamp, a duration */
 /* The field's type; NULL: no such field. ret_member: its name in JSON. */
 const struct cel_type *type_field(struct arena *a, const struct cel_type *t, struct str name, struct str *ret_member);
 

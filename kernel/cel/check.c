@@ -26,7 +26,7 @@ static const struct cel_type *known(struct checker *c, const struct cel_type *t)
 
 static const char *text(struct checker *c, const struct cel_type *t)
 {
-    return cel_type_text(c->arena, t);
+    return type_checked_text(c->arena, t);
 }
 
 static void undeclared(struct checker *c, struct node *n, struct str name)

@@ -14,8 +14,7 @@ struct cel_rules *cel_rules_new(struct arena *a, const struct val *schema);
 void cel_rules_validate(const struct cel_rules *r, struct object_causes *causes, const struct val *v, const struct val *old,
                         void (*warn)(void *ctx, const char *text), void *ctx);
 
-/* A definition's schema: are its rules programs, of the right type, cheap enough? Causes name the field below `field`. Rules that stood in old
- * (NULL: none) as well are not held to limits of cost. */
-void cel_rules_check(struct object_causes *causes, const struct val *schema, const struct val *old, const char *field);
+/* A definition's schema: are its rules programs, of the right type, cheap enough? Causes name the field below `field`. */
+void cel_rules_check(struct object_causes *causes, const struct val *schema, const char *field);
 
 #endif

@@ -19,7 +19,6 @@ struct checking {
     uint64_t total;
     struct costly most[MOST_SHOWN + 1]; /* the dearest first */
     unsigned n_most;
-    bool quiet_costs;                   /* rules that stood there before may cost what they cost */
 };
 
 /* Where the walk is. */
@@ -102,7 +101,7 @@ static void forbidden(struct checking *k, const char *field, const char *why)
 
 static void count(struct checking *k, const char *field, uint64_t cost, const char *what)
 {
-    if (cost > COST_LIMIT && !k->quiet_costs)
+    if (cost > COST_LIMIT)
         forbidden(k, field, too_costly(k, what, cost, COST_LIMIT));
     if (__builtin_add_overflow(k->total, cost, &k->total))
         k->total = UINT64_MAX;
@@ -217,18 +216,18 @@ static void visit(struct checking *k, struct spot s)
         }
 }
 
-void cel_rules_check(struct object_causes *found, const struct val *schema, const struct val *old, const char *field)
+void cel_rules_check(struct object_causes *found, const struct val *schema, const char *field)
 {
     if (!rules_anywhere(schema))
         return;
     _cleanup_arena_ struct arena *a = arena_new(256u << 20);
-    struct checking k = { .causes = found, .arena = a, .quiet_costs = old && rules_anywhere(old) };
+    struct checking k = { .causes = found, .arena = a };
     if (!a)
         return;
     /* What is said must outlive what was compiled: found copy their messages, and fields are copied here. */
     unsigned first = found->n;
     visit(&k, (struct spot){ schema, cel_type_of_schema(a, schema, true), field, true, 1, NULL });
-    if (k.total > TOTAL_LIMIT && !k.quiet_costs) {
+    if (k.total > TOTAL_LIMIT) {
         for (unsigned i = 0; i < k.n_most; i++)
             forbidden(&k, k.most[i].field, "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema");
         forbidden(&k, field, too_costly(&k, "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema", k.total, TOTAL_LIMIT));

@@ -96,31 +96,43 @@ const char *type_name(const struct cel_type *t)
     return t->name ? t->name : names[t->kind];
 }
 
-static void write_type(struct buf *b, const struct cel_type *t)
+/* checked: as the checker speaks of types. */
+static void write_type(struct buf *b, const struct cel_type *t, bool checked)
 {
     if (t->kind == CEL_PARAM) {
         buf_printf(b, "_var%u", t->param);
         return;
     }
     /* Upstream writes null, and the types of protobuf's wrappers, in a way of their own. */
-    buf_add_z(b, t->kind == CEL_NULL ? "null" : type_name(t));
+    bool when = checked && (t->kind == CEL_TIMESTAMP || t->kind == CEL_DURATION);
+    buf_add_z(b, t->kind == CEL_NULL ? "null" : !when ? type_name(t) : t->kind == CEL_DURATION ? "duration" : "timestamp");
     if (!t->a)
         return;
     buf_add_c(b, '(');
-    write_type(b, t->a);
+    write_type(b, t->a, checked);
     if (t->kind == CEL_MAP) {
         buf_lit(b, ", ");
-        write_type(b, t->b);
+        write_type(b, t->b, checked);
     }
     buf_add_c(b, ')');
 }
 
-const char *cel_type_text(struct arena *a, const struct cel_type *t)
+static const char *text_of(struct arena *a, const struct cel_type *t, bool checked)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(1 << 16);
-    write_type(&b, t);
+    write_type(&b, t, checked);
     const char *text = b.failed ? NULL : arena_dup(a, buf_str(&b));
     return text ? text : "";
+}
+
+const char *cel_type_text(struct arena *a, const struct cel_type *t)
+{
+    return text_of(a, t, false);
+}
+
+const char *type_checked_text(struct arena *a, const struct cel_type *t)
+{
+    return text_of(a, t, true);
 }
 
 const struct cel_type *type_named(struct str name)

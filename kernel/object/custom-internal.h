@@ -12,6 +12,7 @@ struct custom_schema {
     struct val *tree;
     struct map patterns;                /* text -> compiled expression, or a mark that it is none */
     void *slot;                         /* what others made of it, in the arena */
+    int embeds;                         /* of a root: has it objects within objects? 1: it was looked, no; 2: yes */
     struct custom_schema *root;         /* of a part */
     struct str name;
 };
@@ -24,5 +25,8 @@ void custom_patterns_free(struct custom_schema *s);
 
 /* custom_format.c: is text of that format? Formats that nobody knows are met by everything. */
 bool custom_format_matches(struct str format, struct str text);
+
+/* custom_embedded.c */
+void custom_check_embedded(struct object_causes *c, const struct val *schema, const struct val *v, const struct path *p);
 
 #endif

@@ -35,10 +35,10 @@ void custom_unique(struct val *v, const struct path *p, struct object_strict *st
 void custom_strict_order(struct object_strict *s);     /* as upstream finds it: what came twice, as it came, then what is not known, sorted */
 void custom_default(struct arena *a, const struct val *schema, struct val *v);
 /* Types, limits, patterns, lists and unions, with upstream's words. */
-void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p);
+void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct val *old, const struct path *p);
 
 /* Of a write of the status alone: nothing else is looked at. */
-void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v);
+void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct val *old);
 
 /* The number at a path such as ".spec.replicas"; NULL: none, or *ret_why (else NULL) says that it is something else. */
 const struct val *custom_scale_at(struct arena *a, const struct val *v, const char *path, const char **ret_why);

@@ -41,7 +41,7 @@ static void check_fallback(struct object_causes *c, const struct val *schema, co
     json_write(&text, schema);
     struct custom_schema *s = text.failed ? NULL : custom_schema_new(buf_str(&text));
     if (s)
-        custom_validate(s, c, fallback, &at);
+        custom_validate(s, c, fallback, NULL, &at);
     custom_schema_free(s);
 }
 

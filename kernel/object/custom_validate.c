@@ -12,7 +12,7 @@ struct check {
     unsigned matches;                   /* how much the value has in common with the schema */
 };
 
-static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p);
+static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct val *was, const struct path *p);
 
 static const char *where(struct check *k, const struct path *p)
 {
@@ -178,7 +178,7 @@ static void check_string(struct check *k, const struct val *schema, const struct
     struct str s = val_str(v), pattern = json_str(schema, "pattern"), format = json_str(schema, "format");
     int64_t least = json_int(schema, "minLength", 0), most = json_int(schema, "maxLength", -1), n = least > 0 || most >= 0 ? runes(s) : 0;
     if (most >= 0 && n > most)
-        object_cause_add(k->causes, "FieldValueTooLong", where(k, p), "Too long: may not be more than %lld bytes", (long long)most);
+        object_cause_add(k->causes, "FieldValueTooLong", where(k, p), "Too long: may not be more than %lld byte%s", (long long)most, most == 1 ? "" : "s");
     else if (n < least)
         invalid(k, v, p, "should be at least %lld chars long", (long long)least);
     else if (pattern.len && !custom_pattern_matches(k->root, pattern, s))
@@ -238,55 +238,91 @@ static void check_unique(struct check *k, const struct val *schema, const struct
         }
 }
 
-static void check_array(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
+/* The item of before that has the same keys, in a list that is a map; others are nobody's. */
+static const struct val *item_before(const struct val *schema, const struct val *was, const struct val *item)
+{
+    const struct val *keys = json_get(schema, STR("x-kubernetes-list-map-keys"));
+    if (val_is(was, VAL_ARR) && val_is(keys, VAL_ARR) && item->type == VAL_OBJ && str_is(json_str(schema, "x-kubernetes-list-type"), "map"))
+        val_each(x, was)
+            if (x->type == VAL_OBJ && same_keys(keys, item, x))
+                return x;
+    return NULL;
+}
+
+static const struct val *schema_of(const struct val *schema, const struct val *member)
+{
+    const struct val *own = json_get(json_get(schema, STR("properties")), val_key(member)), *additional = json_get(schema, STR("additionalProperties"));
+    return own ? own : val_is(additional, VAL_OBJ) ? additional : NULL;
+}
+
+/* Is v what it was, as far as the schema can tell? Of members that it does not know nobody can. */
+static bool unchanged(const struct val *schema, const struct val *v, const struct val *was)
+{
+    if (!was || was->type != v->type || (v->type >= VAL_ARR && v->n != was->n))
+        return false;
+    if (v->type == VAL_OBJ) {
+        val_each(m, v) {
+            const struct val *s = schema_of(schema, m);
+            if (!s || !unchanged(s, m, json_get(was, val_key(m))))
+                return false;
+        }
+        return true;
+    }
+    if (v->type != VAL_ARR || !str_is(json_str(schema, "x-kubernetes-list-type"), "map"))
+        return val_equal(v, was);
+    val_each(x, v)
+        if (!unchanged(json_get(schema, STR("items")), x, item_before(schema, was, x)))
+            return false;
+    return true;
+}
+
+/* In upstream's words of one, and of many. */
+static void too_many(struct check *k, const struct val *v, const struct path *p, int64_t most)
+{
+    object_cause_add(k->causes, "FieldValueTooMany", where(k, p), "Too many: %u: must have at most %lld item%s", v->n, (long long)most, most == 1 ? "" : "s");
+}
+
+static void too_few(struct check *k, const struct val *v, const struct path *p, int64_t least, const char *what)
+{
+    object_cause_add(k->causes, "FieldValueInvalid", where(k, p), "Invalid value: %u: %s in body should have at least %lld %s", v->n, inside(k, p), (long long)least, what);
+}
+
+static void check_array(struct check *k, const struct val *schema, const struct val *v, const struct val *was, const struct path *p)
 {
     const struct val *items = json_get(schema, STR("items"));
     int64_t least = json_int(schema, "minItems", 0), most = json_int(schema, "maxItems", -1);
     long i = 0;
-    if (v->n < least)
-        invalid(k, v, p, "should have at least %lld items", (long long)least);
-    if (most >= 0 && v->n > most)
-        object_cause_add(k->causes, "FieldValueTooMany", where(k, p), "Too many: %u: must have at most %lld items", v->n, (long long)most);
     if (val_is(items, VAL_OBJ))
         val_each(item, v) {
             struct path here = { p, STR_NONE, i++ };
-            check_value(k, items, item, &here);
+            check_value(k, items, item, was ? item_before(schema, was, item) : NULL, &here);
         }
+    if (v->n < least)
+        too_few(k, v, p, least, "items");
+    if (most >= 0 && v->n > most)
+        too_many(k, v, p, most);
     check_unique(k, schema, v, p);
 }
 
 /* --- objects --- */
 
-static void check_embedded(struct check *k, const struct val *v, const struct path *p)
+static void check_object(struct check *k, const struct val *schema, const struct val *v, const struct val *was, const struct path *p)
 {
-    static const char *const names[] = { "apiVersion", "kind" };
-    for (int i = 0; i < 2; i++) {
-        struct path here = { p, str_of(names[i]), 0 };
-        if (!json_str(v, names[i]).len)
-            object_cause_add(k->causes, "FieldValueRequired", where(k, &here), "Required value: must not be empty");
-    }
-}
-
-static void check_object(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
-{
-    const struct val *props = json_get(schema, STR("properties")), *additional = json_get(schema, STR("additionalProperties"));
     const struct val *required = json_get(schema, STR("required"));
     int64_t least = json_int(schema, "minProperties", 0), most = json_int(schema, "maxProperties", -1);
     if (v->n < least) {
-        invalid(k, v, p, "should have at least %lld properties", (long long)least);
+        too_few(k, v, p, least, "properties");
         return;
     }
     if (most >= 0 && v->n > most) {
-        object_cause_add(k->causes, "FieldValueTooMany", where(k, p), "Too many: %u: must have at most %lld items", v->n, (long long)most);
+        too_many(k, v, p, most);
         return;
     }
     val_each(m, v) {
-        const struct val *s = json_get(props, val_key(m));
+        const struct val *s = schema_of(schema, m);
         struct path here = { p, val_key(m), 0 };
-        if (!s && val_is(additional, VAL_OBJ))
-            s = additional;
         if (s)
-            check_value(k, s, m, &here);
+            check_value(k, s, m, json_get(was, val_key(m)), &here);
     }
     if (val_is(required, VAL_ARR))
         val_each(r, required) {
@@ -294,8 +330,6 @@ static void check_object(struct check *k, const struct val *schema, const struct
             if (!json_get(v, val_str(r)))
                 object_cause_add(k->causes, "FieldValueRequired", where(k, &here), "Required value");
         }
-    if (json_bool(schema, "x-kubernetes-embedded-resource", false))
-        check_embedded(k, v, p);
 }
 
 /* --- unions --- */
@@ -310,7 +344,7 @@ static struct verdict judge(const struct check *k, const struct val *schema, con
 {
     struct verdict r = { .causes = { .arena = k->causes->arena } };
     struct check alone = { &r.causes, k->root, NULL, k->cut, 0 };
-    check_value(&alone, schema, v, p);
+    check_value(&alone, schema, v, NULL, p);
     r.matches = alone.matches;
     return r;
 }
@@ -393,8 +427,8 @@ static void check_unions(struct check *k, const struct val *schema, const struct
         of_no_field(k, "\"%s\" must not validate the schema (not)", inside_or_whole(k, p));
 }
 
-/* matches: one for each thing that is looked at, and one for what is as it should be, where upstream counts so. */
-static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct path *p)
+/* was: of the object before an update, where it had such a value; what is not changed may stay wrong. matches: one for each thing that is looked at, and one for what is as it should be, where upstream counts so. */
+static void check_value(struct check *k, const struct val *schema, const struct val *v, const struct val *was, const struct path *p)
 {
     unsigned before = k->causes->n;
     bool typed = json_str(schema, "type").len || json_str(schema, "format").len || json_bool(schema, "x-kubernetes-int-or-string", false);
@@ -409,30 +443,53 @@ static void check_value(struct check *k, const struct val *schema, const struct 
     else if (is_number(v))
         check_number(k, schema, v, p);
     else if (v->type == VAL_ARR)
-        check_array(k, schema, v, p);
+        check_array(k, schema, v, was, p);
     check_choices(k, schema, v, p);
     if (v->type == VAL_OBJ)
-        check_object(k, schema, v, p);
+        check_object(k, schema, v, was, p);
+    if (k->causes->n > before && was && unchanged(schema, v, was))
+        k->causes->n = before;
+}
+
+static bool embeds(struct custom_schema *s)
+{
+    static const char mark[] = "x-kubernetes-embedded-resource";
+    if (!s->embeds)
+        s->embeds = memmem(s->text.at, s->text.len, mark, sizeof mark - 1) ? 2 : 1;
+    return s->embeds == 2;
+}
+
+/* Are items of a list there twice? */
+static bool has_doubles(const struct custom_schema *s, struct arena *a, const struct val *schema, const struct val *v)
+{
+    struct object_causes ignored = { .arena = a }, twice = { .arena = a };
+    struct check k = { &ignored, (struct custom_schema *)(s->root ? s->root : s), &twice, 0, 0 };
+    check_value(&k, schema, v, NULL, NULL);
+    return twice.n > 0;
 }
 
 /* cut: of a path, where it stands in a message. */
-static void check_whole(const struct custom_schema *s, struct object_causes *c, const struct val *schema, const struct val *v, const struct path *p, size_t cut)
+static void check_whole(const struct custom_schema *s, struct object_causes *c, const struct val *schema, const struct val *v, const struct val *old, const struct path *p, size_t cut)
 {
     struct object_causes twice = { .arena = c->arena };
     struct check k = { c, (struct custom_schema *)(s->root ? s->root : s), &twice, cut, 0 };
     if (v && schema)
-        check_value(&k, schema, v, p);
+        check_value(&k, schema, v, old, p);
+    if (!cut && embeds(k.root))
+        custom_check_embedded(c, schema, v, p);
+    if (twice.n && old && has_doubles(s, c->arena, schema, old))
+        return;
     for (unsigned i = 0; i < twice.n; i++)
         object_cause_add(c, twice.at[i].reason, twice.at[i].field, "%s", twice.at[i].message);
 }
 
-void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct path *p)
+void custom_validate(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct val *old, const struct path *p)
 {
-    check_whole(s, c, custom_schema_tree(s), v, p, 0);
+    check_whole(s, c, custom_schema_tree(s), v, old, p, 0);
 }
 
-void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v)
+void custom_validate_status(const struct custom_schema *s, struct object_causes *c, const struct val *v, const struct val *old)
 {
     struct path p = { NULL, STR("status"), 0 };
-    check_whole(s, c, json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status")), json_get(v, STR("status")), &p, sizeof "status." - 1);
+    check_whole(s, c, json_get(json_get(custom_schema_tree(s), STR("properties")), STR("status")), json_get(v, STR("status")), json_get(old, STR("status")), &p, sizeof "status." - 1);
 }

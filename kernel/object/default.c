@@ -280,6 +280,10 @@ static void service(struct defaulting *d, struct val *v)
         set_text(d, spec, "internalTrafficPolicy", "Cluster");
     if (str_is(type, "LoadBalancer") && !json_get(spec, STR("allocateLoadBalancerNodePorts")))
         json_set_bool(d->arena, spec, STR("allocateLoadBalancerNodePorts"), true);
+    const struct val *ingress = str_is(type, "LoadBalancer") ? json_path(v, "status.loadBalancer.ingress") : NULL;
+    for (struct val *x = val_is(ingress, VAL_ARR) ? ingress->first : NULL; x; x = x->next)
+        if (json_str(x, "ip").len)
+            set_text(d, x, "ipMode", "VIP");
 }
 
 static void deployment_spec(struct defaulting *d, struct val *v)

@@ -65,9 +65,9 @@ void object_validate(const struct schema_kind *k, const char *subresource, const
     check_metadata(ret, k, status, v, old);
     if (k->flags & K_CUSTOM) {
         if (status)
-            custom_validate_status(k->type->custom, ret, v);
+            custom_validate_status(k->type->custom, ret, v, old);
         else
-            custom_validate(k->type->custom, ret, v, NULL);
+            custom_validate(k->type->custom, ret, v, old, NULL);
         custom_validate_scale(k, ret, v, status);
         return;
     }

@@ -94,6 +94,7 @@ enum grammar name_grammar(const struct schema_kind *k);
 /* old: of an update, or NULL; status: of the object's status. */
 void check_metadata(causes c, const struct schema_kind *k, bool status, const struct val *v, const struct val *old);
 void check_only_name(causes c, const struct val *m, const char *wanted, const char *why);       /* there is one that this object may have */
+void check_embedded_meta(causes c, const struct path *p, const struct val *m);                  /* of an object within another */
 const char *metadata_ways(const struct schema_kind *k, bool status);    /* validate_meta_ways.c */
 void check_labels(causes c, const struct path *p, const struct val *labels);
 void check_annotations(causes c, const struct path *p, const struct val *annotations);

@@ -265,7 +265,7 @@ KIND_RULES(kind_priority_level)
     struct str type = json_str(spec, "type");
     (void)old;
     if (str_is(type, "Exempt") != str_is(json_str(v, "metadata.name"), "exempt"))
-        say_invalid(c, IN(p, "type"), type, "type must be 'Exempt' if and only if name is 'exempt'");
+        say_invalid(c, IN(p, "type"), type, "must be 'Exempt' if and only if `name` is 'exempt'");
     if (str_is(type, "Exempt")) {
         if (limited)
             say_forbidden(c, limit, "must be nil if the type is not Limited");

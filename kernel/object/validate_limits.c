@@ -22,9 +22,10 @@ static bool is_quota_name(struct str s)
 
 static void check_quota_name(causes c, const struct path *p, struct str name)
 {
-    if (!check_name(c, p, name, G_QUALIFIED) || str_find(name, '/') >= 0)
+    bool good = check_name(c, p, name, G_QUALIFIED);
+    if (str_find(name, '/') >= 0)
         return;
-    if (!is_quota_name(name) && !str_is(name, "storage"))
+    if (good && !is_quota_name(name) && !str_is(name, "storage"))
         say_invalid(c, p, name, "must be a standard resource type or fully qualified");
     if (!is_quota_name(name))
         say_invalid(c, p, name, "must be a standard resource for quota");

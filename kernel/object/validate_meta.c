@@ -77,9 +77,8 @@ static void check_owners(causes c, const struct path *p, const struct val *refs)
 }
 
 /* What an update looks at beside what may not change. */
-static void check_marks(causes c, const struct val *m)
+static void check_marks(causes c, const struct path *p, const struct val *m)
 {
-    const struct path *p = IN(NULL, "metadata");
     check_labels(c, IN(p, "labels"), json_get(m, STR("labels")));
     check_annotations(c, IN(p, "annotations"), json_get(m, STR("annotations")));
     check_owners(c, IN(p, "ownerReferences"), json_get(m, STR("ownerReferences")));
@@ -120,7 +119,7 @@ static void check_added_finalizers(causes c, const struct val *m, const struct v
 static void check_change(causes c, const struct val *m, const struct val *was)
 {
     check_added_finalizers(c, m, was);
-    check_marks(c, m);
+    check_marks(c, IN(NULL, "metadata"), m);
 }
 
 static void check_finalizers(causes c, const struct path *p, const struct val *list)
@@ -162,6 +161,13 @@ static bool base_is_judged(const struct schema_kind *k)
     return strcmp(k->kind, "ReplicationController") != 0 && strcmp(k->kind, "DeviceClass") != 0;
 }
 
+static void check_rest(causes c, const struct path *p, const struct val *m)
+{
+    check_nonnegative(c, p, m, "generation");
+    check_marks(c, p, m);
+    check_finalizers(c, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+}
+
 static void check_whole(causes c, const struct schema_kind *k, const struct val *m, enum grammar g)
 {
     const struct path *p = IN(NULL, "metadata");
@@ -172,9 +178,19 @@ static void check_whole(causes c, const struct schema_kind *k, const struct val 
         say_required(c, IN(p, "name"), "name or generateName is required");
     else
         check_name(c, IN(p, "name"), name, g);
-    check_nonnegative(c, p, m, "generation");
-    check_marks(c, m);
-    check_finalizers(c, IN(p, "finalizers"), json_get(m, STR("finalizers")));
+    check_rest(c, p, m);
+}
+
+void check_embedded_meta(causes c, const struct path *p, const struct val *m)
+{
+    struct str name = json_str(m, "name"), base = json_str(m, "generateName"), ns = json_str(m, "namespace");
+    if (base.len)
+        check_base(c, p, base, G_PATH_SEGMENT);
+    if (name.len)
+        check_name(c, IN(p, "name"), name, G_PATH_SEGMENT);
+    if (ns.len)
+        check_name(c, IN(p, "namespace"), ns, G_LABEL);
+    check_rest(c, p, m);
 }
 
 void check_only_name(causes c, const struct val *m, const char *wanted, const char *why)

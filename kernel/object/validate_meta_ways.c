@@ -16,7 +16,7 @@ static const struct {
     { "", "ServiceAccount", "UF", "" },
     { "", "Endpoints", "UF", "" },
     { "", "Event", "", "" },
-    { "events.k8s.io", "Event", "", "" },
+    { "events.k8s.io", "Event", "U", "" },
     { "", "LimitRange", "F", "" },
     { "apps", "ControllerRevision", "UF", "" },
     { "batch", "Job", "FU", "U" },

@@ -125,7 +125,7 @@ static bool check_claimed(causes c, const struct path *p, struct str name)
 
 static KIND_RULES(status_claim)
 {
-    static const char *const states[] = { "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizePending", "NodeResizeInProgress", "NodeResizeInfeasible", NULL };
+    static const char *const states[] = { "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending", NULL };
     const struct path *p = IN(NULL, "status");
     const struct val *states_of = json_path(v, "status.allocatedResourceStatuses"), *sizes = json_path(v, "status.allocatedResources");
     (void)old;

@@ -128,7 +128,7 @@ void check_resource_field_ref(causes c, const struct path *p, const struct val *
 
 static void check_downward_file(causes c, const struct path *p, const struct val *file)
 {
-    static const char *const allowed[] = { "metadata.name", "metadata.namespace", "metadata.labels", "metadata.annotations", "metadata.uid", NULL };
+    static const char *const allowed[] = { "metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid", NULL };
     struct val *field = json_get(file, STR("fieldRef")), *resource = json_get(file, STR("resourceFieldRef"));
     struct str path = json_str(file, "path");
     check_required_str(c, IN(p, "path"), path);

@@ -12,7 +12,7 @@ import urllib.parse
 HERE = os.path.dirname(os.path.abspath(__file__))
 TYPES = {"": "application/json", "/json": "application/json-patch+json", "/merge": "application/merge-patch+json", "/strategic": "application/strategic-merge-patch+json",
          "/apply": "application/apply-patch+yaml", "/yaml": "application/yaml"}
-CHANGING = [(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"), (r"\b20(?!26-01-02)\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"), (r'(ResourceVersion in object meta: )\d+', r'\1<revision>'), (r'(resourceVersion\\*": ?\\*")\d+', r"\1<revision>")]
+CHANGING = [(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"), (r"\b20(?!26-01-02)\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"), (r'(ResourceVersion in (?:object meta: |record \())\d+', r'\1<revision>'), (r'(resourceVersion\\*": ?\\*")\d+', r"\1<revision>")]
 
 
 class Server:

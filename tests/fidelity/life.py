@@ -14,6 +14,7 @@ from steps import JSON, Apart, Steps
 
 MANAGERS = ["", "one", "two", "kubectl-client-side-apply", "one", "two", "m" * 128, "m" * 129, "a\nb", "\u00fc" * 64]
 WATCHED = {"ServiceCIDR", "FlowSchema", "PriorityLevelConfiguration", "APIService", "CustomResourceDefinition", "ValidatingAdmissionPolicy"}  # a controller writes to it at once
+KEPT = {"ServiceCIDR", "FlowSchema", "ValidatingAdmissionPolicy"}  # controllers that one of the two has not write to it
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
@@ -132,6 +133,8 @@ class Life(Steps):
         name = self.current["metadata"].get("name", "")
         self.where = kind.path(run.ns, "@name")
         if self.current.get("aggregationRule"):
+            return self.end(name)
+        if kind.name in KEPT:
             return self.end(name)
         if kind.name in WATCHED:
             self.settle()

@@ -176,7 +176,7 @@ Test(rules, definitions)
     for (size_t i = 0; i < sizeof definitions / sizeof *definitions; i++) {
         _cleanup_arena_ struct arena *a = arena_new(0);
         struct object_causes causes = { .arena = a };
-        cel_rules_check(&causes, tree(a, str_of(definitions[i].schema)), NULL, "schema");
+        cel_rules_check(&causes, tree(a, str_of(definitions[i].schema)), "schema");
         cr_assert_geq(causes.n, 1, "%s", definitions[i].schema);
         const char *is = arena_printf(a, "%s: %s", causes.at[0].field, causes.at[0].message);
         const char *want = arena_printf(a, "schema.%s", definitions[i].message);

@@ -92,7 +92,7 @@ Test(custom_unions, words)
         _cleanup_arena_ struct arena *a = arena_new(0);
         _cleanup_buf_ struct buf b = BUF_INIT(0);
         struct object_causes c = { .arena = a };
-        custom_validate(s, &c, json_parse(a, str_of(rows[i].value), NULL), NULL);
+        custom_validate(s, &c, json_parse(a, str_of(rows[i].value), NULL), NULL, NULL);
         for (unsigned j = 0; j < c.n; j++)
             buf_printf(&b, "%s: %s\n", c.at[j].field, c.at[j].message);
         cr_expect_str_eq(b.at ? b.at : "", rows[i].want, "%s", rows[i].value);

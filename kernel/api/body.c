@@ -1,4 +1,5 @@
-/* protobuf_body.c - the envelope of a body in protobuf ("k8s\0", then {1 {1 apiVersion, 2 kind}, 2 raw}): upstream's decoder looks at it before at what it holds. */
+/* body.c - the envelope of a body in protobuf ("k8s\0", then {1 {1 apiVersion, 2 kind}, 2 raw}): upstream's decoder looks at it before at what it holds. What is
+ * wrong with one in JSON that says not even what it is. */
 #include "api-internal.h"
 #include "base/varint.h"
 
@@ -100,4 +101,23 @@ const char *api_envelope(struct arena *a, struct str body, struct str *ret_versi
 const char *api_not_registered(struct arena *a, struct str version, struct str kind)
 {
     return arena_printf(a, "no kind \"" STR_FMT "\" is registered for version \"" STR_FMT "\" in scheme \"pkg/runtime/scheme.go:111\"", STR_ARG(kind), STR_ARG(version));
+}
+
+const char *api_parse_fault(struct arena *a, const struct kl_err *err)
+{
+    const char *place = strstr(err->msg, " (byte ");
+    return place ? arena_dup(a, str_n(err->msg, (size_t)(place - err->msg))) : err->msg;
+}
+
+const char *api_json_fault(struct arena *a, const struct val *raw, const struct kl_err *err)
+{
+    static const char *const types[] = { [VAL_ARR] = "array", [VAL_STR] = "string", [VAL_BOOL] = "bool" };
+    static const char head[] = "couldn't get version/kind; json parse error: ";
+    if (!raw)
+        return arena_printf(a, "%s%s", head, api_parse_fault(a, err));
+    if (raw->type == VAL_OBJ || raw->type == VAL_NULL)
+        return NULL;
+    const char *type = raw->type < sizeof types / sizeof *types ? types[raw->type] : NULL;
+    return arena_printf(a, "%sjson: cannot unmarshal %s into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                        "\"json:\\\"kind,omitempty\\\"\" }", head, type ? type : "number");
 }

@@ -3,7 +3,7 @@
 
 #include "api/api-internal.h"
 
-Test(protobuf_body, envelopes)
+Test(body, envelopes)
 {
     static const char none[] = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]", cut[] = "unexpected EOF";
     static const struct {
