@@ -373,11 +373,13 @@ static enum outcome nowhere(struct cycle *y, const char *message)
     return PARKED;
 }
 
-/* SETTLED: all claims are bound. */
+/* SETTLED: all claims are bound. Until then it will be on that node for all who are decided meanwhile: its volumes bind it to there. */
 static enum outcome reserve(struct cycle *y, struct ledger_node *n)
 {
     int rc = claims_reserve(&y->claims, n, y->s->conf.objects, y->who, &y->call);
     y->waits = rc == 0 || rc == -KL_PENDING;
+    if (y->waits && !ledger_promise(y->s->ledger, y->pod, n))
+        return AGAIN;
     y->result = SCHEDULE_ERROR;
     if (rc < 0 && rc != -KL_PENDING && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));
@@ -389,6 +391,8 @@ static enum outcome reserve_devices(struct cycle *y, struct ledger_node *n)
 {
     int rc = devices_reserve(&y->devices, n, y->s->conf.objects, y->who, &y->call);
     y->waits = rc == 0;
+    if (y->waits && !ledger_promise(y->s->ledger, y->pod, n))
+        return AGAIN;
     y->result = SCHEDULE_ERROR;
     if (rc < 0 && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
         refuse(y, arena_dup(y->arena, str_of(y->call.err.msg)));

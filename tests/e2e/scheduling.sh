@@ -41,6 +41,30 @@ k scale deployment apart --replicas=0 >/dev/null
 none "they go" k get pods -l app=apart -o name
 clear_pods
 
+# The same with claims, when room comes for all of them in one moment: while the first one's is being bound, the others know where it will be.
+k cordon a b c >/dev/null
+{
+    echo '{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"local"},"provisioner":"kubernetes.io/no-provisioner","volumeBindingMode":"WaitForFirstConsumer"}'
+    for n in a b c; do
+        for i in 1 2 3; do
+            printf '{"apiVersion":"v1","kind":"PersistentVolume","metadata":{"name":"%s-%s"},"spec":{"storageClassName":"local","capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"local":{"path":"/x"},
+                "nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"kubernetes.io/hostname","operator":"In","values":["%s"]}]}]}}}}\n' $n $i $n
+        done
+    done
+    printf '{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"kept"},"spec":{"replicas":3,"serviceName":"kept","podManagementPolicy":"Parallel","selector":{"matchLabels":{"app":"kept"}},
+        "volumeClaimTemplates":[{"metadata":{"name":"v"},"spec":{"storageClassName":"local","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}],
+        "template":{"metadata":{"labels":{"app":"kept"}},"spec":{%s %s,"containers":[{"name":"c","image":"i"}]}}}}\n' "$(must podAntiAffinity "$(term $host kept)")" "$tolerant"
+} | k create -f - >/dev/null
+with_volumes() { k get pods -l app=kept -o 'jsonpath={range .items[*]}{.spec.nodeName}{"\n"}{end}' | sort | tr '\n' ' '; }
+waiting() { k get pods -l app=kept -o 'jsonpath={range .items[*]}{.status.conditions[0].reason}{"\n"}{end}' | grep -c Unschedulable; }
+settles "there is no room yet" 3 30 waiting
+k uncordon a >/dev/null
+settles "one gets the first node" "  a " 30 with_volumes
+k uncordon b c >/dev/null
+settles "pods with volumes that keep apart" "a b c " 30 with_volumes
+k delete statefulset kept --cascade=orphan >/dev/null
+clear_pods
+
 pod guard db "$(must podAntiAffinity "$(term $zone web)")\"nodeName\":\"c\","
 pod unwanted web "\"nodeSelector\":{\"$zone\":\"y\"},"
 soon "what runs does not want it near" "1 node(s) didn't satisfy existing pods anti-affinity rules, 2 node(s) didn't match Pod's node affinity/selector." says unwanted
