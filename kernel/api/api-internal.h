@@ -69,6 +69,7 @@ struct api_info {
     bool watch_path;                    /* /api/v1/watch/... */
     bool nested;                        /* namespaces within one */
     bool deep;                          /* something follows the subresource */
+    bool odd;                           /* a segment may be one that api_bad_segment refuses */
     struct str rest;                    /* path behind a subresource, as sent, without the slash; at NULL: not even that */
     struct api_query q;
 };

@@ -159,6 +159,8 @@ static const char *go_name(struct arena *a, const struct schema_kind *k, bool li
 int api_check_partial(struct api_rq *rq)
 {
     const struct kl_request *t = &rq->info.tuple;
+    if (!rq->accept.as)
+        return 0;
     bool list = strcmp(t->verb, "list") == 0, custom = rq->info.kind->flags & K_CUSTOM, scale = strcmp(t->subresource, "scale") == 0;
     if (list && rq->accept.as == AS_PARTIAL)
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "you requested PartialObjectMetadata, but the requested object is a list (%s)", go_name(rq->arena, rq->info.kind, true));
@@ -182,11 +184,11 @@ static int negotiate(struct api_rq *rq)
     struct str accept = http_header(rq->http, STR("accept"));
     const char *verb = rq->info.tuple.verb;
     const char *sub = rq->info.tuple.subresource;
-    bool untold = strcmp(sub, "log") == 0 || (strcmp(sub, "status") == 0 && (strcmp(k->kind, "CustomResourceDefinition") == 0 || strcmp(k->kind, "APIService") == 0));
+    bool log = sub[0] && strcmp(sub, "log") == 0, untold = log || (sub[0] && strcmp(sub, "status") == 0 && (strcmp(k->kind, "CustomResourceDefinition") == 0 || strcmp(k->kind, "APIService") == 0));
     bool custom = k->flags & K_CUSTOM, made_only = !(k->flags & K_STORED) && strcmp(verb, "create") == 0;     /* reviews have no table */
     bool watch = strcmp(verb, "watch") == 0, many = watch || strcmp(verb, "list") == 0;
     const struct api_can can = { .transforms = !made_only, .no_table = untold, .no_protobuf = custom };
-    if (!custom && strcmp(sub, "log") != 0 && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
+    if (!custom && !log && !api_routes(accept, many ? STR(MEDIA_TYPES ", " STREAM_TYPES) : STR(MEDIA_TYPES)))
         return api_fail_route(&rq->err, rq->arena, many ? MEDIA_TYPES ", " STREAM_TYPES : MEDIA_TYPES);
     if (!api_negotiate(accept, &can, &rq->accept))
         return api_fail(&rq->err, rq->arena, KL_NOT_ACCEPTABLE, "only the following media types are accepted: " MEDIA_TYPES);
@@ -320,14 +322,21 @@ static int arrive(struct api_rq *rq, struct http_req *r)
 static int check_names(struct api_rq *rq)
 {
     const struct kl_request *t = &rq->info.tuple;
-    const char *why = api_bad_segment(str_of(t->name));
+    const char *why = rq->info.odd ? api_bad_segment(str_of(t->name)) : NULL;
     if (why)
         return api_fail(&rq->err, rq->arena, KL_BAD_REQUEST, "Name parameter invalid: \"%s\": %s", t->name, why);
-    if (!api_bad_segment(str_of(t->ns)))
+    if (!rq->info.odd || !api_bad_segment(str_of(t->ns)))
         return 0;
     api_fail(&rq->err, rq->arena, KL_INTERNAL, "invalid key: \"/%s/%s\"", t->resource, t->ns);
     rq->err.reason = NULL;              /* upstream's 500 has none */
     return -KL_INTERNAL;
+}
+
+/* No other server is asked for what this one would not look up. */
+static bool is_odd(const struct api_info *info)
+{
+    const struct kl_request *t = &info->tuple;
+    return info->odd && (api_bad_segment(str_of(t->group)) || api_bad_segment(str_of(t->name)) || api_bad_segment(str_of(t->ns)));
 }
 
 /* Behind the queue: what it may, and in which form. */
@@ -336,7 +345,7 @@ static int enter(struct api_rq *rq)
     const char *sub = rq->info.tuple.subresource;
     if (api_authorize(rq) < 0)
         return -1;
-    if (!api_bad_segment(str_of(rq->info.tuple.group)) && !api_bad_segment(str_of(rq->info.tuple.name)) && !api_bad_segment(str_of(rq->info.tuple.ns)) && api_aggregated(rq))
+    if (!is_odd(&rq->info) && api_aggregated(rq))
         return 1;
     if (!rq->info.tuple.is_resource) {
         struct str path = str_of(rq->info.tuple.path);

@@ -30,11 +30,9 @@ const char *api_bad_segment(struct str s)
 /* A NUL stays as it was sent, and is refused where a name is looked at: nothing may end before its end. */
 static struct str decode(struct arena *a, struct str s)
 {
-    if (!s.len || !memchr(s.at, '%', s.len))
-        return s;
-    struct str d = http_decode(a, s, false);
+    struct str d = http_decode(a, s, false);    /* as it is, when there is nothing to decode */
     _cleanup_buf_ struct buf b = BUF_INIT(0);
-    if (!d.at || !memchr(d.at, '\0', d.len))
+    if (d.at == s.at || !d.at || !memchr(d.at, '\0', d.len))
         return d;
     for (size_t i = 0; i < d.len; i++)
         d.at[i] ? buf_add_c(&b, d.at[i]) : buf_lit(&b, "%00");
@@ -257,7 +255,9 @@ int api_parse_request(struct arena *a, struct str method, struct str path, struc
     *ret = (struct api_info){ .tuple = { .size = sizeof(struct kl_request), .group = "", .version = "", .resource = "",
                                          .subresource = "", .ns = "", .name = "" } };
     struct kl_request *t = &ret->tuple;
-    t->path = arena_dup(a, decode(a, path));
+    bool coded = memchr(path.at, '%', path.len) != NULL;
+    ret->odd = coded || memmem(path.at, path.len, "/.", 2);
+    t->path = arena_dup(a, coded ? decode(a, path) : path);
     if (!t->path)
         return api_fail(e, a, KL_BAD_REQUEST, "invalid URL escape in the path");
     t->verb = lower_method(a, method);
