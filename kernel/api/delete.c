@@ -2,6 +2,7 @@
 #include "api-internal.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "crd.h"
 
 static bool has_finalizer(const struct val *v, const char *name)
 {
@@ -30,10 +31,21 @@ static void set_finalizer(struct arena *a, struct val *v, const char *name, bool
         json_del(meta, STR("finalizers"));
 }
 
+static bool is_definition(const struct schema_kind *k)
+{
+    return strcmp(k->resource, CRD_RESOURCE) == 0;
+}
+
+/* Kinds whose own strategy begins their deletion: it sets the time alone, and looks at what is asked for by itself. */
+static bool goes_by_itself(const struct schema_kind *k)
+{
+    return is_definition(k) || api_is_kind(k, "", "Namespace");
+}
+
 static int check_preconditions(struct api_op *op, struct store_object *o)
 {
     struct schema_kind kind = *op->kind->storage;
-    bool ns = strcmp(kind.kind, "Namespace") == 0 && !kind.group[0];   /* which looks by itself */
+    bool ns = goes_by_itself(op->kind);
     if (ns && op->want_uid.len && !str_eq(op->want_uid, store_object_uid(o)))
         return api_fail_conflict(&op->err, op->arena, &kind, op->name, arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
                                                                                     STR_ARG(op->want_uid), STR_ARG(store_object_uid(o))));
@@ -72,6 +84,27 @@ static void set_propagation(struct api_op *op, struct val *v)
     }
     set_finalizer(op->arena, v, "orphan", orphan);
     set_finalizer(op->arena, v, "foregroundDeletion", foreground);
+}
+
+/* Of a definition: its objects go first. crd.c takes the finalizer away when none is left. */
+static void begin_removal(struct api_op *op, struct val *v)
+{
+    char now[CLOCK_TEXT];
+    struct arena *a = op->arena;
+    struct val *list = json_arr(a, json_obj(a, v, STR("status")), STR("conditions")), *c = NULL;
+    clock_format(api_op_now(op), now);
+    set_finalizer(a, v, CRD_FINALIZER, true);
+    val_each(x, list)
+        if (str_is(json_str(x, "type"), "Terminating"))
+            c = x;
+    if (!c)
+        c = val_push(list, val_new(a, VAL_OBJ));
+    json_set_str(a, c, STR("type"), STR("Terminating"));
+    if (!str_is(json_str(c, "status"), "True"))
+        json_set_str(a, c, STR("lastTransitionTime"), arena_str(a, str_of(now)));
+    json_set_str(a, c, STR("status"), STR("True"));
+    json_set_str(a, c, STR("reason"), STR("InstanceDeletionPending"));
+    json_set_str(a, c, STR("message"), STR("CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"));
 }
 
 /* How a deletion goes on. PENDING: it began earlier, and as it was asked for now changes nothing. */
@@ -119,7 +152,7 @@ static void mark_deleting(struct api_op *op, struct val *v, int64_t ends_ns, int
     char when[CLOCK_TEXT];
     struct val *m = json_obj(op->arena, v, STR("metadata"));
     clock_format(ends_ns, when);
-    bool ns = !op->kind->group[0] && strcmp(op->kind->kind, "Namespace") == 0;          /* whose own strategy sets the time alone */
+    bool ns = goes_by_itself(op->kind);
     if (!ns && !json_get(m, STR("deletionTimestamp")) && json_get(m, STR("generation")))
         json_set_int(op->arena, m, STR("generation"), json_int(m, "generation", 0) + 1);
     json_set_str(op->arena, m, STR("deletionTimestamp"), arena_str(op->arena, str_of(when)));
@@ -198,9 +231,10 @@ int api_op_delete(struct api_op *op)
     struct grace grace = grace_of(op, v, deleting);
     if (grace.pace == PENDING)
         return nothing_changed(op, o);
-    set_propagation(op, v);
-    if (strcmp(op->kind->kind, "CustomResourceDefinition") == 0 && !deleting)
-        set_finalizer(op->arena, v, CRD_FINALIZER, true);       /* crd.c takes it away when no object is left */
+    if (is_definition(op->kind) && !deleting)
+        begin_removal(op, v);
+    else
+        set_propagation(op, v);
     if (strcmp(op->kind->kind, "Namespace") == 0 && !op->kind->group[0])
         json_set_str(op->arena, json_obj(op->arena, v, STR("status")), STR("phase"), STR("Terminating"));
     if (grace.pace == GRACEFUL)

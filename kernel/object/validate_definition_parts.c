@@ -92,8 +92,10 @@ static void check_scale(causes c, const struct path *p, const struct val *scale)
 /* What keeps it from being a path of plain members; NULL: nothing. */
 static const char *path_fault(causes c, struct str s)
 {
-    if (s.at[0] != '.' && s.at[0] != '[')
-        return words(c, "expected [ or . but got: " STR_FMT, STR_ARG(s));
+    if (s.at[0] != '.' && s.at[0] != '[') {
+        struct str rest = str_cut(&s, '.'), token = str_cut(&rest, '[');
+        return words(c, "expected [ or . but got: " STR_FMT, STR_ARG(token));
+    }
     if (s.len == 1)
         return "unexpected end of JSON path";
     return str_find(s, '[') >= 0 ? "array notation is not allowed" : NULL;
