@@ -111,15 +111,15 @@ KIND_RULES(kind_secret)
 
 /* --- namespaces, accounts --- */
 
+/* Only finalize changes them, and tells which one is wrong. */
 KIND_RULES(kind_namespace)
 {
-    (void)old;
     const struct path *p = IN(IN(NULL, "spec"), "finalizers");
-    LIST_EACH (f, at, json_path(v, "spec.finalizers"))
-        {
-        check_name(c, p, val_str(f), G_QUALIFIED);
+    LIST_EACH (f, at, json_path(v, "spec.finalizers")) {
+        const struct path *here = old ? ITEM(p, at.i) : p;
+        check_name(c, here, val_str(f), G_QUALIFIED);
         if (str_find(val_str(f), '/') < 0 && !str_is(val_str(f), "kubernetes"))
-            say_invalid(c, p, val_str(f), "name is neither a standard finalizer name nor is it fully qualified");
+            say_invalid(c, here, val_str(f), "name is neither a standard finalizer name nor is it fully qualified");
     }
 }
 
