@@ -40,23 +40,25 @@ static void wait_ends(struct ctl_run *r, struct str node, const struct val *pod)
 /* Of pods that have gone, nothing is kept. True: some wait. */
 static bool any_waits(struct ctl_run *r, struct str node, const struct ctl_list *pods)
 {
-    size_t at = 0;
-    struct str key;
+    struct map there = { 0 };
+    struct str *gone = arena_alloc(r->arena, (r->ctl->memory.n + 1) * sizeof *gone), key;
+    size_t at = 0, n = 0;
     void *note;
     bool any = false;
-    while (map_next(&r->ctl->memory, &at, &key, &note)) {
+    for (uint32_t i = 0; pods && i < pods->n; i++)
+        map_put(&there, wait_key(r, node, pods->at[i]), pods->at[i]);
+    while (gone && map_next(&r->ctl->memory, &at, &key, &note)) {
         struct str rest = key, of = str_cut(&rest, '/');
         if (!rest.len || !str_eq(of, node))
             continue;
-        bool there = !pods;
-        for (uint32_t i = 0; pods && i < pods->n; i++)
-            there |= str_eq(key, wait_key(r, node, pods->at[i]));
-        any |= there;
-        if (there)
-            continue;
-        mem_free(map_del(&r->ctl->memory, key));
-        at = 0;
+        if (!pods || map_get(&there, key))
+            any = true;
+        else
+            gone[n++] = key;
     }
+    for (size_t i = 0; i < n; i++)
+        mem_free(map_del(&r->ctl->memory, gone[i]));
+    map_free(&there);
     return any;
 }
 

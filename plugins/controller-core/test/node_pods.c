@@ -55,6 +55,24 @@ Test(node_pods, who_stays_after_all_is_told)
     cr_expect_eq(f->events, 1, "once");
 }
 
+/* Who waits is looked up among the pods, not searched: that took all the memory of a run, and minutes. */
+Test(node_pods, thousands_of_a_node_may_wait)
+{
+    struct val *node = fake_put(f, NODES, NODE(OUT, "True"));
+    char name[16];
+    for (int i = 0; i < 2500; i++) {
+        snprintf(name, sizeof name, "p%d", i);
+        put_pod(name, "", ",\"tolerations\":[{\"key\":\"out\",\"operator\":\"Exists\",\"tolerationSeconds\":10}]");
+    }
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0, "%s", f->call.err.msg);
+    for (uint32_t i = 1; i <= 1000; i++)
+        f->at[i].v = NULL;
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0, "%s", f->call.err.msg);
+    json_del(json_get(node, STR("spec")), STR("taints"));
+    cr_assert_eq(fake_reconcile(f, &taint_eviction_controller, "n", NULL), 0, "%s", f->call.err.msg);
+    cr_expect_eq(f->events, 1500, "those that have gone are forgotten");
+}
+
 Test(node_pods, a_taint_that_went_and_came_back_is_new)
 {
     struct val *node = fake_put(f, NODES, NODE(OUT, "True"));
