@@ -244,7 +244,7 @@ static void answered(void *ctx, const struct http_answer *answer, const struct k
     const char *why = answer ? http_words(a, (uint32_t)answer->status, answer->body) : NULL;
     q->fetch = NULL;
     if (!answer) {
-        fail(q, &asked, arena_printf(a, "failed: Post \"%s\": %s", q->target.shown, err->code == KL_TIMEOUT ? "context deadline exceeded" : err->msg));
+        fail(q, &asked, arena_printf(a, "failed: Post \"%s\": %s", q->target.shown, err->code == KL_TIMEOUT ? "context deadline exceeded" : http_dial_words(a, err->msg)));
         return;
     }
     if (why) {

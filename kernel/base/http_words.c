@@ -65,3 +65,17 @@ const char *http_hook_path(struct arena *a, struct str path, int64_t timeout_s)
     }
     return arena_printf(a, STR_FMT "?timeout=%llds", STR_ARG(n ? str_n(clean, n) : STR("/")), (long long)timeout_s);
 }
+
+const char *http_dial_words(struct arena *a, const char *why)
+{
+    static const struct {
+        const char *system, *go;        /* behind the address */
+    } rows[] = { { ": Connection refused", "connection refused" }, { ": No route to host", "no route to host" }, { ": Network is unreachable", "network is unreachable" } };
+    struct str s = str_of(why);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (str_ends(s, str_of(rows[i].system))) {
+            const char *text = arena_printf(a, "dial tcp " STR_FMT ": connect: %s", STR_ARG(str_n(s.at, s.len - strlen(rows[i].system))), rows[i].go);
+            return text ? text : why;
+        }
+    return why;
+}

@@ -9,5 +9,7 @@ const char *http_words(struct arena *a, uint32_t status, struct str body);
 
 /* The path at which a webhook with that path is called: no slash too many, no dots, the time that it has. NULL: no memory. */
 const char *http_hook_path(struct arena *a, struct str path, int64_t timeout_s);
+/* Why there is no connection, as Go words it: "dial tcp HOST:PORT: connect: connection refused"; other reasons stay. */
+const char *http_dial_words(struct arena *a, const char *why);
 
 #endif

@@ -336,7 +336,7 @@ static int judge(struct inquiry *q, const struct hook *h, const struct question 
     }
     const char *why = rc == -KL_TIMEOUT ? "context deadline exceeded" : !k->ticket ? k->failure : q->call->err.msg;
     if (rc < 0)
-        return failed(q, h, arena_printf(a, "failed to call webhook: Post \"%s\": %s", k->shown, why ? why : ""));
+        return failed(q, h, arena_printf(a, "failed to call webhook: Post \"%s\": %s", k->shown, why ? http_dial_words(a, why) : ""));
     struct str body = str_n(got.body.at, got.body.len);
     if ((why = http_words(a, got.status, body)))
         return failed(q, h, arena_printf(a, "failed to call webhook: %s", why));

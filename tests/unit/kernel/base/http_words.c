@@ -15,6 +15,14 @@ Test(http_words, paths_of_hooks)
     arena_free(a);
 }
 
+Test(http_words, of_connections)
+{
+    struct arena *a = arena_new(0);
+    cr_expect_str_eq(http_dial_words(a, "127.0.0.1:1: Connection refused"), "dial tcp 127.0.0.1:1: connect: connection refused");
+    cr_expect_str_eq(http_dial_words(a, "a:1: the connection broke"), "a:1: the connection broke");
+    arena_free(a);
+}
+
 Test(http_words, as_upstreams_clients)
 {
     static const struct {
