@@ -269,6 +269,7 @@ struct api_op {
     bool ask_only, admitted;            /* delete: nothing but admission; no admission (any more) */
     struct str manager;                 /* who owns what is written; empty: the server itself */
     bool applies;                       /* server-side apply: managedFields are set already */
+    bool strangers;                     /* managedFields has entries of a version that the object cannot be brought to: in err */
     bool force;                         /* apply: takes what others own */
     bool scales;                        /* a write of the scale subresource */
     bool scales_to_none;                /* by an update: a Scale leaves that out, so nobody owns the number any more */

@@ -1,6 +1,7 @@
 /* managed.c - metadata.managedFields of what is written: whose fields they are now. What the kinds' endpoints do not write is in the rows. */
 #include "api-internal.h"
 #include "base/clock.h"
+#include "crd.h"
 #include "object/managed.h"
 
 /* --- what an endpoint does not write, as upstream's strategies reset it --- */
@@ -57,6 +58,30 @@ static void set_ignored(const struct api_op *op, struct managed_write *w)
 
 /* --- the write --- */
 
+static bool stranger(struct api_op *op, const char *why)
+{
+    api_fail(&op->err, op->arena, KL_INTERNAL, "%s", why ? why : "out of memory");
+    op->err.reason = NULL;              /* upstream's 500 has none */
+    op->strangers = true;
+    return false;
+}
+
+/* A custom object under the version's name. Nothing is pruned here, as upstream has it: a field that only one of the two knows, with a default perhaps, is a stranger. */
+static bool convert_custom(struct api_op *op, const struct schema_kind *from, const struct schema_kind *to, const struct val *v, const struct val **ret)
+{
+    struct api_asker q = api_op_asker(op);
+    const struct merge_type t = merge_type_of(to->type);
+    if (from != to && !(to->definition && to->definition->webhook)) {
+        struct val *named = val_copy(op->arena, v);
+        json_set_str(op->arena, named, STR("apiVersion"), str_of(api_group_version(op->arena, to)));
+        const char *why = named ? merge_check(op->arena, &t, named, false) : "out of memory";
+        if (why)
+            return stranger(op, why);
+    }
+    *ret = api_convert(&q, from, to, (struct val *)v);
+    return *ret != NULL;
+}
+
 /* The object as the version sees it, of whatever version it is. What fails, or has to be waited for, is in op->err: the write looks there. */
 static bool convert(void *ctx, struct str api_version, const struct val *v, const struct val **ret, struct merge_type *ret_type)
 {
@@ -67,20 +92,21 @@ static bool convert(void *ctx, struct str api_version, const struct val *v, cons
     if (str_find(from_version, '/') >= 0)
         from_group = str_cut(&from_version, '/');
     const struct schema_kind *from = from_version.len ? schema_kind_find(from_group, from_version, str_of(op->kind->kind)) : op->kind, *to;
-    struct api_asker q = api_op_asker(op);
-    if (op->kind->flags & K_CUSTOM)     /* versions that are not served have fields too */
+    bool custom = op->kind->flags & K_CUSTOM;
+    if (custom)                         /* versions that are not served have fields too */
         to = api_custom_version(op->kind, api_version);
     else
         to = schema_kind_find(group, version, str_of(op->kind->kind));
+    if (custom && !to)
+        return stranger(op, arena_printf(op->arena, "request to convert CR to an invalid group/version: " STR_FMT, STR_ARG(api_version)));
     if (!from || !to || to->storage != op->kind->storage)
         return false;
-    if (op->kind->flags & K_CUSTOM) {
-        *ret = api_convert(&q, from, to, (struct val *)v);
-    } else {
-        struct val *stored = api_convert(&q, from, from->storage, (struct val *)v);
-        *ret = stored ? api_convert(&q, to->storage, to, stored) : NULL;
-    }
     *ret_type = merge_type_of(to->type);
+    if (custom)
+        return convert_custom(op, from, to, v, ret);
+    struct api_asker q = api_op_asker(op);
+    struct val *stored = api_convert(&q, from, from->storage, (struct val *)v);
+    *ret = stored ? api_convert(&q, to->storage, to, stored) : NULL;
     return *ret != NULL;
 }
 
@@ -211,6 +237,10 @@ void api_track_update(struct api_op *op, struct val *v, const struct val *old)
             list = managed_encode(op->arena, &m);
         else
             list = val_copy(op->arena, base);
+    }
+    if (op->strangers) {                /* upstream forgets all managers then, and lets the write pass */
+        op->err = (struct api_error){ 0 };
+        list = NULL;
     }
     set_list(op, v, list);
 }

@@ -236,6 +236,38 @@ want 'tags=["c"] whole= ' get thing t -o 'jsonpath=tags={.spec.tags} whole={.spe
 want "scaled" scale thing t --replicas=7
 owns things t kubectl Update scale | says '{"f:spec":{"f:size":{}}}' "custom scale"
 
+# Fields of a version that cannot say all that the object has now, or that is gone: an apply is refused, another write is nobody's.
+version() { echo "{name: $1, served: true, storage: $2, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {foo: {type: string}$3}}}}}}"; }
+widgets() { # VERSION...
+    printf 'apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.example.com}\nspec:\n  group: example.com\n  scope: Namespaced\n'
+    printf '  names: {plural: widgets, singular: widget, kind: Widget}\n  versions:\n'
+    printf '  - %s\n' "$@"
+}
+widgets "$(version v1beta1 true '')" >"$dir/widgets.yaml"
+want "created" create -f "$dir/widgets.yaml"
+want "condition met" wait --for condition=established crd/widgets.example.com --timeout 60s
+for name in a b; do
+    echo "{apiVersion: example.com/v1beta1, kind: Widget, metadata: {name: $name}, spec: {foo: x}}" |
+        apply one "$url/apis/example.com/v1beta1/namespaces/default/widgets/$name" >/dev/null
+done
+widgets "$(version v1beta1 false '')" "$(version v1 true '')" >"$dir/widgets.yaml"
+want "serverside-applied" apply --server-side --force-conflicts -f "$dir/widgets.yaml"
+widgets=$url/apis/example.com/v1/namespaces/default/widgets
+for name in a b; do
+    until_is v patch widgets.v1.example.com $name --type=merge -p '{"metadata":{"labels":{"l":"v"}}}' -o 'jsonpath={.metadata.labels.l}'
+done
+widgets "$(version v1beta1 false '')" "$(version v1 true ', def: {type: string, default: D}')" >"$dir/widgets.yaml"
+want "serverside-applied" apply --server-side --force-conflicts -f "$dir/widgets.yaml"
+until_is D get widgets.v1.example.com a -o 'jsonpath={.spec.def}'
+echo '{apiVersion: example.com/v1, kind: Widget, metadata: {name: a}, spec: {foo: new}}' >"$dir/a.yaml"
+apply one "$widgets/a" <"$dir/a.yaml" | says '"message":".spec.def: field not declared in schema","code":500}' "an older version's fields without the new one"
+want "patched" patch crd widgets.example.com --subresource=status --type=merge -p '{"status":{"storedVersions":["v1"]}}'
+widgets "$(version v1 true ', def: {type: string, default: D}')" >"$dir/widgets.yaml"
+want "serverside-applied" apply --server-side --force-conflicts -f "$dir/widgets.yaml"
+apply one "$widgets/a" <"$dir/a.yaml" | says '"message":"request to convert CR to an invalid group/version: example.com/v1beta1","code":500}' "fields of a version that is gone"
+want "patched" patch widget b --type=merge -p '{"spec":{"foo":"z"}}'
+want 'z ""' get widget b --show-managed-fields -o 'jsonpath={.spec.foo} "{.metadata.managedFields}"'
+
 # What is decoded into another form is owned as that.
 printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: words}\nstringData: {a: b}\n' >"$dir/words.yaml"
 want "created" create --field-manager maker -f "$dir/words.yaml"
