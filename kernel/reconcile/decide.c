@@ -378,7 +378,7 @@ static enum outcome reserve(struct cycle *y, struct ledger_node *n)
 {
     int rc = claims_reserve(&y->claims, n, y->s->conf.objects, y->who, &y->call);
     y->waits = rc == 0 || rc == -KL_PENDING;
-    if (y->waits && !ledger_promise(y->s->ledger, y->pod, n))
+    if (y->waits && !ledger_assume(y->s->ledger, y->pod, n))
         return AGAIN;
     y->result = SCHEDULE_ERROR;
     if (rc < 0 && rc != -KL_PENDING && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
@@ -391,7 +391,7 @@ static enum outcome reserve_devices(struct cycle *y, struct ledger_node *n)
 {
     int rc = devices_reserve(&y->devices, n, y->s->conf.objects, y->who, &y->call);
     y->waits = rc == 0;
-    if (y->waits && !ledger_promise(y->s->ledger, y->pod, n))
+    if (y->waits && !ledger_assume(y->s->ledger, y->pod, n))
         return AGAIN;
     y->result = SCHEDULE_ERROR;
     if (rc < 0 && rc != -KL_CONFLICT && rc != -KL_NOT_FOUND)
@@ -404,8 +404,7 @@ static enum outcome decide(struct cycle *y, struct store_object *o)
     struct str json = store_object_json(o), uid = store_object_uid(o);
     struct ledger_node *promised = ledger_promised(y->s->ledger, uid);
     bool there = promised && promised->present;
-    if (promised)
-        ledger_forget(y->s->ledger, uid);       /* it does not stand in its own way; a node that is gone may go with it */
+    ledger_forget(y->s->ledger, uid);   /* it does not stand in its own way; a node that is gone may go with it */
     y->ns = arena_dup(y->arena, store_object_ns(o));
     y->name = arena_dup(y->arena, store_object_name(o));
     y->owner = pod_owner_uid(y->pod);

@@ -64,6 +64,16 @@ k uncordon b c >/dev/null
 settles "pods with volumes that keep apart" "a b c " 30 with_volumes
 k delete statefulset kept --cascade=orphan >/dev/null
 clear_pods
+k delete pvc --all >/dev/null
+k create -f - >/dev/null <<END
+{"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"near"},"spec":{"replicas":2,"serviceName":"near","podManagementPolicy":"Parallel","selector":{"matchLabels":{"app":"kept"}},
+    "volumeClaimTemplates":[{"metadata":{"name":"v"},"spec":{"storageClassName":"local","accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}],
+    "template":{"metadata":{"labels":{"app":"kept"}},"spec":{$(must podAffinity "$(term $host kept)") $tolerant,"containers":[{"name":"c","image":"i"}]}}}}
+END
+together() { with_volumes | tr ' ' '\n' | grep . | uniq -c | sed 's/ *\([0-9]*\).*/\1/'; }
+settles "pods with volumes that keep together" 2 30 together
+k delete statefulset near --cascade=orphan >/dev/null
+clear_pods
 
 pod guard db "$(must podAntiAffinity "$(term $zone web)")\"nodeName\":\"c\","
 pod unwanted web "\"nodeSelector\":{\"$zone\":\"y\"},"
