@@ -23,6 +23,7 @@ AGE = re.compile(r"(?<![\w.-])((\d+[dhms]){1,2}|<invalid>)(?![\w.-])")
 OWN = ((AGE, "<age>"), (re.compile(r"https://127\.0\.0\.1:\d+|127\.0\.0\.1:\d+"), "<server>"), (re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}"), "<time>"), (re.compile(r"/tmp/\S*?(LIVE|MERGED)-\d+"), r"/tmp/\1"),
        (re.compile(r"^(diff -u -N|[+-]{3}) .*\n", re.M), ""), (re.compile(r"/tmp/kubectl-edit-\S+"), "/tmp/edit"), (re.compile(r"([?&](?:resourceVersion|timeoutSeconds)=)\d+"), r"\1<number>"), (re.compile(r'(Resource Version: +|"resourceVersion": ")\d+'), r"\1<revision>"),
        (re.compile(r"(NodePort: .*\s)3[0-2]\d{3}/"), r"\1<port>/"), (re.compile(r"\b10\.13\d\.\d+\.\d+\b"), "<address>"), (re.compile(r"^.*(\bmetrics\.k8s\.io\b|keelson:|system:metrics-reader).*\n", re.M), ""), (re.compile(r" +"), " "))
+OURS = re.compile(r"keelson:|metrics-reader|metrics\.k8s\.io")
 SELECTOR = re.compile(r"(fieldSelector=)([^&\s]+)")
 
 
@@ -44,7 +45,7 @@ class Client:
         except subprocess.TimeoutExpired:
             return "it did not end", "", "", ""
         asked = [" ".join(w for w in m if w) for m in REQUEST.findall(p.stderr)]
-        asked = sorted(plain(a) for a in asked if not a.startswith(("GET /api 2", "GET /apis 2", "GET /openapi/v3 2")) and "/api?" not in a and "/apis?" not in a)
+        asked = sorted(plain(a) for a in asked if not OURS.search(a) and not a.startswith(("GET /api 2", "GET /apis 2", "GET /openapi/v3 2")) and "/api?" not in a and "/apis?" not in a)
         return str(p.returncode), plain(p.stdout), plain(LOG.sub("", p.stderr)), "\n".join(asked)
 
 
