@@ -47,11 +47,6 @@ static const struct row {
     { true, false, "probes", SCHEMA("exempt", 2, "", EVERYBODY, "\"nonResourceRules\":[{\"verbs\":[\"get\"],\"nonResourceURLs\":[\"/healthz\",\"/readyz\",\"/livez\"]}]") },
     { true, false, "system-leader-election", SCHEMA("leader-election", 100, BY("User"), USER(MANAGER) "," USER("system:kube-scheduler") "," ACCOUNT("*"),
                                                     "\"resourceRules\":[" LEASES "]") },
-    { true, false, "endpoint-controller", SCHEMA("workload-high", 150, BY("User"),
-                                                 USER(MANAGER) "," ACCOUNT("endpoint-controller") "," ACCOUNT("endpointslicemirroring-controller"),
-                                                 "\"resourceRules\":[" RESOURCES(GET_PUT, "", "\"endpoints\"", "*", "") "]") },
-    { true, false, "workload-leader-election", SCHEMA("leader-election", 200, BY("User"), ACCOUNT("*"), "\"resourceRules\":["
-                                                      RESOURCES(GET_PUT, "", "\"endpoints\",\"configmaps\"", "*", "") "," LEASES "]") },
     { true, false, "system-node-high", SCHEMA("node-high", 400, BY("User"), IN_GROUP("system:nodes"), "\"resourceRules\":["
                                               RESOURCES("\"*\"", "", "\"nodes\",\"nodes/status\"", "*", CLUSTER) ","
                                               RESOURCES("\"*\"", "coordination.k8s.io", "\"leases\"", "*", "") "]") },

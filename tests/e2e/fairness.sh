@@ -11,7 +11,7 @@ comes "catch-all" k get flowschemas
 comes "Found" k get flowschema global-default -o yaml
 want "service-accounts               workload-low      9000                 ByUser" get flowschemas
 want "workload-low      Limited   100                        128      6          50" get prioritylevelconfigurations
-[ "$(k get flowschemas -o name | wc -l)" = 13 ] || fail "13 flow schemas" "$(k get flowschemas)"
+[ "$(k get flowschemas -o name | wc -l)" = 11 ] || fail "11 flow schemas" "$(k get flowschemas)"
 [ "$(k get prioritylevelconfigurations -o name | wc -l)" = 8 ] || fail "8 priority levels" "$(k get prioritylevelconfigurations)"
 # Headers on every answer, also of what fails.
 level=$(k get prioritylevelconfiguration exempt -o 'jsonpath={.metadata.uid}')
