@@ -53,7 +53,7 @@ refused "subjects must contain at least one value" '{"spec":{"rules":[{"subjects
 refused "wildcard can only do suffix matching" '{"spec":{"rules":[{"subjects":[{"kind":"User","user":{"name":"a"}}],"nonResourceRules":[{"verbs":["get"],"nonResourceURLs":["/x*"]}]}]}}'
 want "should not be greater than queues (2)" patch prioritylevelconfiguration later --type merge -p \
     '{"spec":{"limited":{"limitResponse":{"type":"Queue","queuing":{"queues":2,"handSize":3,"queueLengthLimit":1}}}}}'
-want "type must be 'Exempt' if and only if name is 'exempt'" patch prioritylevelconfiguration later --type merge -p '{"spec":{"type":"Exempt","limited":null}}'
+want "must be 'Exempt' if and only if \`name\` is 'exempt'" patch prioritylevelconfiguration later --type merge -p '{"spec":{"type":"Exempt","limited":null}}'
 # Requests.
 want created create serviceaccount noisy
 want created create serviceaccount quiet
