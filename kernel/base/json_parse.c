@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/json_scan.h"
 #include "base/plain.h"
+#include "base/utf8.h"
 
 struct parser {
     struct arena *arena;
@@ -34,31 +35,6 @@ static inline void skip_space(struct parser *p)
 {
     while (p->at < p->end && (*p->at == ' ' || *p->at == '\n' || *p->at == '\t' || *p->at == '\r'))
         p->at++;
-}
-
-/* Length of the valid UTF-8 sequence at s, 0 when invalid. */
-static size_t utf8_len(const unsigned char *s, const unsigned char *end)
-{
-    size_t left = (size_t)(end - s), n;
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        n = 2;
-    else if ((s[0] & 0xf0) == 0xe0)
-        n = 3;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        n = 4;
-    else
-        return 0;
-    if (left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-        (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 static char *put_utf8(char *o, unsigned c)
@@ -171,7 +147,7 @@ static int parse_string_slow(struct parser *p, const char *begin, struct str *re
             continue;
         }
         const char *run = p->at;
-        size_t n = c < 0x80 ? (size_t)((p->at = plain_run(p)) - run) : utf8_len((const unsigned char *)run, (const unsigned char *)p->end);
+        size_t n = c < 0x80 ? (size_t)((p->at = plain_run(p)) - run) : utf8_len(run, p->end);
         if (n == 0) {
             o = put_utf8(o, 0xfffd);
             p->at++;
@@ -198,7 +174,7 @@ static int parse_string(struct parser *p, struct str *ret)
             p->at++;
             return 0;
         }
-        size_t n = (*p->at & 0x80) ? utf8_len((const unsigned char *)p->at, (const unsigned char *)p->end) : 0;
+        size_t n = (*p->at & 0x80) ? utf8_len(p->at, p->end) : 0;
         if (n == 0)
             return parse_string_slow(p, begin, ret);
         p->at += n;

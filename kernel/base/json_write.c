@@ -4,11 +4,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/plain.h"
+#include "base/utf8.h"
 
-/* 0 plain; else needs an escape. The escapes are those of Go's encoder, so that texts equal upstream's. */
+/* 0 plain; 1 an escape; 2 no ASCII. The escapes are those of Go's encoder, so that texts equal upstream's. */
 static const uint8_t escaped[256] = {
     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,         1,          1,         1,         1,
-    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, [0xe2] = 2,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, [0x80 ... 0xff] = 2,
 };
 
 static void write_escape(struct buf *b, unsigned char c)
@@ -35,26 +36,32 @@ static inline const char *plain_run(const char *at, const char *end)
     return at;
 }
 
+/* What is written for the character (n bytes; 0: it is none) that is no ASCII; NULL: itself. */
+static const char *instead(const char *at, size_t n)
+{
+    if (n == 3 && memcmp(at, "\xe2\x80", 2) == 0 && ((unsigned char)at[2] & 0xfe) == 0xa8)       /* ends of lines and of paragraphs */
+        return (unsigned char)at[2] == 0xa8 ? "\\u2028" : "\\u2029";
+    return n ? NULL : "\\ufffd";
+}
+
 /* From the first byte that needs care on. */
 static void write_careful(struct buf *b, struct str s)
 {
     const char *from = s.at, *end = s.at + s.len;
     for (const char *at = s.at; (at = plain_run(at, end)) < end;) {
         unsigned char c = (unsigned char)*at;
-        size_t n = 1;
-        if (escaped[c] == 2) {          /* U+2028 and U+2029 */
-            n = end - at > 2 && (unsigned char)at[1] == 0x80 && ((unsigned char)at[2] & 0xfe) == 0xa8 ? 3 : 0;
-            if (!n) {
-                at++;
-                continue;
-            }
+        size_t n = utf8_len(at, end);
+        const char *other = escaped[c] == 2 ? instead(at, n) : NULL;
+        if (escaped[c] == 2 && !other) {
+            at += n;
+            continue;
         }
         buf_add(b, from, (size_t)(at - from));
-        if (n == 3)
-            buf_add_z(b, (unsigned char)at[2] == 0xa8 ? "\\u2028" : "\\u2029");
+        if (other)
+            buf_add_z(b, other);
         else
             write_escape(b, c);
-        from = at += n;
+        from = at += n ? n : 1;
     }
     buf_add(b, from, (size_t)(end - from));
 }

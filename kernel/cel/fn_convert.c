@@ -3,6 +3,7 @@
 
 #include "cel/cel-internal.h"
 #include "cel/cost.h"
+#include "base/utf8.h"
 
 static struct cel_val failed(struct cel_ctx *c, const char *from, const char *to)
 {
@@ -95,33 +96,13 @@ static struct cel_val to_uint(struct cel_ctx *c, struct cel_val *v, unsigned n)
     }
 }
 
-static bool is_utf8(struct str s)
-{
-    for (size_t i = 0; i < s.len;) {
-        unsigned char ch = (unsigned char)s.at[i];
-        size_t n = ch < 0x80 ? 1 : ch >= 0xc2 && ch < 0xe0 ? 2 : (ch & 0xf0) == 0xe0 ? 3 : ch >= 0xf0 && ch < 0xf5 ? 4 : 0;
-        if (!n || i + n > s.len)
-            return false;
-        uint32_t point = n == 1 ? ch : ch & (0x7fu >> n);
-        for (size_t k = 1; k < n; k++) {
-            if (((unsigned char)s.at[i + k] & 0xc0) != 0x80)
-                return false;
-            point = point << 6 | ((unsigned char)s.at[i + k] & 0x3f);
-        }
-        if ((n == 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) || (n == 4 && (point < 0x10000 || point > 0x10ffff)))
-            return false;
-        i += n;
-    }
-    return true;
-}
-
 static struct cel_val to_string(struct cel_ctx *c, struct cel_val *v, unsigned n)
 {
     _cleanup_buf_ struct buf b = BUF_INIT(0);
     (void)n;
     switch (v[0].kind) {
     case CEL_STRING: return v[0];
-    case CEL_BYTES: return is_utf8(v[0].s) ? val_text(v[0].s) : cel_error(c->arena, "invalid UTF-8 in bytes, cannot convert to string");
+    case CEL_BYTES: return utf8_valid(v[0].s) ? val_text(v[0].s) : cel_error(c->arena, "invalid UTF-8 in bytes, cannot convert to string");
     case CEL_BOOL: return val_text(v[0].b ? STR("true") : STR("false"));
     case CEL_INT: buf_add_int(&b, v[0].i); break;
     case CEL_UINT: buf_add_uint(&b, v[0].u); break;

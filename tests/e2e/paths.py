@@ -56,6 +56,7 @@ def segments():
     want('GET', PODS + '/%2e', 400, "may not be '.'")
     want('GET', PODS + '/a%25b', 400, "may not contain '%'")
     want('GET', PODS + '/a%00b', 400, 'Name parameter invalid')
+    want('GET', PODS + '/a%ffb', 404, 'pods \\"a\\ufffdb\\" not found')       # no character: nothing else can be told of it
     want('GET', '/api/v1/namespaces/../pods', 500, 'invalid key: \\"/pods/..\\"')
     want('GET', '/api/v1/namespaces//pods', 200, 'PodList')
     want('GET', '/api/v1//pods', 404, 'NotFound')

@@ -119,6 +119,26 @@ Test(json, care_at_every_place)
     arena_free(a);
 }
 
+/* Texts come from protobuf and from paths too: what is no character is not passed on as one. */
+Test(json, only_characters_are_written)
+{
+    static const struct {
+        const char *text, *written;
+    } rows[] = {
+        { "\xff", "\\ufffd" }, { "a\xc3", "a\\ufffd" }, { "\xc3(", "\\ufffd(" }, { "\xe2\x80", "\\ufffd\\ufffd" }, { "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd" },
+        { "\xc0\xaf", "\\ufffd\\ufffd" }, { "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd" }, { "\xc3\xa9\xff\xc3\xa9", "\xc3\xa9\\ufffd\xc3\xa9" },
+        { "\xe2\x80\xa8", "\\u2028" }, { "\xe2\x82\xac", "\xe2\x82\xac" }, { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int before = 0; before < 40; before++) {
+            _cleanup_buf_ struct buf text = BUF_INIT(0), want = BUF_INIT(0), b = BUF_INIT(0);
+            buf_printf(&text, "%.*s%s", before, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz", rows[i].text);
+            buf_printf(&want, "\"%.*s%s\"", before, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz", rows[i].written);
+            json_write_str(&b, buf_str(&text));
+            cr_assert_str_eq(b.at, want.at, "row %zu behind %d", i, before);
+        }
+}
+
 Test(json, tree_edits)
 {
     struct arena *a = arena_new(0);
