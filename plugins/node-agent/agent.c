@@ -38,6 +38,34 @@ int agent_get(struct agent *a, struct kl_call *c, struct arena *ar, const struct
     return *ret ? 0 : -c->err.code;
 }
 
+int agent_own_pods(struct agent *a, struct kl_call *c, struct arena *ar, struct kl_object_list *ret)
+{
+    struct kl_list_options o = { .size = sizeof o, .resource = "/pods", .field_selector = arena_printf(ar, "spec.nodeName=%s", a->node) };
+    *ret = (struct kl_object_list){ .size = sizeof *ret };
+    return o.field_selector ? a->objects->list(a->host, c, &o, ret) : kl_fail(c, KL_NO_MEMORY, "out of memory");
+}
+
+int agent_get_pod(struct agent *a, struct kl_call *c, struct arena *ar, const char *ns, const char *name, struct val **ret)
+{
+    struct kl_object_key k = agent_key("/pods", ns, name, NULL);
+    struct kl_object_list own;
+    int rc = agent_get(a, c, ar, &k, ret);
+    if (rc != -KL_FORBIDDEN)
+        return rc;
+    kl_err_init(&c->err);
+    rc = agent_own_pods(a, c, ar, &own);
+    for (uint32_t i = 0; rc == 0 && i < own.n; i++) {
+        struct val *pod = agent_parse(ar, c, own.at[i]);
+        if (!pod)
+            return -c->err.code;
+        if (str_is(json_str(pod, "metadata.name"), name) && str_is(json_str(pod, "metadata.namespace"), ns)) {
+            *ret = pod;
+            return 0;
+        }
+    }
+    return rc < 0 ? rc : kl_fail(c, KL_NOT_FOUND, "pod '%s/%s' is not on this node", ns, name);
+}
+
 struct str time_text(struct arena *a, int64_t wall_ns)
 {
     char text[CLOCK_TEXT];

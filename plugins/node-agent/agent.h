@@ -401,6 +401,10 @@ struct val *agent_parse(struct arena *a, struct kl_call *c, struct kl_bytes b); 
 struct kl_bytes agent_text(struct arena *a, const struct val *v);                     /* at NULL: out of memory */
 struct kl_object_key agent_key(const char *resource, const char *ns, const char *name, const char *sub);
 int agent_get(struct agent *a, struct kl_call *c, struct arena *ar, const struct kl_object_key *k, struct val **ret);
+/* All pods of this node, wherever they stand with this agent. */
+int agent_own_pods(struct agent *a, struct kl_call *c, struct arena *ar, struct kl_object_list *ret);
+/* -KL_NOT_FOUND: none of that name is on this node. A node may read its own pods alone: where it is refused, the list of those tells whether the pod is another node's. */
+int agent_get_pod(struct agent *a, struct kl_call *c, struct arena *ar, const char *ns, const char *name, struct val **ret);
 struct str time_text(struct arena *a, int64_t wall_ns);
 
 #endif

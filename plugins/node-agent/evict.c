@@ -108,12 +108,10 @@ static const struct sampled_pod *sampled(const struct sample *s, struct str uid)
 static size_t find_candidates(struct agent *a, struct kl_call *c, const struct sample *s, enum evict_signal signal, struct candidate **ret, bool *ret_leaving)
 {
     struct arena *ar = s->arena;
-    char *field = arena_printf(ar, "spec.nodeName=%s", a->node);
-    struct kl_list_options o = { .size = sizeof o, .resource = "/pods", .field_selector = field };
-    struct kl_object_list got = { .size = sizeof got };
+    struct kl_object_list got;
     size_t n = 0;
     *ret_leaving = false;
-    if (!field || a->objects->list(a->host, c, &o, &got) < 0 || !(*ret = arena_alloc(ar, (got.n + 1) * sizeof **ret)))
+    if (agent_own_pods(a, c, ar, &got) < 0 || !(*ret = arena_alloc(ar, (got.n + 1) * sizeof **ret)))
         return 0;
     for (uint32_t i = 0; i < got.n; i++) {
         struct val *pod = agent_parse(ar, c, got.at[i]);

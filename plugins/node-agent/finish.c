@@ -131,9 +131,8 @@ static bool wanted(struct agent *a, struct kl_call *c, struct str uid, struct st
     char *ns_z = ar ? arena_dup(ar, ns) : NULL, *name_z = ar ? arena_dup(ar, name) : NULL;
     if (!ns_z || !name_z)
         return true;
-    struct kl_object_key k = agent_key("/pods", ns_z, name_z, NULL);
     struct val *pod = NULL;
-    int rc = agent_get(a, c, ar, &k, &pod);
+    int rc = agent_get_pod(a, c, ar, ns_z, name_z, &pod);
     if (rc < 0)
         return rc != -KL_NOT_FOUND;
     return str_eq(json_str(pod, "metadata.uid"), uid) && str_is(json_str(pod, "spec.nodeName"), a->node);
@@ -209,10 +208,8 @@ static void sweep_network(struct agent *a, struct kl_call *c, struct arena *ar, 
 /* Are there pods of ours in the API that this process has not seen? They are on their way; unknown things may be theirs. */
 static bool all_seen(struct agent *a, struct kl_call *c, struct arena *ar)
 {
-    char *field = arena_printf(ar, "spec.nodeName=%s", a->node);
-    struct kl_list_options o = { .size = sizeof o, .resource = "/pods", .field_selector = field };
-    struct kl_object_list got = { .size = sizeof got };
-    if (!field || a->objects->list(a->host, c, &o, &got) < 0)
+    struct kl_object_list got;
+    if (agent_own_pods(a, c, ar, &got) < 0)
         return false;
     for (uint32_t i = 0; i < got.n; i++) {
         struct val *pod = agent_parse(ar, c, got.at[i]);

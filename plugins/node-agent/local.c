@@ -127,12 +127,11 @@ static void look(struct agent *a, struct kl_call *c, const char *key)
     _cleanup_arena_ struct arena *ar = arena_new(AGENT_ARENA_BYTES);
     struct str name = str_of(key), ns = str_cut(&name, '/');
     char *ns_z = ar ? arena_dup(ar, ns) : NULL, *name_z = ar ? arena_dup(ar, name) : NULL;
-    struct kl_object_key k = agent_key("/pods", ns_z, name_z, NULL);
     struct kl_bytes figures = { NULL, 0 }, list = { NULL, 0 };
     struct kl_call sub = *c;
     struct val *pod = NULL;
     kl_err_init(&sub.err);
-    if (!ns_z || !name_z || agent_get(a, &sub, ar, &k, &pod) < 0 || json_str(pod, "metadata.deletionTimestamp").len)
+    if (!ns_z || !name_z || agent_get_pod(a, &sub, ar, ns_z, name_z, &pod) < 0 || json_str(pod, "metadata.deletionTimestamp").len)
         return;
     char *uid = arena_dup(ar, json_str(pod, "metadata.uid"));
     if (!uid || a->rt->stats(a->rt_self, &sub, uid, &figures) < 0 || a->rt->list(a->rt_self, &sub, uid, &list) < 0)

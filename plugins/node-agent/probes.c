@@ -189,8 +189,7 @@ static int load(struct agent *a, struct kl_call *c, struct pod_view *v, struct s
     struct val *pod = NULL;
     if (!ns_z || !name_z)
         return kl_fail(c, KL_NO_MEMORY, "no memory");
-    struct kl_object_key k = agent_key("/pods", ns_z, name_z, NULL);
-    int rc = agent_get(a, c, v->arena, &k, &pod);
+    int rc = agent_get_pod(a, c, v->arena, ns_z, name_z, &pod);
     if (rc < 0)
         return rc;
     v->mem = mem_get(a, json_str(pod, "metadata.uid"));

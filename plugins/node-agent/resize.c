@@ -119,10 +119,8 @@ static bool taken(struct agent *a, const struct val *pod)
 /* ret_n: how many they are, of those that have been taken in. */
 static int used_by_others(struct agent *a, struct kl_call *c, const struct pod_view *v, struct room *ret, int64_t *ret_n)
 {
-    char *field = arena_printf(v->arena, "spec.nodeName=%s", a->node);
-    struct kl_list_options o = { .size = sizeof o, .resource = "/pods", .field_selector = field };
-    struct kl_object_list got = { .size = sizeof got };
-    int rc = field ? a->objects->list(a->host, c, &o, &got) : kl_fail(c, KL_NO_MEMORY, "no memory");
+    struct kl_object_list got;
+    int rc = agent_own_pods(a, c, v->arena, &got);
     *ret = (struct room){ { 0, 0 } };
     *ret_n = 0;
     for (uint32_t i = 0; rc == 0 && i < got.n; i++) {

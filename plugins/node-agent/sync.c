@@ -262,9 +262,8 @@ int sync_pod(struct agent *a, struct kl_call *c, struct str key, int64_t *again_
     char *ns_z = ar ? arena_dup(ar, ns) : NULL, *name_z = ar && rest.at ? arena_dup(ar, rest) : NULL;
     if (!ns_z || !name_z)
         return kl_fail(c, KL_NO_MEMORY, "no memory for pod '" STR_FMT "'", STR_ARG(key));
-    struct kl_object_key k = agent_key("/pods", ns_z, name_z, NULL);
     struct val *pod = NULL;
-    int rc = agent_get(a, c, ar, &k, &pod);
+    int rc = agent_get_pod(a, c, ar, ns_z, name_z, &pod);
     if (rc == -KL_NOT_FOUND)
         return drop_others(a, c, key, STR_NONE, again_ns);
     if (rc < 0)

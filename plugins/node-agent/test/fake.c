@@ -100,8 +100,20 @@ static int o_get(const struct kl_host *h, struct kl_call *c, const struct kl_obj
     struct val *v = json_get(the->objects, object_name(k->resource, k->ns, k->name));
     if (!v)
         return kl_fail(c, KL_NOT_FOUND, "%s \"%s\" not found", k->resource, k->name);
+    if (strcmp(k->resource, "/pods") == 0 && (the->forbidden || !str_is(json_str(v, "spec.nodeName"), the->conf.node)))
+        return kl_fail(c, KL_FORBIDDEN, "no relationship found between node '%s' and this object", the->conf.node);
     *ret = give(c, v);
     return 0;
+}
+
+/* The only one that the agent asks with: pods of its node. */
+static bool selected(const struct val *v, const char *field_selector)
+{
+    struct str node = str_of(field_selector);
+    if (!field_selector)
+        return true;
+    cr_assert(str_is(str_cut(&node, '='), "spec.nodeName"));
+    return str_eq(json_str(v, "spec.nodeName"), node);
 }
 
 static int o_list(const struct kl_host *h, struct kl_call *c, const struct kl_list_options *o, struct kl_object_list *ret)
@@ -113,7 +125,7 @@ static int o_list(const struct kl_host *h, struct kl_call *c, const struct kl_li
     val_each(v, the->objects)
     {
         struct str name = val_key(v), resource = str_cut(&name, ' ');
-        if (str_is(resource, o->resource) && (!o->ns || str_eq(json_str(v, "metadata.namespace"), str_of(o->ns))))
+        if (str_is(resource, o->resource) && (!o->ns || str_eq(json_str(v, "metadata.namespace"), str_of(o->ns))) && selected(v, o->field_selector))
             at[ret->n++] = give(c, v);
     }
     return 0;

@@ -28,6 +28,7 @@ struct world {
     int exec_code;                          /* what exec answers; < 0: fails to run */
     const char *exec_output;
     const char *unwell;                     /* what the runtime and the network answer when they are asked how they are; NULL: well */
+    bool forbidden;                         /* the API gives no pod by its name, as when the authorizer has not heard of it yet */
     bool no_image, no_network, no_update, ignores_term, no_stop;
     char dir[64];                           /* state and logs */
 };

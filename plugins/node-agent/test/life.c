@@ -405,6 +405,15 @@ Test(life, a_recreated_pod_of_that_name_is_another)
     cr_assert(!strstr(trace(), "start"));
 }
 
+Test(life, a_pod_that_the_api_keeps_back_is_looked_for_among_the_nodes_own)
+{
+    world_put(w, "/pods", POD("'restartPolicy':'Always'," ONE));
+    world_sync(w, "d/p", NULL);
+    w->forbidden = true;
+    cr_assert_eq(world_sync(w, "d/p", NULL), 0);
+    cr_assert(!strstr(trace(), "stop") && !strstr(trace(), "remove"), "%s", trace());
+}
+
 Test(life, restart_of_the_agent_adopts)
 {
     world_put(w, "/pods", POD("'restartPolicy':'Always','containers':[{'name':'c','image':'i','readinessProbe':{'exec':{'command':['x']}}}]"));
