@@ -37,7 +37,7 @@ is "as components" "scheduler True ok
 controller-manager True ok
 etcd-0 True ok" "$(k get componentstatuses -o 'jsonpath={range .items[*]}{.metadata.name} {.conditions[0].status} {.conditions[0].message}{"\n"}{end}' | grep -v Warning)"
 is "one component" "etcd-0 Healthy ok" "$(k get cs etcd-0 --no-headers | grep -v Warning | awk '{ print $1, $2, $3 }')"
-is "a component that is none" 'Error from server (NotFound): componentstatuses "nothing" not found' "$(k get cs nothing 2>&1 | grep -v Warning)"
+is "a component that is none" 'Error from server (NotFound): componentstatus "nothing" not found' "$(k get cs nothing 2>&1 | grep -v Warning)"
 is "by kubectl" ok "$(k get --raw '/livez/ping')"
 
 # reads NAME [--open] SERIES...
