@@ -2,9 +2,9 @@
  *
  * usage: perf_load --port N --pki DIR [--pid SERVER] [--path P] [--method M] [--type T] [--body FILE] [--first N] [--names N]
  *                  [-c CONNECTIONS] [-m STREAMS] [-d SECONDS] [--warm SECONDS] [--rate PER_SECOND] [--watch] [--accept TYPE] [--cold] [--count N]
- *                  [--watchers N --watch-path P [--watch-connections N] [--time-events]]
+ *                  [--watchers N --watch-path P [--watch-connections N] [--watch-relay SOCKET] [--time-events]]
  * With watchers the load (at its --rate) goes on beside N watches of P, and ends when each has seen an event for each answer; --accept is
- * theirs. With --time-events what follows "stamp-" in an event is taken for the '#' of the request that made it.
+ * theirs. With --watch-relay they come over the server's STATE/relay.sock, without TLS. With --time-events what follows "stamp-" in an event is taken for the '#' of the request that made it.
  * '@' in the path and the body becomes a number, '#' one that no other request has. CPU time is the process clock of SERVER (utime + stime of all its threads, in ns).
  */
 #include <poll.h>
@@ -21,7 +21,7 @@ struct options {
     double seconds, warm;
     unsigned long count;                /* stop after as many answers */
     int watchers, watch_connections;    /* beside the load; 0: none */
-    const char *watch_path;
+    const char *watch_path, *watch_relay;
     bool time_events;
 };
 
@@ -56,6 +56,7 @@ static int read_option(struct options *o, const char *name, const char *value)
                  { "--warm", 0, 0, 0, &o->warm },
                  { "--watchers", 0, &o->watchers, 0, 0 },
                  { "--watch-connections", 0, &o->watch_connections, 0, 0 },
+                 { "--watch-relay", &o->watch_relay, 0, 0, 0 },
                  { "--watch-path", &o->watch_path, 0, 0, 0 } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0) {
@@ -174,6 +175,7 @@ static int watch_main(struct options *o)
     watch.body = NULL;
     watch.rate = 0;
     watch.watch = true;
+    watch.relay = o->watch_relay;
     watch.connections = o->watch_connections ? o->watch_connections : (o->watchers + 99) / 100;
     watch.streams = o->watchers / watch.connections;
     o->watchers = watch.streams * watch.connections;

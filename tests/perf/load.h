@@ -20,6 +20,7 @@ struct load_stamps {
  * request. */
 struct load_conf {
     const char *address, *cert, *key;
+    const char *relay;                  /* instead: the unix socket on which a server takes what another process of its own passes on, without TLS */
     int port, connections, streams;
     const char *method, *path, *type, *accept;
     const char *body;                   /* NULL: none */
