@@ -19,6 +19,7 @@ fi
 dir=$(mktemp -d)
 export HOME="$dir"
 bad=0
+forwards=$(cat /proc/sys/net/ipv4/ip_forward) # as the machine does, which may forward
 options="--port 6443 --state-dir $dir/state --run-dir $dir/run --log-dir $dir/log --kubeconfig $dir/etc/admin.kubeconfig"
 # shellcheck disable=SC2086
 quickstart() { "$top/contrib/quickstart" "$@" $options >"$dir/out" 2>&1; }
@@ -82,7 +83,7 @@ quickstart down || fail "down, the second time"
 left=$(find "$dir" -mindepth 1 -not -path "$dir/out" -not -path "$dir/.*")
 [ -z "$left" ] || fail "files are left: $left"
 [ -z "$(ip -o link | grep -v ' lo:\| node[01]@')" ] || fail "links are left: $(ip -o link)"
-[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "ip_forward was not put back"
+[ "$(cat /proc/sys/net/ipv4/ip_forward)" = "$forwards" ] || fail "ip_forward was not put back"
 grep "$dir" /proc/self/mounts && fail "mounts are left"
 pgrep -f "$dir" >/dev/null && fail "processes are left: $(pgrep -af "$dir")"
 [ "$bad" = 0 ] && echo "ok: up, again, kill -9, adoption, demo, down"
