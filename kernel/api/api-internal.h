@@ -342,6 +342,9 @@ int api_validate(struct api_op *op, struct val *v, const struct val *old);
 void api_check_rules(struct api_op *op, const struct val *v, const struct val *old, struct object_causes *causes);
 /* update.c: everything behind "the new tree is there". */
 int api_update_tree(struct api_op *op, struct store_object *old, struct val *old_tree, struct val *v);
+/* Does v say a name, and are that and its namespace those of the request? Is its uid, if it says any, that of old (NULL: of none)? */
+int api_check_named(struct api_op *op, struct val *v);
+int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old);
 /* Is v of the name, uid and resourceVersion that old has, as far as it says any? */
 int api_check_identity(struct api_op *op, struct val *v, struct store_object *old);
 

@@ -157,10 +157,25 @@ static int admit_part(struct api_op *op, const char *verb, const char *group, co
     return api_admit_as(op, false, verb, &shown, v, was);
 }
 
+/* Upstream finds another uid after a patch where the object is read, else where it is written. */
+static int check_scale_uid(struct api_op *op, const struct val *scale, struct store_object *o, bool patched)
+{
+    struct str uid = json_str(scale, "metadata.uid");
+    struct schema_kind part = *op->kind;
+    if (!patched || !uid.len || str_eq(uid, store_object_uid(o)))
+        return api_check_uid(op, scale, o);
+    part.plural = arena_printf(op->arena, "%s/scale", op->kind->plural);
+    return api_fail_conflict(&op->err, op->arena, &part, op->name, arena_printf(op->arena, "Precondition failed: UID in precondition: " STR_FMT ", UID in object meta: " STR_FMT,
+                                                                                STR_ARG(uid), STR_ARG(store_object_uid(o))));
+}
+
 static int write_scale(struct api_op *op, const char *verb, int type, struct val *body)
 {
     struct kl_err err;
     kl_err_init(&err);
+    bool patches = strcmp(verb, "patch") == 0;
+    if (!patches && api_check_named(op, body) < 0)
+        return -op->err.code;
     struct store_object *o = find(op);
     struct api_asker q = api_op_asker(op);
     struct val *old = o ? api_stored_tree(&q, op->kind, o) : NULL, *applied = NULL;
@@ -176,7 +191,7 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         op->subresource = place;
         if (rc < 0)
             return rc;
-    } else if (strcmp(verb, "patch") == 0) {
+    } else if (patches) {
         struct val *was = scale_of(op, old);
         const struct schema_type *t = schema_type_find(STR("autoscaling"), STR("v1"), STR("Scale"));
         scale = type == KL_PATCH_JSON ? object_patch_json(op->arena, was, body, &err) :
@@ -188,8 +203,10 @@ static int write_scale(struct api_op *op, const char *verb, int type, struct val
         said = json_path(scale, "spec.replicas") != NULL;
         if (object_conform(op->arena, t, scale, NULL, &err) < 0)
             return api_fail_patched(&op->err, op->arena, as_patched, NULL, arena_printf(op->arena, "%s", err.msg));
+        if (api_check_named(op, scale) < 0)
+            return -op->err.code;
     }
-    if (admit_part(op, "update", "autoscaling", "v1", "Scale", &scale, scale_of(op, old)) < 0)
+    if (check_scale_uid(op, scale, o, patches) < 0 || admit_part(op, "update", "autoscaling", "v1", "Scale", &scale, scale_of(op, old)) < 0)
         return -op->err.code;
     struct str rv = json_str(scale, "metadata.resourceVersion");
     int64_t n, replicas = json_int(scale, "spec.replicas", 0);

@@ -22,6 +22,11 @@ static int check_names(struct api_op *op, struct val *v)
     return api_fit_namespace(op, v);
 }
 
+int api_check_named(struct api_op *op, struct val *v)
+{
+    return need_name(op, v) < 0 || check_names(op, v) < 0 ? -op->err.code : 0;
+}
+
 static int check_revision(struct api_op *op, const struct val *v, struct store_object *old, bool unconditional)
 {
     struct str rv = json_str(v, "metadata.resourceVersion");
@@ -59,7 +64,7 @@ static const char *storage_key(struct api_op *op)
     return key ? key : arena_printf(op->arena, "%s/%s", k->group, k->plural);
 }
 
-static int check_uid(struct api_op *op, const struct val *v, struct store_object *old)
+int api_check_uid(struct api_op *op, const struct val *v, struct store_object *old)
 {
     struct str uid = json_str(v, "metadata.uid"), is = old ? store_object_uid(old) : STR("");
     if (!uid.len || str_eq(uid, is))
@@ -74,7 +79,7 @@ static int check_uid(struct api_op *op, const struct val *v, struct store_object
 
 int api_check_identity(struct api_op *op, struct val *v, struct store_object *old)
 {
-    bool other = check_names(op, v) < 0 || check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0;
+    bool other = check_names(op, v) < 0 || api_check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0;
     return other ? -op->err.code : 0;
 }
 
@@ -142,14 +147,14 @@ int api_op_update(struct api_op *op, struct val *v)
         if (handled)
             return rc;
     }
-    if (need_name(op, v) < 0 || check_names(op, v) < 0)
+    if (api_check_named(op, v) < 0)
         return -op->err.code;
     struct store_object *old = store_head(op->api->store, str_of(op->kind->storage->resource), op->ns, op->name);
     if (!old && op->kind->flags & K_CREATE_ON_UPDATE && !op->subresource)
-        return check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
+        return api_check_uid(op, v, NULL) < 0 ? -op->err.code : api_op_create(op, v);
     if (!old)
         return api_fail_not_found(&op->err, op->arena, op->kind, op->name);
-    if (check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
+    if (api_check_uid(op, v, old) < 0 || check_revision(op, v, old, op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     struct val *old_tree = old_tree_of(op, old, NULL);
     return old_tree ? api_update_tree(op, old, old_tree, v) : -op->err.code;
@@ -321,7 +326,7 @@ int api_op_patch(struct api_op *op, int type, const struct val *patch)
     if (!v)
         return api_fail_patch(&op->err, op->arena, &err);
     bool applies = type == API_PATCH_APPLY;
-    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || check_uid(op, v, old) < 0 ||
+    if ((!applies && (conform(op, &v, type, shown, patch) < 0 || need_name(op, v) < 0)) || check_names(op, v) < 0 || api_check_uid(op, v, old) < 0 ||
         check_revision(op, v, old, applies || op->kind->flags & K_UNCONDITIONAL_UPDATE) < 0)
         return -op->err.code;
     return api_update_tree(op, old, old_tree, v);

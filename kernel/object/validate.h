@@ -163,6 +163,7 @@ void check_spreading(causes c, const struct path *p, const struct val *spec);
 void check_node_selector(causes c, const struct path *p, const struct val *selector);
 void check_tolerations(causes c, const struct path *p, const struct val *list);
 /* validate_security.c */
+void check_pod_system(causes c, const struct path *p, const struct val *spec, struct str system);       /* "linux" or "windows" */
 void check_pod_security(causes c, const struct path *p, const struct val *security, const struct val *spec);
 void check_container_security(causes c, const struct path *p, const struct val *security);
 

@@ -77,8 +77,12 @@ KIND_RULES(kind_cluster_role)
     check_rules(c, json_get(v, STR("rules")), false);
     if (rule && (!list || !list->n))
         say_required(c, p, "at least one clusterRoleSelector required if aggregationRule is non-nil");
-    LIST_EACH (s, at, list)
+    LIST_EACH (s, at, list) {
+        unsigned before = c->n;
         check_selector(c, ITEM(p, at.i), s);
+        if (c->n > before)
+            say_invalid_val(c, ITEM(p, at.i), NULL, "invalid label selector.");
+    }
 }
 
 static void check_subject(causes c, const struct path *p, const struct val *s, bool namespaced)

@@ -116,8 +116,8 @@ static void check_os(causes c, const struct path *p, const struct val *spec)
 {
     static const char *const systems[] = { "linux", "windows", NULL };
     struct val *os = json_get(spec, STR("os"));
-    if (os && check_required_str(c, IN(IN(p, "os"), "name"), json_str(os, "name")))
-        check_choice(c, IN(p, "os"), json_str(os, "name"), systems);
+    if (os && check_required_str(c, IN(IN(p, "os"), "name"), json_str(os, "name")) && check_choice(c, IN(p, "os"), json_str(os, "name"), systems))
+        check_pod_system(c, p, spec, json_str(os, "name"));
 }
 
 static void check_claims(causes c, const struct path *p, const struct val *list)

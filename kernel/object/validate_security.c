@@ -138,7 +138,7 @@ static void check_host_process(causes c, const struct path *p, const struct val 
 void check_pod_security(causes c, const struct path *p, const struct val *s, const struct val *spec)
 {
     static const char *const change[] = { "Always", "OnRootMismatch", NULL }, *const groups[] = { "Merge", "Strict", NULL };
-    static const char *const selinux[] = { "MountOption", "Recursive", NULL };
+    static const char *const selinux[] = { "Recursive", NULL };         /* MountOption needs a feature that is off by default */
     check_host_process(c, p->up, spec);
     if (json_bool(spec, "shareProcessNamespace", false) && json_bool(spec, "hostPID", false)) {
         struct val *v = val_of_bool(c->arena, true);
@@ -160,6 +160,64 @@ void check_pod_security(causes c, const struct path *p, const struct val *s, con
         check_choice(c, IN(p, "supplementalGroupsPolicy"), json_str(s, "supplementalGroupsPolicy"), groups);
     if (json_get(s, STR("seLinuxChangePolicy")))
         check_choice(c, IN(p, "seLinuxChangePolicy"), json_str(s, "seLinuxChangePolicy"), selinux);
+}
+
+/* What a pod that says which system it is for may not say then: of itself, and of each container's securityContext. */
+static const struct system_rule {
+    const char *system, *member;        /* a path below the pod's spec, or below a container's context */
+    bool container, when_true;          /* when_true: false is as good as nothing */
+    const char *why;
+} system_rules[] = {
+#define WINDOWS "cannot be set for a windows pod"
+#define LINUX   "windows options cannot be set for a linux pod"
+    { "linux", "securityContext.windowsOptions", false, false, LINUX },
+    { "linux", "windowsOptions", true, false, LINUX },
+    { "windows", "securityContext.appArmorProfile", false, false, WINDOWS },
+    { "windows", "securityContext.seLinuxOptions", false, false, WINDOWS },
+    { "windows", "hostUsers", false, false, WINDOWS },
+    { "windows", "hostPID", false, true, WINDOWS },
+    { "windows", "hostIPC", false, true, WINDOWS },
+    { "windows", "securityContext.seccompProfile", false, false, WINDOWS },
+    { "windows", "securityContext.fsGroup", false, false, WINDOWS },
+    { "windows", "securityContext.fsGroupChangePolicy", false, false, WINDOWS },
+    { "windows", "securityContext.sysctls", false, false, WINDOWS },
+    { "windows", "shareProcessNamespace", false, false, WINDOWS },
+    { "windows", "securityContext.runAsUser", false, false, WINDOWS },
+    { "windows", "securityContext.runAsGroup", false, false, WINDOWS },
+    { "windows", "securityContext.supplementalGroups", false, false, WINDOWS },
+    { "windows", "securityContext.supplementalGroupsPolicy", false, false, WINDOWS },
+    { "windows", "securityContext.seLinuxChangePolicy", false, false, WINDOWS },
+    { "windows", "appArmorProfile", true, false, WINDOWS },
+    { "windows", "seLinuxOptions", true, false, WINDOWS },
+    { "windows", "seccompProfile", true, false, WINDOWS },
+    { "windows", "capabilities", true, false, WINDOWS },
+    { "windows", "readOnlyRootFilesystem", true, false, WINDOWS },
+    { "windows", "privileged", true, false, WINDOWS },
+    { "windows", "allowPrivilegeEscalation", true, false, WINDOWS },
+    { "windows", "procMount", true, false, WINDOWS },
+    { "windows", "runAsUser", true, false, WINDOWS },
+    { "windows", "runAsGroup", true, false, WINDOWS },
+};
+
+static void check_system_rules(causes c, const struct path *p, const struct val *v, struct str system, bool container)
+{
+    for (size_t i = 0; i < sizeof system_rules / sizeof *system_rules; i++) {
+        const struct system_rule *r = &system_rules[i];
+        const struct val *is = r->container == container && str_is(system, r->system) ? json_path(v, r->member) : NULL;
+        struct str member = str_of(r->member), first = str_cut(&member, '.');
+        const struct path here = { p, first, 0 };
+        if (is && !(r->when_true && !is->i) && !(is->type == VAL_ARR && !is->n && str_is(member, "sysctls")))
+            say_forbidden(c, member.len ? &(struct path){ &here, member, 0 } : &here, r->why);
+    }
+}
+
+void check_pod_system(causes c, const struct path *p, const struct val *spec, struct str system)
+{
+    static const char *const lists[] = { "initContainers", "containers", "ephemeralContainers" };
+    check_system_rules(c, p, spec, system, false);
+    for (int i = 0; i < 3; i++)
+        LIST_EACH (x, at, json_get(spec, str_of(lists[i])))
+            check_system_rules(c, IN(ITEM(IN(p, lists[i]), at.i), "securityContext"), json_get(x, STR("securityContext")), system, true);
 }
 
 /* As upstream shows a context: every member of its own type, in its order. */

@@ -66,6 +66,21 @@ static const struct {
     { "local", "local", "path" }, { "storageos", "storageos", "volumeName" }, { "csi", "csi", "driver,volumeHandle" },
 };
 
+static void check_secret_references(causes c, const struct path *p, const struct val *v)
+{
+    static const char *const members[] = { "controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef" };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const struct val *ref = json_get(v, str_of(members[i]));
+        const struct path *here = IN(p, members[i]);
+        if (!ref)
+            continue;
+        if (check_required_str(c, IN(here, "name"), json_str(ref, "name")))
+            check_name(c, IN(here, "name"), json_str(ref, "name"), G_SUBDOMAIN);
+        if (check_required_str(c, IN(here, "namespace"), json_str(ref, "namespace")))
+            check_name(c, IN(here, "namespace"), json_str(ref, "namespace"), G_LABEL);
+    }
+}
+
 static void check_source(causes c, const struct path *p, const struct val *spec)
 {
     unsigned n = 0;
@@ -84,6 +99,8 @@ static void check_source(causes c, const struct path *p, const struct val *spec)
             check_needed(c, here, v, sources[i].needed);
         if (n == 1)
             check_old_source(c, here, sources[i].member, v, true);
+        if (n == 1 && strcmp(sources[i].member, "csi") == 0)
+            check_secret_references(c, here, v);
         if (n == 1 && strcmp(sources[i].member, "cinder") == 0 && json_get(v, STR("secretRef")))
             check_needed(c, IN(here, "secretRef"), json_get(v, STR("secretRef")), "name,namespace");
     }
