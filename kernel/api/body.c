@@ -26,7 +26,7 @@ static const char *take(struct str *s, uint64_t n, struct str *ret)
 /* What no one knows is stepped over, with all that is in a group. */
 static const char *step_over(struct arena *a, struct str *s, unsigned wire)
 {
-    uint64_t n;
+    uint64_t n = 0;
     struct str ignored;
     unsigned depth = 0;
     do {

@@ -46,4 +46,9 @@ void env_random(void *at, size_t n);
 #define NS_PER_MS 1000000LL
 #define NS_PER_S  1000000000LL
 
+static inline int64_t env_mono_ms(void)
+{
+    return env_mono_ns() / NS_PER_MS;
+}
+
 #endif

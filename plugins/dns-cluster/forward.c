@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/env.h"
 #include "base/list.h"
 #include "dns.h"
 
@@ -38,13 +39,6 @@ struct forward {
     unsigned n_resolvers, n_pending;
     int epoll;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- whom to ask --- */
 
@@ -149,7 +143,7 @@ static bool begin_try(struct pending *p)
         if (p->h.fd < 0 || (connect(p->h.fd, (const struct sockaddr *)to, sizeof *to) < 0 && errno != EINPROGRESS) ||
             epoll_ctl(f->epoll, EPOLL_CTL_ADD, p->h.fd, &e) < 0 || (!tcp && !send_question(p)))
             continue;
-        p->deadline_ms = now_ms() + TRY_MS;
+        p->deadline_ms = env_mono_ms() + TRY_MS;
         return true;
     }
     return false;
@@ -164,7 +158,7 @@ static void try_next(struct pending *p)
 void forward_ask(struct forward *f, const struct asker *who, const uint8_t *asked, size_t asked_n, const uint8_t *question, size_t question_n, bool alias)
 {
     uint8_t text[DNS_MESSAGE];
-    look_for_changes(f, now_ms());
+    look_for_changes(f, env_mono_ms());
     struct pending *p = f->n_pending < PENDING_MOST ? mem_alloc(sizeof *p) : NULL;
     if (!p) {
         server_reply(f->server, who, text, dns_failure(asked, asked_n, text));

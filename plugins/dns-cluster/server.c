@@ -4,8 +4,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/env.h"
 #include "base/list.h"
 #include "dns.h"
 
@@ -36,13 +36,6 @@ struct server {
     pthread_t thread;
     bool stopping, running;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Pods and the node itself; nobody outside may use it. */
 static bool may_ask(const struct server *s, const struct sockaddr_in *from)
@@ -80,7 +73,7 @@ static void free_closed(struct server *s)
 static void want_events(struct server *s, struct connection *c)
 {
     struct epoll_event e = { .events = c->out_n > c->out_at ? EPOLLOUT : c->asked ? 0 : EPOLLIN, .data.ptr = &c->h };
-    c->deadline_ms = now_ms() + IDLE_MS;
+    c->deadline_ms = env_mono_ms() + IDLE_MS;
     if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->h.fd, &e) < 0)
         connection_close(s, c);
 }
@@ -184,7 +177,7 @@ static void on_listener(struct server *s, struct handle *h, uint32_t events)
     c->h = (struct handle){ on_connection, fd };
     c->in = mem_alloc(DNS_MESSAGE + 2);
     c->out = mem_alloc(DNS_MESSAGE + 2);
-    c->deadline_ms = now_ms() + IDLE_MS;
+    c->deadline_ms = env_mono_ms() + IDLE_MS;
     list_push(&s->connections, &c->link);
     s->n_connections++;
     if (!c->in || !c->out || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) < 0)
@@ -228,7 +221,7 @@ static void renew_address(struct server *s, int64_t now)
 
 static void tick(struct server *s)
 {
-    int64_t now = now_ms();
+    int64_t now = env_mono_ms();
     renew_address(s, now);
     forward_tick(s->forward, now);
     list_each(n, &s->connections)

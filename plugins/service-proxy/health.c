@@ -6,10 +6,10 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/env.h"
 #include "base/list.h"
 #include "health.h"
 
@@ -50,13 +50,6 @@ struct health {
     bool running, stopping;
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* --- the thread: connections --- */
 
 /* With the lock held. */
@@ -71,7 +64,7 @@ static const struct check *at_port(const struct health *h, int port)
 /* With the lock held. */
 static void compose(const struct health *h, const struct check *k, struct str path, struct answer *r)
 {
-    struct proxy_state p = { .stale_ns = h->well ? 0 : (now_ms() - h->well_ms) * 1000000, .eligible = h->eligible };
+    struct proxy_state p = { .stale_ns = h->well ? 0 : (env_mono_ms() - h->well_ms) * NS_PER_MS, .eligible = h->eligible };
     p.healthy = p.stale_ns < PROXY_PATIENCE_NS;
     if (!k)
         answer_none(r);
@@ -132,14 +125,14 @@ static void welcome(struct health *h, int port, struct connection *all, unsigned
         close(all[0].fd);
         memmove(all, all + 1, --*n * sizeof *all);
     }
-    all[(*n)++] = (struct connection){ .fd = at, .port = port, .deadline_ms = now_ms() + PATIENCE_MS };
+    all[(*n)++] = (struct connection){ .fd = at, .port = port, .deadline_ms = env_mono_ms() + PATIENCE_MS };
 }
 
 static void serve_connections(struct health *h, struct connection *all, unsigned *n, const struct pollfd *p)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < *n; i++)
-        if ((p[i].revents && hear(h, &all[i])) || now_ms() >= all[i].deadline_ms)
+        if ((p[i].revents && hear(h, &all[i])) || env_mono_ms() >= all[i].deadline_ms)
             close(all[i].fd);
         else
             all[kept++] = all[i];
@@ -303,7 +296,7 @@ void health_proxy(struct health *h, bool well, bool eligible, const char *mode)
     h->well = well;
     h->eligible = eligible;
     if (well)
-        h->well_ms = now_ms();
+        h->well_ms = env_mono_ms();
     if (mode)
         snprintf(h->mode, sizeof h->mode, "%s", mode);
     if (h->ports->health && !find(h, PROXY))
@@ -321,7 +314,7 @@ struct health *health_new(const struct kl_host *host, const struct health_ports 
         return NULL;
     h->host = host;
     h->ports = ports;
-    h->well_ms = now_ms();
+    h->well_ms = env_mono_ms();
     h->well = true;
     list_init(&h->checks);
     pthread_mutex_init(&h->lock, NULL);
