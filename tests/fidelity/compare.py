@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Sends the same random requests to two servers and says where the answers differ: compare.py --ours KUBECONFIG --oracle KUBECONFIG [--seed N] [--count N] [--only Kind,...]."""
-import argparse
 import concurrent.futures
 import collections
 import json
@@ -13,7 +12,7 @@ import generate
 import normal
 from forms import DAMAGES
 from life import PROTOBUF, Life
-from server import Server
+from server import Server, arguments
 
 HEADERS = ("content-type", "warning", "allow", "location", "retry-after", "cache-control", "www-authenticate", "vary", "x-content-type-options", "link")
 CRDS, GADGETS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/fidelity.example.com/v1"
@@ -160,20 +159,12 @@ def report(run):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--ours", required=True)
-    p.add_argument("--oracle")
-    p.add_argument("--codec", help="the program that pair builds; without it nothing travels as protobuf")
-    p.add_argument("--seed", type=int, default=int(time.time()) % 100000)
-    p.add_argument("--count", type=int, default=500, help="objects")
-    p.add_argument("--first", type=int, default=0, help="number of the first object")
-    p.add_argument("--only", default="")
-    p.add_argument("--show", type=int, default=40)
-    p.add_argument("--out", help="all differences, as JSON")
-    args = p.parse_args()
-    if not args.oracle:
-        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
-        return 0
+    args = arguments(__doc__, 40,
+                     codec=dict(help="the program that pair builds; without it nothing travels as protobuf"),
+                     seed=dict(type=int, default=int(time.time()) % 100000),
+                     count=dict(type=int, default=500, help="objects"),
+                     first=dict(type=int, default=0, help="number of the first object"),
+                     only=dict(default=""))
     run = Run(args)
     run.discover()
     only = set(args.only.split(",")) - {""}

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Compares what two servers' OpenAPI documents say, v2 and every v3: documents.py --ours KUBECONFIG --oracle KUBECONFIG [--show N] [--out FILE].
 Descriptions are each server's own words: only where one has none is told, by --descriptions. All else must be equal, in order of lists."""
-import argparse
 import collections
 import json
 import re
@@ -9,7 +8,7 @@ import sys
 
 import definitions
 import normal
-from server import Server
+from server import Server, arguments
 
 OWN = "metrics.k8s.io"  # the group that we serve without a metrics server
 
@@ -75,17 +74,9 @@ def documents(server):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--ours", required=True)
-    p.add_argument("--oracle")
-    p.add_argument("--show", type=int, default=60)
-    p.add_argument("--only", default="", help="documents, by the beginning of their names")
-    p.add_argument("--descriptions", action="store_true")
-    p.add_argument("--out")
-    args = p.parse_args()
-    if not args.oracle:
-        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
-        return 0
+    args = arguments(__doc__, 60,
+                     only=dict(default="", help="documents, by the beginning of their names"),
+                     descriptions=dict(action="store_true"))
     servers = [Server(args.ours), Server(args.oracle)]
     definitions.make(servers)
     ours, theirs = [dict(documents(s)) for s in servers]

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Compares custom resources of two versions while their definition changes: evolve.py --ours KUBECONFIG --oracle KUBECONFIG [--seed N] [--rounds N]. What is stored may be wrong by the schema of now, or of a shape that is no more."""
-import argparse
 import copy
 import json
 import random
@@ -9,6 +8,7 @@ import time
 
 from compare import Run, report
 from patches import PATCH, json_patch
+from server import arguments
 
 JSON = {"Content-Type": "application/json"}
 GROUP, PATH = "evolve.example.com", "/apis/evolve.example.com"
@@ -180,19 +180,11 @@ class Round:
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--ours", required=True)
-    p.add_argument("--oracle")
-    p.add_argument("--seed", type=int, default=int(time.time()) % 100000)
-    p.add_argument("--rounds", type=int, default=10)
-    p.add_argument("--first", type=int, default=0, help="number of the first round")
-    p.add_argument("--show", type=int, default=40)
-    p.add_argument("--out", help="all differences, as JSON")
-    args = p.parse_args()
+    args = arguments(__doc__, 40,
+                     seed=dict(type=int, default=int(time.time()) % 100000),
+                     rounds=dict(type=int, default=10),
+                     first=dict(type=int, default=0, help="number of the first round"))
     args.codec = None
-    if not args.oracle:
-        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
-        return 0
     run = Run(args)
     for n in range(args.first, args.first + args.rounds):
         Round(run, n).go()

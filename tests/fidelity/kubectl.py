@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Runs the same kubectl commands (commands.py) against two servers and says where what they print, how they end, or what they asked of the server differs:
 kubectl.py --ours KUBECONFIG --oracle KUBECONFIG [--only WORDS] [--kubectl PROGRAM] [--out FILE]."""
-import argparse
 import concurrent.futures
 import difflib
 import json
@@ -14,7 +13,7 @@ import tempfile
 import commands
 import filling
 import reads
-from server import Server
+from server import Server, arguments
 
 REQUEST = re.compile(r'^[IWE]\d{4} .*?(?:round_trippers|helper)\.go:\d+\] "?(?:Response"? verb="(\S+)" url="https://[^/]+([^"]*)" status="(\d+)?|(\S+) https://[^/]+(\S*) (\d+)?)', re.M)
 LOG = re.compile(r"^[IWE]\d{4} .*\n", re.M)
@@ -95,17 +94,9 @@ def resources(servers):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--ours", required=True)
-    p.add_argument("--oracle")
-    p.add_argument("--only", default="", help="commands that hold these words")
-    p.add_argument("--show", type=int, default=80)
-    p.add_argument("--kubectl", default="kubectl")
-    p.add_argument("--out", help="all differences, as JSON")
-    args = p.parse_args()
-    if not args.oracle:
-        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
-        return 0
+    args = arguments(__doc__, 80,
+                     only=dict(default="", help="commands that hold these words"),
+                     kubectl=dict(default="kubectl"))
     servers = [Server(args.ours), Server(args.oracle)]
     filling.fill(servers)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Fills two servers with the same objects, sends both the same reads and says where the answers differ: reads.py --ours KUBECONFIG --oracle KUBECONFIG [--only PREFIX,...] [--out FILE]."""
-import argparse
 import collections
 import concurrent.futures
 import gzip
@@ -14,7 +13,7 @@ import filling
 import normal
 import questions
 import wire
-from server import Server
+from server import Server, arguments
 
 # Each answer's own, or the connection's.
 SILENT = {"date", "audit-id", "x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "content-length", "transfer-encoding", "connection", "last-modified", "etag", "accept-ranges", "process-start-time-unix"}
@@ -183,16 +182,8 @@ class Run:
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--ours", required=True)
-    p.add_argument("--oracle")
-    p.add_argument("--only", default="", help="areas, by the beginning of their names")
-    p.add_argument("--show", type=int, default=60)
-    p.add_argument("--out", help="all differences, as JSON")
-    args = p.parse_args()
-    if not args.oracle:
-        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
-        return 0
+    args = arguments(__doc__, 60,
+                     only=dict(default="", help="areas, by the beginning of their names"))
     run = Run(args)
     kinds, run.fill = filling.fill([Server(args.ours), Server(args.oracle)])
     only = tuple(args.only.split(",")) if args.only else ("",)

@@ -1,14 +1,32 @@
 """A Kubernetes API server as a kubeconfig names it: one connection, kept; answers as status, headers and bytes."""
+import argparse
 import base64
 import http.client
 import json
 import os
 import socket
 import ssl
+import sys
 import tempfile
 import urllib.parse
 
 import yaml
+
+
+def arguments(doc, show, **more):
+    """What a comparison is told: both servers, how many differences it shows, where all of them go, and options of its own. Without an oracle it says so and is done."""
+    p = argparse.ArgumentParser(description=doc)
+    p.add_argument("--ours", required=True)
+    p.add_argument("--oracle")
+    for name, options in more.items():
+        p.add_argument("--" + name, **options)
+    p.add_argument("--show", type=int, default=show)
+    p.add_argument("--out", help="all differences, as JSON")
+    args = p.parse_args()
+    if not args.oracle:
+        print("skipped: no oracle (--oracle KUBECONFIG of a kube-apiserver 1.36)")
+        sys.exit(0)
+    return args
 
 
 class Answer:
